@@ -1,0 +1,70 @@
+# Compiler settings shared by every target, and the functions that declare them.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+include(GNUInstallDirs)
+find_package(Threads REQUIRED)
+
+find_program(FORGE_CCACHE ccache)
+if(FORGE_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${FORGE_CCACHE})
+endif()
+
+# Every target of the project links this: include root, warnings as errors, sanitizers.
+add_library(forge_options INTERFACE)
+target_include_directories(forge_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(forge_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+                       -Wold-style-cast -Woverloaded-virtual -Wextra-semi -Werror)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  target_compile_options(forge_options INTERFACE -Wthread-safety)
+endif()
+if(FORGE_SANITIZE)
+  target_compile_options(forge_options INTERFACE -fsanitize=${FORGE_SANITIZE} -fno-omit-frame-pointer
+                         -fno-sanitize-recover=all)
+  target_link_options(forge_options INTERFACE -fsanitize=${FORGE_SANITIZE})
+endif()
+# mold or lld where present: linking gRPC with bfd dominates an incremental build.
+if(NOT FORGE_SANITIZE)
+  find_program(FORGE_MOLD mold)
+  if(FORGE_MOLD)
+    target_link_options(forge_options INTERFACE -fuse-ld=mold)
+  endif()
+endif()
+
+# forge_library(NAME SOURCES a.cpp ... [HEADERS a.h ...] [DEPS forge_x ...] [PRIVATE_DEPS pkg ...])
+# A static library of one folder. DEPS are the folders whose headers its headers may include.
+function(forge_library NAME)
+  cmake_parse_arguments(ARG "" "" "SOURCES;HEADERS;DEPS;PRIVATE_DEPS" ${ARGN})
+  if(ARG_SOURCES)
+    add_library(${NAME} STATIC ${ARG_SOURCES})
+    target_link_libraries(${NAME} PUBLIC forge_options ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
+    target_sources(${NAME} PUBLIC FILE_SET HEADERS BASE_DIRS ${CMAKE_SOURCE_DIR} FILES ${ARG_HEADERS})
+    set_target_properties(${NAME} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+  else()
+    add_library(${NAME} INTERFACE ${ARG_HEADERS})
+    target_link_libraries(${NAME} INTERFACE forge_options ${ARG_DEPS})
+  endif()
+endfunction()
+
+# forge_test(NAME SOURCES x_test.cpp ... [DEPS forge_x ...] [LABELS unit] [TIMEOUT seconds])
+# A GoogleTest binary whose cases ctest runs one by one.
+function(forge_test NAME)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  add_executable(${NAME} ${ARG_SOURCES})
+  target_link_libraries(${NAME} PRIVATE forge_options ${ARG_DEPS} GTest::gmock_main)
+  target_compile_definitions(${NAME} PRIVATE FORGE_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+                             FORGE_CONFORMANCE_DEFAULT_DIR="${FORGE_CONFORMANCE_DIR}")
+  gtest_discover_tests(${NAME} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()
