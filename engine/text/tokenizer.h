@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/gguf/gguf_metadata.h"
+#include "kernels/base/result.h"
+
+namespace forge {
+
+using TokenId = int32_t;
+
+// The tokens that have a meaning beyond their text; nullopt where the vocabulary has none.
+struct SpecialTokens {
+  std::optional<TokenId> bos;
+  std::optional<TokenId> eos;
+  std::optional<TokenId> eot;  // end of a chat turn, where it differs from eos
+  std::optional<TokenId> pad;
+  std::optional<TokenId> unknown;
+  bool add_bos = false;  // the model was trained with bos before every text
+  bool add_eos = false;
+};
+
+// Turns text into token ids and back, as the model's vocabulary defines it.
+//
+// Thread-safe: immutable after construction.
+class Tokenizer {
+ public:
+  // Builds the tokenizer that the keys `tokenizer.ggml.*` describe. kInvalidArgument (reason
+  // MODEL_FILE_INVALID) naming key and value for a malformed vocabulary; kUnimplemented (reason
+  // ARCHITECTURE_UNSUPPORTED) for an unknown model or pre-tokenizer.
+  static Result<std::unique_ptr<Tokenizer>> Create(const GgufMetadata& metadata);
+
+  virtual ~Tokenizer() = default;
+
+  struct EncodeOptions {
+    bool add_special = true;     // bos and eos as the model wants them
+    bool parse_special = false;  // "<|im_end|>" in the text becomes the control token
+  };
+  // Any bytes are accepted; those that are not UTF-8 become byte tokens, or the unknown token.
+  std::vector<TokenId> Encode(std::string_view text, const EncodeOptions& options) const;
+
+  // The bytes a token stands for; may be part of a UTF-8 character. Control tokens give their text
+  // ("<|im_end|>") if `render_special`, else nothing. REQUIRES: 0 <= token < n_tokens().
+  std::string TokenBytes(TokenId token, bool render_special) const;
+  // The text of a whole sequence, the inverse of Encode (SentencePiece's leading space removed).
+  std::string Decode(std::span<const TokenId> tokens, bool render_special) const;
+
+  size_t n_tokens() const;
+  bool IsControl(TokenId token) const;
+  // True for eos, eot and the other tokens that end an answer.
+  bool EndsGeneration(TokenId token) const;
+  const SpecialTokens& special() const;
+  std::optional<TokenId> FindToken(std::string_view text) const;
+  // What the file calls it: "gpt2" or "llama".
+  std::string_view model_name() const;
+
+  // (the derived classes' interface is private to engine/text)
+};
+
+// Turns a stream of tokens into text that never ends within a UTF-8 character.
+//
+// Invariant: the concatenation of everything returned is valid UTF-8; bytes that can no longer
+// become a character are replaced by U+FFFD.
+// Not thread-safe. Lifetime: the tokenizer must outlive it.
+class StreamDecoder {
+ public:
+  // `skip_leading_space`: drop the space SentencePiece puts before a text, when this stream starts
+  // a text (false when it continues a prompt).
+  StreamDecoder(const Tokenizer& tokenizer, bool skip_leading_space);
+
+  // The text that has become certain with this token; may be empty.
+  std::string Add(TokenId token);
+  // What is left at the end of the stream.
+  std::string Finish();
+
+ private:
+  const Tokenizer& tokenizer_;
+  bool skip_leading_space_;
+  std::string pending_;  // the start of a character that is not complete, at most 3 bytes
+};
+
+}  // namespace forge
