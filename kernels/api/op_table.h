@@ -1,0 +1,28 @@
+#pragma once
+
+#include "kernels/api/attention.h"
+#include "kernels/api/embed.h"
+#include "kernels/api/gather_rows.h"
+#include "kernels/api/kv_append.h"
+#include "kernels/api/matmul.h"
+#include "kernels/api/rms_norm.h"
+#include "kernels/api/rope.h"
+#include "kernels/api/silu_mul.h"
+#include "kernels/api/stream.h"
+
+namespace forge {
+
+// The ops of a device. Each validates its arguments, gives the work to the stream and may return
+// before it is done; a batch of zero tokens is no work and no error.
+struct OpTable {
+  Status (*embed)(const EmbedArgs&, Stream&);
+  Status (*rms_norm)(const RmsNormArgs&, Stream&);
+  Status (*matmul)(const MatmulArgs&, Stream&);
+  Status (*rope)(const RopeArgs&, Stream&);
+  Status (*kv_append)(const KvAppendArgs&, Stream&);
+  Status (*attention)(const AttentionArgs&, Stream&);
+  Status (*silu_mul)(const SiluMulArgs&, Stream&);
+  Status (*gather_rows)(const GatherRowsArgs&, Stream&);
+};
+
+}  // namespace forge

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+
+namespace forge {
+
+// Number formats of the KV cache.
+enum class KvDType { kF16, kF32 };
+constexpr uint64_t KvElementBytes(KvDType dtype) { return dtype == KvDType::kF32 ? 4 : 2; }
+
+// Tokens of several sequences that go through the model together. Token t of the batch belongs to
+// exactly one sequence; the tokens of a sequence are adjacent and in order of position.
+// All pointers are device memory.
+struct RaggedBatch {
+  int n_tokens = 0;
+  int n_sequences = 0;
+  const int32_t* positions = nullptr;       // [n_tokens], position of each token in its sequence
+  const int32_t* token_sequence = nullptr;  // [n_tokens], index into the sequences of this batch
+  const int32_t* first_token = nullptr;     // [n_sequences + 1], the batch range of each sequence
+  const int32_t* block_tables = nullptr;    // [n_sequences, max_blocks], KV block of each
+                                            // block_tokens positions of the sequence
+  int max_blocks = 0;
+};
+
+// The KV cache of one layer, in blocks of block_tokens positions. A sequence's position p is in
+// block block_tables[s][p / block_tokens] at offset p % block_tokens.
+struct KvLayerView {
+  void* keys = nullptr;    // [n_blocks, n_kv_heads, block_tokens, head_dim]
+  void* values = nullptr;  // [n_blocks, n_kv_heads, block_tokens, value_dim]
+  KvDType dtype = KvDType::kF16;
+  int n_blocks = 0;
+  int block_tokens = 0;
+  int n_kv_heads = 0;
+  int head_dim = 0;
+  int value_dim = 0;
+};
+
+}  // namespace forge

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <memory>
+
+#include "kernels/api/device.h"
+
+namespace forge {
+
+struct CpuDeviceOptions {
+  int n_threads = 0;  // 0: one for each CPU this process may use (affinity and cgroup quota)
+};
+
+// Creates the device that runs on the host's processor; always available. Kernels for AVX-512 VNNI,
+// AVX2 or portable C++ are chosen by what the processor has.
+Result<std::unique_ptr<Device>> CreateCpuDevice(const CpuDeviceOptions& options);
+
+}  // namespace forge
