@@ -1,0 +1,28 @@
+#pragma once
+
+#include <tuple>
+
+#include "kernels/formats/bf16.h"
+#include "kernels/formats/f16.h"
+#include "kernels/formats/f32.h"
+#include "kernels/formats/q4_0.h"
+#include "kernels/formats/q4_1.h"
+#include "kernels/formats/q4_k.h"
+#include "kernels/formats/q5_0.h"
+#include "kernels/formats/q5_1.h"
+#include "kernels/formats/q5_k.h"
+#include "kernels/formats/q6_k.h"
+#include "kernels/formats/q8_0.h"
+
+namespace forge {
+
+// The one list of formats; tables, kernels and typed tests iterate it. Ascending GGUF type ids.
+//
+// A format is a struct with kDType, kName, kBlockElements, Block (the bytes in the file, without
+// padding) and Dequantize(block, y), the values it defines. A quantised one also has
+// Unpack(block, codes), which writes its integers as unsigned codes, and, if these are offset by a
+// constant, that constant as kZero.
+using Formats =
+    std::tuple<F32Format, F16Format, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, Bf16Format>;
+
+}  // namespace forge
