@@ -1,0 +1,83 @@
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/gguf/gguf_file.h"
+#include "engine/memory/arena.h"
+#include "engine/model/model_plan.h"
+#include "engine/text/chat_template.h"
+#include "engine/text/tokenizer.h"
+
+namespace forge {
+
+// The weights of one layer on the device; null where the model has none.
+struct LayerWeights {
+  const float* attn_norm = nullptr;  // [n_embd]
+  WeightView q, k, v, attn_output;
+  const float* q_bias = nullptr;
+  const float* k_bias = nullptr;
+  const float* v_bias = nullptr;
+  const float* attn_output_bias = nullptr;
+  const float* ffn_norm = nullptr;  // [n_embd]
+  WeightView gate, up, down;
+};
+
+struct ModelWeights {
+  WeightView token_embedding;           // [n_vocab, n_embd]
+  WeightView output;                    // [n_vocab, n_embd]; the same as token_embedding when tied
+  const float* output_norm = nullptr;   // [n_embd]
+  const float* rope_factors = nullptr;  // host memory, [rope.dimension / 2], or null
+  std::vector<LayerWeights> layers;
+};
+
+// Tells how far a load is. Returns false to cancel it.
+using LoadProgress = std::function<bool(uint64_t bytes_done, uint64_t bytes_total)>;
+
+// A model resident on a device: its weights, KV cache and scratch in three arenas, its vocabulary
+// in host memory. Nothing of its file stays open or mapped.
+//
+// Thread-compatible: one executor thread runs it. Lifetime: device and ledger must outlive it.
+class Model {
+ public:
+  // Plans, admits the whole plan once, allocates the arenas and loads the weights. Blocks.
+  // On any failure the ledger and the device are as they were. kCancelled if `progress` said so,
+  // kAborted (reason MODEL_FILE_CHANGED) if the file was changed during the load.
+  static Result<std::unique_ptr<Model>> Load(const GgufFile& file, const LoadOptions& options,
+                                             Ledger& ledger, const LoadProgress& progress);
+
+  const ModelConfig& config() const { return config_; }
+  const ModelPlan& plan() const { return plan_; }
+  const ModelWeights& weights() const { return weights_; }
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  // An error where the file has no template that we know.
+  const Result<ChatTemplate>& chat_template() const { return chat_template_; }
+  Device& device() const { return *device_; }
+
+  // Layer `layer` of the KV cache. REQUIRES: layer < config().n_layers.
+  KvLayerView KvLayer(uint32_t layer) const;
+  // The scratch buffer `slot` of plan().scratch.
+  template <typename T>
+  T* Scratch(const ScratchSlot& slot) const {
+    return reinterpret_cast<T*>(scratch_base_ + slot.offset_bytes);
+  }
+
+ private:
+  Model(ModelConfig config, ModelPlan plan, Device& device, std::array<Arena, 3> arenas);
+
+  ModelConfig config_;
+  ModelPlan plan_;
+  Device* device_;
+  Arena weights_arena_, kv_arena_, scratch_arena_;
+  std::byte* kv_base_ = nullptr;
+  std::byte* scratch_base_ = nullptr;
+  std::vector<float> rope_factors_;
+  ModelWeights weights_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  Result<ChatTemplate> chat_template_;
+};
+
+}  // namespace forge

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/arch/architecture.h"
+#include "engine/model/load_options.h"
+#include "kernels/api/device.h"
+#include "kernels/base/result.h"
+
+namespace forge {
+
+// Positions in a KV block.
+inline constexpr uint32_t kKvBlockTokens = 32;
+
+// Where one weight lies in the weights arena.
+struct WeightPlacement {
+  TensorSpec spec;
+  WeightShape shape;  // vectors: one row of F32
+  uint64_t offset_bytes;
+  uint64_t size_bytes;
+};
+
+// The KV cache: blocks of kKvBlockTokens positions, for every layer.
+struct KvPlan {
+  KvDType dtype = KvDType::kF16;
+  uint32_t context_length = 0;  // of each sequence, after defaults
+  uint32_t max_sequences = 0;
+  uint32_t blocks_per_sequence = 0;
+  uint32_t n_blocks = 0;         // of the whole cache
+  uint64_t layer_key_bytes = 0;  // one layer's keys
+  uint64_t layer_value_bytes = 0;
+  uint64_t total_bytes = 0;
+};
+
+// One buffer in the scratch arena.
+struct ScratchSlot {
+  uint64_t offset_bytes = 0;
+  uint64_t size_bytes = 0;
+};
+
+// The activations of one step, for max_tokens tokens, and the ops' workspaces.
+struct ScratchPlan {
+  uint32_t max_tokens = 0;      // tokens of a step: max_sequences + prefill_chunk
+  uint32_t max_logit_rows = 0;  // tokens of a step whose logits are wanted
+  ScratchSlot hidden, normed, q, k, v, attention, gate, up, gathered, logits;
+  ScratchSlot tokens, positions, token_sequence, first_token, block_tables, logit_rows;
+  ScratchSlot matmul_workspace, attention_workspace;
+  ScratchSlot rope_frequencies;
+  uint64_t total_bytes = 0;
+};
+
+// Every byte that a model takes on a device, computed from its header before anything is
+// allocated; the loader allocates exactly this: one arena each for weights, KV and scratch.
+struct ModelPlan {
+  LoadOptions options;  // after defaults
+  std::vector<WeightPlacement> weights;
+  uint64_t weights_bytes = 0;
+  KvPlan kv;
+  ScratchPlan scratch;
+  uint64_t total_bytes() const { return weights_bytes + kv.total_bytes + scratch.total_bytes; }
+};
+
+// Plans `description` on `device`. kInvalidArgument for options out of range or sizes that pass
+// 2^63; kOutOfRange (reason CONTEXT_LENGTH_EXCEEDED) for a context longer than the model was
+// trained for.
+Result<ModelPlan> PlanModel(const ModelDescription& description, const GgufFile& file,
+                            const LoadOptions& options, const Device& device);
+
+}  // namespace forge

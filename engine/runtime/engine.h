@@ -1,0 +1,216 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/memory/admission.h"
+#include "engine/model/load_options.h"
+#include "engine/runtime/sampling_options.h"
+#include "engine/text/chat_template.h"
+#include "engine/text/tokenizer.h"
+#include "kernels/api/device.h"
+#include "kernels/base/result.h"
+
+// The engine's facade: the only header of engine/ that the daemon includes. It passes values, so
+// that the engine could live in a process of its own behind the same calls.
+
+namespace forge {
+
+using ModelId = uint64_t;    // never reused
+using SessionId = uint64_t;  // never reused
+
+// What a model file holds and what loading it would take.
+struct ModelFileInfo {
+  std::string architecture;
+  std::string name;  // general.name; may be empty
+  uint64_t file_bytes = 0;
+  uint64_t n_parameters = 0;
+  uint32_t n_layers = 0, n_embd = 0, n_heads = 0, n_kv_heads = 0, head_dim = 0, n_vocab = 0;
+  uint32_t n_context_train = 0;
+  std::vector<std::pair<std::string, uint64_t>> format_bytes;  // "Q4_K", bytes in the file
+  std::string chat_template;  // name of the built-in in use, or empty
+  std::string tokenizer;      // "gpt2", "llama"
+  // The plan under the options asked for.
+  std::string device;
+  uint32_t context_length = 0;
+  uint32_t max_sequences = 0;
+  uint32_t prefill_chunk = 0;
+  KvDType kv_dtype = KvDType::kF16;
+  uint64_t weights_bytes = 0, kv_bytes = 0, scratch_bytes = 0;
+  uint64_t total_bytes() const { return weights_bytes + kv_bytes + scratch_bytes; }
+};
+
+enum class LoadPhase { kReadingHeader, kAdmission, kLoadingWeights, kReady };
+
+struct LoadProgressInfo {
+  LoadPhase phase;
+  uint64_t bytes_done = 0;
+  uint64_t bytes_total = 0;  // weights of the file; 0 before they are known
+};
+// Called on the loading thread, at most some 20 times a second. Returns false to cancel.
+using LoadObserver = std::function<bool(const LoadProgressInfo&)>;
+
+// Why an answer ended.
+enum class FinishReason {
+  kEndOfText,   // the model said so: eos, eot
+  kStopString,  // a stop string or stop id was reached; it is not part of the text
+  kMaxTokens,
+  kContextFull,  // no room is left in the sequence
+  kCancelled,
+};
+
+struct TokenLogprob {
+  TokenId token;
+  float logprob;  // natural logarithm, of the model's own distribution before sampling options
+};
+
+// One generated token. `text` is what became certain with it; may be empty while a character or a
+// possible stop string is incomplete.
+struct TokenEvent {
+  TokenId token;
+  std::string text;
+  float logprob = 0.0f;
+  std::vector<TokenLogprob> top_logprobs;  // descending; as many as asked for
+};
+
+struct GenerateUsage {
+  uint32_t prompt_tokens = 0;  // of this turn
+  uint32_t cached_tokens = 0;  // of the sequence before this turn that did not have to be computed
+  uint32_t output_tokens = 0;
+  uint32_t context_used = 0;  // tokens in the sequence at the end
+  std::chrono::nanoseconds queue_time{0}, prefill_time{0}, decode_time{0};
+};
+
+// What to generate. The prompt is appended to what the session holds.
+struct GenerateRequest {
+  std::vector<TokenId> prompt;  // at least one token
+  SamplingOptions sampling;
+  uint32_t max_tokens = 0;                // 0: until the context is full
+  std::vector<std::string> stop_strings;  // at most 64, each 1..1024 bytes
+  std::vector<TokenId> stop_tokens;
+  uint32_t top_logprobs = 0;  // at most 256
+  bool ignore_end = false;    // go on past eos
+};
+
+// Receives a turn. Called on the engine's executor thread: must not block and must not call the
+// engine. Exactly one OnFinished ends a turn that Submit accepted; nothing follows it.
+class GenerationSink {
+ public:
+  virtual ~GenerationSink() = default;
+  virtual void OnQueued(uint32_t position) = 0;  // 0: next in line
+  virtual void OnPromptProgress(uint32_t tokens_done, uint32_t tokens_total) = 0;
+  virtual void OnToken(TokenEvent event) = 0;
+  // `trailing_text`: text held back that turned out to belong to the answer.
+  virtual void OnFinished(const Status& status, FinishReason reason, std::string trailing_text,
+                          const GenerateUsage& usage) = 0;
+};
+
+// A turn in a slot, or waiting for one.
+struct SequenceStatus {
+  SessionId session = 0;
+  enum class State { kQueued, kPrefill, kDecode, kIdle } state = State::kQueued;
+  uint32_t context_used = 0;
+  uint32_t output_tokens = 0;
+};
+
+struct ModelStatus {
+  ModelId id = 0;
+  ModelFileInfo info;
+  uint32_t slots_total = 0;
+  uint32_t slots_busy = 0;  // sequences in prefill or decode
+  uint32_t queued = 0;
+  std::vector<SequenceStatus> sequences;
+};
+
+struct ModelMemory {
+  ModelId id = 0;
+  uint64_t weights_bytes = 0, kv_bytes = 0, scratch_bytes = 0;
+};
+
+// A device's ledger at one moment, in bytes.
+struct DeviceMemory {
+  std::string device;
+  std::string description;
+  MemoryReading reading;
+  AdmissionPolicy policy;
+  uint64_t reserved_bytes = 0;   // promised to models
+  uint64_t allocated_bytes = 0;  // by the device's own count
+  uint64_t allocations = 0;
+  uint64_t available_bytes = 0;  // the largest plan that would be admitted now
+  AdmissionBound bound = AdmissionBound::kShare;
+  std::vector<ModelMemory> models;
+};
+
+// Whether the executor makes progress; feeds the watchdog.
+struct EngineProgress {
+  uint64_t steps = 0;  // grows while there is work
+  bool busy = false;
+  std::chrono::nanoseconds since_progress{0};  // 0 while idle
+};
+
+struct EngineOptions {
+  std::vector<std::unique_ptr<Device>> devices;  // at least one
+  AdmissionPolicy policy;                        // of each device
+  uint32_t max_queued_turns = 256;               // per model; more are refused
+};
+
+// Keeps whole models resident and generates with them.
+//
+// One executor thread per device runs the steps of all its models in turn: the decodes of all
+// sequences of a model in one step, with a chunk of one prompt beside them, so that a long prompt
+// never stalls running streams. Thread-safe.
+class Engine {
+ public:
+  static Result<std::unique_ptr<Engine>> Create(EngineOptions options);
+  virtual ~Engine() = default;  // ends every turn with kUnavailable (reason SHUTTING_DOWN)
+
+  // Reads a file's header and plans it; reserves nothing. Blocks on the disk.
+  // `device` empty: the first device.
+  virtual Result<ModelFileInfo> Inspect(const std::string& path, const std::string& device,
+                                        const LoadOptions& options) = 0;
+  // Inspects, admits and loads. Blocks; several loads may run at once. On failure nothing changes.
+  virtual Result<ModelId> Load(const std::string& path, const std::string& device,
+                               const LoadOptions& options, const LoadObserver& observer) = 0;
+  // Ends the model's turns with kCancelled, waits for the running step and frees every byte.
+  // Returns the bytes freed. kNotFound (reason MODEL_NOT_LOADED) if there is no such model.
+  virtual Result<uint64_t> Unload(ModelId model) = 0;
+
+  virtual Result<ModelStatus> GetModel(ModelId model) const = 0;
+  virtual std::vector<ModelStatus> ListModels() const = 0;
+  virtual std::vector<DeviceMemory> Memory() const = 0;
+  virtual EngineProgress Progress() const = 0;
+
+  virtual Result<std::vector<TokenId>> Tokenize(ModelId model, std::string_view text,
+                                                bool add_special, bool parse_special) const = 0;
+  virtual Result<std::string> Detokenize(ModelId model, const std::vector<TokenId>& tokens,
+                                         bool render_special) const = 0;
+  // The text of one token, for display; may be part of a character.
+  virtual Result<std::string> TokenText(ModelId model, TokenId token) const = 0;
+  // The tokens of a rendered conversation, ready to be a prompt. `session`: what it continues, or
+  // nullopt for a new one.
+  virtual Result<std::vector<TokenId>> TokenizeChat(ModelId model,
+                                                    const std::vector<ChatMessage>& messages,
+                                                    std::optional<SessionId> session) const = 0;
+
+  // A session is one conversation: a sequence of tokens that turns are appended to. It takes a slot
+  // while a turn runs and keeps its KV blocks between turns until another session needs them; then
+  // its tokens are computed again at its next turn.
+  virtual Result<SessionId> OpenSession(ModelId model) = 0;
+  // Cancels a running turn (OnFinished follows) and forgets the session. Does not block on a step.
+  virtual void CloseSession(SessionId session) = 0;
+  // Starts a turn, or queues it until a slot is free. `sink` lives until OnFinished returned.
+  // kInvalidArgument for options out of range (naming field and value), kOutOfRange (reason
+  // CONTEXT_LENGTH_EXCEEDED) if the prompt does not fit, kResourceExhausted (reason QUEUE_FULL),
+  // kFailedPrecondition if a turn of the session is still running; then the sink is not called.
+  virtual Status Submit(SessionId session, GenerateRequest request,
+                        std::shared_ptr<GenerationSink> sink) = 0;
+  // Ends the session's turn with FinishReason::kCancelled at the next step. No effect if idle.
+  virtual void Cancel(SessionId session) = 0;
+};
+
+}  // namespace forge
