@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "kernels/base/status.h"
+
 namespace forge {
 
 // Number formats of the KV cache.
@@ -22,11 +24,19 @@ struct RaggedBatch {
   int max_blocks = 0;
 };
 
+// Checks the shape of a batch: kInvalidArgument for null pointers and negative or zero sizes. Does
+// not look at what the pointers point to, which is device memory.
+Status Validate(const RaggedBatch& batch);
+
 // The KV cache of one layer, in blocks of block_tokens positions. A sequence's position p is in
 // block block_tables[s][p / block_tokens] at offset p % block_tokens.
+//
+// A block holds the positions of all KV heads and nothing else, so whole blocks may be copied and
+// shared. The order of elements within a block is the device's own; only KvAppend and Attention
+// know it.
 struct KvLayerView {
-  void* keys = nullptr;    // [n_blocks, n_kv_heads, block_tokens, head_dim]
-  void* values = nullptr;  // [n_blocks, n_kv_heads, block_tokens, value_dim]
+  void* keys = nullptr;    // [n_blocks, n_kv_heads * head_dim * block_tokens]
+  void* values = nullptr;  // [n_blocks, n_kv_heads * value_dim * block_tokens]
   KvDType dtype = KvDType::kF16;
   int n_blocks = 0;
   int block_tokens = 0;
@@ -34,5 +44,6 @@ struct KvLayerView {
   int head_dim = 0;
   int value_dim = 0;
 };
+Status Validate(const KvLayerView& cache);
 
 }  // namespace forge

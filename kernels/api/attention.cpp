@@ -1,0 +1,24 @@
+#include "kernels/api/attention.h"
+
+#include <cmath>
+#include <string>
+
+namespace forge {
+
+Status Validate(const AttentionArgs& args) {
+  FORGE_TRY(Validate(args.batch).WithContext("attention"));
+  if (args.batch.n_tokens == 0) return Status();
+  FORGE_TRY(Validate(args.cache).WithContext("attention"));
+  if (args.q == nullptr || args.y == nullptr) return InvalidArgument("attention: q or y is null");
+  if (args.n_heads <= 0 || args.n_heads % args.cache.n_kv_heads != 0)
+    return InvalidArgument(
+        "attention: n_heads must be a positive multiple of n_kv_heads: n_heads " +
+        std::to_string(args.n_heads) + ", n_kv_heads " + std::to_string(args.cache.n_kv_heads));
+  if (!std::isfinite(args.scale))
+    return InvalidArgument("attention: scale is not finite: " + std::to_string(args.scale));
+  if (args.workspace.data == nullptr || args.workspace.bytes == 0)
+    return InvalidArgument("attention: there is no workspace");
+  return Status();
+}
+
+}  // namespace forge

@@ -1,0 +1,36 @@
+#include "kernels/api/matmul.h"
+
+#include <string>
+
+namespace forge {
+namespace {
+
+Status Validate(const MatmulTarget& target, int64_t n_in) {
+  FORGE_TRY(Validate(target.weight));
+  if (target.weight.shape.n_cols != n_in)
+    return InvalidArgument("all matrices must take the same input: n_in " + std::to_string(n_in) +
+                           ", this one takes " + std::to_string(target.weight.shape.n_cols));
+  if (target.y == nullptr) return InvalidArgument("y is null");
+  return Status();
+}
+
+}  // namespace
+
+Status Validate(const MatmulArgs& args) {
+  const int max_targets = static_cast<int>(args.targets.size());
+  if (args.n_tokens < 0)
+    return InvalidArgument("matmul: n_tokens is negative: " + std::to_string(args.n_tokens));
+  if (args.n_targets < 1 || args.n_targets > max_targets)
+    return InvalidArgument("matmul: n_targets must be in [1, " + std::to_string(max_targets) +
+                           "]: " + std::to_string(args.n_targets));
+  if (args.n_tokens == 0) return Status();
+  if (args.x == nullptr) return InvalidArgument("matmul: x is null");
+  const int64_t n_in = args.targets[0].weight.shape.n_cols;
+  for (int i = 0; i < args.n_targets; ++i) {
+    FORGE_TRY(Validate(args.targets[static_cast<size_t>(i)], n_in)
+                  .WithContext("matmul target " + std::to_string(i)));
+  }
+  return Status();
+}
+
+}  // namespace forge

@@ -1,0 +1,40 @@
+#include "kernels/api/ragged_batch.h"
+
+#include <string>
+
+namespace forge {
+
+Status Validate(const RaggedBatch& batch) {
+  if (batch.n_tokens < 0 || batch.n_sequences < 0 || batch.max_blocks < 0)
+    return InvalidArgument("ragged batch: a size is negative: n_tokens " +
+                           std::to_string(batch.n_tokens) + ", n_sequences " +
+                           std::to_string(batch.n_sequences) + ", max_blocks " +
+                           std::to_string(batch.max_blocks));
+  if (batch.n_tokens == 0) return Status();
+  if (batch.n_sequences == 0 || batch.n_sequences > batch.n_tokens)
+    return InvalidArgument("ragged batch: tokens need 1 to n_tokens sequences: n_sequences " +
+                           std::to_string(batch.n_sequences) + ", n_tokens " +
+                           std::to_string(batch.n_tokens));
+  if (batch.max_blocks == 0)
+    return InvalidArgument("ragged batch: block tables have no room for a block: max_blocks 0");
+  if (batch.positions == nullptr || batch.token_sequence == nullptr ||
+      batch.first_token == nullptr || batch.block_tables == nullptr)
+    return InvalidArgument(
+        "ragged batch: positions, token_sequence, first_token or block_tables is null");
+  return Status();
+}
+
+Status Validate(const KvLayerView& cache) {
+  if (cache.n_blocks <= 0 || cache.block_tokens <= 0 || cache.n_kv_heads <= 0 ||
+      cache.head_dim <= 0 || cache.value_dim <= 0)
+    return InvalidArgument(
+        "kv cache: a size is not positive: n_blocks " + std::to_string(cache.n_blocks) +
+        ", block_tokens " + std::to_string(cache.block_tokens) + ", n_kv_heads " +
+        std::to_string(cache.n_kv_heads) + ", head_dim " + std::to_string(cache.head_dim) +
+        ", value_dim " + std::to_string(cache.value_dim));
+  if (cache.keys == nullptr || cache.values == nullptr)
+    return InvalidArgument("kv cache: keys or values is null");
+  return Status();
+}
+
+}  // namespace forge
