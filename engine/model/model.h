@@ -1,14 +1,15 @@
 #pragma once
 
 #include <array>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "engine/gguf/gguf_file.h"
 #include "engine/memory/arena.h"
+#include "engine/model/load_progress.h"
 #include "engine/model/model_plan.h"
+#include "engine/model/rope_frequencies.h"
 #include "engine/text/chat_template.h"
 #include "engine/text/tokenizer.h"
 
@@ -34,9 +35,6 @@ struct ModelWeights {
   std::vector<LayerWeights> layers;
 };
 
-// Tells how far a load is. Returns false to cancel it.
-using LoadProgress = std::function<bool(uint64_t bytes_done, uint64_t bytes_total)>;
-
 // A model resident on a device: its weights, KV cache and scratch in three arenas, its vocabulary
 // in host memory. Nothing of its file stays open or mapped.
 //
@@ -57,6 +55,9 @@ class Model {
   const Result<ChatTemplate>& chat_template() const { return chat_template_; }
   Device& device() const { return *device_; }
 
+  // The frequencies are also on the device, in plan().scratch.rope_frequencies.
+  const RopeTable& rope_table() const { return rope_table_; }
+
   // Layer `layer` of the KV cache. REQUIRES: layer < config().n_layers.
   KvLayerView KvLayer(uint32_t layer) const;
   // The scratch buffer `slot` of plan().scratch.
@@ -75,6 +76,7 @@ class Model {
   std::byte* kv_base_ = nullptr;
   std::byte* scratch_base_ = nullptr;
   std::vector<float> rope_factors_;
+  RopeTable rope_table_;
   ModelWeights weights_;
   std::unique_ptr<Tokenizer> tokenizer_;
   Result<ChatTemplate> chat_template_;
