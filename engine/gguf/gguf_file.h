@@ -24,6 +24,7 @@ struct GgufTensor {
   std::array<uint64_t, 4> shape = {1, 1, 1, 1};
   uint64_t offset_bytes = 0;  // from the start of the file
   uint64_t size_bytes = 0;
+  uint64_t info_offset_bytes = 0;  // of its directory entry, for messages
 
   uint64_t row_elements() const { return shape[0]; }
   uint64_t n_rows() const { return shape[1] * shape[2] * shape[3]; }
@@ -33,7 +34,8 @@ struct GgufTensor {
 //
 // Keeps the file open and maps nothing: data is read with pread, so that a file truncated or
 // replaced while it is used gives an error (kDataLoss) and never a signal. Allocates nothing
-// larger than the file. Does not interpret metadata beyond general.alignment.
+// for which the file does not hold the bytes. Interprets no metadata beyond general.alignment and
+// split.count. Tensor types that the engine has no format for are accepted: see FindFormat.
 //
 // Errors carry reason MODEL_FILE_INVALID or MODEL_FILE_TRUNCATED and details "field", "value" and
 // "offsetBytes". docs/gguf.md lists the limits and every check.
@@ -41,7 +43,10 @@ struct GgufTensor {
 class GgufFile {
  public:
   // Opens and checks the header. kNotFound (reason MODEL_NOT_FOUND) if there is no such file,
-  // kInvalidArgument if it is no regular file or malformed, kDataLoss if it ends too early.
+  // kInvalidArgument if it is no regular file or malformed, kDataLoss if it ends too early,
+  // kAborted (reason MODEL_FILE_CHANGED) if it was written to meanwhile, kUnimplemented (reason
+  // ARCHITECTURE_UNSUPPORTED) if it is one shard of several, kPermissionDenied or kUnavailable
+  // (reason MODEL_FILE_UNREADABLE) if it cannot be opened. Never waits for a writer.
   static Result<std::unique_ptr<GgufFile>> Open(const std::string& path);
   // The same on an open descriptor, which it takes over. `path` is for messages.
   static Result<std::unique_ptr<GgufFile>> FromDescriptor(int descriptor, std::string path);
@@ -62,7 +67,8 @@ class GgufFile {
   // become shorter; kAborted (reason MODEL_FILE_CHANGED) if its size or modification time differ
   // from those at Open.
   Status ReadAt(uint64_t offset_bytes, std::span<std::byte> destination) const;
-  // kAborted (reason MODEL_FILE_CHANGED) if the file was written to or replaced since Open.
+  // kAborted (reason MODEL_FILE_CHANGED) if the file was written to since Open, or if path() now
+  // names another file. A file that was only deleted stays readable and counts as unchanged.
   Status CheckUnchanged() const;
 
  private:

@@ -1,0 +1,424 @@
+#include "engine/gguf/gguf_parser.h"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+#include <string>
+#include <unordered_set>
+#include <utility>
+
+#include "engine/gguf/gguf_fault.h"
+#include "engine/gguf/tensor_types.h"
+#include "kernels/base/checked_math.h"
+
+namespace forge {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "GGUF numbers are copied as they are");
+
+constexpr std::string_view kMagic = "GGUF";
+constexpr uint64_t kHeaderBytes = 24;
+constexpr uint64_t kMaxBytes = std::numeric_limits<int64_t>::max();  // of a size or an offset
+// The least that a key-value pair and a directory entry take: lengths, one character, one value.
+constexpr uint64_t kMinPairBytes = 8 + 1 + 4 + 1;
+constexpr uint64_t kMinTensorInfoBytes = 8 + 1 + 4 + 8 + 4 + 8;
+
+bool IsPrintableAscii(char c) { return c >= 0x20 && c < 0x7f; }
+
+class Parser {
+ public:
+  explicit Parser(FileCursor& cursor) : cursor_(cursor) {}
+
+  Result<GgufHeader> Parse();
+
+ private:
+  // Header.
+  Status ReadMagic();
+  Status ReadVersion();
+  Status ReadCounts();
+
+  // Metadata.
+  Status ReadPair(uint64_t index);
+  Result<GgufValue> ReadValue();
+  Result<GgufArray> ReadArray();
+  Status ReadElements(uint64_t n, GgufArray& array);
+  Result<bool> ReadBool();
+  Status ReadAlignment();
+  Status CheckNotSharded() const;
+
+  // Tensor directory.
+  Status ReadTensorInfo(uint64_t index);
+  Status ReadShape(GgufTensor& tensor);
+  Status ReadTensorType(uint64_t n_elements, GgufTensor& tensor);
+  Status ReadTensorOffset(GgufTensor& tensor);
+  Status PlaceTensors();
+
+  // Reads a number as it lies in the file. `member` names it within the current entry.
+  template <typename T>
+  Result<T> Read(std::string_view member) {
+    FORGE_TRY(Need(sizeof(T), member));
+    T value;
+    FORGE_TRY(cursor_.Read(std::as_writable_bytes(std::span(&value, 1))));
+    return value;
+  }
+  // A length and that many bytes. `limit` bounds the length.
+  Result<std::string> ReadText(std::string_view member, uint64_t limit);
+  // kDataLoss unless the file has `n_bytes` left.
+  Status Need(uint64_t n_bytes, std::string_view member) const;
+  // Counts memory for metadata against the limit.
+  Status Charge(uint64_t n, uint64_t bytes_each);
+
+  GgufField Field(std::string_view member, std::string value, uint64_t offset) const;
+
+  FileCursor& cursor_;
+  GgufHeader header_;
+  uint64_t n_tensors_ = 0;
+  uint64_t n_keys_ = 0;
+  uint64_t metadata_bytes_ = 0;
+  uint32_t alignment_ = 32;
+  uint64_t data_bytes_ = 0;  // end of the last tensor seen, from the start of the data
+  std::unordered_set<std::string> tensor_names_;
+  std::string entry_;  // the key or tensor being read, for messages; empty in the header
+};
+
+Result<GgufHeader> Parser::Parse() {
+  FORGE_TRY(ReadMagic());
+  FORGE_TRY(ReadVersion());
+  FORGE_TRY(ReadCounts());
+  for (uint64_t i = 0; i < n_keys_; ++i) FORGE_TRY(ReadPair(i));
+  FORGE_TRY(ReadAlignment());
+  FORGE_TRY(CheckNotSharded());
+  for (uint64_t i = 0; i < n_tensors_; ++i) FORGE_TRY(ReadTensorInfo(i));
+  FORGE_TRY(PlaceTensors());
+  return std::move(header_);
+}
+
+Status Parser::ReadMagic() {
+  std::string magic(std::min<uint64_t>(kMagic.size(), cursor_.size_bytes()), '\0');
+  FORGE_TRY(cursor_.Read(std::as_writable_bytes(std::span(magic))));
+  if (!kMagic.starts_with(magic))
+    return InvalidField("this is no GGUF file, which starts with \"GGUF\"",
+                        Field("magic", QuoteText(magic), 0));
+  if (cursor_.size_bytes() < kHeaderBytes)
+    return TruncatedField("the file is shorter than a header of 24 bytes",
+                          Field("file size", std::to_string(cursor_.size_bytes()), 0));
+  return Status();
+}
+
+Status Parser::ReadVersion() {
+  const uint64_t offset = cursor_.offset();
+  FORGE_ASSIGN_OR_RETURN(header_.version, Read<uint32_t>("version"));
+  const GgufField field = Field("version", std::to_string(header_.version), offset);
+  if (header_.version != 0 && (header_.version & 0xffff) == 0)
+    return InvalidField("the file is big-endian; convert it to little-endian", field);
+  if (header_.version != 2 && header_.version != 3)
+    return InvalidField("versions 2 and 3 of GGUF can be read; convert the file", field);
+  return Status();
+}
+
+Status Parser::ReadCounts() {
+  const uint64_t offset = cursor_.offset();
+  FORGE_ASSIGN_OR_RETURN(n_tensors_, Read<uint64_t>("n_tensors"));
+  FORGE_ASSIGN_OR_RETURN(n_keys_, Read<uint64_t>("n_kv"));
+  if (n_tensors_ > GgufLimits::kTensors)
+    return InvalidField("a file has at most 65536 tensors",
+                        Field("n_tensors", std::to_string(n_tensors_), offset));
+  if (n_keys_ > GgufLimits::kKeys)
+    return InvalidField("a file has at most 65536 keys",
+                        Field("n_kv", std::to_string(n_keys_), offset + 8));
+  return Need(n_keys_ * kMinPairBytes + n_tensors_ * kMinTensorInfoBytes, "n_kv and n_tensors");
+}
+
+Status Parser::ReadPair(uint64_t index) {
+  entry_ = "metadata[" + std::to_string(index) + "]";
+  const uint64_t text_offset = cursor_.offset() + 8;
+  FORGE_ASSIGN_OR_RETURN(std::string key, ReadText("key", GgufLimits::kKeyBytes));
+  if (key.empty())
+    return InvalidField("a key has at least one character", Field("key", "\"\"", text_offset - 8));
+  const auto bad = std::ranges::find_if_not(key, IsPrintableAscii);
+  if (bad != key.end())
+    return InvalidField(
+        "a key is printable ASCII",
+        Field("key", QuoteText(key), text_offset + static_cast<uint64_t>(bad - key.begin())));
+  entry_ = EscapeText(key);
+  FORGE_TRY(Charge(1, key.size() + sizeof(GgufValue)));
+  FORGE_ASSIGN_OR_RETURN(GgufValue value, ReadValue());
+  return header_.metadata.Add(std::move(key), std::move(value));
+}
+
+bool IsGgufType(uint32_t type) { return type <= static_cast<uint32_t>(GgufType::kFloat64); }
+
+Result<GgufValue> Parser::ReadValue() {
+  GgufValue value;
+  value.offset = cursor_.offset();
+  FORGE_ASSIGN_OR_RETURN(const uint32_t type, Read<uint32_t>("value type"));
+  if (!IsGgufType(type))
+    return InvalidField("value types are 0 to 12",
+                        Field("value type", std::to_string(type), value.offset));
+  value.type = static_cast<GgufType>(type);
+  if (value.type == GgufType::kArray) {
+    FORGE_ASSIGN_OR_RETURN(value.value, ReadArray());
+    return value;
+  }
+  // A lone value is read as an array of one, so that each type is read in one place.
+  GgufArray single{.element_type = value.type, .values = {}};
+  FORGE_TRY(ReadElements(1, single));
+  std::visit([&](auto& elements) { value.value = std::move(elements.front()); }, single.values);
+  return value;
+}
+
+Result<GgufArray> Parser::ReadArray() {
+  GgufArray array;
+  const uint64_t offset = cursor_.offset();
+  FORGE_ASSIGN_OR_RETURN(const uint32_t type, Read<uint32_t>("element type"));
+  if (!IsGgufType(type))
+    return InvalidField("value types are 0 to 12",
+                        Field("element type", std::to_string(type), offset));
+  array.element_type = static_cast<GgufType>(type);
+  if (array.element_type == GgufType::kArray)
+    return InvalidField("arrays of arrays are not accepted",
+                        Field("element type", std::to_string(type), offset));
+  FORGE_ASSIGN_OR_RETURN(const uint64_t n, Read<uint64_t>("array length"));
+  if (n > GgufLimits::kArrayElements)
+    return InvalidField("an array has at most 67108864 elements",
+                        Field("array length", std::to_string(n), offset + 4));
+  FORGE_TRY(ReadElements(n, array));
+  return array;
+}
+
+Status Parser::ReadElements(uint64_t n, GgufArray& array) {
+  const auto read_all = [&]<typename InFile, typename InMemory>(InFile, InMemory) -> Status {
+    FORGE_TRY(Need(n * sizeof(InFile), "value"));
+    FORGE_TRY(Charge(n, sizeof(InMemory)));
+    auto& elements = array.values.emplace<std::vector<InMemory>>();
+    elements.reserve(n);
+    for (uint64_t i = 0; i < n; ++i) {
+      FORGE_ASSIGN_OR_RETURN(const InFile element, Read<InFile>("value"));
+      elements.push_back(static_cast<InMemory>(element));
+    }
+    return Status();
+  };
+  switch (array.element_type) {
+    case GgufType::kUint8:
+      return read_all(uint8_t{}, uint64_t{});
+    case GgufType::kInt8:
+      return read_all(int8_t{}, int64_t{});
+    case GgufType::kUint16:
+      return read_all(uint16_t{}, uint64_t{});
+    case GgufType::kInt16:
+      return read_all(int16_t{}, int64_t{});
+    case GgufType::kUint32:
+      return read_all(uint32_t{}, uint64_t{});
+    case GgufType::kInt32:
+      return read_all(int32_t{}, int64_t{});
+    case GgufType::kUint64:
+      return read_all(uint64_t{}, uint64_t{});
+    case GgufType::kInt64:
+      return read_all(int64_t{}, int64_t{});
+    case GgufType::kFloat32:
+      return read_all(float{}, double{});
+    case GgufType::kFloat64:
+      return read_all(double{}, double{});
+    case GgufType::kBool: {
+      FORGE_TRY(Need(n, "value"));
+      FORGE_TRY(Charge(n, 1));
+      auto& elements = array.values.emplace<std::vector<bool>>();
+      elements.reserve(n);
+      for (uint64_t i = 0; i < n; ++i) {
+        FORGE_ASSIGN_OR_RETURN(const bool element, ReadBool());
+        elements.push_back(element);
+      }
+      return Status();
+    }
+    case GgufType::kString: {
+      FORGE_TRY(Need(n * sizeof(uint64_t), "value"));  // each has a length at least
+      FORGE_TRY(Charge(n, sizeof(std::string)));
+      auto& elements = array.values.emplace<std::vector<std::string>>();
+      elements.reserve(n);
+      for (uint64_t i = 0; i < n; ++i) {
+        FORGE_ASSIGN_OR_RETURN(std::string element, ReadText("string", GgufLimits::kStringBytes));
+        FORGE_TRY(Charge(1, element.size()));
+        elements.push_back(std::move(element));
+      }
+      return Status();
+    }
+    case GgufType::kArray:
+      break;
+  }
+  return Internal("an array is no element");
+}
+
+Result<bool> Parser::ReadBool() {
+  const uint64_t offset = cursor_.offset();
+  FORGE_ASSIGN_OR_RETURN(const uint8_t byte, Read<uint8_t>("value"));
+  if (byte > 1)
+    return InvalidField("a BOOL is 0 or 1", Field("value", std::to_string(byte), offset));
+  return byte == 1;
+}
+
+Status Parser::ReadAlignment() {
+  constexpr std::string_view kKey = "general.alignment";
+  const GgufValue* const value = header_.metadata.Find(kKey);
+  if (value == nullptr) return Status();
+  if (value->type != GgufType::kUint32)
+    return InvalidField("the key needs a value of type UINT32",
+                        {std::string(kKey), std::string(GgufTypeName(value->type)), value->offset});
+  const uint64_t alignment = std::get<uint64_t>(value->value);
+  if (!std::has_single_bit(alignment) || alignment > GgufLimits::kAlignment)
+    return InvalidField("the alignment is a power of two, at most 65536",
+                        {std::string(kKey), std::to_string(alignment), value->offset});
+  alignment_ = static_cast<uint32_t>(alignment);
+  return Status();
+}
+
+Status Parser::CheckNotSharded() const {
+  constexpr std::string_view kKey = "split.count";
+  FORGE_ASSIGN_OR_RETURN(const std::optional<uint32_t> n_shards, header_.metadata.Uint32(kKey));
+  if (!n_shards || *n_shards == 1) return Status();
+  const GgufField field = {std::string(kKey), std::to_string(*n_shards),
+                           header_.metadata.Find(kKey)->offset};
+  if (*n_shards == 0 || *n_shards > GgufLimits::kShards)
+    return InvalidField("a model is split into 1 to 4096 files", field);
+  return UnsupportedField(
+      "this is one shard of a split model; merge the shards into one file first", field);
+}
+
+Status Parser::ReadTensorInfo(uint64_t index) {
+  entry_ = "tensors[" + std::to_string(index) + "]";
+  GgufTensor tensor;
+  tensor.info_offset_bytes = cursor_.offset();
+  FORGE_ASSIGN_OR_RETURN(tensor.name, ReadText("name", GgufLimits::kTensorNameBytes));
+  const GgufField name = Field("name", QuoteText(tensor.name), tensor.info_offset_bytes);
+  if (tensor.name.empty()) return InvalidField("a tensor has a name", name);
+  if (!std::ranges::all_of(tensor.name, IsPrintableAscii))
+    return InvalidField("a tensor name is printable ASCII", name);
+  if (!tensor_names_.insert(tensor.name).second)
+    return InvalidField("a tensor name appears once", name);
+  entry_ = EscapeText(tensor.name);
+  FORGE_TRY(ReadShape(tensor));
+  FORGE_TRY(ReadTensorOffset(tensor));
+  header_.tensors.push_back(std::move(tensor));
+  return Status();
+}
+
+Status Parser::ReadShape(GgufTensor& tensor) {
+  uint64_t offset = cursor_.offset();
+  FORGE_ASSIGN_OR_RETURN(const uint32_t n_dims, Read<uint32_t>("n_dims"));
+  if (n_dims == 0 || n_dims > GgufLimits::kDimensions)
+    return InvalidField("a tensor has 1 to 4 dimensions",
+                        Field("n_dims", std::to_string(n_dims), offset));
+  tensor.n_dims = static_cast<int>(n_dims);
+  uint64_t n_elements = 1;
+  for (uint32_t i = 0; i < n_dims; ++i) {
+    const std::string member = "ne[" + std::to_string(i) + "]";
+    offset = cursor_.offset();
+    FORGE_ASSIGN_OR_RETURN(const uint64_t extent, Read<uint64_t>(member));
+    const GgufField field = Field(member, std::to_string(extent), offset);
+    if (extent == 0) return InvalidField("a dimension is at least 1", field);
+    const std::optional<uint64_t> product = CheckedMul(n_elements, extent);
+    if (!product || *product > kMaxBytes)
+      return InvalidField("a tensor has fewer than 2^63 elements", field);
+    tensor.shape[i] = extent;
+    n_elements = *product;
+  }
+  return ReadTensorType(n_elements, tensor);
+}
+
+Status Parser::ReadTensorType(uint64_t n_elements, GgufTensor& tensor) {
+  const uint64_t offset = cursor_.offset();
+  FORGE_ASSIGN_OR_RETURN(const uint32_t id, Read<uint32_t>("type"));
+  tensor.dtype = DType{id};
+  const TensorType* const type = FindTensorType(tensor.dtype);
+  if (type == nullptr)
+    return InvalidField("the tensor type is not one that GGUF defines",
+                        Field("type", std::to_string(id), offset));
+  if (tensor.row_elements() % type->block_elements != 0)
+    return InvalidField("a row of type " + std::string(type->name) + " is a multiple of " +
+                            std::to_string(type->block_elements) + " elements",
+                        Field("ne[0]", std::to_string(tensor.row_elements()),
+                              offset - sizeof(uint64_t) * static_cast<uint64_t>(tensor.n_dims)));
+  const std::optional<uint64_t> size =
+      CheckedMul(n_elements / type->block_elements, type->block_bytes);
+  if (!size || *size > kMaxBytes)
+    return InvalidField(
+        "a tensor of type " + std::string(type->name) + " takes fewer than 2^63 bytes",
+        Field("elements", std::to_string(n_elements), offset));
+  tensor.size_bytes = *size;
+  return Status();
+}
+
+// Leaves the offset relative to the start of the data; PlaceTensors makes it absolute.
+Status Parser::ReadTensorOffset(GgufTensor& tensor) {
+  const uint64_t offset = cursor_.offset();
+  FORGE_ASSIGN_OR_RETURN(tensor.offset_bytes, Read<uint64_t>("offset"));
+  const GgufField field = Field("offset", std::to_string(tensor.offset_bytes), offset);
+  if (tensor.offset_bytes % alignment_ != 0)
+    return InvalidField(
+        "a tensor lies at a multiple of the alignment, " + std::to_string(alignment_), field);
+  const uint64_t expected = *CheckedAlignUp(data_bytes_, alignment_);  // below 2^63 + 2^16
+  if (tensor.offset_bytes < expected)
+    return InvalidField(
+        "the tensor overlaps the one before, which ends at " + std::to_string(data_bytes_), field);
+  if (tensor.offset_bytes > expected)
+    return InvalidField(
+        "there is a gap before the tensor, which belongs at " + std::to_string(expected), field);
+  const std::optional<uint64_t> end = CheckedAdd(expected, tensor.size_bytes);
+  if (!end || *end > kMaxBytes)
+    return InvalidField("the tensors of a file take fewer than 2^63 bytes", field);
+  data_bytes_ = *end;
+  return Status();
+}
+
+Status Parser::PlaceTensors() {
+  const uint64_t data_start = *CheckedAlignUp(cursor_.offset(), alignment_);
+  for (GgufTensor& tensor : header_.tensors) {
+    tensor.offset_bytes += data_start;  // both below 2^63
+    const std::optional<uint64_t> end = CheckedAdd(tensor.offset_bytes, tensor.size_bytes);
+    if (end && *end <= cursor_.size_bytes()) continue;
+    entry_ = EscapeText(tensor.name);
+    return TruncatedField(
+        "the file ends at byte " + std::to_string(cursor_.size_bytes()) +
+            ", within the data of a tensor; it is incomplete, fetch or copy it again",
+        Field("data", std::to_string(tensor.size_bytes) + " bytes", tensor.offset_bytes));
+  }
+  return Status();
+}
+
+Result<std::string> Parser::ReadText(std::string_view member, uint64_t limit) {
+  const std::string length_member = std::string(member) + " length";
+  const uint64_t offset = cursor_.offset();
+  FORGE_ASSIGN_OR_RETURN(const uint64_t length, Read<uint64_t>(length_member));
+  if (length > limit)
+    return InvalidField("the length is at most " + std::to_string(limit) + " bytes",
+                        Field(length_member, std::to_string(length), offset));
+  FORGE_TRY(Need(length, member));
+  std::string text(length, '\0');
+  FORGE_TRY(cursor_.Read(std::as_writable_bytes(std::span(text))));
+  return text;
+}
+
+Status Parser::Need(uint64_t n_bytes, std::string_view member) const {
+  if (n_bytes <= cursor_.remaining()) return Status();
+  return TruncatedField("the file ends at byte " + std::to_string(cursor_.size_bytes()) +
+                            "; it is incomplete or a length in it is wrong",
+                        Field(member, std::to_string(n_bytes) + " bytes needed", cursor_.offset()));
+}
+
+Status Parser::Charge(uint64_t n, uint64_t bytes_each) {
+  metadata_bytes_ += n * bytes_each;  // n <= 2^26, bytes_each <= 2^24, stops at the limit
+  if (metadata_bytes_ <= GgufLimits::kMetadataBytes) return Status();
+  return InvalidField("metadata takes at most 512 MiB of memory",
+                      Field("metadata size", std::to_string(metadata_bytes_), cursor_.offset()));
+}
+
+GgufField Parser::Field(std::string_view member, std::string value, uint64_t offset) const {
+  const std::string name =
+      entry_.empty() ? std::string(member) : entry_ + " (" + std::string(member) + ")";
+  return {name, std::move(value), offset};
+}
+
+}  // namespace
+
+Result<GgufHeader> ParseGguf(FileCursor& cursor) { return Parser(cursor).Parse(); }
+
+}  // namespace forge
