@@ -1,0 +1,56 @@
+#pragma once
+
+#include <grpcpp/support/status.h>
+
+#include <CLI/App.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "client/connection.h"
+#include "client/failure.h"
+
+namespace forge::client {
+
+// What all commands share: where the daemon is, and how to print.
+struct CommandContext {
+  std::string address;
+  std::string output = "table";
+  std::function<ExitCode()> run;  // set by the command line that was given
+
+  bool json() const { return output == "json"; }
+  Connection Connect() const { return Connection(address); }
+};
+
+// Adds every command, in the order of the help. Each Add... adds one subcommand whose callback sets
+// context.run.
+void AddCommands(CLI::App& app, CommandContext& context);
+
+// Prints "forgectl: <message>" on standard error and returns the exit code.
+ExitCode ReportFailure(const grpc::Status& status, const CommandContext& context);
+
+// A subcommand whose options live in `Options` and which is run by `run(options, context)`.
+template <typename Options>
+CLI::App* AddCommand(CLI::App& app, CommandContext& context, const std::string& name,
+                     const std::string& description, std::shared_ptr<Options> options,
+                     ExitCode (*run)(const Options&, const CommandContext&)) {
+  CLI::App* command = app.add_subcommand(name, description);
+  command->callback([options, run, &context] {
+    context.run = [options, run, &context] { return run(*options, context); };
+  });
+  return command;
+}
+
+void AddDetokenize(CLI::App& app, CommandContext& context);
+void AddGenerate(CLI::App& app, CommandContext& context);
+void AddList(CLI::App& app, CommandContext& context);
+void AddLoad(CLI::App& app, CommandContext& context);
+void AddMemory(CLI::App& app, CommandContext& context);
+void AddPs(CLI::App& app, CommandContext& context);
+void AddShow(CLI::App& app, CommandContext& context);
+void AddStatus(CLI::App& app, CommandContext& context);
+void AddTokenize(CLI::App& app, CommandContext& context);
+void AddUnload(CLI::App& app, CommandContext& context);
+void AddVersion(CLI::App& app, CommandContext& context);
+
+}  // namespace forge::client

@@ -1,0 +1,27 @@
+#include <iostream>
+
+#include "client/commands/command.h"
+
+namespace forge::client {
+
+namespace {
+
+constexpr void (*kCommands[])(CLI::App&, CommandContext&) = {
+    AddLoad,   AddGenerate, AddUnload,     AddList,   AddPs,      AddShow,
+    AddMemory, AddTokenize, AddDetokenize, AddStatus, AddVersion,
+};
+
+}  // namespace
+
+void AddCommands(CLI::App& app, CommandContext& context) {
+  for (const auto add : kCommands) add(app, context);
+}
+
+ExitCode ReportFailure(const grpc::Status& status, const CommandContext& context) {
+  const Failure failure = ExplainFailure(status, context.address);
+  std::cout.flush();
+  std::cerr << "forgectl: " << failure.message << '\n';
+  return failure.exit_code;
+}
+
+}  // namespace forge::client

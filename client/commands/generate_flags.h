@@ -1,0 +1,38 @@
+#pragma once
+
+#include <forge/v1/forge.pb.h>
+
+#include <CLI/App.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace forge::client {
+
+// The command line of `generate`.
+struct GenerateFlags {
+  std::string model;
+  std::string prompt;
+  std::string system;
+  std::vector<int32_t> token_ids;
+  bool chat = false;  // neither chat nor raw: chat where the model has a template
+  bool raw = false;
+  bool verbose = false;
+  bool ignore_end_of_text = false;
+  uint32_t max_tokens = 0;
+  uint32_t top_logprobs = 0;
+  std::vector<std::string> stop_strings;
+  std::vector<int32_t> stop_tokens;
+  std::vector<std::string> logit_bias;  // "ID=VALUE"
+  std::optional<float> temperature, top_p, min_p, typical_p;
+  std::optional<float> repetition_penalty, presence_penalty, frequency_penalty;
+  std::optional<int32_t> top_k, penalty_window;
+  std::optional<uint64_t> seed;
+};
+
+void AddGenerateFlags(CLI::App& command, GenerateFlags& flags);
+
+// Everything of a turn but its prompt. Throws CLI::ValidationError for a malformed --logit-bias.
+v1::GenerateRequest::Turn ToTurn(const GenerateFlags& flags);
+
+}  // namespace forge::client

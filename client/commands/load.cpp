@@ -1,0 +1,84 @@
+#include <chrono>
+#include <iostream>
+
+#include "client/commands/command.h"
+#include "client/commands/load_flags.h"
+#include "client/terminal/interrupt.h"
+#include "client/terminal/json_output.h"
+#include "client/terminal/progress_bar.h"
+#include "client/terminal/units.h"
+
+namespace forge::client {
+
+namespace {
+
+struct LoadCommandOptions {
+  std::string model;
+  LoadFlags flags;
+};
+
+void ShowProgress(const v1::LoadModelResponse::Progress& progress, ProgressBar& bar) {
+  const double total = static_cast<double>(progress.bytes_total());
+  const double fraction = total > 0 ? static_cast<double>(progress.bytes_done()) / total : 0.0;
+  std::string detail =
+      FormatBytes(progress.bytes_done()) + " of " + FormatBytes(progress.bytes_total());
+  if (progress.bytes_per_second() > 0)
+    detail += ", " + FormatBytes(static_cast<int64_t>(progress.bytes_per_second())) + "/s";
+  bar.Show("loading", fraction, detail);
+}
+
+void PrintReady(const v1::Model& model) {
+  const v1::Residency& residency = model.residency();
+  const v1::MemoryPlan& memory = residency.memory();
+  std::cout << "loaded " << model.name() << " on " << residency.device() << " in "
+            << FormatDuration(residency.load_duration()) << ": "
+            << FormatBytes(memory.total_bytes()) << " (weights "
+            << FormatBytes(memory.weights_bytes()) << ", KV cache "
+            << FormatBytes(memory.kv_cache_bytes()) << ", scratch "
+            << FormatBytes(memory.scratch_bytes()) << ")\n";
+}
+
+ExitCode RunLoad(const LoadCommandOptions& options, const CommandContext& context) {
+  BlockInterrupts();
+  const Connection connection = context.Connect();
+  grpc::ClientContext call;
+  const auto stream = connection.stub().LoadModel(&call);
+  v1::LoadModelRequest request;
+  request.mutable_start()->set_model(options.model);
+  *request.mutable_start()->mutable_options() = ToLoadOptions(options.flags);
+  stream->Write(request);
+
+  // The load is the daemon's and would go on without us: Ctrl-C asks it to stop.
+  InterruptScope interrupts([&](int count) {
+    if (count > 1) return call.TryCancel();
+    v1::LoadModelRequest cancel;
+    cancel.mutable_cancel();
+    stream->Write(cancel);
+  });
+  ProgressBar bar;
+  v1::LoadModelResponse response;
+  while (stream->Read(&response)) {
+    if (context.json()) std::cout << ToJson(response) << std::endl;
+    if (response.has_progress()) ShowProgress(response.progress(), bar);
+    if (!response.has_ready()) continue;
+    bar.Clear();
+    if (!context.json()) PrintReady(response.ready());
+  }
+  bar.Clear();
+  const grpc::Status status = stream->Finish();
+  if (status.ok()) return ExitCode::kOk;
+  const ExitCode code = ReportFailure(status, context);
+  return interrupts.interrupted() ? ExitCode::kInterrupted : code;
+}
+
+}  // namespace
+
+void AddLoad(CLI::App& app, CommandContext& context) {
+  auto options = std::make_shared<LoadCommandOptions>();
+  CLI::App* command =
+      AddCommand(app, context, "load", "Load a model and keep it resident", options, &RunLoad);
+  command->add_option("model", options->model, "Name as in 'forgectl list', or a path")->required();
+  AddLoadFlags(*command, options->flags);
+}
+
+}  // namespace forge::client

@@ -1,0 +1,66 @@
+#include "client/terminal/units.h"
+
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <ctime>
+#include <span>
+
+namespace forge::client {
+
+namespace {
+
+// `value` with three significant digits, and no fraction from 100 on.
+std::string ThreeDigits(double value) {
+  std::array<char, 32> text;
+  const int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+  std::snprintf(text.data(), text.size(), "%.*f", decimals, value);
+  return text.data();
+}
+
+std::string Scaled(double value, double step, std::span<const char* const> units) {
+  size_t unit = 0;
+  while (value >= step - 0.5 && unit + 1 < units.size()) {
+    value /= step;
+    ++unit;
+  }
+  const bool whole = unit == 0;
+  const std::string number =
+      whole ? std::to_string(static_cast<int64_t>(value)) : ThreeDigits(value);
+  const std::string name = units[unit];
+  return name.empty() ? number : number + " " + name;
+}
+
+}  // namespace
+
+std::string FormatBytes(int64_t bytes) {
+  static constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  return Scaled(static_cast<double>(bytes), 1024.0, kUnits);
+}
+
+std::string FormatCount(int64_t count) {
+  static constexpr const char* kUnits[] = {"", "K", "M", "B", "T"};
+  return Scaled(static_cast<double>(count), 1000.0, kUnits);
+}
+
+double Seconds(const google::protobuf::Duration& duration) {
+  return static_cast<double>(duration.seconds()) + 1e-9 * duration.nanos();
+}
+
+std::string FormatDuration(const google::protobuf::Duration& duration) {
+  const double seconds = Seconds(duration);
+  if (seconds >= 0.9995) return ThreeDigits(seconds) + " s";
+  if (seconds >= 0.9995e-3) return ThreeDigits(seconds * 1e3) + " ms";
+  return std::to_string(std::lround(seconds * 1e6)) + " us";
+}
+
+std::string FormatTime(const google::protobuf::Timestamp& time) {
+  const std::time_t seconds = time.seconds();
+  std::tm local{};
+  localtime_r(&seconds, &local);
+  std::array<char, 32> text;
+  std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M", &local);
+  return text.data();
+}
+
+}  // namespace forge::client

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <google/protobuf/duration.pb.h>
+#include <google/protobuf/timestamp.pb.h>
+
+#include <cstdint>
+#include <string>
+
+namespace forge::client {
+
+// "1.5 GiB", "640 MiB", "12 B": three significant digits, binary units.
+std::string FormatBytes(int64_t bytes);
+
+// "1.24 s", "18 ms", "350 us".
+std::string FormatDuration(const google::protobuf::Duration& duration);
+double Seconds(const google::protobuf::Duration& duration);
+
+// "6.7 B", "494 M": counts of parameters, decimal units.
+std::string FormatCount(int64_t count);
+
+// "2026-01-31 17:05" in local time.
+std::string FormatTime(const google::protobuf::Timestamp& time);
+
+}  // namespace forge::client
