@@ -16,12 +16,13 @@ struct AdmissionPolicy {
     kIncremental,  // plan <= fraction * free - reserve: the literal rule, load by load
   };
   Kind kind = Kind::kShare;
-  double free_fraction = 0.70;        // in (0, 1]
-  uint64_t reserve_bytes = 0;         // always left to others
-  std::optional<uint64_t> cap_bytes;  // absolute limit of all models together
+  double free_fraction = 0.70;                       // in (0, 1], taken to nine decimal places
+  uint64_t reserve_bytes = 0;                        // always left to others
+  std::optional<uint64_t> cap_bytes = std::nullopt;  // absolute limit of all models together
 };
 
-// The limit that decided, or that came closest to it.
+// The limit that decided, or that came closest to it. kFree: what is free, less the reserve; it is
+// named where it is as tight as another bound, and so says that no policy would help.
 enum class AdmissionBound { kShare, kIncremental, kCap, kFree };
 std::string_view AdmissionBoundName(AdmissionBound bound);  // "share"
 
@@ -36,7 +37,11 @@ struct AdmissionDecision {
   uint64_t total_bytes = 0;  // of the device
 };
 
-// Decides about one whole plan. Pure: the same inputs give the same decision.
+// Decides about one whole plan. Pure: the same inputs give the same decision. Exact integer
+// arithmetic; the fraction of an amount is rounded down to whole bytes, and no input overflows.
+//
+// Invariant: admitted is the same as plan_bytes <= available_bytes.
+// REQUIRES: policy.free_fraction is in (0, 1].
 //   own_reserved_bytes: promised to models, allocated or not
 //   own_allocated_bytes: of these, already allocated, hence missing from the reading's free memory
 AdmissionDecision DecideAdmission(const AdmissionPolicy& policy, const MemoryReading& reading,

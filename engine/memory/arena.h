@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "engine/memory/ledger.h"
 #include "kernels/api/device.h"
@@ -24,16 +25,18 @@ class Arena {
   ~Arena();
 
   uint64_t size_bytes() const { return claim_.bytes(); }
-  // The bytes [offset, offset + bytes). kOutOfRange unless they lie in the arena; kInvalidArgument
-  // for 0 bytes or an offset that is no multiple of 64.
+  // Where the bytes [offset, offset + bytes) are on the device. kOutOfRange unless they lie in the
+  // arena; kInvalidArgument for 0 bytes or an offset that is no multiple of 64.
   Result<std::byte*> View(uint64_t offset_bytes, uint64_t bytes) const;
 
  private:
   Arena(Device& device, Reservation claim, std::byte* data)
       : device_(&device), claim_(std::move(claim)), data_(data) {}
+  void Free();
+
   Device* device_;
   Reservation claim_;  // outlives the memory: released after the destructor freed it
-  std::byte* data_;
+  std::byte* data_;    // null after a move
 };
 
 }  // namespace forge

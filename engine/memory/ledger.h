@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
-#include <vector>
 
 #include "engine/memory/admission.h"
 #include "kernels/api/device.h"
@@ -40,12 +38,12 @@ class [[nodiscard]] Reservation {
 // never see the same free bytes.
 class Ledger {
  public:
-  // Lifetime: `device` must outlive the ledger.
+  // Lifetime: `device` must outlive the ledger. REQUIRES: policy.free_fraction is in (0, 1].
   Ledger(Device& device, AdmissionPolicy policy);
 
   // Tests one whole plan against the policy and a fresh reading of the device, and claims it.
   // kResourceExhausted (reason GPU_BUDGET_EXCEEDED) with every number if it does not fit; then
-  // nothing changes. kInvalidArgument for 0 bytes.
+  // nothing changes. kInvalidArgument for 0 bytes; what the device says if it cannot be read.
   Result<Reservation> Admit(uint64_t plan_bytes);
   // The decision that Admit would take now, without taking it.
   Result<AdmissionDecision> Preview(uint64_t plan_bytes) const;
@@ -56,6 +54,7 @@ class Ledger {
 
  private:
   friend class Reservation;
+  Result<AdmissionDecision> Decide(uint64_t plan_bytes) const FORGE_REQUIRES(mutex_);
   void Release(uint64_t bytes);
 
   // Constant after construction.

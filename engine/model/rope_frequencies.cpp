@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <optional>
 #include <string>
 
 namespace forge {
@@ -84,11 +85,12 @@ Result<RopeTable> ComputeRopeTable(const RopeConfig& config, std::span<const flo
   table.frequencies.resize(n_pairs);
   const double interpolation = config.scaling == RopeScaling::kNone ? 1.0 : 1.0 / config.factor;
   const bool is_yarn = config.scaling == RopeScaling::kYarn;
-  const YarnRamp ramp(config);
+  std::optional<YarnRamp> ramp;
+  if (is_yarn) ramp.emplace(config);
   for (uint32_t i = 0; i < n_pairs; ++i) {
     double theta = std::pow(config.base, -2.0 * i / config.dimension);
     if (!factors.empty()) theta /= factors[i];
-    const double kept = is_yarn ? ramp.At(i) : 0.0;
+    const double kept = ramp ? ramp->At(i) : 0.0;
     table.frequencies[i] = static_cast<float>(theta * (kept + (1.0 - kept) * interpolation));
   }
   if (is_yarn) {
