@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,7 +36,9 @@ enum class WeightRole {
 std::string_view WeightRoleName(WeightRole role);
 
 // One weight of the model and the place in the file it comes from: rows
-// [first_row, first_row + n_rows) of tensor `file_tensor`. A fused tensor feeds several specs.
+// [first_row, first_row + n_rows) of tensor `file_tensor`. A fused tensor feeds several specs,
+// which together take every row of it. For a vector, which has one row, `first_row` is the first
+// element instead: a fused bias feeds several specs too.
 struct TensorSpec {
   WeightRole role;
   int layer;  // -1 for weights outside the layers
@@ -43,7 +46,9 @@ struct TensorSpec {
   uint64_t first_row;
   uint64_t n_rows;
   uint64_t n_cols;  // row length
-  bool is_vector;   // norms, biases, factors: kept as float32 vectors of n_cols elements, n_rows 1
+  // Norms, biases, factors: kept as float32 vectors of n_cols elements, n_rows 1. In the file they
+  // are F32, F16 or BF16.
+  bool is_vector;
 };
 
 // A family of models: how to read its configuration, and which tensors it has.
@@ -51,8 +56,14 @@ struct Architecture {
   std::string_view name;  // "general.architecture" in the file, and the prefix of its keys
   // kInvalidArgument (reason MODEL_FILE_INVALID) naming key, value and offset.
   Result<ModelConfig> (*read_config)(const GgufFile& file);
+  // No kOutput where the output is tied, no kRopeFactors where there are none.
   std::vector<TensorSpec> (*tensors)(const ModelConfig& config);
 };
+
+// Every family the engine knows, ordered by name.
+std::span<const Architecture> Architectures();
+// nullptr if there is none of that name.
+const Architecture* FindArchitecture(std::string_view name);
 
 // A model file understood: its configuration and its weights, each checked to exist in the file
 // with the shape and a format the engine supports.
@@ -62,7 +73,8 @@ struct ModelDescription {
 };
 
 // Reads and checks a file's configuration and tensor table. kUnimplemented (reason
-// ARCHITECTURE_UNSUPPORTED) for an unknown family or weight format, else as read_config.
+// ARCHITECTURE_UNSUPPORTED) for an unknown family or weight format, or a tensor or key that the
+// family's forward pass would leave out; else as read_config. docs/gguf.md lists every check.
 Result<ModelDescription> DescribeModel(const GgufFile& file);
 
 }  // namespace forge

@@ -40,6 +40,14 @@ Status InvalidField(std::string_view rule, const GgufField& field) {
   return Fault(StatusCode::kInvalidArgument, kModelFileInvalid, rule, field);
 }
 
+Status MissingField(std::string_view rule, std::string_view name) {
+  const std::string field = EscapeText(name);
+  return InvalidArgument(std::string(rule) + ": " + field + " is absent")
+      .WithReason(kModelFileInvalid)
+      .WithDetail("field", field)
+      .WithDetail("value", "absent");
+}
+
 Status TruncatedField(std::string_view rule, const GgufField& field) {
   return Fault(StatusCode::kDataLoss, kModelFileTruncated, rule, field);
 }

@@ -27,6 +27,8 @@ struct GgufField {
 
 // kInvalidArgument, reason MODEL_FILE_INVALID. `rule` says what is demanded.
 Status InvalidField(std::string_view rule, const GgufField& field);
+// The same for a key or tensor that is not there: value "absent", no offset.
+Status MissingField(std::string_view rule, std::string_view name);
 // kDataLoss, reason MODEL_FILE_TRUNCATED.
 Status TruncatedField(std::string_view rule, const GgufField& field);
 // kUnimplemented, reason ARCHITECTURE_UNSUPPORTED: well-formed, but beyond this engine.

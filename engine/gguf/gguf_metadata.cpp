@@ -14,18 +14,6 @@ std::string DescribeArray(const GgufArray& array) {
          std::string(GgufTypeName(array.element_type));
 }
 
-std::string DescribeValue(const GgufValue& value) {
-  struct Visitor {
-    std::string operator()(int64_t v) const { return std::to_string(v); }
-    std::string operator()(uint64_t v) const { return std::to_string(v); }
-    std::string operator()(double v) const { return std::to_string(v); }
-    std::string operator()(bool v) const { return v ? "true" : "false"; }
-    std::string operator()(const std::string& v) const { return QuoteText(v); }
-    std::string operator()(const GgufArray& v) const { return DescribeArray(v); }
-  };
-  return std::visit(Visitor{}, value.value);
-}
-
 GgufField FieldOf(std::string_view key, const GgufValue& value) {
   return {EscapeText(key), DescribeValue(value), value.offset};
 }
@@ -43,6 +31,18 @@ Status OutOfRangeElement(std::string_view key, const GgufValue& value, size_t in
 }
 
 }  // namespace
+
+std::string DescribeValue(const GgufValue& value) {
+  struct Visitor {
+    std::string operator()(int64_t v) const { return std::to_string(v); }
+    std::string operator()(uint64_t v) const { return std::to_string(v); }
+    std::string operator()(double v) const { return std::to_string(v); }
+    std::string operator()(bool v) const { return v ? "true" : "false"; }
+    std::string operator()(const std::string& v) const { return QuoteText(v); }
+    std::string operator()(const GgufArray& v) const { return DescribeArray(v); }
+  };
+  return std::visit(Visitor{}, value.value);
+}
 
 std::string_view GgufTypeName(GgufType type) {
   constexpr std::string_view kNames[] = {"UINT8",  "INT8",    "UINT16", "INT16",  "UINT32",

@@ -48,6 +48,9 @@ struct GgufValue {
   std::variant<int64_t, uint64_t, double, bool, std::string, GgufArray> value;
 };
 
+// As it is shown in messages: "12", "true", "\"text\"" escaped, "array of 3 INT32".
+std::string DescribeValue(const GgufValue& value);
+
 // Holds the metadata of a GGUF file and hands it out by type.
 //
 // Every getter answers nullopt for an absent key, and kInvalidArgument (reason MODEL_FILE_INVALID)

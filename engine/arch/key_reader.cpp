@@ -1,0 +1,83 @@
+#include "engine/arch/key_reader.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels/base/check.h"
+
+namespace forge {
+namespace {
+
+// The elements of an integer array; nullopt if it holds something else or a negative number.
+std::optional<std::vector<uint64_t>> UnsignedElements(const GgufArray& array) {
+  if (const auto* numbers = std::get_if<std::vector<uint64_t>>(&array.values)) return *numbers;
+  const auto* const numbers = std::get_if<std::vector<int64_t>>(&array.values);
+  if (numbers == nullptr || std::ranges::any_of(*numbers, [](int64_t n) { return n < 0; }))
+    return std::nullopt;
+  return std::vector<uint64_t>(numbers->begin(), numbers->end());
+}
+
+Status OutOfRange(const GgufField& field, KeyReader::Range range) {
+  return InvalidField("the key needs a value from " + std::to_string(range.min) + " to " +
+                          std::to_string(range.max),
+                      field);
+}
+
+}  // namespace
+
+GgufField KeyReader::Field(std::string_view name) const {
+  const std::string key = Key(name);
+  const GgufValue* const value = metadata_.Find(key);
+  FORGE_CHECK(value != nullptr, key);
+  return {key, DescribeValue(*value), value->offset};
+}
+
+Result<std::optional<uint32_t>> KeyReader::Optional(std::string_view name, Range range) const {
+  FORGE_ASSIGN_OR_RETURN(const std::optional<uint32_t> value, metadata_.Uint32(Key(name)));
+  if (value && (*value < range.min || *value > range.max)) return OutOfRange(Field(name), range);
+  return value;
+}
+
+Result<uint32_t> KeyReader::Required(std::string_view name, Range range) const {
+  FORGE_ASSIGN_OR_RETURN(const std::optional<uint32_t> value, Optional(name, range));
+  if (!value) return MissingField("the key is required", Key(name));
+  return *value;
+}
+
+Result<uint32_t> KeyReader::OptionalOr(std::string_view name, uint32_t fallback,
+                                       Range range) const {
+  FORGE_ASSIGN_OR_RETURN(const std::optional<uint32_t> value, Optional(name, range));
+  return value.value_or(fallback);
+}
+
+Result<double> KeyReader::PositiveOr(std::string_view name, double fallback) const {
+  FORGE_ASSIGN_OR_RETURN(const std::optional<double> value, metadata_.Float(Key(name)));
+  if (value && !(*value > 0)) return InvalidField("the key needs a value above 0", Field(name));
+  return value.value_or(fallback);
+}
+
+Result<double> KeyReader::RequiredPositive(std::string_view name) const {
+  if (!metadata_.Has(Key(name))) return MissingField("the key is required", Key(name));
+  return PositiveOr(name, 0.0);
+}
+
+Result<std::optional<uint32_t>> KeyReader::UniformOverLayers(std::string_view name,
+                                                             uint32_t n_layers, Range range) const {
+  const GgufValue* const value = metadata_.Find(Key(name));
+  if (value == nullptr || value->type != GgufType::kArray) return Optional(name, range);
+  const std::optional<std::vector<uint64_t>> elements =
+      UnsignedElements(std::get<GgufArray>(value->value));
+  if (!elements || elements->size() != n_layers)
+    return InvalidField("the key needs an unsigned integer, or one for each of " +
+                            std::to_string(n_layers) + " layers",
+                        Field(name));
+  for (const uint64_t element : *elements) {
+    const GgufField field = {Key(name), std::to_string(element), value->offset};
+    if (element < range.min || element > range.max) return OutOfRange(field, range);
+    if (element != elements->front())
+      return UnsupportedField("layers that differ in this key are not supported", field);
+  }
+  return std::optional<uint32_t>(static_cast<uint32_t>(elements->front()));
+}
+
+}  // namespace forge

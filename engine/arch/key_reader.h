@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/gguf/gguf_fault.h"
+#include "engine/gguf/gguf_metadata.h"
+#include "kernels/base/result.h"
+
+namespace forge {
+
+// Reads the keys of one family, "<architecture>.<name>", each with the range it may have.
+//
+// Every error is kInvalidArgument (reason MODEL_FILE_INVALID) naming key, value and offset.
+// Thread-compatible. Lifetime: the metadata must outlive it.
+class KeyReader {
+ public:
+  KeyReader(const GgufMetadata& metadata, std::string_view architecture)
+      : metadata_(metadata), prefix_(std::string(architecture) + ".") {}
+
+  struct Range {
+    uint32_t min, max;
+  };
+
+  const GgufMetadata& metadata() const { return metadata_; }
+  // The whole key.
+  std::string Key(std::string_view name) const { return prefix_ + std::string(name); }
+  // The value a message is about. REQUIRES: the key is there.
+  GgufField Field(std::string_view name) const;
+
+  Result<uint32_t> Required(std::string_view name, Range range) const;
+  Result<std::optional<uint32_t>> Optional(std::string_view name, Range range) const;
+  Result<uint32_t> OptionalOr(std::string_view name, uint32_t fallback, Range range) const;
+  // Finite and above 0.
+  Result<double> RequiredPositive(std::string_view name) const;
+  Result<double> PositiveOr(std::string_view name, double fallback) const;
+  // A number, or an array of `n_layers` equal numbers: kUnimplemented (reason
+  // ARCHITECTURE_UNSUPPORTED) if they differ.
+  Result<std::optional<uint32_t>> UniformOverLayers(std::string_view name, uint32_t n_layers,
+                                                    Range range) const;
+
+ private:
+  const GgufMetadata& metadata_;
+  const std::string prefix_;
+};
+
+}  // namespace forge

@@ -1,0 +1,21 @@
+#include "engine/arch/families.h"
+#include "engine/arch/transformer.h"
+
+namespace forge {
+namespace {
+
+// Qwen 2 and 2.5: as llama, but with rotary pairs half a head apart and biases on Q, K and V.
+constexpr TransformerTraits kTraits = {
+    .architecture = "qwen2", .rope_layout = RopeLayout::kHalves, .requires_qkv_bias = true};
+
+Result<ModelConfig> ReadConfig(const GgufFile& file) {
+  return ReadTransformerConfig(file, kTraits);
+}
+
+}  // namespace
+
+Architecture Qwen2Architecture() {
+  return {.name = kTraits.architecture, .read_config = ReadConfig, .tensors = TransformerTensors};
+}
+
+}  // namespace forge
