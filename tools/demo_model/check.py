@@ -200,6 +200,14 @@ def main():
     arguments = parser.parse_args()
     if (arguments.verify or arguments.write) and len(arguments.rest) != 1:
         parser.error("--verify and --write take the model and the reference file")
+    try:
+        return run(arguments)
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        print(f"{arguments.model}: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+
+
+def run(arguments):
     gguf = GgufFile(arguments.model)
     if arguments.verify:
         with open(arguments.rest[0], encoding="utf-8") as file:
