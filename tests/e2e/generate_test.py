@@ -1,0 +1,107 @@
+"""What `forgectl generate` does with prompts, options and output."""
+
+import json
+import subprocess
+import threading
+import time
+import unittest
+
+from harness import FORGECTL, Daemon, answer
+
+
+class GenerateTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Daemon().__enter__()
+        cls.daemon.ctl_ok("load", "demo")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.daemon.__exit__()
+
+    def generate(self, *args, **kwargs):
+        return self.daemon.ctl_json("generate", "demo", *args, **kwargs)
+
+    def test_the_same_seed_gives_the_same_text(self):
+        args = ("--seed", 7, "--temperature", 1, "--max-tokens", 40, "Tell me a story about a fox.")
+        self.assertEqual(answer(self.generate(*args)), answer(self.generate(*args)))
+
+    def test_the_reported_seed_makes_the_answer_again(self):
+        args = ("--temperature", 1, "--max-tokens", 40, "Tell me a story about a robot.")
+        first = self.generate(*args)
+        seed = first[-1]["finished"]["seed"]
+        self.assertEqual(answer(first), answer(self.generate("--seed", seed, *args)))
+
+    def test_takes_the_prompt_from_argument_standard_input_or_both(self):
+        args = ("--temperature", 0, "--max-tokens", 12)
+        whole = answer(self.generate(*args, "Who are\nyou?"))
+        self.assertEqual(whole, answer(self.generate(*args, input="Who are\nyou?")))
+        self.assertEqual(whole, answer(self.generate(*args, "Who are", input="you?")))
+
+    def test_counts_tokens_and_stops_at_max_tokens(self):
+        events = self.generate("--max-tokens", 5, "--temperature", 0, "--ignore-end", "Hello!")
+        self.assertEqual(5, sum("token" in e for e in events))
+        finished = events[-1]["finished"]
+        self.assertEqual("FINISH_REASON_MAX_TOKENS", finished["reason"])
+        self.assertEqual(5, finished["usage"]["outputTokens"])
+
+    def test_never_shows_a_stop_string(self):
+        text = answer(self.generate("--temperature", 0, "--max-tokens", 40, "Tell me a story about a fox."))
+        stop = text.split()[6]
+        events = self.generate("--temperature", 0, "--max-tokens", 40, "--stop", stop,
+                               "Tell me a story about a fox.")
+        self.assertEqual(text[:text.index(stop)], answer(events))
+        self.assertEqual("FINISH_REASON_STOP", events[-1]["finished"]["reason"])
+
+    def test_two_clients_stream_at_the_same_time(self):
+        times = {}
+
+        def run(name):
+            client = self.daemon.start_ctl("generate", "demo", "-o", "json", "--ignore-end",
+                                           "--max-tokens", 300, "Tell me a story.")
+            stamps = [time.monotonic() for line in client.stdout if "token" in json.loads(line)]
+            self.assertEqual(0, client.wait(), client.stderr.read())
+            client.stderr.close()
+            client.stdout.close()
+            times[name] = stamps
+
+        threads = [threading.Thread(target=run, args=(n,)) for n in "ab"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([300, 300], [len(times[n]) for n in "ab"])
+        # Both were writing at some moment: each began before the other had ended.
+        self.assertLess(times["a"][0], times["b"][-1])
+        self.assertLess(times["b"][0], times["a"][-1])
+
+    def test_ends_quietly_when_its_output_is_closed(self):
+        client = subprocess.run(
+            f"'{FORGECTL}' generate demo --ignore-end --max-tokens 2000 hello | head -c 10",
+            shell=True, capture_output=True, env=self.daemon.environment(), stdin=subprocess.DEVNULL,
+            timeout=60)
+        self.assertEqual(b"", client.stderr)
+
+    def test_names_the_field_of_a_bad_option(self):
+        for args, word in ((("--temperature", "-1"), "temperature"), (("--top-p", "0"), "top_p"),
+                           (("--token-ids", "99999999"), "99999999"), (("--min-p", "nan"), "min_p")):
+            with self.subTest(args):
+                prompt = () if args[0] == "--token-ids" else ("hi",)
+                result = self.daemon.ctl("generate", "demo", *args, *prompt)
+                self.assertEqual(1, result.returncode)
+                self.assertIn(word, result.stderr)
+                self.assertEqual(1, result.stderr.count("\n"))
+
+    def test_refuses_a_prompt_longer_than_the_context(self):
+        result = self.daemon.ctl("generate", "demo", "--raw", "-", input="word " * 20000)
+        self.assertEqual(1, result.returncode)
+        self.assertIn("context", result.stderr)
+
+    def test_names_the_way_to_load_a_model_that_is_not_resident(self):
+        result = self.daemon.ctl("generate", "nothere", "hi")
+        self.assertEqual(3, result.returncode)
+        self.assertIn("nothere", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
