@@ -1,0 +1,47 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "daemon/config/listen_address.h"
+#include "engine/runtime/engine.h"
+
+namespace forge {
+
+// Bounds that keep one client from harming the others.
+struct Limits {
+  uint32_t max_queued_turns = 256;  // of each model
+  uint32_t max_streams = 64;        // Generate and LoadModel calls at the same time
+  uint64_t max_message_bytes = uint64_t{4} << 20;
+  uint64_t stream_buffer_bytes = uint64_t{1} << 20;  // of tokens that a client has not read yet
+  std::chrono::milliseconds load_deadline{15 * 60'000};
+  std::chrono::milliseconds generate_deadline{30 * 60'000};
+  std::chrono::milliseconds stalled_reader_timeout{30'000};
+  std::chrono::milliseconds step_timeout{120'000};
+};
+
+enum class LogLevel { kError, kWarning, kInfo, kDebug };
+enum class LogFormat { kAuto, kPlain, kJournal };
+
+struct LogOptions {
+  LogLevel level = LogLevel::kInfo;
+  LogFormat format = LogFormat::kAuto;  // journal if standard error is connected to journald
+};
+
+// What the operator decides. docs/configuration.md explains every key; config_keys.cpp lists them.
+struct Config {
+  ListenAddress listen{ListenAddress::Kind::kUnix, "/run/forge/forge.sock", {}, 0};
+  uint32_t socket_mode = 0660;
+  std::vector<std::string> model_directories = {"/var/lib/forge/models"};
+  AdmissionPolicy memory;
+  uint32_t device_threads = 0;  // 0: one for each CPU
+  LoadOptions load_defaults;
+  Limits limits;
+  std::chrono::milliseconds drain_timeout{20'000};
+  LogOptions log;
+  bool reflection = true;
+};
+
+}  // namespace forge
