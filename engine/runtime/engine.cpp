@@ -1,0 +1,289 @@
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "engine/gguf/gguf_file.h"
+#include "engine/runtime/engine_impl.h"
+#include "engine/runtime/model_info.h"
+
+namespace forge {
+namespace {
+
+Status LoadCancelled() { return Cancelled("the load was cancelled").WithReason("LOAD_CANCELLED"); }
+
+Status CheckTokenIds(const std::vector<TokenId>& tokens, size_t n_tokens) {
+  for (const TokenId token : tokens)
+    if (token < 0 || static_cast<size_t>(token) >= n_tokens)
+      return InvalidArgument("no such token: " + std::to_string(token) +
+                             "; the model's vocabulary has ids from 0 to " +
+                             std::to_string(n_tokens - 1))
+          .WithReason("INVALID_REQUEST")
+          .WithDetail("field", "tokens")
+          .WithDetail("value", std::to_string(token));
+  return Status();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::Create(EngineOptions options) {
+  if (options.devices.empty()) return InvalidArgument("an engine needs at least one device");
+  std::set<std::string> ids;
+  for (const std::unique_ptr<Device>& device : options.devices)
+    if (!ids.insert(device->info().id).second)
+      return InvalidArgument("device named twice: " + device->info().id);
+  const double fraction = options.policy.free_fraction;
+  if (!(fraction > 0.0 && fraction <= 1.0))
+    return InvalidArgument("the fraction of free memory must be in (0, 1], not " +
+                           std::to_string(fraction));
+  return std::unique_ptr<Engine>(std::make_unique<EngineImpl>(std::move(options)));
+}
+
+EngineImpl::EngineImpl(EngineOptions options) : max_queued_turns_(options.max_queued_turns) {
+  for (std::unique_ptr<Device>& device : options.devices) {
+    DeviceSlot slot;
+    slot.device = std::move(device);
+    slot.ledger = std::make_unique<Ledger>(*slot.device, options.policy);
+    slot.executor = std::make_unique<Executor>();
+    devices_.push_back(std::move(slot));
+  }
+}
+
+EngineImpl::~EngineImpl() {
+  // Executors end the turns while the models still exist; then the models go, then the devices.
+  for (DeviceSlot& slot : devices_) slot.executor.reset();
+  MutexLock lock(mutex_);
+  models_.clear();
+}
+
+Result<const EngineImpl::DeviceSlot*> EngineImpl::FindDevice(const std::string& id) const {
+  if (id.empty()) return &devices_.front();
+  std::string known;
+  for (const DeviceSlot& slot : devices_) {
+    if (slot.device->info().id == id) return &slot;
+    known += (known.empty() ? "" : ", ") + slot.device->info().id;
+  }
+  return NotFound("no such device: " + id + "; this server has " + known)
+      .WithReason("DEVICE_NOT_FOUND")
+      .WithDetail("device", id);
+}
+
+Result<std::shared_ptr<LoadedModel>> EngineImpl::FindModel(ModelId model) const {
+  MutexLock lock(mutex_);
+  const auto found = models_.find(model);
+  if (found != models_.end()) return found->second;
+  return NotFound("model is not loaded: " + std::to_string(model))
+      .WithReason("MODEL_NOT_LOADED")
+      .WithDetail("model", model);
+}
+
+Result<std::shared_ptr<LoadedModel>> EngineImpl::FindSession(SessionId session) const {
+  MutexLock lock(mutex_);
+  const auto found = sessions_.find(session);
+  if (found != sessions_.end()) return models_.at(found->second);
+  return NotFound("session not found: " + std::to_string(session) +
+                  "; it was closed, or its model was unloaded")
+      .WithReason("SESSION_NOT_FOUND")
+      .WithDetail("session", session);
+}
+
+std::vector<std::shared_ptr<LoadedModel>> EngineImpl::Models() const {
+  MutexLock lock(mutex_);
+  std::vector<std::shared_ptr<LoadedModel>> models;
+  for (const auto& [id, model] : models_) models.push_back(model);
+  return models;
+}
+
+ModelId EngineImpl::NextId() {
+  MutexLock lock(mutex_);
+  return ++last_id_;
+}
+
+// --- Models
+
+Result<ModelFileInfo> EngineImpl::Inspect(const std::string& path, const std::string& device,
+                                          const LoadOptions& options) {
+  FORGE_ASSIGN_OR_RETURN(const DeviceSlot* slot, FindDevice(device));
+  FORGE_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(path));
+  return InspectModel(*file, options, *slot->device);
+}
+
+Result<ModelId> EngineImpl::Load(const std::string& path, const std::string& device,
+                                 const LoadOptions& options, const LoadObserver& observer) {
+  const auto report = [&observer](LoadPhase phase, uint64_t done, uint64_t total) {
+    return observer == nullptr || observer({phase, done, total});
+  };
+  FORGE_ASSIGN_OR_RETURN(const DeviceSlot* slot, FindDevice(device));
+  if (!report(LoadPhase::kReadingHeader, 0, 0)) return LoadCancelled();
+  FORGE_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(path));
+  FORGE_ASSIGN_OR_RETURN(ModelFileInfo info, InspectModel(*file, options, *slot->device));
+  if (!report(LoadPhase::kAdmission, 0, 0)) return LoadCancelled();
+  uint64_t total_bytes = 0;
+  const auto progress = [&](uint64_t done, uint64_t total) {
+    total_bytes = total;
+    return report(LoadPhase::kLoadingWeights, done, total);
+  };
+  FORGE_ASSIGN_OR_RETURN(std::unique_ptr<Model> model,
+                         Model::Load(*file, options, *slot->ledger, progress));
+  FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> loaded,
+                         LoadedModel::Create(NextId(), std::move(info), std::move(model),
+                                             max_queued_turns_, *slot->executor));
+  slot->executor->Add(loaded->scheduler());
+  {
+    MutexLock lock(mutex_);
+    models_[loaded->id()] = loaded;
+  }
+  // Too late to cancel: others may use the model already.
+  static_cast<void>(report(LoadPhase::kReady, total_bytes, total_bytes));
+  return loaded->id();
+}
+
+Result<uint64_t> EngineImpl::Unload(ModelId id) {
+  FORGE_ASSIGN_OR_RETURN(std::shared_ptr<LoadedModel> model, FindModel(id));
+  {
+    MutexLock lock(mutex_);
+    if (models_.erase(id) == 0)  // another thread unloads it at the same time
+      return NotFound("model is not loaded: " + std::to_string(id))
+          .WithReason("MODEL_NOT_LOADED")
+          .WithDetail("model", id);
+    std::erase_if(sessions_, [id](const auto& entry) { return entry.second == id; });
+  }
+  model->executor().Remove(
+      model->scheduler(),
+      Cancelled("the model was unloaded while it generated").WithReason("MODEL_NOT_LOADED"));
+  const uint64_t bytes = model->info().total_bytes();
+  std::future<void> freed = model->Freed();
+  model.reset();
+  freed.wait();
+  return bytes;
+}
+
+Result<ModelStatus> EngineImpl::GetModel(ModelId id) const {
+  FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> model, FindModel(id));
+  return model->Snapshot();
+}
+
+std::vector<ModelStatus> EngineImpl::ListModels() const {
+  std::vector<ModelStatus> statuses;
+  for (const std::shared_ptr<LoadedModel>& model : Models()) statuses.push_back(model->Snapshot());
+  return statuses;
+}
+
+// --- Memory and progress
+
+std::vector<DeviceMemory> EngineImpl::Memory() const {
+  std::vector<DeviceMemory> memory;
+  for (const DeviceSlot& slot : devices_) memory.push_back(MemoryOf(slot));
+  const std::vector<std::shared_ptr<LoadedModel>> models = Models();
+  for (const std::shared_ptr<LoadedModel>& model : models)
+    for (DeviceMemory& device : memory)
+      if (device.device == model->info().device)
+        device.models.push_back({model->id(), model->info().weights_bytes, model->info().kv_bytes,
+                                 model->info().scratch_bytes});
+  return memory;
+}
+
+DeviceMemory EngineImpl::MemoryOf(const DeviceSlot& slot) const {
+  DeviceMemory memory;
+  memory.device = slot.device->info().id;
+  memory.description = slot.device->info().description;
+  memory.policy = slot.ledger->policy();
+  memory.reserved_bytes = slot.ledger->reserved_bytes();
+  const AllocationCount allocated = slot.device->allocation_count();
+  memory.allocated_bytes = allocated.bytes;
+  memory.allocations = allocated.allocations;
+  // A device that cannot be read shows no memory, and takes no models.
+  const Result<MemoryReading> reading = slot.device->ReadMemory();
+  if (reading.ok()) memory.reading = *reading;
+  const Result<AdmissionDecision> decision = slot.ledger->Preview(/*plan_bytes=*/1);
+  if (decision.ok()) {
+    memory.available_bytes = decision->available_bytes;
+    memory.bound = decision->bound;
+  }
+  return memory;
+}
+
+EngineProgress EngineImpl::Progress() const {
+  EngineProgress all;
+  for (const DeviceSlot& slot : devices_) {
+    const EngineProgress one = slot.executor->Progress();
+    all.steps += one.steps;
+    all.busy = all.busy || one.busy;
+    all.since_progress = std::max(all.since_progress, one.since_progress);
+  }
+  return all;
+}
+
+// --- Text
+
+Result<std::vector<TokenId>> EngineImpl::Tokenize(ModelId id, std::string_view text,
+                                                  bool add_special, bool parse_special) const {
+  FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> model, FindModel(id));
+  return model->model().tokenizer().Encode(
+      text, {.add_special = add_special, .parse_special = parse_special});
+}
+
+Result<std::string> EngineImpl::Detokenize(ModelId id, const std::vector<TokenId>& tokens,
+                                           bool render_special) const {
+  FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> model, FindModel(id));
+  FORGE_TRY(CheckTokenIds(tokens, model->model().tokenizer().n_tokens()));
+  return model->model().tokenizer().Decode(tokens, render_special);
+}
+
+Result<std::string> EngineImpl::TokenText(ModelId id, TokenId token) const {
+  FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> model, FindModel(id));
+  FORGE_TRY(CheckTokenIds({token}, model->model().tokenizer().n_tokens()));
+  return model->model().tokenizer().TokenBytes(token, /*render_special=*/true);
+}
+
+Result<std::vector<TokenId>> EngineImpl::TokenizeChat(ModelId id,
+                                                      const std::vector<ChatMessage>& messages,
+                                                      std::optional<SessionId> session) const {
+  FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> model, FindModel(id));
+  const Tokenizer& tokenizer = model->model().tokenizer();
+  FORGE_TRY(model->model().chat_template().status());
+  const ChatTemplate& chat_template = model->model().chat_template().value();
+  std::optional<TokenId> last_token;
+  if (session) {
+    FORGE_ASSIGN_OR_RETURN(last_token, model->scheduler().LastToken(*session));
+  }
+  const Result<std::string> text =
+      last_token ? chat_template.RenderContinuation(messages, tokenizer.EndsGeneration(*last_token))
+                 : chat_template.Render(messages, /*add_generation_prompt=*/true);
+  FORGE_TRY(text.status());
+  return tokenizer.Encode(*text, {.add_special = !last_token, .parse_special = true});
+}
+
+// --- Sessions
+
+Result<SessionId> EngineImpl::OpenSession(ModelId id) {
+  FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> model, FindModel(id));
+  const SessionId session = NextId();
+  FORGE_TRY(model->scheduler().Open(session));
+  MutexLock lock(mutex_);
+  // An unload may have come in between; then the session is gone with its model.
+  if (models_.contains(id)) sessions_[session] = id;
+  return session;
+}
+
+void EngineImpl::CloseSession(SessionId session) {
+  const Result<std::shared_ptr<LoadedModel>> model = FindSession(session);
+  if (!model.ok()) return;
+  {
+    MutexLock lock(mutex_);
+    sessions_.erase(session);
+  }
+  model.value()->scheduler().Close(session);
+}
+
+Status EngineImpl::Submit(SessionId session, GenerateRequest request,
+                          std::shared_ptr<GenerationSink> sink) {
+  FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> model, FindSession(session));
+  return model->scheduler().Submit(session, std::move(request), std::move(sink));
+}
+
+void EngineImpl::Cancel(SessionId session) {
+  const Result<std::shared_ptr<LoadedModel>> model = FindSession(session);
+  if (model.ok()) model.value()->scheduler().Cancel(session);
+}
+
+}  // namespace forge

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/model/model.h"
+#include "engine/runtime/step_runner.h"
+#include "kernels/api/device.h"
+
+namespace forge {
+
+// Runs the transformer of one model over ragged batches, in the model's scratch memory.
+//
+// Allocates no device memory. Lifetime: the model must outlive it.
+class Forward final : public StepRunner {
+ public:
+  static Result<std::unique_ptr<Forward>> Create(const Model& model);
+
+  // REQUIRES: at most plan().scratch.max_tokens tokens, and max_logit_rows sequences that want
+  // logits. Errors of the device as they come: kUnavailable (reason DEVICE_LOST) when it is gone.
+  Result<StepLogits> Run(const StepBatch& batch) override;
+
+ private:
+  // The batch's index arrays on the host, as RaggedBatch lays them out.
+  struct HostBatch {
+    std::vector<int32_t> tokens, positions, token_sequence, first_token, block_tables, logit_rows;
+    int max_blocks = 0;
+  };
+
+  Forward(const Model& model, std::unique_ptr<Stream> stream);
+
+  void Flatten(const StepBatch& batch);
+  Status Enqueue();
+  Status CopyBatchIn();
+  Status CopyIn(const ScratchSlot& slot, const std::vector<int32_t>& values);
+  Status Embed();
+  Status Attend(uint32_t layer);       // hidden += attention(norm(hidden))
+  Status FeedForward(uint32_t layer);  // hidden += feed_forward(norm(hidden))
+  Status ComputeLogits();
+  Status Norm(const float* weight, const float* x, float* y, int n_rows);
+  Status Rope(float* x, uint32_t n_heads);
+  Workspace MatmulWorkspace() const;
+
+  // Constant after construction.
+  const Model& model_;
+  const OpTable& ops_;
+  std::unique_ptr<Stream> stream_;
+
+  // Of the running step. The host arrays stay until the stream is synchronised.
+  HostBatch host_;
+  RaggedBatch batch_;
+  std::vector<float> logits_;  // [n_logit_rows, n_vocab]
+};
+
+}  // namespace forge

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/runtime/engine.h"
+
+namespace forge {
+
+// log(sum_i exp(logits[i])), computed in double around the maximum. NaN if a logit is NaN, and
+// not finite if none is finite.
+double LogSumExp(std::span<const float> logits);
+
+// The `n` most likely tokens, descending; equal ones by ascending id. Fewer if the vocabulary is
+// smaller. `log_sum_exp` is that of `logits`.
+std::vector<TokenLogprob> TopLogprobs(std::span<const float> logits, double log_sum_exp,
+                                      uint32_t n);
+
+}  // namespace forge

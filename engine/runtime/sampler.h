@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/runtime/sampling_options.h"
+#include "kernels/base/status.h"
+
+namespace forge {
+
+// Refuses options that no distribution can be made of. kInvalidArgument (reason INVALID_REQUEST)
+// naming field, value and range; details "field" and "value".
+Status ValidateSampling(const SamplingOptions& options, uint32_t n_vocab);
+
+// Chooses the tokens of one turn from the model's logits.
+//
+// The random numbers are a function of the seed and of how many were drawn before, so a turn's text
+// depends on nothing else that runs. Not thread-safe.
+class Sampler {
+ public:
+  // REQUIRES: ValidateSampling(options, n_vocab) is OK.
+  Sampler(SamplingOptions options, uint32_t n_vocab);
+
+  // The next token after `sequence`, which the penalties look at; prompt tokens count.
+  // REQUIRES: logits.size() == n_vocab, no logit is NaN or +infinity, and one is finite.
+  TokenId Sample(std::span<const float> logits, std::span<const TokenId> sequence);
+
+ private:
+  struct Candidate {
+    double logit = 0.0;
+    double probability = 0.0;
+    double rank = 0.0;  // what a filter sorts by; the smallest are kept
+    TokenId token = 0;
+  };
+
+  bool has_penalties() const;
+  void AdjustLogits(std::span<const TokenId> sequence);
+  void Penalize(std::span<const TokenId> sequence);
+  TokenId MostLikely() const;
+  // Makes candidates_ of adjusted_: the top_k most likely, or all.
+  void CollectCandidates();
+  void KeepTypical();
+  void KeepTopP();
+  void KeepMinP();
+  TokenId Draw();
+
+  // Softmax over candidates_.
+  void ComputeProbabilities(double temperature);
+  // Keeps the candidates of smallest rank whose probabilities together reach `mass`. Sorts only as
+  // many as it takes: of a whole vocabulary a few tokens hold the mass.
+  void KeepMass(double mass);
+  double NextUniform();  // in [0, 1)
+
+  // Constant after construction.
+  SamplingOptions options_;
+  uint32_t n_vocab_;
+
+  uint64_t n_drawn_ = 0;
+  // Reused from token to token. Empty before the first: a turn that waits takes no room.
+  std::vector<double> adjusted_;  // [n_vocab], the logits with bias and penalties
+  std::vector<uint32_t> counts_;  // [n_vocab], all 0 between calls
+  std::vector<Candidate> candidates_;
+};
+
+}  // namespace forge

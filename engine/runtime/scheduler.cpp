@@ -1,0 +1,349 @@
+#include "engine/runtime/scheduler.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "kernels/base/check.h"
+
+namespace forge {
+namespace {
+
+using State = SequenceStatus::State;
+
+Status SessionNotFound(SessionId session) {
+  return NotFound("session not found: " + std::to_string(session) +
+                  "; it was closed, or its model was unloaded")
+      .WithReason("SESSION_NOT_FOUND")
+      .WithDetail("session", session);
+}
+
+template <typename Container>
+void EraseValue(Container& container, const Session* session) {
+  container.erase(std::remove(container.begin(), container.end(), session), container.end());
+}
+
+void Deliver(std::vector<std::function<void()>>& deliveries) {
+  for (const std::function<void()>& deliver : deliveries) deliver();
+  deliveries.clear();
+}
+
+}  // namespace
+
+Scheduler::Scheduler(const SchedulerOptions& options, StepRunner& runner,
+                     std::function<void()> wake)
+    : options_(options), runner_(runner), wake_(std::move(wake)), blocks_(options.n_blocks) {
+  const uint64_t blocks_of_context =
+      (uint64_t{options.limits.context_length} + options.block_tokens - 1) / options.block_tokens;
+  FORGE_CHECK(options.n_blocks >= blocks_of_context * options.max_sequences,
+              std::to_string(options.n_blocks) + " KV blocks cannot hold every sequence");
+}
+
+// --- Any thread
+
+Status Scheduler::Open(SessionId session) {
+  MutexLock lock(mutex_);
+  if (ended_) return NotFound("the model was unloaded").WithReason("MODEL_NOT_LOADED");
+  std::unique_ptr<Session>& opened = sessions_[session];
+  FORGE_CHECK(opened == nullptr, "session " + std::to_string(session) + " is open already");
+  opened = std::make_unique<Session>();
+  opened->id = session;
+  return Status();
+}
+
+void Scheduler::Close(SessionId id) {
+  {
+    MutexLock lock(mutex_);
+    Session* session = Find(id);
+    if (session == nullptr) return;
+    if (session->turn == nullptr) return Forget(*session);
+    session->cancelled = session->closed = true;
+  }
+  wake_();
+}
+
+Status Scheduler::Submit(SessionId id, GenerateRequest request,
+                         std::shared_ptr<GenerationSink> sink) {
+  FORGE_TRY(ValidateRequest(request, options_.limits.n_vocab));
+  {
+    MutexLock lock(mutex_);
+    Session* session = Find(id);
+    if (session == nullptr) return SessionNotFound(id);
+    if (session->turn != nullptr)
+      return FailedPrecondition("session " + std::to_string(id) +
+                                " is still generating; wait until its turn has ended")
+          .WithReason("SESSION_BUSY")
+          .WithDetail("session", id);
+    FORGE_TRY(CheckRoom(*session, request.prompt.size()));
+    session->turn = std::make_unique<Turn>(options_.limits, std::move(request), std::move(sink));
+    session->state = State::kQueued;
+    session->n_output = 0;
+    session->told_position = Session::kNotTold;
+    queue_.push_back(session);
+  }
+  wake_();
+  return Status();
+}
+
+Status Scheduler::CheckRoom(const Session& session, size_t n_prompt) const {
+  const uint64_t n_needed = session.n_tokens() + uint64_t{n_prompt} + 1;
+  if (n_needed > options_.limits.context_length)
+    return OutOfRange("prompt does not fit the context: " + std::to_string(n_prompt) +
+                      " prompt tokens, " + std::to_string(session.n_tokens()) +
+                      " in the session before them and one to generate exceed the " +
+                      std::to_string(options_.limits.context_length) +
+                      " that the model was loaded with")
+        .WithReason("CONTEXT_LENGTH_EXCEEDED")
+        .WithDetail("promptTokens", n_prompt)
+        .WithDetail("sessionTokens", session.n_tokens())
+        .WithDetail("contextTokens", options_.limits.context_length);
+  // A turn that finds a free slot passes through the queue without waiting in it.
+  const size_t n_free = options_.max_sequences - active_.size();
+  if (queue_.size() >= n_free + options_.max_queued_turns)
+    return ResourceExhausted("queue is full: " + std::to_string(queue_.size()) +
+                             " turns wait for one of the model's " +
+                             std::to_string(options_.max_sequences) + " slots; try again later")
+        .WithReason("QUEUE_FULL")
+        .WithDetail("queuedTurns", queue_.size())
+        .WithDetail("slots", options_.max_sequences);
+  return Status();
+}
+
+void Scheduler::Cancel(SessionId id) {
+  {
+    MutexLock lock(mutex_);
+    Session* session = Find(id);
+    if (session == nullptr || session->turn == nullptr) return;
+    session->cancelled = true;
+  }
+  wake_();
+}
+
+Result<std::optional<TokenId>> Scheduler::LastToken(SessionId id) const {
+  MutexLock lock(mutex_);
+  const Session* session = Find(id);
+  if (session == nullptr) return SessionNotFound(id);
+  if (session->tokens.empty()) return std::optional<TokenId>();
+  return std::optional<TokenId>(session->tokens.back());
+}
+
+SchedulerStatus Scheduler::Snapshot() const {
+  MutexLock lock(mutex_);
+  SchedulerStatus status;
+  for (const auto& [id, session] : sessions_) {
+    if (session->closed) continue;
+    const State state = session->cancelled ? State::kIdle : session->state;
+    if (state == State::kIdle && session->blocks.empty()) continue;
+    if (state == State::kPrefill || state == State::kDecode) ++status.slots_busy;
+    if (state == State::kQueued) ++status.queued;
+    status.sequences.push_back({id, state, session->n_tokens(), session->n_output});
+  }
+  std::sort(status.sequences.begin(), status.sequences.end(),
+            [](const SequenceStatus& a, const SequenceStatus& b) { return a.session < b.session; });
+  return status;
+}
+
+bool Scheduler::HasWork() const {
+  MutexLock lock(mutex_);
+  return !active_.empty() || !queue_.empty();
+}
+
+Session* Scheduler::Find(SessionId session) const {
+  const auto found = sessions_.find(session);
+  const bool is_open = found != sessions_.end() && !found->second->closed;
+  return is_open ? found->second.get() : nullptr;
+}
+
+bool Scheduler::IsActive(const Session& session) const {
+  return session.state == State::kPrefill || session.state == State::kDecode;
+}
+
+void Scheduler::Forget(Session& session) {
+  blocks_.Release(session.blocks);
+  sessions_.erase(session.id);
+}
+
+// --- Executor
+
+void Scheduler::Step() {
+  Deliveries deliveries;
+  PlannedStep step;
+  {
+    MutexLock lock(mutex_);
+    EndCancelled(deliveries);
+    AdmitQueued(deliveries);
+    step = Compose();
+  }
+  Deliver(deliveries);
+  if (step.sessions.empty()) return;
+  const Result<StepLogits> logits = runner_.Run(step.batch);
+  ChosenTokens tokens;
+  if (logits.ok()) tokens = ChooseTokens(step, *logits);
+  {
+    MutexLock lock(mutex_);
+    if (logits.ok())
+      Apply(step, std::move(tokens), deliveries);
+    else
+      FinishEvery(logits.status(), deliveries);
+  }
+  Deliver(deliveries);
+}
+
+void Scheduler::EndAll(const Status& status) {
+  Deliveries deliveries;
+  {
+    MutexLock lock(mutex_);
+    ended_ = true;
+    FinishEvery(status, deliveries);
+    while (!sessions_.empty()) Forget(*sessions_.begin()->second);
+  }
+  Deliver(deliveries);
+}
+
+void Scheduler::FinishEvery(const Status& status, Deliveries& deliveries) {
+  while (!active_.empty()) Finish(*active_.front(), status, FinishReason::kCancelled, deliveries);
+  while (!queue_.empty()) Finish(*queue_.front(), status, FinishReason::kCancelled, deliveries);
+}
+
+void Scheduler::EndCancelled(Deliveries& deliveries) {
+  std::vector<Session*> cancelled;
+  const auto is_cancelled = [](const Session* session) { return session->cancelled; };
+  std::copy_if(active_.begin(), active_.end(), std::back_inserter(cancelled), is_cancelled);
+  std::copy_if(queue_.begin(), queue_.end(), std::back_inserter(cancelled), is_cancelled);
+  for (Session* session : cancelled)
+    Finish(*session, Status(), FinishReason::kCancelled, deliveries);
+}
+
+void Scheduler::AdmitQueued(Deliveries& deliveries) {
+  while (!queue_.empty() && active_.size() < options_.max_sequences) {
+    Start(*queue_.front());
+    active_.push_back(queue_.front());
+    queue_.pop_front();
+  }
+  for (uint32_t position = 0; position < queue_.size(); ++position) {
+    Session& session = *queue_[position];
+    if (std::exchange(session.told_position, position) == position) continue;
+    deliveries.push_back(
+        [sink = session.turn->shared_sink(), position] { sink->OnQueued(position); });
+  }
+}
+
+void Scheduler::Start(Session& session) {
+  const std::vector<TokenId>& prompt = session.turn->prompt();
+  session.tokens.insert(session.tokens.end(), prompt.begin(), prompt.end());
+  session.state = State::kPrefill;
+  session.last_step = n_steps_;
+  session.turn->Start(session.n_computed, session.n_pending());
+}
+
+Scheduler::PlannedStep Scheduler::Compose() {
+  PlannedStep step;
+  if (active_.empty()) return step;
+  ++n_steps_;
+  std::vector<Session*> prefilling;
+  for (Session* session : active_) {
+    if (session->state == State::kDecode)
+      AddToStep(*session, 1, step);
+    else
+      prefilling.push_back(session);
+  }
+  std::stable_sort(prefilling.begin(), prefilling.end(),
+                   [](const Session* a, const Session* b) { return a->last_step < b->last_step; });
+  uint32_t budget = options_.prefill_chunk;
+  for (Session* session : prefilling) {
+    const uint32_t n_tokens = std::min(budget, session->n_pending());
+    if (n_tokens == 0) break;
+    AddToStep(*session, n_tokens, step);
+    budget -= n_tokens;
+  }
+  return step;
+}
+
+void Scheduler::AddToStep(Session& session, uint32_t n_tokens, PlannedStep& step) {
+  const uint32_t end = session.n_computed + n_tokens;
+  EnsureBlocks(session, end);
+  session.last_step = n_steps_;
+  step.sessions.push_back(&session);
+  step.batch.sequences.push_back(
+      {.tokens = std::span(session.tokens).subspan(session.n_computed, n_tokens),
+       .first_position = session.n_computed,
+       .blocks = session.blocks,
+       .wants_logits = end == session.n_tokens()});
+}
+
+void Scheduler::EnsureBlocks(Session& session, uint32_t n_positions) {
+  const uint32_t n_blocks = (n_positions + options_.block_tokens - 1) / options_.block_tokens;
+  while (session.blocks.size() + blocks_.n_free() < n_blocks) EvictOne();
+  const Status extended = blocks_.Extend(session.blocks, n_blocks);
+  FORGE_CHECK(extended.ok(), extended.message());
+}
+
+// Idle sessions go before those whose next turn waits already, and the longest unused first.
+void Scheduler::EvictOne() {
+  Session* victim = nullptr;
+  const auto value = [](const Session& session) {
+    return std::tuple(session.state == State::kQueued, session.last_step, session.id);
+  };
+  for (const auto& [id, session] : sessions_) {
+    if (IsActive(*session) || session->blocks.empty()) continue;
+    if (victim == nullptr || value(*session) < value(*victim)) victim = session.get();
+  }
+  FORGE_CHECK(victim != nullptr, "running sequences hold more KV blocks than they can use");
+  blocks_.Release(victim->blocks);
+  victim->n_computed = 0;
+}
+
+Scheduler::ChosenTokens Scheduler::ChooseTokens(const PlannedStep& step, const StepLogits& logits) {
+  ChosenTokens tokens(step.sessions.size());
+  size_t row = 0;
+  for (size_t i = 0; i < step.sessions.size(); ++i) {
+    if (!step.batch.sequences[i].wants_logits) continue;
+    const Session& session = *step.sessions[i];
+    tokens[i] = session.turn->NextToken(logits.Row(row++), session.tokens);
+  }
+  return tokens;
+}
+
+void Scheduler::Apply(const PlannedStep& step, ChosenTokens tokens, Deliveries& deliveries) {
+  for (size_t i = 0; i < step.sessions.size(); ++i) {
+    Session& session = *step.sessions[i];
+    session.n_computed += static_cast<uint32_t>(step.batch.sequences[i].tokens.size());
+    if (session.state == State::kPrefill) {
+      const uint32_t total = session.turn->n_to_compute();
+      deliveries.push_back([sink = session.turn->shared_sink(), done = total - session.n_pending(),
+                            total] { sink->OnPromptProgress(done, total); });
+    }
+    if (!tokens[i]) continue;
+    if (tokens[i]->ok())
+      AddToken(session, std::move(*tokens[i]).value(), deliveries);
+    else
+      Finish(session, tokens[i]->status(), FinishReason::kCancelled, deliveries);
+  }
+}
+
+void Scheduler::AddToken(Session& session, Turn::Token token, Deliveries& deliveries) {
+  session.tokens.push_back(token.event.token);
+  session.state = State::kDecode;
+  ++session.n_output;
+  deliveries.push_back([sink = session.turn->shared_sink(), event = std::move(token.event)] {
+    sink->OnToken(event);
+  });
+  if (token.finish) Finish(session, Status(), *token.finish, deliveries);
+}
+
+void Scheduler::Finish(Session& session, const Status& status, FinishReason reason,
+                       Deliveries& deliveries) {
+  deliveries.push_back([sink = session.turn->shared_sink(), status, reason,
+                        trailing_text = session.turn->TakeTrailingText(),
+                        usage = session.turn->Usage(session.n_tokens())] {
+    sink->OnFinished(status, reason, trailing_text, usage);
+  });
+  EraseValue(active_, &session);
+  EraseValue(queue_, &session);
+  session.turn.reset();
+  session.state = State::kIdle;
+  session.cancelled = false;
+  if (session.closed) Forget(session);
+}
+
+}  // namespace forge

@@ -1,0 +1,113 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/runtime/engine.h"
+#include "engine/runtime/kv_blocks.h"
+#include "engine/runtime/session.h"
+#include "engine/runtime/step_runner.h"
+#include "kernels/base/mutex.h"
+
+namespace forge {
+
+struct SchedulerOptions {
+  TurnLimits limits;
+  uint32_t max_sequences = 1;
+  uint32_t prefill_chunk = 1;  // most prompt tokens in one step
+  uint32_t max_queued_turns = 0;
+  uint32_t n_blocks = 0;  // at least max_sequences times what a full context takes
+  uint32_t block_tokens = 1;
+};
+
+struct SchedulerStatus {
+  uint32_t slots_busy = 0;
+  uint32_t queued = 0;
+  std::vector<SequenceStatus> sequences;  // by session
+};
+
+// Decides what each step of one model computes, and keeps the model's sessions.
+//
+// Up to max_sequences turns run; further ones wait in order. A step takes one token of every
+// sequence that decodes and up to prefill_chunk prompt tokens beside them. The chunk goes to the
+// prompt that waited longest, what it leaves to the next, so that neither streams nor short prompts
+// wait for a long one. Idle sessions keep their KV blocks until a running one needs them; then the
+// session unused for longest loses its own and is computed again at its next turn.
+//
+// Thread-safe, but HasWork aside, the methods under "Executor" are called by one thread. Turns are
+// created on any thread and run on that one.
+class Scheduler {
+ public:
+  // `wake`: called when there is work, on any thread, with no lock held. Lifetime: the runner and
+  // options.limits.tokenizer must outlive it.
+  Scheduler(const SchedulerOptions& options, StepRunner& runner, std::function<void()> wake);
+
+  // --- Any thread; none blocks on a step.
+  // As in Engine. kNotFound (reason MODEL_NOT_LOADED) after EndAll.
+  Status Open(SessionId session);
+  void Close(SessionId session);
+  Status Submit(SessionId session, GenerateRequest request, std::shared_ptr<GenerationSink> sink);
+  void Cancel(SessionId session);
+  // The last token of the session's sequence; nullopt if it is empty. kNotFound (reason
+  // SESSION_NOT_FOUND).
+  Result<std::optional<TokenId>> LastToken(SessionId session) const;
+  SchedulerStatus Snapshot() const;
+  bool HasWork() const;
+
+  // --- Executor: all sinks are called from these.
+  // Ends what was cancelled, admits what waits, and computes one step.
+  void Step();
+  // Ends every turn and forgets every session; none can be opened from now on.
+  void EndAll(const Status& status);
+
+ private:
+  // Calls of sinks, collected under the lock and made without it.
+  using Deliveries = std::vector<std::function<void()>>;
+
+  struct PlannedStep {
+    StepBatch batch;
+    std::vector<Session*> sessions;  // of batch.sequences
+  };
+  using ChosenTokens = std::vector<std::optional<Result<Turn::Token>>>;  // of batch.sequences
+
+  Session* Find(SessionId session) const FORGE_REQUIRES(mutex_);
+  Status CheckRoom(const Session& session, size_t n_prompt) const FORGE_REQUIRES(mutex_);
+  bool IsActive(const Session& session) const FORGE_REQUIRES(mutex_);
+  void Forget(Session& session) FORGE_REQUIRES(mutex_);
+
+  void EndCancelled(Deliveries& deliveries) FORGE_REQUIRES(mutex_);
+  void AdmitQueued(Deliveries& deliveries) FORGE_REQUIRES(mutex_);
+  void Start(Session& session) FORGE_REQUIRES(mutex_);
+  PlannedStep Compose() FORGE_REQUIRES(mutex_);
+  void AddToStep(Session& session, uint32_t n_tokens, PlannedStep& step) FORGE_REQUIRES(mutex_);
+  void EnsureBlocks(Session& session, uint32_t n_positions) FORGE_REQUIRES(mutex_);
+  void EvictOne() FORGE_REQUIRES(mutex_);
+  ChosenTokens ChooseTokens(const PlannedStep& step, const StepLogits& logits);
+  void Apply(const PlannedStep& step, ChosenTokens tokens, Deliveries& deliveries)
+      FORGE_REQUIRES(mutex_);
+  void AddToken(Session& session, Turn::Token token, Deliveries& deliveries) FORGE_REQUIRES(mutex_);
+  void Finish(Session& session, const Status& status, FinishReason reason, Deliveries& deliveries)
+      FORGE_REQUIRES(mutex_);
+  void FinishEvery(const Status& status, Deliveries& deliveries) FORGE_REQUIRES(mutex_);
+
+  // Constant after construction.
+  const SchedulerOptions options_;
+  StepRunner& runner_;
+  const std::function<void()> wake_;
+
+  mutable Mutex mutex_;
+  std::unordered_map<SessionId, std::unique_ptr<Session>> sessions_ FORGE_GUARDED_BY(mutex_);
+  std::deque<Session*> queue_ FORGE_GUARDED_BY(mutex_);
+  std::vector<Session*> active_ FORGE_GUARDED_BY(mutex_);  // in order of admission
+  KvBlockPool blocks_ FORGE_GUARDED_BY(mutex_);
+  uint64_t n_steps_ FORGE_GUARDED_BY(mutex_) = 0;
+  bool ended_ FORGE_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace forge

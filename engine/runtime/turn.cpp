@@ -1,0 +1,132 @@
+#include "engine/runtime/turn.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "engine/runtime/logprobs.h"
+
+namespace forge {
+namespace {
+
+constexpr size_t kMaxStopStrings = 64;
+constexpr size_t kMaxStopStringBytes = 1024;
+constexpr size_t kMaxStopTokens = 256;
+constexpr uint32_t kMaxTopLogprobs = 256;
+
+Status InvalidRequest(std::string_view field, const std::string& value, std::string_view range) {
+  return InvalidArgument("request field out of range: " + std::string(field) + " must be " +
+                         std::string(range) + ", not " + value)
+      .WithReason("INVALID_REQUEST")
+      .WithDetail("field", field)
+      .WithDetail("value", value);
+}
+
+Status CheckTokens(std::string_view field, const std::vector<TokenId>& tokens, uint32_t n_vocab) {
+  for (size_t i = 0; i < tokens.size(); ++i)
+    if (tokens[i] < 0 || static_cast<uint32_t>(tokens[i]) >= n_vocab)
+      return InvalidRequest(std::string(field) + "[" + std::to_string(i) + "]",
+                            std::to_string(tokens[i]),
+                            "a token id in [0, " + std::to_string(n_vocab) + ")");
+  return Status();
+}
+
+Status CheckStops(const GenerateRequest& request, uint32_t n_vocab) {
+  if (request.stop_strings.size() > kMaxStopStrings)
+    return InvalidRequest("stop_strings", std::to_string(request.stop_strings.size()) + " strings",
+                          "at most " + std::to_string(kMaxStopStrings) + " strings");
+  for (size_t i = 0; i < request.stop_strings.size(); ++i) {
+    const size_t n_bytes = request.stop_strings[i].size();
+    if (n_bytes == 0 || n_bytes > kMaxStopStringBytes)
+      return InvalidRequest("stop_strings[" + std::to_string(i) + "]",
+                            std::to_string(n_bytes) + " bytes",
+                            "1 to " + std::to_string(kMaxStopStringBytes) + " bytes long");
+  }
+  if (request.stop_tokens.size() > kMaxStopTokens)
+    return InvalidRequest("stop_tokens", std::to_string(request.stop_tokens.size()) + " tokens",
+                          "at most " + std::to_string(kMaxStopTokens) + " tokens");
+  return CheckTokens("stop_tokens", request.stop_tokens, n_vocab);
+}
+
+}  // namespace
+
+Status ValidateRequest(const GenerateRequest& request, uint32_t n_vocab) {
+  if (request.prompt.empty())
+    return InvalidRequest("prompt", "0 tokens", "at least one token long");
+  FORGE_TRY(CheckTokens("prompt", request.prompt, n_vocab));
+  FORGE_TRY(ValidateSampling(request.sampling, n_vocab));
+  FORGE_TRY(CheckStops(request, n_vocab));
+  if (request.top_logprobs > kMaxTopLogprobs)
+    return InvalidRequest("top_logprobs", std::to_string(request.top_logprobs),
+                          "at most " + std::to_string(kMaxTopLogprobs));
+  return Status();
+}
+
+Turn::Turn(const TurnLimits& limits, GenerateRequest request, std::shared_ptr<GenerationSink> sink)
+    : limits_(limits),
+      request_(std::move(request)),
+      sink_(std::move(sink)),
+      sampler_(request_.sampling, limits.n_vocab),
+      decoder_(*limits.tokenizer, /*skip_leading_space=*/false),
+      stop_matcher_(request_.stop_strings),
+      submitted_(Clock::now()) {}
+
+void Turn::Start(uint32_t n_cached, uint32_t n_to_compute) {
+  n_cached_ = n_cached;
+  n_to_compute_ = n_to_compute;
+  started_ = Clock::now();
+}
+
+Result<Turn::Token> Turn::NextToken(std::span<const float> logits,
+                                    std::span<const TokenId> sequence) {
+  const double log_sum_exp = LogSumExp(logits);
+  if (!std::isfinite(log_sum_exp))
+    return DataLoss("the model computed logits that are not numbers; its file is damaged")
+        .WithReason("MODEL_FILE_INVALID");
+  if (!first_token_) first_token_ = Clock::now();
+  const TokenId token = sampler_.Sample(logits, sequence);
+  ++n_output_;
+  Token next;
+  next.event.token = token;
+  next.event.logprob =
+      static_cast<float>(static_cast<double>(logits[static_cast<size_t>(token)]) - log_sum_exp);
+  if (request_.top_logprobs > 0)
+    next.event.top_logprobs = TopLogprobs(logits, log_sum_exp, request_.top_logprobs);
+  next.finish = EndOf(token);
+  if (!next.finish) {
+    next.event.text = stop_matcher_.Add(decoder_.Add(token));
+    if (stop_matcher_.found()) next.finish = FinishReason::kStopString;
+  }
+  if (!next.finish && n_output_ == request_.max_tokens) next.finish = FinishReason::kMaxTokens;
+  if (!next.finish && sequence.size() + 1 >= limits_.context_length)
+    next.finish = FinishReason::kContextFull;
+  return next;
+}
+
+std::optional<FinishReason> Turn::EndOf(TokenId token) const {
+  const std::vector<TokenId>& stops = request_.stop_tokens;
+  if (std::find(stops.begin(), stops.end(), token) != stops.end()) return FinishReason::kStopString;
+  if (!request_.ignore_end && limits_.tokenizer->EndsGeneration(token))
+    return FinishReason::kEndOfText;
+  return std::nullopt;
+}
+
+std::string Turn::TakeTrailingText() {
+  std::string text = stop_matcher_.Add(decoder_.Finish());
+  return text + stop_matcher_.Finish();
+}
+
+GenerateUsage Turn::Usage(uint32_t context_used) const {
+  const Clock::time_point now = Clock::now();
+  GenerateUsage usage;
+  usage.prompt_tokens = static_cast<uint32_t>(request_.prompt.size());
+  usage.cached_tokens = n_cached_;
+  usage.output_tokens = n_output_;
+  usage.context_used = context_used;
+  usage.queue_time = started_.value_or(now) - submitted_;
+  if (started_) usage.prefill_time = first_token_.value_or(now) - *started_;
+  if (first_token_) usage.decode_time = now - *first_token_;
+  return usage;
+}
+
+}  // namespace forge
