@@ -26,7 +26,7 @@ using testing::LittleEndian32;
 using testing::LittleEndian64;
 using testing::TempFile;
 
-constexpr uint32_t kF32 = 0, kF16 = 1, kQ8_0 = 8, kQ4_K = 12;
+constexpr uint32_t kF32 = 0, kF16 = 1, kQ8_0 = 8;
 
 // A valid file that holds every type of value, alone and in arrays, and several tensors.
 std::string EveryFeature(uint32_t version = 3) {

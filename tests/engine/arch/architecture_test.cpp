@@ -1,0 +1,302 @@
+#include "engine/arch/architecture.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/gguf/gguf_file.h"
+#include "tests/support/tiny_model.h"
+
+namespace forge {
+namespace {
+
+using testing::GgufBuilder;
+using testing::MakeTinyModel;
+using testing::TinyModelOptions;
+using testing::TinyVocabulary;
+
+Result<ModelDescription> Describe(const GgufBuilder& builder) {
+  const testing::TempFile path(builder.Build());
+  auto file = GgufFile::Open(path.path());
+  if (!file.ok()) return file.status();
+  return DescribeModel(**file);
+}
+
+ModelDescription Described(const GgufBuilder& builder) {
+  auto model = Describe(builder);
+  EXPECT_TRUE(model.ok()) << model.status().ToString();
+  return model.ok() ? std::move(model).value() : ModelDescription();
+}
+
+ModelDescription Described(const TinyModelOptions& options) {
+  return Described(MakeTinyModel(options));
+}
+
+const TensorSpec* Find(const ModelDescription& model, WeightRole role, int layer) {
+  for (const TensorSpec& spec : model.tensors)
+    if (spec.role == role && spec.layer == layer) return &spec;
+  return nullptr;
+}
+
+TEST(ArchitectureTest, ListsFamiliesByName) {
+  std::vector<std::string_view> names;
+  for (const Architecture& architecture : Architectures()) names.push_back(architecture.name);
+  EXPECT_EQ(names, (std::vector<std::string_view>{"llama", "qwen2"}));
+  for (const std::string_view name : names) EXPECT_EQ(FindArchitecture(name)->name, name);
+  EXPECT_EQ(FindArchitecture("gemma"), nullptr);
+  EXPECT_EQ(FindArchitecture(""), nullptr);
+}
+
+TEST(ArchitectureTest, ReadsTheConfigurationOfEveryFamily) {
+  for (const Architecture& architecture : Architectures()) {
+    SCOPED_TRACE(architecture.name);
+    const ModelConfig config =
+        Described(TinyModelOptions{.architecture = std::string(architecture.name),
+                                   .name = "caf\xe9",
+                                   .n_layers = 3,
+                                   .n_embd = 96,
+                                   .n_heads = 6,
+                                   .n_kv_heads = 2,
+                                   .n_ff = 160,
+                                   .n_context = 777})
+            .config;
+    EXPECT_EQ(config.architecture, architecture.name);
+    EXPECT_EQ(config.name, "caf\xef\xbf\xbd");
+    EXPECT_EQ(config.n_layers, 3u);
+    EXPECT_EQ(config.n_embd, 96u);
+    EXPECT_EQ(config.n_heads, 6u);
+    EXPECT_EQ(config.n_kv_heads, 2u);
+    EXPECT_EQ(config.n_ff, 160u);
+    EXPECT_EQ(config.n_context_train, 777u);
+    EXPECT_EQ(config.n_vocab, testing::TinyVocabularySize(TinyVocabulary::kBpe));
+    EXPECT_FLOAT_EQ(config.rms_epsilon, 1e-5f);
+    EXPECT_EQ(config.rope.base, 10000.0);
+    EXPECT_EQ(config.rope.scaling, RopeScaling::kNone);
+  }
+}
+
+TEST(ArchitectureTest, PairsRotaryElementsAsTheFamilyDoes) {
+  EXPECT_EQ(Described(TinyModelOptions{.architecture = "llama"}).config.rope.layout,
+            RopeLayout::kInterleaved);
+  EXPECT_EQ(Described(TinyModelOptions{.architecture = "qwen2"}).config.rope.layout,
+            RopeLayout::kHalves);
+}
+
+// Three faults of the ancestor, which took head_dim from rope.dimension_count.
+TEST(ArchitectureTest, HeadDimIsEmbeddingByHeadsWithoutARopeDimension) {
+  const ModelConfig config =
+      Described(TinyModelOptions{.n_embd = 96, .n_heads = 4, .rope_dimension = 0}).config;
+  EXPECT_EQ(config.head_dim, 24u);
+  EXPECT_EQ(config.value_dim, 24u);
+  EXPECT_EQ(config.rope.dimension, 24u);
+}
+
+TEST(ArchitectureTest, AnExplicitKeyLengthWins) {
+  const ModelDescription model =
+      Described(TinyModelOptions{.n_embd = 64, .n_heads = 4, .n_kv_heads = 2, .head_dim = 40});
+  EXPECT_EQ(model.config.head_dim, 40u);
+  EXPECT_EQ(model.config.value_dim, 40u);
+  EXPECT_EQ(model.config.rope.dimension, 40u);
+  EXPECT_EQ(Find(model, WeightRole::kAttnQ, 0)->n_rows, 160u);
+  EXPECT_EQ(Find(model, WeightRole::kAttnK, 0)->n_rows, 80u);
+  EXPECT_EQ(Find(model, WeightRole::kAttnOutput, 0)->n_cols, 160u);
+}
+
+TEST(ArchitectureTest, ASmallerRotaryWidthStaysItsOwn) {
+  const ModelConfig config =
+      Described(TinyModelOptions{.n_embd = 64, .n_heads = 4, .rope_dimension = 8}).config;
+  EXPECT_EQ(config.head_dim, 16u);
+  EXPECT_EQ(config.rope.dimension, 8u);
+}
+
+TEST(ArchitectureTest, KvHeadsDefaultToHeads) {
+  GgufBuilder builder;
+  builder.AddString("general.architecture", "llama").AddUint32("llama.block_count", 1);
+  builder.AddUint32("llama.context_length", 16).AddUint32("llama.embedding_length", 64);
+  builder.AddUint32("llama.feed_forward_length", 32).AddUint32("llama.attention.head_count", 4);
+  builder.AddFloat32("llama.attention.layer_norm_rms_epsilon", 1e-6f);
+  builder.AddUint32("llama.vocab_size", 99);
+  const testing::TempFile path(builder.Build());
+  const auto file = GgufFile::Open(path.path());
+  const auto config = FindArchitecture("llama")->read_config(**file);
+  ASSERT_TRUE(config.ok()) << config.status().ToString();
+  EXPECT_EQ(config->n_kv_heads, 4u);
+  EXPECT_EQ(config->rope.base, 10000.0);
+  EXPECT_EQ(config->n_vocab, 99u);
+}
+
+TEST(ArchitectureTest, AcceptsOneKvHeadCountPerLayerWhereAllAreEqual) {
+  GgufBuilder builder;
+  builder.AddString("general.architecture", "llama").AddUint32("llama.block_count", 3);
+  builder.AddUint32("llama.context_length", 16).AddUint32("llama.embedding_length", 64);
+  builder.AddUint32("llama.feed_forward_length", 32).AddUint32("llama.attention.head_count", 4);
+  builder.AddFloat32("llama.attention.layer_norm_rms_epsilon", 1e-6f);
+  const int32_t kv_heads[] = {2, 2, 2};
+  builder.AddInt32Array("llama.attention.head_count_kv", kv_heads);
+  const std::string tokens[] = {"a", "b"};
+  builder.AddStringArray("tokenizer.ggml.tokens", tokens);
+  const testing::TempFile path(builder.Build());
+  const auto file = GgufFile::Open(path.path());
+  const auto config = FindArchitecture("llama")->read_config(**file);
+  ASSERT_TRUE(config.ok()) << config.status().ToString();
+  EXPECT_EQ(config->n_kv_heads, 2u);
+  EXPECT_EQ(config->n_vocab, 2u);
+}
+
+TEST(ArchitectureTest, ReadsRopeScaling) {
+  const auto scaled = [](auto add) {
+    GgufBuilder builder = MakeTinyModel({});
+    add(builder);
+    return Described(builder).config.rope;
+  };
+  const RopeConfig linear = scaled([](GgufBuilder& b) {
+    b.AddString("llama.rope.scaling.type", "linear").AddFloat32("llama.rope.scaling.factor", 2);
+  });
+  EXPECT_EQ(linear.scaling, RopeScaling::kLinear);
+  EXPECT_EQ(linear.factor, 2.0);
+  const RopeConfig legacy =
+      scaled([](GgufBuilder& b) { b.AddFloat32("llama.rope.scale_linear", 8); });
+  EXPECT_EQ(legacy.scaling, RopeScaling::kLinear);
+  EXPECT_EQ(legacy.factor, 8.0);
+  const RopeConfig unscaled =
+      scaled([](GgufBuilder& b) { b.AddFloat32("llama.rope.scale_linear", 0); });
+  EXPECT_EQ(unscaled.scaling, RopeScaling::kNone);
+  EXPECT_EQ(unscaled.factor, 1.0);
+  const RopeConfig none = scaled([](GgufBuilder& b) {
+    b.AddString("llama.rope.scaling.type", "none").AddFloat32("llama.rope.scaling.factor", 4);
+  });
+  EXPECT_EQ(none.scaling, RopeScaling::kNone);
+  EXPECT_EQ(none.factor, 1.0);
+}
+
+TEST(ArchitectureTest, ReadsYarn) {
+  GgufBuilder builder = MakeTinyModel({});
+  builder.AddString("llama.rope.scaling.type", "yarn").AddFloat32("llama.rope.scaling.factor", 4);
+  const RopeConfig defaults = Described(builder).config.rope;
+  EXPECT_EQ(defaults.scaling, RopeScaling::kYarn);
+  EXPECT_EQ(defaults.factor, 4.0);
+  EXPECT_EQ(defaults.original_context, 512u);
+  EXPECT_EQ(defaults.yarn_beta_fast, 32.0);
+  EXPECT_EQ(defaults.yarn_beta_slow, 1.0);
+  EXPECT_EQ(defaults.yarn_ext_factor, 1.0);
+  EXPECT_EQ(defaults.yarn_attn_factor, 1.0);
+  builder.AddUint32("llama.rope.scaling.original_context_length", 128);
+  builder.AddFloat32("llama.rope.scaling.attn_factor", 0.5f);
+  builder.AddFloat32("llama.rope.scaling.yarn_attn_factor", 3.0f);
+  builder.AddFloat32("llama.rope.scaling.yarn_ext_factor", 0.25f);
+  builder.AddFloat32("llama.rope.scaling.yarn_beta_fast", 16.0f);
+  builder.AddFloat32("llama.rope.scaling.yarn_beta_slow", 2.0f);
+  const RopeConfig all = Described(builder).config.rope;
+  EXPECT_EQ(all.original_context, 128u);
+  EXPECT_EQ(all.yarn_attn_factor, 1.5);
+  EXPECT_EQ(all.yarn_ext_factor, 0.25);
+  EXPECT_EQ(all.yarn_beta_fast, 16.0);
+  EXPECT_EQ(all.yarn_beta_slow, 2.0);
+}
+
+TEST(ArchitectureTest, ListsSeparateProjections) {
+  const ModelDescription model = Described(TinyModelOptions{.n_layers = 2});
+  EXPECT_FALSE(model.config.has_fused_qkv);
+  EXPECT_FALSE(model.config.has_qkv_bias);
+  EXPECT_EQ(model.tensors.size(), 3u + 2 * 9);
+  const TensorSpec* const key = Find(model, WeightRole::kAttnK, 1);
+  ASSERT_NE(key, nullptr);
+  EXPECT_EQ(key->file_tensor, "blk.1.attn_k.weight");
+  EXPECT_EQ(key->first_row, 0u);
+  EXPECT_EQ(key->n_rows, 32u);
+  EXPECT_EQ(key->n_cols, 64u);
+  EXPECT_FALSE(key->is_vector);
+  EXPECT_EQ(Find(model, WeightRole::kAttnKBias, 1), nullptr);
+}
+
+TEST(ArchitectureTest, SplitsFusedProjectionsIntoRowsAndElements) {
+  const ModelDescription model =
+      Described(TinyModelOptions{.architecture = "qwen2", .n_layers = 1, .has_fused_qkv = true});
+  EXPECT_TRUE(model.config.has_fused_qkv);
+  EXPECT_TRUE(model.config.has_qkv_bias);
+  const std::pair<WeightRole, WeightRole> roles[] = {{WeightRole::kAttnQ, WeightRole::kAttnQBias},
+                                                     {WeightRole::kAttnK, WeightRole::kAttnKBias},
+                                                     {WeightRole::kAttnV, WeightRole::kAttnVBias}};
+  const uint64_t rows[] = {64, 32, 32};
+  uint64_t first_row = 0;
+  for (int i = 0; i < 3; ++i) {
+    const TensorSpec* const weight = Find(model, roles[i].first, 0);
+    ASSERT_NE(weight, nullptr);
+    EXPECT_EQ(weight->file_tensor, "blk.0.attn_qkv.weight");
+    EXPECT_EQ(weight->first_row, first_row);
+    EXPECT_EQ(weight->n_rows, rows[i]);
+    const TensorSpec* const bias = Find(model, roles[i].second, 0);
+    ASSERT_NE(bias, nullptr);
+    EXPECT_EQ(bias->file_tensor, "blk.0.attn_qkv.bias");
+    EXPECT_TRUE(bias->is_vector);
+    EXPECT_EQ(bias->first_row, first_row);
+    EXPECT_EQ(bias->n_rows, 1u);
+    EXPECT_EQ(bias->n_cols, rows[i]);
+    first_row += rows[i];
+  }
+}
+
+TEST(ArchitectureTest, TakesBiasesFromTheFile) {
+  const ModelDescription model = Described(TinyModelOptions{.n_layers = 1, .has_qkv_bias = true});
+  EXPECT_TRUE(model.config.has_qkv_bias);
+  EXPECT_FALSE(model.config.has_output_bias);
+  EXPECT_EQ(Find(model, WeightRole::kAttnQBias, 0)->n_cols, 64u);
+  GgufBuilder builder = MakeTinyModel({.n_layers = 1});
+  const uint64_t shape[] = {64};
+  builder.AddF32Tensor("blk.0.attn_output.bias", shape, std::vector<float>(64));
+  const ModelDescription with_output_bias = Described(builder);
+  EXPECT_TRUE(with_output_bias.config.has_output_bias);
+  EXPECT_EQ(Find(with_output_bias, WeightRole::kAttnOutputBias, 0)->n_cols, 64u);
+}
+
+TEST(ArchitectureTest, SharesTheEmbeddingWhereThereIsNoOutput) {
+  const ModelDescription tied = Described(TinyModelOptions{.has_tied_output = true});
+  EXPECT_TRUE(tied.config.has_tied_output);
+  EXPECT_EQ(Find(tied, WeightRole::kOutput, -1), nullptr);
+  const ModelDescription untied = Described(TinyModelOptions{});
+  EXPECT_FALSE(untied.config.has_tied_output);
+  EXPECT_EQ(Find(untied, WeightRole::kOutput, -1)->n_rows, untied.config.n_vocab);
+}
+
+TEST(ArchitectureTest, ReadsRopeFactors) {
+  GgufBuilder builder = MakeTinyModel({.n_embd = 64, .n_heads = 4});
+  const uint64_t shape[] = {8};
+  builder.AddF32Tensor("rope_freqs.weight", shape, std::vector<float>(8, 1.0f));
+  const ModelDescription model = Described(builder);
+  EXPECT_TRUE(model.config.has_rope_factors);
+  EXPECT_EQ(Find(model, WeightRole::kRopeFactors, -1)->n_cols, 8u);
+}
+
+TEST(ArchitectureTest, EverySpecHasItsOwnRoleInItsLayer) {
+  for (const Architecture& architecture : Architectures()) {
+    const ModelDescription model =
+        Described(TinyModelOptions{.architecture = std::string(architecture.name)});
+    std::set<std::pair<int, WeightRole>> seen;
+    for (const TensorSpec& spec : model.tensors) {
+      EXPECT_TRUE(seen.emplace(spec.layer, spec.role).second) << spec.file_tensor;
+      EXPECT_NE(WeightRoleName(spec.role), "unknown");
+      EXPECT_GE(spec.layer, -1);
+      EXPECT_LT(spec.layer, static_cast<int>(model.config.n_layers));
+    }
+  }
+}
+
+TEST(ArchitectureTest, AcceptsHalfPrecisionVectorsAndRedundantRotaryTensors) {
+  constexpr uint32_t kF16 = 1, kBf16 = 30;
+  const uint64_t shape[] = {64}, rotary[] = {8};
+  for (const uint32_t type : {kF16, kBf16}) {
+    GgufBuilder builder = MakeTinyModel({.n_layers = 1});
+    builder.AddTensor("blk.0.attn_output.bias", shape, type, std::string(128, '\0'));
+    builder.AddF32Tensor("blk.0.attn_rot_embd.weight", rotary, std::vector<float>(8));
+    EXPECT_TRUE(Describe(builder).ok()) << Describe(builder).status().ToString();
+  }
+}
+
+}  // namespace
+}  // namespace forge
