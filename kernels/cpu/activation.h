@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace forge {
+
+// Activations for quantised weights: blocks of 32 columns rounded to int8 with a float32 scale.
+// Tokens are kept in tiles of up to kTileTokens; a tile of `kTokens` tokens is an array of these
+// blocks along the columns, so that a kernel finds all its tokens at constant distances.
+template <int kTokens>
+struct ActivationBlock {
+  int8_t codes[kTokens][32];          // in [-127, 127]
+  float scale[kTokens];               // value = scale * code
+  float scaled_sum[kTokens];          // scale times the sum of the codes
+  int32_t negative_sums[2][kTokens];  // minus the sums of codes 0-15 and of codes 16-31
+};
+
+constexpr int kTileTokens = 8;
+constexpr int kActivationBlockColumns = 32;
+constexpr int64_t kActivationBlockBytes = 48;  // per token
+static_assert(sizeof(ActivationBlock<1>) == kActivationBlockBytes);
+static_assert(sizeof(ActivationBlock<kTileTokens>) == kTileTokens * kActivationBlockBytes);
+
+// Rounds the 32 values at `x` into slot `token` of the block of `n_tokens` tokens at `block`.
+// A block with an infinity or NaN gets the scale NaN, so that it shows in the result.
+//
+// Always inlined, and free of calls: it is compiled once for each instruction set.
+[[gnu::always_inline]] inline void QuantizeActivationBlock(const float* x, int token, int n_tokens,
+                                                           std::byte* block) {
+  int32_t max_bits = 0;  // magnitudes of floats order as their bits do
+  for (int i = 0; i < 32; ++i) {
+    const int32_t bits = __builtin_bit_cast(int32_t, x[i]) & 0x7fffffff;
+    max_bits = bits > max_bits ? bits : max_bits;
+  }
+  const float max = __builtin_bit_cast(float, max_bits);
+  const bool is_finite = max_bits < 0x7f800000;
+  const bool is_zero = max < 1e-30f;  // below, 127 / max could overflow
+  const float scale = is_finite ? (is_zero ? 0.0f : max / 127.0f) : __builtin_nanf("");
+  const float inverse = is_finite && !is_zero ? 127.0f / max : 0.0f;
+
+  auto* codes = reinterpret_cast<int8_t*>(block) + 32 * token;
+  int32_t sums[2] = {0, 0};
+  for (int half = 0; half < 2; ++half) {
+    for (int i = 16 * half; i < 16 * half + 16; ++i) {
+      // Adding 1.5 * 2^23 leaves the nearest integer, ties to even, in the low mantissa bits.
+      const float shifted = (is_finite ? x[i] : 0.0f) * inverse + 12582912.0f;
+      const int32_t code = __builtin_bit_cast(int32_t, shifted) - 0x4b400000;
+      codes[i] = static_cast<int8_t>(code);
+      sums[half] += code;
+    }
+  }
+  float* floats = reinterpret_cast<float*>(block + 32 * n_tokens);
+  floats[token] = scale;
+  floats[n_tokens + token] = scale * static_cast<float>(sums[0] + sums[1]);
+  int32_t* ints = reinterpret_cast<int32_t*>(block + 40 * n_tokens);
+  ints[token] = -sums[0];
+  ints[n_tokens + token] = -sums[1];
+}
+
+// Rounds the n_cols values at `x` into slot `token` of the tile of `n_tokens` tokens at `tile`.
+// REQUIRES: n_cols is a multiple of 32.
+[[gnu::always_inline]] inline void QuantizeActivations(const float* x, int64_t n_cols, int token,
+                                                       int n_tokens, std::byte* tile) {
+  for (int64_t i = 0; i < n_cols; i += kActivationBlockColumns) {
+    QuantizeActivationBlock(x + i, token, n_tokens, tile);
+    tile += n_tokens * kActivationBlockBytes;
+  }
+}
+
+}  // namespace forge

@@ -1,0 +1,58 @@
+#include "kernels/cpu/cpu_features.h"
+
+#include <cstdlib>
+#include <string>
+
+namespace forge {
+namespace {
+
+constexpr CpuLevel kLevels[] = {CpuLevel::kPortable, CpuLevel::kAvx2, CpuLevel::kAvx512};
+
+}  // namespace
+
+std::string_view CpuLevelName(CpuLevel level) {
+  static constexpr std::string_view kNames[] = {"portable", "avx2", "avx512"};
+  return kNames[static_cast<int>(level)];
+}
+
+CpuLevel HighestCpuLevel() {
+#if defined(__x86_64__)
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                    __builtin_cpu_supports("f16c");
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512vnni");
+  if (avx2 && avx512) return CpuLevel::kAvx512;
+  if (avx2) return CpuLevel::kAvx2;
+#endif
+  return CpuLevel::kPortable;
+}
+
+Result<CpuLevel> ChooseCpuLevel(std::string_view name) {
+  const CpuLevel highest = HighestCpuLevel();
+  if (name.empty()) return highest;
+  for (const CpuLevel level : kLevels) {
+    if (CpuLevelName(level) != name) continue;
+    if (level <= highest) return level;
+    return FailedPrecondition("the processor lacks the instructions of CPU level '" +
+                              std::string(name) + "'; the highest it has is '" +
+                              std::string(CpuLevelName(highest)) + "'")
+        .WithDetail("requestedLevel", name)
+        .WithDetail("highestLevel", CpuLevelName(highest));
+  }
+  return InvalidArgument("unknown CPU level '" + std::string(name) +
+                         "'; use portable, avx2 or avx512")
+      .WithDetail("requestedLevel", name);
+}
+
+const Result<CpuLevel>& CpuLevelInUse() {
+  static const Result<CpuLevel> kInUse = [] {
+    const char* name = std::getenv("FORGE_CPU_LEVEL");
+    Result<CpuLevel> level = ChooseCpuLevel(name == nullptr ? "" : name);
+    if (level.ok()) return level;
+    return Result<CpuLevel>(level.status().WithContext("FORGE_CPU_LEVEL"));
+  }();
+  return kInUse;
+}
+
+}  // namespace forge

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string_view>
+
+#include "kernels/base/result.h"
+
+namespace forge {
+
+// The instruction sets that CPU kernels are written for; each includes those before it.
+enum class CpuLevel {
+  kPortable,  // plain C++
+  kAvx2,      // AVX2, FMA, F16C
+  kAvx512,    // AVX-512 F, BW, DQ, VL and VNNI
+};
+
+// "portable", "avx2" or "avx512".
+std::string_view CpuLevelName(CpuLevel level);
+
+// The highest level that this processor and its operating system support.
+CpuLevel HighestCpuLevel();
+
+// The level that `name` asks for; empty asks for the highest. kInvalidArgument for an unknown name,
+// kFailedPrecondition for a level that this processor lacks.
+Result<CpuLevel> ChooseCpuLevel(std::string_view name);
+
+// The level in use: ChooseCpuLevel of the environment variable FORGE_CPU_LEVEL, read once. A test
+// or a measurement sets it to run on a lower level than the processor has.
+const Result<CpuLevel>& CpuLevelInUse();
+
+}  // namespace forge

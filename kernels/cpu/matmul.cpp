@@ -1,0 +1,218 @@
+#include "kernels/cpu/matmul.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <tuple>
+
+#include "kernels/cpu/cpu_stream.h"
+#include "kernels/cpu/matmul_kernels.h"
+#include "kernels/cpu/pack_layout.h"
+
+namespace forge {
+namespace {
+
+// Tokens are worked on in spans whose activations stay in a core's second-level cache while the
+// weights stream past.
+constexpr int64_t kSpanActivationBytes = 384 << 10;
+
+// A chunk should outweigh by far what it costs to take it, and be short against the whole. These
+// are what a core multiplies and reads in about 50 us.
+constexpr int64_t kChunkProducts = 4'000'000;
+constexpr int64_t kChunkBytes = 512 << 10;
+constexpr int64_t kMinChunksPerThread = 4;
+
+// From here on quantising is spread over the threads; below, waking them costs more.
+constexpr int64_t kParallelQuantizeValues = 16384;
+
+struct FormatTraits {
+  DType dtype;
+  bool is_quantized;
+  int64_t (*group_bytes)(int64_t n_cols);
+};
+
+template <typename... Format>
+constexpr std::array<FormatTraits, sizeof...(Format)> MakeTraits(const std::tuple<Format...>*) {
+  return {
+      FormatTraits{Format::kDType, PackLayout<Format>::kIsQuantized, PackedGroupBytes<Format>}...};
+}
+
+constexpr auto kTraits = MakeTraits(static_cast<const Formats*>(nullptr));
+
+// One matrix as the loop below needs it.
+struct Product {
+  const MatmulTarget* target;
+  const TileKernel* kernels;  // [n_tokens of the tile - 1]
+  bool is_quantized;
+  int64_t group_bytes;
+  int64_t n_groups;
+};
+
+constexpr int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// A matmul cut into chunks: a span of tokens times a range of the row groups of all matrices.
+class TiledMatmul {
+ public:
+  // REQUIRES: the arguments are valid, n_tokens > 0.
+  TiledMatmul(const MatmulArgs& args, const MatmulKernels& kernels);
+
+  bool needs_quantized() const { return needs_quantized_; }
+  void Quantize(ThreadPool& pool) const;
+  void Multiply(ThreadPool& pool) const;
+
+ private:
+  int TileTokens(int64_t first_token) const {
+    return static_cast<int>(std::min<int64_t>(kTileTokens, args_.n_tokens - first_token));
+  }
+  // Where the tile that starts at `first_token` lies in the workspace.
+  std::byte* Tile(int64_t first_token) const {
+    return static_cast<std::byte*>(args_.workspace.data) +
+           first_token * (n_in_ / kActivationBlockColumns) * kActivationBlockBytes;
+  }
+  int64_t GroupsPerChunk(int n_threads) const;
+  void MultiplyGroup(const Product& product, int64_t group, int64_t first_token,
+                     int64_t end_token) const;
+
+  const MatmulArgs& args_;
+  const MatmulKernels& kernels_;
+  const int64_t n_in_;
+  std::array<Product, 3> products_;
+  int64_t n_groups_ = 0;  // of all matrices
+  int64_t weight_bytes_ = 0;
+  int64_t span_tokens_ = 0;  // a multiple of kTileTokens
+  bool needs_quantized_ = false;
+};
+
+TiledMatmul::TiledMatmul(const MatmulArgs& args, const MatmulKernels& kernels)
+    : args_(args), kernels_(kernels), n_in_(args.targets[0].weight.shape.n_cols) {
+  bool needs_floats = false;
+  for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
+    const WeightShape& shape = args.targets[i].weight.shape;
+    size_t format = 0;
+    while (kTraits[format].dtype != shape.dtype) ++format;
+    products_[i] = {&args.targets[i], kernels.tiles[format], kTraits[format].is_quantized,
+                    kTraits[format].group_bytes(n_in_), CeilDivide(shape.n_rows, kCpuPackRows)};
+    n_groups_ += products_[i].n_groups;
+    weight_bytes_ += products_[i].n_groups * products_[i].group_bytes;
+    (kTraits[format].is_quantized ? needs_quantized_ : needs_floats) = true;
+  }
+  const int64_t token_bytes = needs_floats
+                                  ? n_in_ * static_cast<int64_t>(sizeof(float))
+                                  : n_in_ / kActivationBlockColumns * kActivationBlockBytes;
+  span_tokens_ =
+      std::max<int64_t>(1, kSpanActivationBytes / (token_bytes * kTileTokens)) * kTileTokens;
+}
+
+void TiledMatmul::Quantize(ThreadPool& pool) const {
+  const auto quantize = [this](int64_t token, int) {
+    const int64_t first = token / kTileTokens * kTileTokens;
+    kernels_.quantize(args_.x + token * n_in_, n_in_, static_cast<int>(token - first),
+                      TileTokens(first), Tile(first));
+  };
+  if (args_.n_tokens * n_in_ >= kParallelQuantizeValues && args_.n_tokens > 1)
+    return pool.ParallelFor(args_.n_tokens, quantize);
+  for (int64_t token = 0; token < args_.n_tokens; ++token) quantize(token, 0);
+}
+
+int64_t TiledMatmul::GroupsPerChunk(int n_threads) const {
+  const int64_t tokens = std::min<int64_t>(args_.n_tokens, span_tokens_);
+  const int64_t by_products = kChunkProducts / (kCpuPackRows * n_in_ * tokens);
+  const int64_t by_bytes = kChunkBytes * n_groups_ / weight_bytes_;
+  const int64_t by_balance = n_groups_ / (kMinChunksPerThread * n_threads);
+  return std::max<int64_t>(1, std::min({by_products, by_bytes, by_balance}));
+}
+
+void TiledMatmul::Multiply(ThreadPool& pool) const {
+  const int64_t groups_per_chunk = GroupsPerChunk(pool.n_threads());
+  const int64_t chunks_per_span = CeilDivide(n_groups_, groups_per_chunk);
+  const int64_t n_spans = CeilDivide(args_.n_tokens, span_tokens_);
+  pool.ParallelFor(n_spans * chunks_per_span, [&](int64_t chunk, int) {
+    const int64_t first_token = chunk / chunks_per_span * span_tokens_;
+    const int64_t end_token = std::min<int64_t>(args_.n_tokens, first_token + span_tokens_);
+    int64_t group = chunk % chunks_per_span * groups_per_chunk;
+    int64_t end_group = std::min(n_groups_, group + groups_per_chunk);
+    for (int i = 0; i < args_.n_targets; ++i) {
+      const Product& product = products_[static_cast<size_t>(i)];
+      for (; group < std::min(end_group, product.n_groups); ++group)
+        MultiplyGroup(product, group, first_token, end_token);
+      group -= product.n_groups;  // numbers within the next matrix
+      end_group -= product.n_groups;
+      if (end_group <= 0) return;
+    }
+  });
+}
+
+// y[t, rows of the group] = sums + bias + residual
+void StoreTile(const MatmulTarget& target, int64_t group, int64_t first_token, int n_tokens,
+               const float* sums) {
+  const int64_t n_out = target.weight.shape.n_rows;
+  const int64_t first_row = group * kCpuPackRows;
+  const int n_rows = static_cast<int>(std::min(kCpuPackRows, n_out - first_row));
+  for (int t = 0; t < n_tokens; ++t) {
+    const int64_t at = (first_token + t) * n_out + first_row;
+    float row_sums[kCpuPackRows];
+    std::copy_n(sums + t * kCpuPackRows, kCpuPackRows, row_sums);
+    if (target.bias != nullptr)
+      for (int r = 0; r < n_rows; ++r) row_sums[r] += target.bias[first_row + r];
+    if (target.residual != nullptr)
+      for (int r = 0; r < n_rows; ++r) row_sums[r] += target.residual[at + r];
+    std::copy_n(row_sums, n_rows, target.y + at);
+  }
+}
+
+void TiledMatmul::MultiplyGroup(const Product& product, int64_t group, int64_t first_token,
+                                int64_t end_token) const {
+  alignas(64) float sums[kTileTokens * kCpuPackRows];
+  TileArgs tile = {};
+  tile.weights =
+      static_cast<const std::byte*>(product.target->weight.data) + group * product.group_bytes;
+  tile.activation_stride = n_in_;
+  tile.n_cols = n_in_;
+  tile.sums = sums;
+  for (int64_t token = first_token; token < end_token; token += kTileTokens) {
+    const int n_tokens = TileTokens(token);
+    tile.activations = product.is_quantized
+                           ? Tile(token)
+                           : reinterpret_cast<const std::byte*>(args_.x + token * n_in_);
+    tile.prefetch = token == first_token;  // from the second tile on the group is in a cache
+    product.kernels[n_tokens - 1](tile);
+    StoreTile(*product.target, group, token, n_tokens, sums);
+  }
+}
+
+}  // namespace
+
+const MatmulKernels& MatmulKernelsAt(CpuLevel level) {
+#if defined(__x86_64__)
+  if (level == CpuLevel::kAvx512) return kMatmulKernelsAvx512;
+  if (level == CpuLevel::kAvx2) return kMatmulKernelsAvx2;
+#endif
+  static_cast<void>(level);
+  return kMatmulKernelsPortable;
+}
+
+uint64_t CpuMatmulWorkspaceBytes(int max_tokens, int64_t max_cols) {
+  if (max_tokens <= 0 || max_cols <= 0) return 0;
+  const int64_t blocks = CeilDivide(max_cols, kActivationBlockColumns);
+  return static_cast<uint64_t>(max_tokens) * static_cast<uint64_t>(blocks * kActivationBlockBytes);
+}
+
+Status CpuMatmul(const MatmulArgs& args, Stream& stream) {
+  FORGE_TRY(Validate(args));
+  if (args.n_tokens == 0) return Status();
+  CpuStream& cpu = AsCpu(stream);
+  const TiledMatmul matmul(args, MatmulKernelsAt(cpu.level()));
+  if (matmul.needs_quantized()) {
+    const uint64_t needed =
+        CpuMatmulWorkspaceBytes(args.n_tokens, args.targets[0].weight.shape.n_cols);
+    if (args.workspace.data == nullptr || args.workspace.bytes < needed)
+      return InvalidArgument("matmul: the workspace of " + std::to_string(args.workspace.bytes) +
+                             " bytes is too small for " + std::to_string(args.n_tokens) +
+                             " tokens; it needs " + std::to_string(needed));
+    matmul.Quantize(cpu.pool());
+  }
+  matmul.Multiply(cpu.pool());
+  return Status();
+}
+
+}  // namespace forge

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <tuple>
+#include <utility>
+
+#include "kernels/cpu/activation.h"
+#include "kernels/cpu/cpu_features.h"
+#include "kernels/formats/formats.h"
+
+namespace forge {
+
+// The product of one packed row group with a tile of tokens.
+struct TileArgs {
+  const std::byte* weights;      // one group of 16 rows, see pack_layout.h
+  const std::byte* activations;  // quantised weights: the tile, see activation.h; else float
+                                 // [tokens, activation_stride]
+  int64_t activation_stride;     // floats from token to token, for floating-point weights
+  int64_t n_cols;
+  bool prefetch;  // the weights come from memory rather than from a cache
+  float* sums;    // [tokens, 16], 64-byte aligned
+};
+using TileKernel = void (*)(const TileArgs&);
+
+// The kernels of one instruction set.
+//
+// Each adds up the columns of one row and one token in an order that depends on neither the other
+// rows nor the other tokens, so a result is the same bits in every batch. Integer parts are exact.
+struct MatmulKernels {
+  static constexpr size_t kFormats = std::tuple_size_v<Formats>;
+  // Rounds one token's activations into a tile, see activation.h.
+  void (*quantize)(const float* x, int64_t n_cols, int token, int n_tokens, std::byte* tile);
+  TileKernel tiles[kFormats][kTileTokens];  // [index in Formats][number of tokens - 1]
+};
+
+// Fills a table with Kernels<Format>::template Run<n_tokens>; evaluated by the compiler, because a
+// function shared between files of several instruction sets might be linked from any of them.
+template <template <typename> class Kernels, size_t... kFormat, int... kTokens>
+consteval MatmulKernels MakeMatmulKernels(decltype(MatmulKernels::quantize) quantize,
+                                          std::index_sequence<kFormat...>,
+                                          std::integer_sequence<int, kTokens...>) {
+  MatmulKernels table = {};
+  table.quantize = quantize;
+  const auto fill = [&table]<typename Format>(size_t index, Format*) {
+    ((table.tiles[index][kTokens] = Kernels<Format>::template Run<kTokens + 1>), ...);
+  };
+  (fill(kFormat, static_cast<std::tuple_element_t<kFormat, Formats>*>(nullptr)), ...);
+  return table;
+}
+
+template <template <typename> class Kernels>
+consteval MatmulKernels MakeMatmulKernels(decltype(MatmulKernels::quantize) quantize) {
+  return MakeMatmulKernels<Kernels>(quantize, std::make_index_sequence<MatmulKernels::kFormats>(),
+                                    std::make_integer_sequence<int, kTileTokens>());
+}
+
+extern const MatmulKernels kMatmulKernelsPortable;
+#if defined(__x86_64__)
+extern const MatmulKernels kMatmulKernelsAvx2;
+extern const MatmulKernels kMatmulKernelsAvx512;
+#endif
+
+// REQUIRES: level <= HighestCpuLevel().
+const MatmulKernels& MatmulKernelsAt(CpuLevel level);
+
+}  // namespace forge

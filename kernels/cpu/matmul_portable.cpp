@@ -1,0 +1,92 @@
+#include "kernels/cpu/matmul_kernels.h"
+#include "kernels/cpu/pack_layout.h"
+#include "kernels/cpu/pack_read.h"
+
+namespace forge {
+namespace {
+
+// The integers that 16 rows x 32 columns stand for.
+template <int kBits>
+void ReadCodes(const PackedCodes<kBits>& weights, int zero, int8_t (&values)[16][32]) {
+  for (int row = 0; row < 16; ++row)
+    for (int k = 0; k < 32; ++k)
+      values[row][k] = static_cast<int8_t>(CodeAt(weights, row, k) - zero);
+}
+
+int32_t Dot16(const int8_t* a, const int8_t* b) {
+  int32_t sum = 0;
+  for (int k = 0; k < 16; ++k) sum += a[k] * b[k];
+  return sum;
+}
+
+template <typename Layout, int kTokens>
+void RunQuantized(const TileArgs& args) {
+  const auto* block = reinterpret_cast<const typename Layout::Block*>(args.weights);
+  const auto* x = reinterpret_cast<const ActivationBlock<kTokens>*>(args.activations);
+  for (int i = 0; i < 16 * kTokens; ++i) args.sums[i] = 0.0f;
+  for (int64_t i = 0; i < args.n_cols; i += Layout::kColumns, ++block) {
+    for (int s = 0; s < Layout::kSubBlocks; ++s, ++x) {
+      float scale[2][16];
+      float offset[16];
+      for (int row = 0; row < 16; ++row) {
+        for (int h = 0; h < 2; ++h) scale[h][row] = ScaleAt(block->scales, row, s, h);
+        offset[row] = OffsetAt(block->scales, row, s);
+      }
+      int8_t values[16][32];
+      ReadCodes(block->codes[s], Layout::kZero, values);
+      for (int t = 0; t < kTokens; ++t) {
+        for (int row = 0; row < 16; ++row) {
+          const int32_t first = Dot16(values[row], x->codes[t]);
+          const int32_t second = Dot16(values[row] + 16, x->codes[t] + 16);
+          const float product = static_cast<float>(first) * scale[0][row] +
+                                static_cast<float>(second) * scale[1][row];
+          float sum = args.sums[16 * t + row] + product * x->scale[t];
+          if constexpr (Layout::Scales::kHasOffset) sum += offset[row] * x->scaled_sum[t];
+          args.sums[16 * t + row] = sum;
+        }
+      }
+    }
+  }
+}
+
+float Widen(float value) { return value; }
+float Widen(F16 value) { return ToFloat(value); }
+float Widen(Bf16 value) { return ToFloat(value); }
+
+template <typename Layout, int kTokens>
+void RunFloat(const TileArgs& args) {
+  const auto* block = reinterpret_cast<const typename Layout::Block*>(args.weights);
+  const auto* x = reinterpret_cast<const float*>(args.activations);
+  for (int i = 0; i < 16 * kTokens; ++i) args.sums[i] = 0.0f;
+  for (int64_t k = 0; k < args.n_cols; ++k, ++block) {
+    float weights[16];
+    for (int row = 0; row < 16; ++row) weights[row] = Widen(block->values[row]);
+    for (int t = 0; t < kTokens; ++t) {
+      const float value = x[t * args.activation_stride + k];
+      for (int row = 0; row < 16; ++row) args.sums[16 * t + row] += weights[row] * value;
+    }
+  }
+}
+
+template <typename Format>
+struct Kernels {
+  using Layout = PackLayout<Format>;
+  template <int kTokens>
+  static void Run(const TileArgs& args) {
+    if constexpr (Layout::kIsQuantized) {
+      RunQuantized<Layout, kTokens>(args);
+    } else {
+      RunFloat<Layout, kTokens>(args);
+    }
+  }
+};
+
+void Quantize(const float* x, int64_t n_cols, int token, int n_tokens, std::byte* tile) {
+  QuantizeActivations(x, n_cols, token, n_tokens, tile);
+}
+
+}  // namespace
+
+constinit const MatmulKernels kMatmulKernelsPortable = MakeMatmulKernels<Kernels>(Quantize);
+
+}  // namespace forge
