@@ -43,7 +43,8 @@ class Model {
  public:
   // Plans, admits the whole plan once, allocates the arenas and loads the weights. Blocks.
   // On any failure the ledger and the device are as they were. kCancelled if `progress` said so,
-  // kAborted (reason MODEL_FILE_CHANGED) if the file was changed during the load.
+  // kAborted (reason MODEL_FILE_CHANGED) if the file was changed during the load, and the errors
+  // of DescribeModel, Tokenizer::Create, PlanModel, Ledger::Admit and LoadWeights.
   static Result<std::unique_ptr<Model>> Load(const GgufFile& file, const LoadOptions& options,
                                              Ledger& ledger, const LoadProgress& progress);
 
@@ -67,14 +68,22 @@ class Model {
   }
 
  private:
-  Model(ModelConfig config, ModelPlan plan, Device& device, std::array<Arena, 3> arenas);
+  struct HostParts;  // all that is known before anything is allocated
+  static Result<HostParts> Prepare(const GgufFile& file, const LoadOptions& options,
+                                   const Device& device);
+  Model(HostParts parts, Device& device, std::array<Arena, 3> arenas);
+  // Fills the cache and the activations with zeros, and writes the frequencies.
+  Status Initialize(ProgressReporter& progress);
+  void BindWeights();
 
+  // Constant once loaded.
   ModelConfig config_;
   ModelPlan plan_;
   Device* device_;
   Arena weights_arena_, kv_arena_, scratch_arena_;
-  std::byte* kv_base_ = nullptr;
-  std::byte* scratch_base_ = nullptr;
+  std::byte* weights_base_;
+  std::byte* kv_base_;
+  std::byte* scratch_base_;
   std::vector<float> rope_factors_;
   RopeTable rope_table_;
   ModelWeights weights_;

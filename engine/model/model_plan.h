@@ -12,13 +12,21 @@ namespace forge {
 
 // Positions in a KV block.
 inline constexpr uint32_t kKvBlockTokens = 32;
+// The largest row group (Device::pack_row_multiple() rows) of a weight in the file: the loader's
+// staging memory holds at least one whole.
+inline constexpr uint64_t kMaxRowGroupBytes = uint64_t{64} << 20;
 
 // Where one weight lies in the weights arena.
 struct WeightPlacement {
   TensorSpec spec;
-  WeightShape shape;  // vectors: one row of F32
-  uint64_t offset_bytes;
-  uint64_t size_bytes;
+  WeightShape shape;        // vectors: one row of F32
+  uint64_t offset_bytes;    // in the arena, a multiple of 64
+  uint64_t size_bytes;      // in the arena, a multiple of 64
+  DType file_dtype;         // vectors are converted
+  uint64_t file_offset;     // of the first byte of its rows in the file
+  uint64_t file_row_bytes;  // of a vector: of one block of elements
+  uint64_t n_file_rows;     // of a vector: blocks of elements
+  uint64_t file_bytes() const { return file_row_bytes * n_file_rows; }
 };
 
 // The KV cache: blocks of kKvBlockTokens positions, for every layer.
@@ -51,19 +59,28 @@ struct ScratchPlan {
 };
 
 // Every byte that a model takes on a device, computed from its header before anything is
-// allocated; the loader allocates exactly this: one arena each for weights, KV and scratch.
+// allocated; the loader allocates exactly this: one arena each for weights, KV and scratch. The
+// frequency factors of rotary embedding are not among the weights: only their table is, in scratch.
 struct ModelPlan {
   LoadOptions options;  // after defaults
   std::vector<WeightPlacement> weights;
   uint64_t weights_bytes = 0;
+  uint64_t file_bytes = 0;  // of the file's tensor data that the weights are made of
   KvPlan kv;
   ScratchPlan scratch;
   uint64_t total_bytes() const { return weights_bytes + kv.total_bytes + scratch.total_bytes; }
 };
 
-// Plans `description` on `device`. kInvalidArgument for options out of range or sizes that pass
-// 2^63; kOutOfRange (reason CONTEXT_LENGTH_EXCEEDED) for a context longer than the model was
-// trained for.
+// Fills in the defaults. kInvalidArgument (reason INVALID_REQUEST) naming field, value and range;
+// kOutOfRange (reason CONTEXT_LENGTH_EXCEEDED) for a context longer than the model was trained for.
+Result<LoadOptions> ResolveOptions(const LoadOptions& options, const ModelConfig& config);
+
+// The KV cache for resolved options. kInvalidArgument for more blocks than indices, or 2^63 bytes.
+Result<KvPlan> PlanKv(const ModelConfig& config, const LoadOptions& options);
+
+// Plans `description`, which is DescribeModel(file), on `device`. Errors as ResolveOptions and
+// PlanKv, kUnimplemented (reason ARCHITECTURE_UNSUPPORTED) for a format without kernels or rows
+// too long for kMaxRowGroupBytes.
 Result<ModelPlan> PlanModel(const ModelDescription& description, const GgufFile& file,
                             const LoadOptions& options, const Device& device);
 

@@ -1,0 +1,232 @@
+#include "engine/model/model.h"
+
+#include <algorithm>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "engine/arch/architecture.h"
+#include "engine/gguf/gguf_fault.h"
+#include "engine/model/weight_loader.h"
+#include "kernels/base/check.h"
+
+namespace forge {
+namespace {
+
+constexpr uint64_t kZeroChunkBytes = uint64_t{1} << 20;
+
+std::string NameOf(const GgufFile& file) { return "model file " + QuoteText(file.path()); }
+
+// Puts the file's name before an error that does not have it.
+template <typename T>
+Result<T> Named(const GgufFile& file, Result<T> result) {
+  if (!result.ok()) return result.status().WithContext(NameOf(file));
+  return result;
+}
+
+// The model's own divisors of the rotary frequencies; empty where it has none.
+Result<std::vector<float>> ReadRopeFactors(const GgufFile& file,
+                                           const ModelDescription& description) {
+  std::vector<float> factors;
+  for (const TensorSpec& spec : description.tensors) {
+    if (spec.role != WeightRole::kRopeFactors) continue;
+    const GgufTensor& tensor = *file.FindTensor(spec.file_tensor);
+    const FormatInfo& format = *FindFormat(tensor.dtype);
+    std::vector<std::byte> bytes(tensor.size_bytes);
+    FORGE_TRY(file.ReadAt(tensor.offset_bytes, bytes));
+    factors.resize(spec.n_cols);
+    format.dequantize(bytes.data(), spec.n_cols / format.block_elements, factors.data());
+  }
+  return factors;
+}
+
+// A token without a row would be read past the end of the embedding, and a row without a token
+// could be chosen and not be shown.
+Status CheckVocabulary(const Tokenizer& tokenizer, const ModelConfig& config) {
+  if (tokenizer.n_tokens() == config.n_vocab) return Status();
+  return InvalidField("the vocabulary has a token for each of the model's " +
+                          std::to_string(config.n_vocab) + " embeddings",
+                      {"tokenizer.ggml.tokens (elements)", std::to_string(tokenizer.n_tokens())});
+}
+
+Result<Arena> CreateArena(std::string_view what, Device& device, Reservation claim) {
+  const uint64_t bytes = claim.bytes();
+  Result<Arena> arena = Arena::Create(device, std::move(claim));
+  if (arena.ok() || arena.status().code() != StatusCode::kResourceExhausted) return arena;
+  // The plan was admitted, so somebody took the memory since.
+  return arena.status()
+      .WithContext("device " + device.info().id + " has no room for the " + std::string(what) +
+                   " of an admitted model (" + std::to_string(bytes) + " bytes)")
+      .WithReason("GPU_MEMORY_TAKEN_BY_OTHERS")
+      .WithDetail("device", device.info().id)
+      .WithDetail("requestedBytes", bytes);
+}
+
+Result<std::array<Arena, 3>> CreateArenas(const ModelPlan& plan, Ledger& ledger) {
+  FORGE_ASSIGN_OR_RETURN(Reservation claim, ledger.Admit(plan.total_bytes()));
+  Device& device = ledger.device();
+  FORGE_ASSIGN_OR_RETURN(Arena weights,
+                         CreateArena("weights", device, claim.Split(plan.weights_bytes)));
+  FORGE_ASSIGN_OR_RETURN(Arena kv,
+                         CreateArena("KV cache", device, claim.Split(plan.kv.total_bytes)));
+  FORGE_ASSIGN_OR_RETURN(Arena scratch, CreateArena("activations", device, std::move(claim)));
+  return std::array<Arena, 3>{std::move(weights), std::move(kv), std::move(scratch)};
+}
+
+Status ZeroFill(std::byte* data, uint64_t bytes, Device& device, Stream& stream,
+                ProgressReporter& progress) {
+  const std::unique_ptr<std::byte[]> zeros(new (std::nothrow) std::byte[kZeroChunkBytes]());
+  if (zeros == nullptr) return ResourceExhausted("no host memory to clear a model's cache with");
+  for (uint64_t offset = 0; offset < bytes; offset += kZeroChunkBytes) {
+    if (!progress.Report(0)) {
+      FORGE_TRY(stream.Synchronize());
+      return Cancelled("the load was cancelled before any weight was read");
+    }
+    FORGE_TRY(device.CopyIn(data + offset, zeros.get(), std::min(kZeroChunkBytes, bytes - offset),
+                            stream));
+  }
+  return stream.Synchronize();
+}
+
+// The place of each role in LayerWeights.
+struct MatrixPlace {
+  WeightRole role;
+  WeightView LayerWeights::*member;
+};
+constexpr MatrixPlace kMatrixPlaces[] = {
+    {WeightRole::kAttnQ, &LayerWeights::q},
+    {WeightRole::kAttnK, &LayerWeights::k},
+    {WeightRole::kAttnV, &LayerWeights::v},
+    {WeightRole::kAttnOutput, &LayerWeights::attn_output},
+    {WeightRole::kFfnGate, &LayerWeights::gate},
+    {WeightRole::kFfnUp, &LayerWeights::up},
+    {WeightRole::kFfnDown, &LayerWeights::down},
+};
+struct VectorPlace {
+  WeightRole role;
+  const float* LayerWeights::*member;
+};
+constexpr VectorPlace kVectorPlaces[] = {
+    {WeightRole::kAttnNorm, &LayerWeights::attn_norm},
+    {WeightRole::kAttnQBias, &LayerWeights::q_bias},
+    {WeightRole::kAttnKBias, &LayerWeights::k_bias},
+    {WeightRole::kAttnVBias, &LayerWeights::v_bias},
+    {WeightRole::kAttnOutputBias, &LayerWeights::attn_output_bias},
+    {WeightRole::kFfnNorm, &LayerWeights::ffn_norm},
+};
+
+template <size_t kSize, typename Place>
+auto FindMember(const Place (&places)[kSize], WeightRole role) {
+  for (const Place& place : places)
+    if (place.role == role) return place.member;
+  FORGE_CHECK(false, "no place in a layer for: " + std::string(WeightRoleName(role)));
+}
+
+void BindWeight(const WeightPlacement& placement, const std::byte* data, ModelWeights& weights) {
+  const WeightRole role = placement.spec.role;
+  const WeightView view = {data, placement.shape};
+  const auto* const vector = reinterpret_cast<const float*>(data);
+  if (role == WeightRole::kTokenEmbedding) {
+    weights.token_embedding = view;
+  } else if (role == WeightRole::kOutput) {
+    weights.output = view;
+  } else if (role == WeightRole::kOutputNorm) {
+    weights.output_norm = vector;
+  } else {
+    LayerWeights& layer = weights.layers.at(static_cast<size_t>(placement.spec.layer));
+    if (placement.spec.is_vector)
+      layer.*FindMember(kVectorPlaces, role) = vector;
+    else
+      layer.*FindMember(kMatrixPlaces, role) = view;
+  }
+}
+
+}  // namespace
+
+struct Model::HostParts {
+  ModelConfig config;
+  ModelPlan plan;
+  std::vector<float> rope_factors;
+  RopeTable rope_table;
+  std::unique_ptr<Tokenizer> tokenizer;
+  Result<ChatTemplate> chat_template;
+};
+
+Result<Model::HostParts> Model::Prepare(const GgufFile& file, const LoadOptions& options,
+                                        const Device& device) {
+  FORGE_ASSIGN_OR_RETURN(ModelDescription description, DescribeModel(file));
+  FORGE_ASSIGN_OR_RETURN(ModelPlan plan, PlanModel(description, file, options, device));
+  FORGE_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer,
+                         Named(file, Tokenizer::Create(file.metadata())));
+  FORGE_TRY(CheckVocabulary(*tokenizer, description.config).WithContext(NameOf(file)));
+  FORGE_ASSIGN_OR_RETURN(std::vector<float> factors, ReadRopeFactors(file, description));
+  FORGE_ASSIGN_OR_RETURN(RopeTable rope_table,
+                         Named(file, ComputeRopeTable(description.config.rope, factors)));
+  return HostParts{
+      std::move(description.config), std::move(plan),      std::move(factors),
+      std::move(rope_table),         std::move(tokenizer), ChatTemplate::Create(file.metadata())};
+}
+
+Result<std::unique_ptr<Model>> Model::Load(const GgufFile& file, const LoadOptions& options,
+                                           Ledger& ledger, const LoadProgress& progress) {
+  FORGE_ASSIGN_OR_RETURN(HostParts parts, Prepare(file, options, ledger.device()));
+  FORGE_ASSIGN_OR_RETURN(auto arenas, CreateArenas(parts.plan, ledger));
+  std::unique_ptr<Model> model(new Model(std::move(parts), ledger.device(), std::move(arenas)));
+  ProgressReporter reporter(progress, model->plan_.file_bytes);
+  FORGE_TRY(model->Initialize(reporter).WithContext(NameOf(file)));
+  FORGE_TRY(
+      LoadWeights(file, model->plan_.weights, ledger.device(), model->weights_arena_, reporter));
+  model->BindWeights();
+  return model;
+}
+
+Model::Model(HostParts parts, Device& device, std::array<Arena, 3> arenas)
+    : config_(std::move(parts.config)),
+      plan_(std::move(parts.plan)),
+      device_(&device),
+      weights_arena_(std::move(arenas[0])),
+      kv_arena_(std::move(arenas[1])),
+      scratch_arena_(std::move(arenas[2])),
+      weights_base_(*weights_arena_.View(0, plan_.weights_bytes)),
+      kv_base_(*kv_arena_.View(0, plan_.kv.total_bytes)),
+      scratch_base_(*scratch_arena_.View(0, plan_.scratch.total_bytes)),
+      rope_factors_(std::move(parts.rope_factors)),
+      rope_table_(std::move(parts.rope_table)),
+      tokenizer_(std::move(parts.tokenizer)),
+      chat_template_(std::move(parts.chat_template)) {}
+
+// Attention may read whole blocks and weigh the positions past a sequence's end with zero, which
+// needs numbers there: memory that held something else may read as NaN.
+Status Model::Initialize(ProgressReporter& progress) {
+  FORGE_ASSIGN_OR_RETURN(const std::unique_ptr<Stream> stream, device_->CreateStream());
+  FORGE_TRY(ZeroFill(kv_base_, plan_.kv.total_bytes, *device_, *stream, progress));
+  FORGE_TRY(ZeroFill(scratch_base_, plan_.scratch.total_bytes, *device_, *stream, progress));
+  FORGE_TRY(device_->CopyIn(Scratch<float>(plan_.scratch.rope_frequencies),
+                            rope_table_.frequencies.data(),
+                            rope_table_.frequencies.size() * sizeof(float), *stream));
+  return stream->Synchronize();
+}
+
+void Model::BindWeights() {
+  weights_.layers.resize(config_.n_layers);
+  for (const WeightPlacement& placement : plan_.weights)
+    BindWeight(placement, weights_base_ + placement.offset_bytes, weights_);
+  if (config_.has_tied_output) weights_.output = weights_.token_embedding;
+  if (!rope_factors_.empty()) weights_.rope_factors = rope_factors_.data();
+}
+
+KvLayerView Model::KvLayer(uint32_t layer) const {
+  FORGE_CHECK(layer < config_.n_layers, "layer " + std::to_string(layer));
+  const KvPlan& kv = plan_.kv;
+  std::byte* const keys = kv_base_ + layer * (kv.layer_key_bytes + kv.layer_value_bytes);
+  return {.keys = keys,
+          .values = keys + kv.layer_key_bytes,
+          .dtype = kv.dtype,
+          .n_blocks = static_cast<int>(kv.n_blocks),
+          .block_tokens = static_cast<int>(kKvBlockTokens),
+          .n_kv_heads = static_cast<int>(config_.n_kv_heads),
+          .head_dim = static_cast<int>(config_.head_dim),
+          .value_dim = static_cast<int>(config_.value_dim)};
+}
+
+}  // namespace forge

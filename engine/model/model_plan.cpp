@@ -1,0 +1,245 @@
+#include "engine/model/model_plan.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "engine/gguf/gguf_fault.h"
+#include "kernels/base/check.h"
+#include "kernels/base/checked_math.h"
+#include "kernels/formats/formats.h"
+
+namespace forge {
+namespace {
+
+constexpr uint64_t kAlignment = 64;
+constexpr uint64_t kMaxBytes = std::numeric_limits<int64_t>::max();
+constexpr uint32_t kDefaultContext = 4096;
+constexpr uint32_t kMaxSequences = 256;
+constexpr uint32_t kMaxPrefillChunk = 4096;
+
+Status TooLarge(std::string_view what) {
+  return InvalidArgument(std::string(what) +
+                         " would pass 2^63 bytes; ask for a shorter context or fewer sequences")
+      .WithReason("INVALID_REQUEST");
+}
+
+Status CheckRange(std::string_view field, uint32_t value, uint32_t max) {
+  if (value >= 1 && value <= max) return Status();
+  return InvalidArgument("load option " + std::string(field) + " must be in 1.." +
+                         std::to_string(max) + ": " + std::to_string(value))
+      .WithReason("INVALID_REQUEST")
+      .WithDetail("field", field)
+      .WithDetail("value", uint64_t{value});
+}
+
+// Lays buffers out one after the other, each at a multiple of 64, and remembers whether a size
+// passed kMaxBytes.
+class ArenaLayout {
+ public:
+  ScratchSlot Add(const CheckedSum& bytes) {
+    const std::optional<uint64_t> size = bytes.total();
+    const std::optional<uint64_t> end = size && total_ ? CheckedAdd(*total_, *size) : std::nullopt;
+    const std::optional<uint64_t> aligned = end ? CheckedAlignUp(*end, kAlignment) : std::nullopt;
+    const ScratchSlot slot = {total_.value_or(0), size.value_or(0)};
+    total_ = aligned && *aligned <= kMaxBytes ? aligned : std::nullopt;
+    return slot;
+  }
+  ScratchSlot Add(uint64_t bytes) { return Add(CheckedSum().Add(bytes)); }
+  // n_rows rows of n_cols elements of 4 bytes.
+  ScratchSlot AddWords(uint64_t n_rows, uint64_t n_cols = 1) {
+    return Add(CheckedSum().AddProduct(n_rows, n_cols, 4));
+  }
+  // nullopt if it does not fit.
+  std::optional<uint64_t> total() const { return total_; }
+
+ private:
+  std::optional<uint64_t> total_ = 0;
+};
+
+// Where the rows of `spec` lie in the file. Sizes cannot overflow: the tensor lies in the file.
+WeightPlacement LocateInFile(const TensorSpec& spec, const GgufTensor& tensor,
+                             const FormatInfo& format) {
+  WeightPlacement placement = {};
+  placement.spec = spec;
+  placement.file_dtype = tensor.dtype;
+  // A vector is cut between blocks of elements, so that a long one is read in slices too.
+  const uint64_t row_elements = spec.is_vector ? format.block_elements : spec.n_cols;
+  placement.file_row_bytes = row_elements / format.block_elements * format.block_bytes;
+  placement.n_file_rows = spec.is_vector ? spec.n_cols / row_elements : spec.n_rows;
+  const uint64_t first_file_row = spec.is_vector ? spec.first_row / row_elements : spec.first_row;
+  placement.file_offset = tensor.offset_bytes + first_file_row * placement.file_row_bytes;
+  FORGE_CHECK(
+      first_file_row * placement.file_row_bytes + placement.file_bytes() <= tensor.size_bytes,
+      "the rows of a described weight lie in its tensor");
+  return placement;
+}
+
+Status CheckRowGroup(const WeightPlacement& placement, int64_t row_multiple) {
+  const std::optional<uint64_t> group_bytes =
+      CheckedMul(placement.file_row_bytes, static_cast<uint64_t>(row_multiple));
+  if (group_bytes && *group_bytes <= kMaxRowGroupBytes) return Status();
+  return UnsupportedField("a row of a tensor takes at most " +
+                              std::to_string(kMaxRowGroupBytes / row_multiple) + " bytes",
+                          {EscapeText(placement.spec.file_tensor) + " (bytes of a row)",
+                           std::to_string(placement.file_row_bytes), placement.file_offset});
+}
+
+Result<WeightPlacement> PlaceWeight(const TensorSpec& spec, const GgufFile& file,
+                                    const Device& device, ArenaLayout& layout) {
+  const GgufTensor* const tensor = file.FindTensor(spec.file_tensor);
+  FORGE_CHECK(tensor != nullptr, "a described weight has a tensor: " + spec.file_tensor);
+  const FormatInfo* const format = FindFormat(tensor->dtype);
+  FORGE_CHECK(format != nullptr, "a described weight has a known format: " + spec.file_tensor);
+  WeightPlacement placement = LocateInFile(spec, *tensor, *format);
+  FORGE_TRY(CheckRowGroup(placement, device.pack_row_multiple()));
+  ScratchSlot slot;
+  if (spec.is_vector) {
+    placement.shape = {F32Format::kDType, 1, static_cast<int64_t>(spec.n_cols)};
+    slot = layout.AddWords(spec.n_cols);
+  } else {
+    placement.shape = {tensor->dtype, static_cast<int64_t>(spec.n_rows),
+                       static_cast<int64_t>(spec.n_cols)};
+    Result<uint64_t> packed_bytes = device.PackedWeightBytes(placement.shape);
+    if (!packed_bytes.ok())
+      return packed_bytes.status().WithContext("tensor " + EscapeText(spec.file_tensor));
+    slot = layout.Add(*packed_bytes);
+  }
+  placement.offset_bytes = slot.offset_bytes;
+  placement.size_bytes = slot.size_bytes;
+  return placement;
+}
+
+Status PlanWeights(const ModelDescription& description, const GgufFile& file, const Device& device,
+                   ModelPlan& plan) {
+  ArenaLayout layout;
+  for (const TensorSpec& spec : description.tensors) {
+    if (spec.role == WeightRole::kRopeFactors) continue;
+    FORGE_ASSIGN_OR_RETURN(WeightPlacement placement, PlaceWeight(spec, file, device, layout));
+    plan.file_bytes += placement.file_bytes();
+    plan.weights.push_back(std::move(placement));
+  }
+  if (!layout.total()) return TooLarge("the model's weights");
+  plan.weights_bytes = *layout.total();
+  return Status();
+}
+
+int64_t LongestRow(const std::vector<WeightPlacement>& weights) {
+  int64_t longest = 0;
+  for (const WeightPlacement& weight : weights)
+    if (!weight.spec.is_vector) longest = std::max(longest, weight.shape.n_cols);
+  return longest;
+}
+
+Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan,
+                                const Device& device) {
+  ScratchPlan scratch;
+  scratch.max_tokens = plan.options.max_sequences + plan.options.prefill_chunk;
+  // A sequence decodes or prefills, and either way wants the logits of its last token only.
+  scratch.max_logit_rows = plan.options.max_sequences;
+  const uint64_t n_tokens = scratch.max_tokens, n_logit_rows = scratch.max_logit_rows;
+  ArenaLayout layout;
+  scratch.hidden = layout.AddWords(n_tokens, config.n_embd);
+  scratch.normed = layout.AddWords(n_tokens, config.n_embd);
+  scratch.q = layout.AddWords(n_tokens, config.q_rows());
+  scratch.k = layout.AddWords(n_tokens, config.k_rows());
+  scratch.v = layout.AddWords(n_tokens, config.v_rows());
+  scratch.attention = layout.AddWords(n_tokens, uint64_t{config.n_heads} * config.value_dim);
+  scratch.gate = layout.AddWords(n_tokens, config.n_ff);
+  scratch.up = layout.AddWords(n_tokens, config.n_ff);
+  scratch.gathered = layout.AddWords(n_logit_rows, config.n_embd);
+  scratch.logits = layout.AddWords(n_logit_rows, config.n_vocab);
+  scratch.tokens = layout.AddWords(n_tokens);
+  scratch.positions = layout.AddWords(n_tokens);
+  scratch.token_sequence = layout.AddWords(n_tokens);
+  scratch.first_token = layout.AddWords(uint64_t{plan.kv.max_sequences} + 1);
+  scratch.block_tables = layout.AddWords(plan.kv.max_sequences, plan.kv.blocks_per_sequence);
+  scratch.logit_rows = layout.AddWords(n_logit_rows);
+  const auto max_tokens = static_cast<int>(scratch.max_tokens);
+  scratch.matmul_workspace =
+      layout.Add(device.MatmulWorkspaceBytes(max_tokens, LongestRow(plan.weights)));
+  scratch.attention_workspace = layout.Add(device.AttentionWorkspaceBytes(
+      max_tokens, static_cast<int>(config.n_heads), static_cast<int>(config.value_dim)));
+  scratch.rope_frequencies = layout.AddWords(config.rope.dimension / 2);
+  if (!layout.total()) return TooLarge("the activations of a step");
+  scratch.total_bytes = *layout.total();
+  return scratch;
+}
+
+}  // namespace
+
+Result<LoadOptions> ResolveOptions(const LoadOptions& options, const ModelConfig& config) {
+  FORGE_TRY(CheckRange("max_sequences", options.max_sequences, kMaxSequences));
+  FORGE_TRY(CheckRange("prefill_chunk", options.prefill_chunk, kMaxPrefillChunk));
+  LoadOptions resolved = options;
+  if (resolved.context_length == 0)
+    resolved.context_length = std::min(config.n_context_train, kDefaultContext);
+  if (resolved.context_length > config.n_context_train)
+    return OutOfRange("the model was trained for a context of " +
+                      std::to_string(config.n_context_train) +
+                      " tokens; ask for no more: context_length " +
+                      std::to_string(resolved.context_length))
+        .WithReason("CONTEXT_LENGTH_EXCEEDED")
+        .WithDetail("field", "context_length")
+        .WithDetail("value", uint64_t{resolved.context_length})
+        .WithDetail("trainedTokens", uint64_t{config.n_context_train});
+  return resolved;
+}
+
+Result<KvPlan> PlanKv(const ModelConfig& config, const LoadOptions& options) {
+  KvPlan kv;
+  kv.dtype = options.kv_dtype;
+  kv.context_length = options.context_length;
+  kv.max_sequences = options.max_sequences;
+  kv.blocks_per_sequence = static_cast<uint32_t>(
+      (uint64_t{options.context_length} + kKvBlockTokens - 1) / kKvBlockTokens);
+  const uint64_t n_blocks = uint64_t{kv.max_sequences} * kv.blocks_per_sequence;
+  if (n_blocks > static_cast<uint64_t>(std::numeric_limits<int32_t>::max()))
+    return InvalidArgument(
+               "the KV cache would need more blocks than can be numbered; ask for a "
+               "shorter context or fewer sequences: " +
+               std::to_string(n_blocks) + " blocks of " + std::to_string(kKvBlockTokens) +
+               " tokens")
+        .WithReason("INVALID_REQUEST")
+        .WithDetail("field", "context_length")
+        .WithDetail("value", uint64_t{options.context_length});
+  kv.n_blocks = static_cast<uint32_t>(n_blocks);
+
+  const uint64_t element_bytes = KvElementBytes(kv.dtype);
+  ArenaLayout layout;
+  for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
+    kv.layer_key_bytes =
+        layout
+            .Add(CheckedSum().AddProduct(n_blocks * kKvBlockTokens, config.n_kv_heads,
+                                         config.head_dim, element_bytes))
+            .size_bytes;
+    kv.layer_value_bytes =
+        layout
+            .Add(CheckedSum().AddProduct(n_blocks * kKvBlockTokens, config.n_kv_heads,
+                                         config.value_dim, element_bytes))
+            .size_bytes;
+  }
+  if (!layout.total()) return TooLarge("the KV cache");
+  kv.total_bytes = *layout.total();
+  return kv;
+}
+
+Result<ModelPlan> PlanModel(const ModelDescription& description, const GgufFile& file,
+                            const LoadOptions& options, const Device& device) {
+  ModelPlan plan;
+  FORGE_ASSIGN_OR_RETURN(plan.options, ResolveOptions(options, description.config));
+  FORGE_TRY(PlanWeights(description, file, device, plan));
+  FORGE_ASSIGN_OR_RETURN(plan.kv, PlanKv(description.config, plan.options));
+  FORGE_ASSIGN_OR_RETURN(plan.scratch, PlanScratch(description.config, plan, device));
+  const std::optional<uint64_t> total = CheckedSum()
+                                            .Add(plan.weights_bytes)
+                                            .Add(plan.kv.total_bytes)
+                                            .Add(plan.scratch.total_bytes)
+                                            .total();
+  if (!total || *total > kMaxBytes) return TooLarge("the model");
+  return plan;
+}
+
+}  // namespace forge
