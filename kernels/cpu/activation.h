@@ -10,15 +10,16 @@ namespace forge {
 // blocks along the columns, so that a kernel finds all its tokens at constant distances.
 template <int kTokens>
 struct ActivationBlock {
-  int8_t codes[kTokens][32];          // in [-127, 127]
-  float scale[kTokens];               // value = scale * code
-  float scaled_sum[kTokens];          // scale times the sum of the codes
-  int32_t negative_sums[2][kTokens];  // minus the sums of codes 0-15 and of codes 16-31
+  int8_t codes[kTokens][32];               // in [-127, 127]
+  float scale[kTokens];                    // value = scale * code
+  float scaled_sum[kTokens];               // scale times the sum of the codes
+  int32_t negative_sum[kTokens];           // minus the sum of the codes
+  int32_t negative_half_sums[2][kTokens];  // of codes 0-15 and of codes 16-31
 };
 
 constexpr int kTileTokens = 8;
 constexpr int kActivationBlockColumns = 32;
-constexpr int64_t kActivationBlockBytes = 48;  // per token
+constexpr int64_t kActivationBlockBytes = 52;  // per token
 static_assert(sizeof(ActivationBlock<1>) == kActivationBlockBytes);
 static_assert(sizeof(ActivationBlock<kTileTokens>) == kTileTokens * kActivationBlockBytes);
 
@@ -54,8 +55,9 @@ static_assert(sizeof(ActivationBlock<kTileTokens>) == kTileTokens * kActivationB
   floats[token] = scale;
   floats[n_tokens + token] = scale * static_cast<float>(sums[0] + sums[1]);
   int32_t* ints = reinterpret_cast<int32_t*>(block + 40 * n_tokens);
-  ints[token] = -sums[0];
-  ints[n_tokens + token] = -sums[1];
+  ints[token] = -sums[0] - sums[1];
+  ints[n_tokens + token] = -sums[0];
+  ints[2 * n_tokens + token] = -sums[1];
 }
 
 // Rounds the n_cols values at `x` into slot `token` of the tile of `n_tokens` tokens at `tile`.

@@ -189,9 +189,9 @@ template <typename Layout, int kTokens>
                                               const ActivationBlock<kTokens>& x, int t,
                                               __m256& sum) {
   const __m256i first = MultiplyHalf<Layout::kBits>(
-      codes, x.codes[t], StartOfHalf<Layout::kZero>(x.negative_sums[0][t]));
+      codes, x.codes[t], StartOfHalf<Layout::kZero>(x.negative_half_sums[0][t]));
   const __m256i second = MultiplyHalf<Layout::kBits>(
-      codes + 4, x.codes[t] + 16, StartOfHalf<Layout::kZero>(x.negative_sums[1][t]));
+      codes + 4, x.codes[t] + 16, StartOfHalf<Layout::kZero>(x.negative_half_sums[1][t]));
   __m256 product;
   if constexpr (Layout::Scales::kPerSubBlock == 1) {
     product = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_add_epi32(first, second)), scale[0]);

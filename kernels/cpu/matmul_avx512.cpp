@@ -119,9 +119,9 @@ constexpr int64_t kPrefetchBytes = 6144;
   }
 }
 
-// Minus `zero` times the sum of one half of the activations: where its integer product starts.
+// Minus kZero times a sum of activations: where its integer product starts.
 template <int kZero>
-[[gnu::always_inline]] inline __m512i StartOfHalf(int32_t negative_sum) {
+[[gnu::always_inline]] inline __m512i StartOfProduct(int32_t negative_sum) {
   if constexpr (kZero == 0) {
     return _mm512_setzero_si512();
   } else {
@@ -130,26 +130,37 @@ template <int kZero>
   }
 }
 
-// Adds 32 columns of one token to the 16 rows' sums.
+// sum + the products of kQuads quads of codes with the activations at `x`.
+template <int kQuads>
+[[gnu::always_inline]] inline __m512i MultiplyCodes(const __m512i* codes, const int8_t* x,
+                                                    __m512i sum) {
+#pragma GCC unroll 8
+  for (int q = 0; q < kQuads; ++q) {
+    int32_t quad;
+    __builtin_memcpy(&quad, x + 4 * q, sizeof(quad));
+    sum = _mm512_dpbusd_epi32(sum, codes[q], _mm512_set1_epi32(quad));
+  }
+  return sum;
+}
+
+// Adds 32 columns of one token to the 16 rows' sums. Instructions other than products count here:
+// 512-bit ones share two ports.
 template <typename Layout, int kTokens>
 [[gnu::always_inline]] inline void Accumulate(const __m512i (&codes)[8], const __m512* scale,
                                               const __m512* offset,
                                               const ActivationBlock<kTokens>& x, int t,
                                               __m512& sum) {
-  __m512i first = StartOfHalf<Layout::kZero>(x.negative_sums[0][t]);
-  __m512i second = StartOfHalf<Layout::kZero>(x.negative_sums[1][t]);
-#pragma GCC unroll 4
-  for (int q = 0; q < 4; ++q) {
-    int32_t quad;
-    __builtin_memcpy(&quad, x.codes[t] + 4 * q, sizeof(quad));
-    first = _mm512_dpbusd_epi32(first, codes[q], _mm512_set1_epi32(quad));
-    __builtin_memcpy(&quad, x.codes[t] + 4 * q + 16, sizeof(quad));
-    second = _mm512_dpbusd_epi32(second, codes[q + 4], _mm512_set1_epi32(quad));
-  }
+  constexpr int kZero = Layout::kZero;
   __m512 product;
   if constexpr (Layout::Scales::kPerSubBlock == 1) {
-    product = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(first, second)), scale[0]);
+    const __m512i all =
+        MultiplyCodes<8>(codes, x.codes[t], StartOfProduct<kZero>(x.negative_sum[t]));
+    product = _mm512_mul_ps(_mm512_cvtepi32_ps(all), scale[0]);
   } else {
+    const __m512i first =
+        MultiplyCodes<4>(codes, x.codes[t], StartOfProduct<kZero>(x.negative_half_sums[0][t]));
+    const __m512i second = MultiplyCodes<4>(codes + 4, x.codes[t] + 16,
+                                            StartOfProduct<kZero>(x.negative_half_sums[1][t]));
     product = _mm512_mul_ps(_mm512_cvtepi32_ps(first), scale[0]);
     product = _mm512_fmadd_ps(_mm512_cvtepi32_ps(second), scale[1], product);
   }

@@ -1,0 +1,174 @@
+#include "kernels/cpu/attention.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "kernels/cpu/attention_plan.h"
+#include "kernels/cpu/batch_check.h"
+#include "kernels/cpu/cpu_stream.h"
+#include "kernels/cpu/kv_layout.h"
+#include "kernels/cpu/vector_kernels.h"
+
+namespace forge {
+namespace {
+
+// Products below which a loop is not worth waking a worker: some microseconds on one thread.
+constexpr int64_t kWorthWaking = 1 << 18;
+
+// One run of the op: knows how to compute an item and how to merge the items of a task.
+class AttentionRun {
+ public:
+  AttentionRun(const AttentionArgs& args, const AttentionPlan& plan, const VectorKernels& kernels)
+      : args_(args), plan_(plan), kernels_(kernels), group_(args.n_heads / args.cache.n_kv_heads) {}
+
+  // Computes item `item` of the wave [wave_begin, wave_end); the last of a task's items in the wave
+  // merges them.
+  void RunItem(int64_t item, int64_t wave_begin, int64_t wave_end) const {
+    const AttentionItem at = plan_.Find(item);
+    Attend(at, plan_.PartialOf(item - wave_begin));
+    const int64_t task_first = item - at.partition;
+    const int64_t first = std::max(task_first, wave_begin);
+    const int64_t end = std::min(task_first + at.n_partitions, wave_end);
+    std::atomic_ref<int32_t> n_done(plan_.done_counts()[at.task]);
+    if (n_done.fetch_add(1, std::memory_order_acq_rel) + 1 != end - first) return;
+    n_done.store(0, std::memory_order_relaxed);
+    for (int64_t i = first; i < end; ++i)
+      Merge(at, i - task_first, plan_.PartialOf(i - wave_begin));
+    if (end == task_first + at.n_partitions) Finish(at);
+  }
+
+ private:
+  void Attend(const AttentionItem& at, const AttentionPartial& partial) const;
+  int CollectSegments(const AttentionItem& at, KvSegment* segments) const;
+  void Merge(const AttentionItem& at, int64_t partition, const AttentionPartial& partial) const;
+  void Finish(const AttentionItem& at) const;
+
+  int64_t RowIndex(const AttentionItem& at, int row) const {
+    const int64_t token = at.block->first_token + row / group_;
+    return token * args_.n_heads + static_cast<int64_t>(at.kv_head) * group_ + row % group_;
+  }
+
+  const AttentionArgs& args_;
+  const AttentionPlan& plan_;
+  const VectorKernels& kernels_;
+  const int group_;
+};
+
+// Cuts the item's partition at the borders of cache blocks, up to the last position that the query
+// block sees.
+int AttentionRun::CollectSegments(const AttentionItem& at, KvSegment* segments) const {
+  const KvLayerView& cache = args_.cache;
+  const QueryBlock& block = *at.block;
+  const int64_t sequence = args_.batch.token_sequence[block.first_token];
+  const int32_t* table = args_.batch.block_tables + sequence * args_.batch.max_blocks;
+  const int64_t last = args_.batch.positions[block.first_token + block.n_tokens - 1];
+  const int64_t begin = at.partition * kAttentionPartition;
+  const int64_t end = std::min<int64_t>(begin + kAttentionPartition, last + 1);
+  const auto element_bytes = static_cast<int64_t>(KvElementBytes(cache.dtype));
+  int n_segments = 0;
+  for (int64_t position = begin; position < end;) {
+    const int64_t cache_block = table[position / cache.block_tokens];
+    const int64_t offset = position % cache.block_tokens;
+    const int64_t n = std::min<int64_t>(cache.block_tokens - offset, end - position);
+    segments[n_segments++] = {
+        .keys = static_cast<const char*>(cache.keys) +
+                CpuKeyIndex(cache, cache_block, at.kv_head, offset) * element_bytes,
+        .values = static_cast<const char*>(cache.values) +
+                  CpuValueIndex(cache, cache_block, at.kv_head, offset) * element_bytes,
+        .n = static_cast<int>(n)};
+    position += n;
+  }
+  return n_segments;
+}
+
+void AttentionRun::Attend(const AttentionItem& at, const AttentionPartial& partial) const {
+  KvSegment segments[kAttentionPartition];  // a segment has at least one position
+  const QueryBlock& block = *at.block;
+  const AttentionPartition partition = {
+      .segments = segments,
+      .n_segments = CollectSegments(at, segments),
+      .key_stride = args_.cache.block_tokens,
+      .head_dim = args_.cache.head_dim,
+      .value_dim = args_.cache.value_dim,
+      .scale = args_.scale,
+      .q = args_.q + RowIndex(at, 0) * args_.cache.head_dim,
+      .q_token_stride = static_cast<int64_t>(args_.n_heads) * args_.cache.head_dim,
+      .n_tokens = block.n_tokens,
+      .group = group_,
+      .positions = args_.batch.positions + block.first_token,
+      .first_position = at.partition * kAttentionPartition,
+      .sums = partial.sums,
+      .maxima = partial.maxima,
+      .totals = partial.totals,
+  };
+  if (args_.cache.dtype == KvDType::kF32) {
+    kernels_.attend_f32(partition);
+  } else {
+    kernels_.attend_f16(partition);
+  }
+}
+
+void AttentionRun::Merge(const AttentionItem& at, int64_t partition,
+                         const AttentionPartial& partial) const {
+  const int64_t value_dim = args_.cache.value_dim;
+  const int n_rows = at.block->n_tokens * group_;
+  for (int row = 0; row < n_rows; ++row) {
+    const int64_t index = RowIndex(at, row);
+    AttentionState& state = plan_.states()[index];
+    float* y = args_.y + index * value_dim;
+    if (partition == 0) {
+      state = {.maximum = -std::numeric_limits<float>::infinity(), .total = 0.0f};
+      std::fill(y, y + value_dim, 0.0f);
+    }
+    // An earlier token of the block may not see this partition at all.
+    const int64_t position = args_.batch.positions[at.block->first_token + row / group_];
+    if (position < partition * kAttentionPartition) continue;
+    kernels_.merge_partition(partial.sums + row * value_dim, partial.maxima[row],
+                             partial.totals[row], state, y, value_dim);
+  }
+}
+
+void AttentionRun::Finish(const AttentionItem& at) const {
+  const int n_rows = at.block->n_tokens * group_;
+  for (int row = 0; row < n_rows; ++row) {
+    const int64_t index = RowIndex(at, row);
+    kernels_.finish_row(args_.y + index * args_.cache.value_dim, plan_.states()[index].total,
+                        args_.cache.value_dim);
+  }
+}
+
+}  // namespace
+
+uint64_t CpuAttentionWorkspaceBytes(int max_tokens, int n_heads, int value_dim) {
+  return AttentionPlan::WorkspaceBytes(max_tokens, n_heads, value_dim);
+}
+
+Status CpuAttention(const AttentionArgs& args, Stream& stream) {
+  FORGE_TRY(Validate(args));
+  if (args.batch.n_tokens == 0) return Status();
+  FORGE_TRY(CheckBatch(args.batch, args.cache).WithContext("attention"));
+  const uint64_t needed =
+      CpuAttentionWorkspaceBytes(args.batch.n_tokens, args.n_heads, args.cache.value_dim);
+  if (args.workspace.bytes < needed)
+    return InvalidArgument("attention: the workspace is too small: needed " +
+                           std::to_string(needed) + " bytes, given " +
+                           std::to_string(args.workspace.bytes));
+  CpuStream& cpu = AsCpu(stream);
+  const AttentionPlan plan(args);
+  const AttentionRun run(args, plan, VectorKernelsFor(cpu.level()));
+  for (int64_t begin = 0; begin < plan.n_items(); begin += plan.n_partials()) {
+    const int64_t end = std::min(plan.n_items(), begin + plan.n_partials());
+    if (plan.n_products() < kWorthWaking) {
+      for (int64_t item = begin; item < end; ++item) run.RunItem(item, begin, end);
+      continue;
+    }
+    cpu.pool().ParallelFor(end - begin,
+                           [&](int64_t chunk, int) { run.RunItem(begin + chunk, begin, end); });
+  }
+  return Status();
+}
+
+}  // namespace forge

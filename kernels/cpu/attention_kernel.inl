@@ -1,0 +1,222 @@
+// Attention of query rows over one partition of the cache; part of vector_kernels.inl.
+//
+// Scores take positions as lanes and values take dimensions as lanes, so that every step is a
+// product of one broadcast number of a row with a vector of the cache: a vector is loaded (and
+// widened) once for all rows of a tile, and no sum runs across lanes. A row's sums have the same
+// order in every tile shape: over dimensions for a score, over positions for a value.
+
+namespace forge {
+namespace {
+
+inline Vec LoadCache(const float* from) { return Load(from); }
+inline Vec LoadCache(const uint16_t* from) { return LoadHalf(from); }
+inline Vec LoadCacheFirst(const float* from, int n) { return LoadFirst(from, n); }
+inline Vec LoadCacheFirst(const uint16_t* from, int n) { return LoadFirstHalf(from, n); }
+
+// Up to kTileRows rows of a partition. A score row has room for a vector that starts at its end;
+// its length keeps rows apart in the cache's sets.
+struct RowTile {
+  int first_row;
+  const float* q[kTileRows];
+  int visible[kTileRows];  // how many positions of the partition the row sees
+  int most_visible;
+  int least_visible;
+  alignas(64) float scores[kTileRows][kAttentionPartition + kLanes];
+};
+
+RowTile* SetUpTile(const AttentionPartition& a, int first_row, int n_rows, RowTile* tile) {
+  tile->first_row = first_row;
+  tile->most_visible = 0;
+  tile->least_visible = kAttentionPartition;
+  for (int r = 0; r < n_rows; ++r) {
+    const int token = (first_row + r) / a.group;
+    const int head = (first_row + r) % a.group;
+    tile->q[r] = a.q + token * a.q_token_stride + static_cast<int64_t>(head) * a.head_dim;
+    int64_t visible = a.positions[token] + 1 - a.first_position;
+    visible = visible < 0 ? 0 : visible;
+    visible = visible > kAttentionPartition ? kAttentionPartition : visible;
+    tile->visible[r] = static_cast<int>(visible);
+    if (tile->visible[r] > tile->most_visible) tile->most_visible = tile->visible[r];
+    if (tile->visible[r] < tile->least_visible) tile->least_visible = tile->visible[r];
+  }
+  return tile;
+}
+
+// Scores of kVectors * kLanes positions that start at column `column` of the tile.
+template <typename Kv, int kRows, int kVectors>
+void Score(const AttentionPartition& a, const Kv* keys, int column, RowTile& tile) {
+  Vec sums[kRows][kVectors] = {};
+  for (int64_t d = 0; d < a.head_dim; ++d) {
+    Vec k[kVectors];
+    for (int v = 0; v < kVectors; ++v) k[v] = LoadCache(keys + d * a.key_stride + v * kLanes);
+    for (int r = 0; r < kRows; ++r)
+      for (int v = 0; v < kVectors; ++v) sums[r][v] = Fma(Set(tile.q[r][d]), k[v], sums[r][v]);
+  }
+  for (int r = 0; r < kRows; ++r)
+    for (int v = 0; v < kVectors; ++v)
+      Store(&tile.scores[r][column + v * kLanes], sums[r][v] * Set(a.scale));
+}
+
+// The same for the last n < kLanes positions of a segment.
+template <typename Kv, int kRows>
+void ScoreFirst(const AttentionPartition& a, const Kv* keys, int n, int column, RowTile& tile) {
+  Vec sums[kRows] = {};
+  for (int64_t d = 0; d < a.head_dim; ++d) {
+    const Vec k = LoadCacheFirst(keys + d * a.key_stride, n);
+    for (int r = 0; r < kRows; ++r) sums[r] = Fma(Set(tile.q[r][d]), k, sums[r]);
+  }
+  for (int r = 0; r < kRows; ++r) Store(&tile.scores[r][column], sums[r] * Set(a.scale));
+}
+
+template <typename Kv, int kRows>
+void ScoreSegments(const AttentionPartition& a, RowTile& tile) {
+  int column = 0;
+  for (int s = 0; s < a.n_segments && column < tile.most_visible; ++s) {
+    const Kv* keys = static_cast<const Kv*>(a.segments[s].keys);
+    const int rest = tile.most_visible - column;
+    const int n = a.segments[s].n < rest ? a.segments[s].n : rest;
+    int j = 0;
+    for (; j + 2 * kLanes <= n; j += 2 * kLanes) Score<Kv, kRows, 2>(a, keys + j, column + j, tile);
+    for (; j + kLanes <= n; j += kLanes) Score<Kv, kRows, 1>(a, keys + j, column + j, tile);
+    if (j < n) ScoreFirst<Kv, kRows>(a, keys + j, n - j, column + j, tile);
+    column += n;
+  }
+}
+
+// Turns a row's scores into exp(score - maximum).
+void ExponentiateRow(const AttentionPartition& a, int r, RowTile& tile) {
+  const int row = tile.first_row + r;
+  const int n = tile.visible[r];
+  float* scores = tile.scores[r];
+  for (int j = n; j % kLanes != 0; ++j) scores[j] = -__builtin_inff();
+  Vec maxima = Set(-__builtin_inff());
+  for (int j = 0; j < n; j += kLanes) maxima = Max(maxima, Load(scores + j));
+  const float maximum = MaxOfLanes(maxima);
+  Vec totals = {};
+  for (int j = 0; j < n; j += kLanes) {
+    const Vec p = Exp(Load(scores + j) - Set(maximum));
+    Store(scores + j, p);
+    totals += p;
+  }
+  a.maxima[row] = maximum;
+  a.totals[row] = Sum(totals);
+}
+
+// Adds the values of positions [begin, end) of the partition, weighted, to dimensions
+// [first, first + kVectors * kLanes) of kRows rows that start at row r of the tile. With kPart the
+// single vector has n_part dimensions.
+template <typename Kv, int kRows, int kVectors, bool kPart>
+void AddValues(const AttentionPartition& a, const RowTile& tile, int r, int begin, int end,
+               int64_t first, int n_part) {
+  static_assert(!kPart || kVectors == 1);
+  float* out = a.sums + static_cast<int64_t>(tile.first_row + r) * a.value_dim + first;
+  Vec sums[kRows][kVectors];
+  for (int i = 0; i < kRows; ++i)
+    for (int v = 0; v < kVectors; ++v) {
+      const float* from = out + static_cast<int64_t>(i) * a.value_dim + v * kLanes;
+      sums[i][v] = kPart ? LoadFirst(from, n_part) : Load(from);
+    }
+  int column = 0;
+  for (int s = 0; s < a.n_segments && column < end; ++s) {
+    const Kv* values = static_cast<const Kv*>(a.segments[s].values) + first;
+    const int n = a.segments[s].n;
+    int j = begin > column ? begin - column : 0;
+    const int j_end = end - column < n ? end - column : n;
+    for (; j < j_end; ++j) {
+      const Kv* row = values + static_cast<int64_t>(j) * a.value_dim;
+      Vec x[kVectors];
+      for (int v = 0; v < kVectors; ++v)
+        x[v] = kPart ? LoadCacheFirst(row, n_part) : LoadCache(row + v * kLanes);
+      for (int i = 0; i < kRows; ++i) {
+        const Vec p = Set(tile.scores[r + i][column + j]);
+        for (int v = 0; v < kVectors; ++v) sums[i][v] = Fma(p, x[v], sums[i][v]);
+      }
+    }
+    column += n;
+  }
+  for (int i = 0; i < kRows; ++i)
+    for (int v = 0; v < kVectors; ++v) {
+      float* to = out + static_cast<int64_t>(i) * a.value_dim + v * kLanes;
+      if constexpr (kPart) {
+        StoreFirst(to, sums[i][v], n_part);
+      } else {
+        Store(to, sums[i][v]);
+      }
+    }
+}
+
+template <typename Kv, int kRows>
+void AddValuesOfRows(const AttentionPartition& a, const RowTile& tile, int r, int begin, int end) {
+  constexpr int kVectors = 4 * kRows <= kMaxAccumulators ? 4 : 2;
+  if (begin >= end) return;
+  int64_t d = 0;
+  for (; d + kVectors * kLanes <= a.value_dim; d += kVectors * kLanes)
+    AddValues<Kv, kRows, kVectors, false>(a, tile, r, begin, end, d, 0);
+  for (; d + kLanes <= a.value_dim; d += kLanes)
+    AddValues<Kv, kRows, 1, false>(a, tile, r, begin, end, d, 0);
+  if (d < a.value_dim)
+    AddValues<Kv, kRows, 1, true>(a, tile, r, begin, end, d, static_cast<int>(a.value_dim - d));
+}
+
+template <typename Kv, int kRows>
+void AttendTile(const AttentionPartition& a, int first_row) {
+  RowTile tile;
+  SetUpTile(a, first_row, kRows, &tile);
+  float* sums = a.sums + static_cast<int64_t>(first_row) * a.value_dim;
+  for (int64_t i = 0; i < static_cast<int64_t>(kRows) * a.value_dim; ++i) sums[i] = 0.0f;
+  ScoreSegments<Kv, kRows>(a, tile);
+  for (int r = 0; r < kRows; ++r) ExponentiateRow(a, r, tile);
+  // What all rows see goes through them together, the rest row by row: multiplying a position that
+  // a row does not see by 0 would let a NaN there reach the row.
+  AddValuesOfRows<Kv, kRows>(a, tile, 0, 0, tile.least_visible);
+  for (int r = 0; r < kRows; ++r)
+    AddValuesOfRows<Kv, 1>(a, tile, r, tile.least_visible, tile.visible[r]);
+}
+
+// Handles the last n_rows <= kRows rows.
+template <typename Kv, int kRows>
+void AttendLastTile(const AttentionPartition& a, int first_row, int n_rows) {
+  if (n_rows == kRows) {
+    AttendTile<Kv, kRows>(a, first_row);
+  } else if constexpr (kRows > 1) {
+    AttendLastTile<Kv, kRows - 1>(a, first_row, n_rows);
+  }
+}
+
+template <typename Kv>
+void Attend(const AttentionPartition& a) {
+  const int n_rows = a.n_tokens * a.group;
+  int row = 0;
+  for (; row + kTileRows <= n_rows; row += kTileRows) AttendTile<Kv, kTileRows>(a, row);
+  if (row < n_rows) AttendLastTile<Kv, kTileRows>(a, row, n_rows - row);
+}
+
+void MergePartition(const float* sums, float maximum, float total, AttentionState& state, float* y,
+                    int64_t value_dim) {
+  const float greatest = state.maximum > maximum ? state.maximum : maximum;
+  const float old_weight = Exp(state.maximum - greatest);
+  const float new_weight = Exp(maximum - greatest);
+  state.maximum = greatest;
+  state.total = state.total * old_weight + total * new_weight;
+  int64_t d = 0;
+  for (; d + kLanes <= value_dim; d += kLanes)
+    Store(y + d, Fma(Load(sums + d), Set(new_weight), Load(y + d) * Set(old_weight)));
+  if (d < value_dim) {
+    const int n = static_cast<int>(value_dim - d);
+    StoreFirst(y + d,
+               Fma(LoadFirst(sums + d, n), Set(new_weight), LoadFirst(y + d, n) * Set(old_weight)),
+               n);
+  }
+}
+
+void FinishRow(float* y, float total, int64_t value_dim) {
+  int64_t d = 0;
+  for (; d + kLanes <= value_dim; d += kLanes) Store(y + d, Load(y + d) / Set(total));
+  if (d < value_dim) {
+    const int n = static_cast<int>(value_dim - d);
+    StoreFirst(y + d, LoadFirst(y + d, n) / Set(total), n);
+  }
+}
+
+}  // namespace
+}  // namespace forge

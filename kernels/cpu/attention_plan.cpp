@@ -1,0 +1,103 @@
+#include "kernels/cpu/attention_plan.h"
+
+#include <algorithm>
+#include <cstddef>
+
+namespace forge {
+namespace {
+
+// Query rows that share one reading of a partition: enough that widening and loading it is a small
+// part of the work, few enough that a chunk of prompt makes several items.
+constexpr int kBlockRows = 32;
+
+// Results of some hundred items of a usual model; below that, waves would end too often.
+constexpr uint64_t kPartialBytes = uint64_t{4} << 20;
+
+// Where the parts of a workspace start. Each is 64-byte aligned.
+struct WorkspaceLayout {
+  uint64_t done_counts;
+  uint64_t states;
+  uint64_t partials;
+  uint64_t end;
+};
+
+uint64_t AlignUp(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+uint64_t PartialFloats(uint64_t n_rows, uint64_t value_dim) { return n_rows * (value_dim + 2); }
+
+WorkspaceLayout LayOut(int max_tokens, int n_heads, int value_dim) {
+  const auto tokens = static_cast<uint64_t>(std::max(max_tokens, 0));
+  const auto heads = static_cast<uint64_t>(std::max(n_heads, 0));
+  const uint64_t most_rows = std::max<uint64_t>(heads, kBlockRows);
+  const uint64_t largest_partial =
+      PartialFloats(most_rows, static_cast<uint64_t>(std::max(value_dim, 0))) * sizeof(float);
+  WorkspaceLayout layout;
+  layout.done_counts = AlignUp(tokens * sizeof(QueryBlock));
+  layout.states = layout.done_counts + AlignUp(tokens * heads * sizeof(int32_t));
+  layout.partials = layout.states + AlignUp(tokens * heads * sizeof(AttentionState));
+  layout.end = layout.partials + AlignUp(std::max(kPartialBytes, largest_partial));
+  return layout;
+}
+
+}  // namespace
+
+uint64_t AttentionPlan::WorkspaceBytes(int max_tokens, int n_heads, int value_dim) {
+  return LayOut(max_tokens, n_heads, value_dim).end;
+}
+
+AttentionPlan::AttentionPlan(const AttentionArgs& args)
+    : n_kv_heads_(args.cache.n_kv_heads), value_dim_(args.cache.value_dim) {
+  const WorkspaceLayout layout = LayOut(args.batch.n_tokens, args.n_heads, args.cache.value_dim);
+  auto* base = static_cast<std::byte*>(args.workspace.data);
+  blocks_ = reinterpret_cast<QueryBlock*>(base);
+  done_counts_ = reinterpret_cast<int32_t*>(base + layout.done_counts);
+  states_ = reinterpret_cast<AttentionState*>(base + layout.states);
+  partials_ = reinterpret_cast<float*>(base + layout.partials);
+  CutQueries(args);
+  std::fill(done_counts_, done_counts_ + n_blocks_ * n_kv_heads_, 0);
+  const uint64_t partial_bytes =
+      PartialFloats(static_cast<uint64_t>(max_rows_), static_cast<uint64_t>(value_dim_)) *
+      sizeof(float);
+  n_partials_ = static_cast<int64_t>((layout.end - layout.partials) / partial_bytes);
+}
+
+void AttentionPlan::CutQueries(const AttentionArgs& args) {
+  const RaggedBatch& batch = args.batch;
+  const int group = args.n_heads / n_kv_heads_;
+  const int block_tokens = std::max(1, kBlockRows / group);
+  for (int sequence = 0; sequence < batch.n_sequences; ++sequence) {
+    const int end = batch.first_token[sequence + 1];
+    for (int first = batch.first_token[sequence]; first < end; first += block_tokens) {
+      const int n = std::min(block_tokens, end - first);
+      blocks_[n_blocks_++] = {.first_token = first, .n_tokens = n, .first_item = n_items_};
+      const int64_t last_position = batch.positions[first + n - 1];
+      n_items_ += (last_position / kAttentionPartition + 1) * n_kv_heads_;
+      max_rows_ = std::max(max_rows_, n * group);
+      n_products_ += (last_position + 1) * n * args.n_heads * (args.cache.head_dim + value_dim_);
+    }
+  }
+}
+
+AttentionItem AttentionPlan::Find(int64_t item) const {
+  const QueryBlock* after =
+      std::upper_bound(blocks_, blocks_ + n_blocks_, item,
+                       [](int64_t value, const QueryBlock& b) { return value < b.first_item; });
+  const QueryBlock* block = after - 1;
+  const int64_t items_end = after == blocks_ + n_blocks_ ? n_items_ : after->first_item;
+  const int64_t n_partitions = (items_end - block->first_item) / n_kv_heads_;
+  const int64_t within = item - block->first_item;
+  const int64_t kv_head = within / n_partitions;
+  return {.block = block,
+          .task = (block - blocks_) * n_kv_heads_ + kv_head,
+          .kv_head = static_cast<int>(kv_head),
+          .partition = within % n_partitions,
+          .n_partitions = n_partitions};
+}
+
+AttentionPartial AttentionPlan::PartialOf(int64_t slot) const {
+  float* sums = partials_ + slot * max_rows_ * (value_dim_ + 2);
+  float* maxima = sums + max_rows_ * value_dim_;
+  return {.sums = sums, .maxima = maxima, .totals = maxima + max_rows_};
+}
+
+}  // namespace forge

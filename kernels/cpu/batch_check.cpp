@@ -1,0 +1,67 @@
+#include "kernels/cpu/batch_check.h"
+
+#include <string>
+
+namespace forge {
+namespace {
+
+Status CheckTokens(const RaggedBatch& batch, int sequence) {
+  const int first = batch.first_token[sequence], end = batch.first_token[sequence + 1];
+  for (int token = first; token < end; ++token) {
+    if (batch.token_sequence[token] != sequence)
+      return InvalidArgument("a token is not of the sequence whose range holds it: token " +
+                             std::to_string(token) + " names sequence " +
+                             std::to_string(batch.token_sequence[token]) + " and lies in " +
+                             std::to_string(sequence));
+    const int before = token == first ? -1 : batch.positions[token - 1];
+    if (batch.positions[token] <= before)
+      return InvalidArgument(
+          "positions of a sequence must rise from 0 or more: token " + std::to_string(token) +
+          " is at " + std::to_string(batch.positions[token]) + " after " + std::to_string(before));
+  }
+  return Status();
+}
+
+Status CheckBlocks(const RaggedBatch& batch, const KvLayerView& cache, int sequence) {
+  const int last_position = batch.positions[batch.first_token[sequence + 1] - 1];
+  const int n_blocks = last_position / cache.block_tokens + 1;
+  if (n_blocks > batch.max_blocks)
+    return InvalidArgument("a block table is too short: position " + std::to_string(last_position) +
+                           " of sequence " + std::to_string(sequence) + " needs " +
+                           std::to_string(n_blocks) + " blocks of " +
+                           std::to_string(cache.block_tokens) + " positions, max_blocks is " +
+                           std::to_string(batch.max_blocks));
+  const int32_t* table = batch.block_tables + static_cast<int64_t>(sequence) * batch.max_blocks;
+  for (int i = 0; i < n_blocks; ++i) {
+    if (table[i] < 0 || table[i] >= cache.n_blocks)
+      return InvalidArgument("a block is not in the cache: entry " + std::to_string(i) +
+                             " of sequence " + std::to_string(sequence) + " is " +
+                             std::to_string(table[i]) + ", the cache has " +
+                             std::to_string(cache.n_blocks));
+  }
+  return Status();
+}
+
+}  // namespace
+
+Status CheckBatch(const RaggedBatch& batch, const KvLayerView& cache) {
+  if (batch.first_token[0] != 0 || batch.first_token[batch.n_sequences] != batch.n_tokens)
+    return InvalidArgument("first_token must run from 0 to n_tokens: it runs from " +
+                           std::to_string(batch.first_token[0]) + " to " +
+                           std::to_string(batch.first_token[batch.n_sequences]) + ", n_tokens is " +
+                           std::to_string(batch.n_tokens));
+  // All ranges before any token: a range that is not within the batch must not be read.
+  for (int s = 0; s < batch.n_sequences; ++s) {
+    if (batch.first_token[s + 1] <= batch.first_token[s])
+      return InvalidArgument("each sequence needs a token: sequence " + std::to_string(s) +
+                             " runs from " + std::to_string(batch.first_token[s]) + " to " +
+                             std::to_string(batch.first_token[s + 1]));
+  }
+  for (int s = 0; s < batch.n_sequences; ++s) {
+    FORGE_TRY(CheckTokens(batch, s));
+    FORGE_TRY(CheckBlocks(batch, cache, s));
+  }
+  return Status();
+}
+
+}  // namespace forge

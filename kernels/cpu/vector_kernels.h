@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cpu/cpu_features.h"
+
+namespace forge {
+
+// Adjacent positions of one KV head that lie in the same cache block.
+struct KvSegment {
+  const void* keys;    // [head_dim, key_stride]; element (d, j) is dimension d of position j
+  const void* values;  // [n, value_dim]
+  int n;
+};
+
+// Positions of the cache that attention handles at a time, counted from position 0 of a sequence.
+// Scores of a partition stay in the first-level cache: kTileRows * 1 KiB.
+constexpr int kAttentionPartition = 256;
+
+// Softmax attention of some query rows of one KV head over one partition. Row r is query head
+// r % group of the block's token r / group.
+struct AttentionPartition {
+  const KvSegment* segments;
+  int n_segments;
+  int64_t key_stride;
+  int head_dim;
+  int value_dim;
+  float scale;
+
+  const float* q;  // row (token t, head h) at t * q_token_stride + h * head_dim
+  int64_t q_token_stride;
+  int n_tokens;
+  int group;
+  const int32_t* positions;  // [n_tokens], rising
+  int64_t first_position;    // of the partition
+
+  // With m the row's greatest score and p[j] = exp(s[j] - m) of each position that the row may see:
+  float* sums;    // [rows, value_dim], sum_j p[j] * value[j]
+  float* maxima;  // [rows], m; -inf where the row sees nothing of the partition
+  float* totals;  // [rows], sum_j p[j]
+};
+
+// What one row of attention has gathered from the partitions before.
+struct AttentionState {
+  float maximum;
+  float total;
+};
+
+// The inner loops of the CPU's ops, compiled once for each instruction set. They run on the calling
+// thread. Each output depends on its own row only, bit for bit, whatever is computed beside it.
+struct VectorKernels {
+  void (*rms_norm)(const float* x, const float* weight, float* y, int64_t dim, float epsilon);
+  void (*silu_mul)(const float* gate, const float* up, float* y, int64_t n);
+  // Rotates the pairs (a[i], b[i]).
+  void (*rotate_halves)(float* a, float* b, const float* cosines, const float* sines,
+                        int64_t n_pairs);
+  // Rotates the pairs (x[2i], x[2i + 1]); cosines[2i] = cosines[2i + 1] = cos, sines[2i] = -sin,
+  // sines[2i + 1] = sin.
+  void (*rotate_neighbours)(float* x, const float* cosines, const float* sines, int64_t n_pairs);
+  // Rounds to binary16.
+  void (*to_half)(const float* x, uint16_t* y, int64_t n);
+
+  void (*attend_f16)(const AttentionPartition&);
+  void (*attend_f32)(const AttentionPartition&);
+  // Adds a partition's row to what was gathered: state and y[value_dim].
+  void (*merge_partition)(const float* sums, float maximum, float total, AttentionState& state,
+                          float* y, int64_t value_dim);
+  // y /= total.
+  void (*finish_row)(float* y, float total, int64_t value_dim);
+};
+
+// REQUIRES: this processor has `level`.
+const VectorKernels& VectorKernelsFor(CpuLevel level);
+
+extern const VectorKernels kPortableVectorKernels;
+#if defined(__x86_64__)
+extern const VectorKernels kAvx2VectorKernels;
+extern const VectorKernels kAvx512VectorKernels;
+#endif
+
+}  // namespace forge

@@ -1,0 +1,137 @@
+// Defines kVectorKernels in terms of the vectors of the simd_*.h that was included before.
+//
+// This text is compiled once for each instruction set. It uses no inline function or template of
+// any shared header, so that none of them is emitted with instructions that other processors lack.
+
+namespace forge {
+namespace {
+
+float Sum(Vec v) {
+  float sum = 0.0f;
+  for (int width = kLanes / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; ++i) v[i] += v[i + width];
+  sum = v[0];
+  return sum;
+}
+
+float MaxOfLanes(Vec v) {
+  float maximum = v[0];
+  for (int i = 1; i < kLanes; ++i) maximum = v[i] > maximum ? v[i] : maximum;
+  return maximum;
+}
+
+// Within 1.5 units in the last place; 0 below -104 and infinity above 89. With n = round(x / ln 2)
+// and r = x - n ln 2 it is 2^n exp(r), exp(r) by the polynomial of Cephes (S. Moshier, expf).
+inline Vec Exp(Vec x) {
+  x = Max(Set(-104.0f), Min(Set(89.0f), x));  // NaN stays: it is the second operand
+  const Vec round = Set(0x1.8p23f);           // adding it leaves the integer part in the low bits
+  const Vec shifted = Fma(x, Set(0x1.715476p+0f), round);
+  const Vec n = shifted - round;
+  Vec r = Fma(n, Set(-0x1.62e400p-1f), x);  // ln 2 in two parts; n times the first is exact
+  r = Fma(n, Set(-0x1.7f7d1cp-20f), r);
+  Vec p = Set(1.9875691500e-4f);
+  p = Fma(p, r, Set(1.3981999507e-3f));
+  p = Fma(p, r, Set(8.3334519073e-3f));
+  p = Fma(p, r, Set(4.1665795894e-2f));
+  p = Fma(p, r, Set(1.6666665459e-1f));
+  p = Fma(p, r, Set(5.0000001201e-1f));
+  p = Fma(p * r, r, r) + Set(1.0f);
+  // 2^n as a product of two, since 2^128 and 2^-150 are out of range.
+  const IntVec exponent = __builtin_bit_cast(IntVec, shifted) - __builtin_bit_cast(IntVec, round);
+  const IntVec half = exponent >> 1;
+  const Vec a = __builtin_bit_cast(Vec, (half + 127) << 23);
+  const Vec b = __builtin_bit_cast(Vec, (exponent - half + 127) << 23);
+  return p * a * b;
+}
+
+float Exp(float x) { return Exp(Set(x))[0]; }
+
+void RmsNorm(const float* x, const float* weight, float* y, int64_t dim, float epsilon) {
+  Vec squares[4] = {};
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= dim; i += 4 * kLanes) {
+    for (int k = 0; k < 4; ++k) {
+      const Vec v = Load(x + i + k * kLanes);
+      squares[k] = Fma(v, v, squares[k]);
+    }
+  }
+  for (; i < dim; i += kLanes) {
+    const int n = dim - i < kLanes ? static_cast<int>(dim - i) : kLanes;
+    const Vec v = LoadFirst(x + i, n);
+    squares[0] = Fma(v, v, squares[0]);
+  }
+  const float sum = Sum((squares[0] + squares[1]) + (squares[2] + squares[3]));
+  const Vec scale = Set(1.0f / __builtin_sqrtf(sum / static_cast<float>(dim) + epsilon));
+  for (i = 0; i + kLanes <= dim; i += kLanes) Store(y + i, Load(x + i) * scale * Load(weight + i));
+  if (i < dim) {
+    const int n = static_cast<int>(dim - i);
+    StoreFirst(y + i, LoadFirst(x + i, n) * scale * LoadFirst(weight + i, n), n);
+  }
+}
+
+inline Vec SiluMul(Vec gate, Vec up) { return gate / (Set(1.0f) + Exp(-gate)) * up; }
+
+void SiluMul(const float* gate, const float* up, float* y, int64_t n) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) Store(y + i, SiluMul(Load(gate + i), Load(up + i)));
+  if (i < n) {
+    const int rest = static_cast<int>(n - i);
+    StoreFirst(y + i, SiluMul(LoadFirst(gate + i, rest), LoadFirst(up + i, rest)), rest);
+  }
+}
+
+void RotateHalves(float* a, float* b, const float* cosines, const float* sines, int64_t n_pairs) {
+  for (int64_t i = 0; i < n_pairs; i += kLanes) {
+    const int n = n_pairs - i < kLanes ? static_cast<int>(n_pairs - i) : kLanes;
+    const Vec x = LoadFirst(a + i, n), y = LoadFirst(b + i, n);
+    const Vec c = LoadFirst(cosines + i, n), s = LoadFirst(sines + i, n);
+    StoreFirst(a + i, Fma(x, c, -(y * s)), n);
+    StoreFirst(b + i, Fma(x, s, y * c), n);
+  }
+}
+
+void RotateNeighbours(float* x, const float* cosines, const float* sines, int64_t n_pairs) {
+  const int64_t n_elements = 2 * n_pairs;
+  int64_t i = 0;
+  for (; i + kLanes <= n_elements; i += kLanes) {
+    const Vec v = Load(x + i);
+    Store(x + i, Fma(v, Load(cosines + i), SwapPairs(v) * Load(sines + i)));
+  }
+  if (i < n_elements) {
+    const int n = static_cast<int>(n_elements - i);
+    const Vec v = LoadFirst(x + i, n);
+    StoreFirst(x + i, Fma(v, LoadFirst(cosines + i, n), SwapPairs(v) * LoadFirst(sines + i, n)), n);
+  }
+}
+
+void ToHalf(const float* x, uint16_t* y, int64_t n) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) StoreHalf(y + i, Load(x + i));
+  if (i < n) {
+    const int rest = static_cast<int>(n - i);
+    StoreFirstHalf(y + i, LoadFirst(x + i, rest), rest);
+  }
+}
+
+}  // namespace
+}  // namespace forge
+
+#include "kernels/cpu/attention_kernel.inl"
+
+namespace forge {
+namespace {
+
+constexpr VectorKernels kVectorKernels = {
+    .rms_norm = RmsNorm,
+    .silu_mul = SiluMul,
+    .rotate_halves = RotateHalves,
+    .rotate_neighbours = RotateNeighbours,
+    .to_half = ToHalf,
+    .attend_f16 = Attend<uint16_t>,
+    .attend_f32 = Attend<float>,
+    .merge_partition = MergePartition,
+    .finish_row = FinishRow,
+};
+
+}  // namespace
+}  // namespace forge

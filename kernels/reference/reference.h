@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/api/ragged_batch.h"
+
+// The ops in double precision, written as their formulas read and without regard to speed: what
+// kernel tests compare with. Inputs are the float32 numbers that a kernel is given.
+namespace forge {
+
+// See RmsNormArgs. x: [n_rows, dim], weight: [dim], y: [n_rows, dim].
+void ReferenceRmsNorm(const float* x, const float* weight, double* y, int64_t n_rows, int64_t dim,
+                      double epsilon);
+
+// See RopeArgs. x and y: [n_tokens, n_heads, head_dim], positions: [n_tokens].
+struct ReferenceRopeShape {
+  int64_t n_tokens;
+  int64_t n_heads;
+  int64_t head_dim;
+  int64_t rotary_dim;
+  bool halves;
+};
+void ReferenceRope(const float* x, const int32_t* positions, const float* frequencies, double scale,
+                   double* y, const ReferenceRopeShape& shape);
+
+// What a cache of `dtype` holds of a number: itself, or the nearest binary16, ties to even.
+double ReferenceKvElement(float value, KvDType dtype);
+
+// Attention of one query token over positions [0, n_positions) of its sequence; see AttentionArgs.
+// q: [n_heads, head_dim], keys: [n_positions, n_kv_heads, head_dim],
+// values: [n_positions, n_kv_heads, value_dim], y: [n_heads, value_dim].
+struct ReferenceAttentionShape {
+  int64_t n_positions;
+  int64_t n_heads;
+  int64_t n_kv_heads;
+  int64_t head_dim;
+  int64_t value_dim;
+};
+void ReferenceAttention(const float* q, const double* keys, const double* values, double scale,
+                        double* y, const ReferenceAttentionShape& shape);
+
+// See SiluMulArgs. All: [n].
+void ReferenceSiluMul(const float* gate, const float* up, double* y, int64_t n);
+
+// See GatherRowsArgs. x: [.., dim], rows: [n_rows], y: [n_rows, dim].
+void ReferenceGatherRows(const float* x, const int32_t* rows, double* y, int64_t n_rows,
+                         int64_t dim);
+
+}  // namespace forge
