@@ -1,0 +1,137 @@
+#include "engine/text/byte_pair_encoder.h"
+
+#include <algorithm>
+#include <string>
+
+#include "engine/gguf/gguf_fault.h"
+#include "engine/text/byte_alphabet.h"
+#include "engine/text/characters.h"
+#include "engine/text/vocabulary_checks.h"
+
+namespace forge {
+namespace {
+
+uint64_t PairKey(TokenId left, TokenId right) {
+  return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<const SegmentEncoder>> BytePairEncoder::Create(
+    const GgufMetadata& metadata, const Vocabulary& vocabulary) {
+  FORGE_ASSIGN_OR_RETURN(const std::optional<std::string_view> name, metadata.String(kPreKey));
+  const PreTokenizer* const pre_tokenizer = FindPreTokenizer(name.value_or("default"));
+  if (pre_tokenizer == nullptr)
+    return UnsupportedKey(
+        metadata, kPreKey,
+        "the pre-tokenizer is none that docs/tokenizers.md lists; send token ids, "
+        "or convert the model with one of those",
+        QuoteText(*name));
+  std::unique_ptr<BytePairEncoder> encoder(new BytePairEncoder(vocabulary, *pre_tokenizer));
+  FORGE_TRY(encoder->ReadMerges(metadata));
+  encoder->FindWholeTokens();
+  return std::unique_ptr<const SegmentEncoder>(std::move(encoder));
+}
+
+Status BytePairEncoder::ReadMerges(const GgufMetadata& metadata) {
+  FORGE_ASSIGN_OR_RETURN(const std::vector<std::string>* const merges,
+                         metadata.StringArray(kMergesKey));
+  if (merges == nullptr) return MissingKey(kMergesKey, "the merges of byte-level BPE, best first");
+  if (merges->size() >= MergeCandidate::kNone)
+    return InvalidKey(metadata, kMergesKey, "there are less than 2^32 - 1 merges",
+                      std::to_string(merges->size()));
+  merges_ = PairTable(merges->size());
+  for (size_t rank = 0; rank < merges->size(); ++rank) {
+    const std::string& merge = (*merges)[rank];
+    const auto invalid = [&](std::string_view rule) {
+      return InvalidKey(metadata, kMergesKey, rule,
+                        QuoteText(merge) + ", merge " + std::to_string(rank));
+    };
+    const size_t space = merge.find(' ', 1);
+    if (merge.empty() || space == std::string::npos || space + 1 == merge.size())
+      return invalid("a merge is two tokens with a space between them");
+    const std::string left = BytesOfByteLevelToken(std::string_view(merge).substr(0, space));
+    const std::string right = BytesOfByteLevelToken(std::string_view(merge).substr(space + 1));
+    const auto is_known = [&](std::string_view text) {
+      return vocabulary_.FindText(text) != Vocabulary::kNone ||
+             vocabulary_.FindSpecial(text) != Vocabulary::kNone;
+    };
+    if (!is_known(left) || !is_known(right) || !is_known(left + right))
+      return invalid("both parts of a merge and its result are tokens");
+    // A merge that leads to or from a control token would let plain text become that token.
+    const TokenId left_id = vocabulary_.FindText(left);
+    const TokenId right_id = vocabulary_.FindText(right);
+    const TokenId result = vocabulary_.FindText(left + right);
+    if (left_id == Vocabulary::kNone || right_id == Vocabulary::kNone ||
+        result == Vocabulary::kNone)
+      continue;
+    merges_.Insert(PairKey(left_id, right_id), {static_cast<uint32_t>(rank), result});
+  }
+  return Status();
+}
+
+// Nearly every piece of a text is a token, and then this saves its merges. Whether merging gives
+// that token is not certain, so it is tried out once.
+void BytePairEncoder::FindWholeTokens() {
+  constexpr size_t kMaxTriedBytes = 256;  // longer pieces are too rare to matter
+  is_whole_.assign(vocabulary_.size(), false);
+  Scratch scratch;
+  for (size_t i = 0; i < vocabulary_.size(); ++i) {
+    const auto id = static_cast<TokenId>(i);
+    const std::string_view text = vocabulary_.text(id);
+    if (vocabulary_.FindText(text) != id) continue;
+    if (pre_tokenizer_.ignores_merges) {
+      is_whole_[i] = true;
+    } else if (text.size() <= kMaxTriedBytes) {
+      Merge(text, scratch);
+      is_whole_[i] = scratch.symbols.size() == 1 && scratch.symbols[0].id == id;
+    }
+  }
+}
+
+void BytePairEncoder::Encode(std::string_view segment, std::vector<TokenId>& ids) const {
+  std::string normalized;
+  if (pre_tokenizer_.normalizes_nfc && !IsCertainlyNfc(segment)) {
+    normalized = NormalizeNfc(segment);
+    segment = normalized;
+  }
+  Scratch scratch;
+  for (size_t begin = 0; begin < segment.size();) {
+    const size_t end = pre_tokenizer_.piece_end(segment, begin);
+    for (; end - begin > kMaxPieceBytes; begin += kMaxPieceBytes)
+      EncodePiece(segment.substr(begin, kMaxPieceBytes), scratch, ids);
+    EncodePiece(segment.substr(begin, end - begin), scratch, ids);
+    begin = end;
+  }
+}
+
+void BytePairEncoder::EncodePiece(std::string_view piece, Scratch& scratch,
+                                  std::vector<TokenId>& ids) const {
+  const TokenId whole = vocabulary_.FindText(piece);
+  if (whole != Vocabulary::kNone && is_whole_[static_cast<size_t>(whole)]) {
+    ids.push_back(whole);
+    return;
+  }
+  Merge(piece, scratch);
+  for (const Symbol& symbol : scratch.symbols) {
+    if (symbol.id != Vocabulary::kNone) {
+      ids.push_back(symbol.id);
+    } else if (vocabulary_.special().unknown) {  // a byte that the vocabulary lacks
+      ids.push_back(*vocabulary_.special().unknown);
+    }
+  }
+}
+
+void BytePairEncoder::Merge(std::string_view piece, Scratch& scratch) const {
+  scratch.symbols.clear();
+  for (uint32_t i = 0; i < piece.size(); ++i)
+    scratch.symbols.push_back({i, 1, vocabulary_.byte_token(static_cast<uint8_t>(piece[i]))});
+  MergeSymbols(scratch.symbols, scratch.candidates,
+               [&](const Symbol& left, const Symbol& right) -> MergeCandidate {
+                 const PairTable::Value* const merge = merges_.Find(PairKey(left.id, right.id));
+                 if (merge == nullptr) return {};
+                 return {merge->rank, merge->id};
+               });
+}
+
+}  // namespace forge

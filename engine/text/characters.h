@@ -1,0 +1,72 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+// The Unicode properties that pre-tokenizers ask for, and normalisation form C.
+namespace forge {
+
+// Classes of a character, as bits; a character may be in several, and in none.
+enum CharClass : uint8_t {
+  kLetter = 1,        // \p{L}
+  kUpper = 2,         // \p{Lu} and \p{Lt}
+  kLower = 4,         // \p{Ll}
+  kMark = 8,          // \p{M}
+  kNumber = 16,       // \p{N}
+  kSpace = 32,        // \s: the property White_Space
+  kNewline = 64,      // carriage return and line feed
+  kPunctuation = 128  // \p{P} and the symbols $ + < = > ^ ~ |
+};
+
+struct Char {
+  char32_t code_point;
+  uint8_t size;     // bytes, >= 1
+  uint8_t classes;  // of CharClass
+
+  bool Is(uint8_t any_of) const { return (classes & any_of) != 0; }
+};
+
+namespace internal {
+
+constexpr uint8_t AsciiClasses(uint8_t c) {
+  if (c == '\r' || c == '\n') return kSpace | kNewline;
+  if (c == ' ' || (c >= '\t' && c <= '\r')) return kSpace;
+  if (c >= '0' && c <= '9') return kNumber;
+  if (c >= 'A' && c <= 'Z') return kLetter | kUpper;
+  if (c >= 'a' && c <= 'z') return kLetter | kLower;
+  if (c == '`') return 0;  // the only printable ASCII symbol outside kPunctuation
+  return c > ' ' && c < 0x7f ? kPunctuation : 0;
+}
+
+constexpr std::array<uint8_t, 128> MakeAsciiClasses() {
+  std::array<uint8_t, 128> classes{};
+  for (uint8_t c = 0; c < classes.size(); ++c) classes[c] = AsciiClasses(c);
+  return classes;
+}
+
+inline constexpr std::array<uint8_t, 128> kAsciiClasses = MakeAsciiClasses();
+
+Char NonAsciiCharAt(std::string_view text, size_t position);
+
+}  // namespace internal
+
+// The character at `position`. A byte that starts no well-formed character is one of its own, of no
+// class. REQUIRES: position < text.size().
+inline Char CharAt(std::string_view text, size_t position) {
+  const auto byte = static_cast<uint8_t>(text[position]);
+  if (byte < 0x80) return {byte, 1, internal::kAsciiClasses[byte]};
+  return internal::NonAsciiCharAt(text, position);
+}
+
+// Puts text into normalisation form C. Bytes that are not UTF-8 stay as they are and separate what
+// is normalised. Takes O(n log n) on any input.
+std::string NormalizeNfc(std::string_view text);
+
+// True if every character of the text is one that form C leaves alone beside any other such; false
+// says nothing. Much faster than NormalizeNfc.
+bool IsCertainlyNfc(std::string_view text);
+
+}  // namespace forge
