@@ -48,7 +48,7 @@ TEST_F(ArenaTest, RefusesAnEmptyClaim) {
 }
 
 TEST_F(ArenaTest, ReturnsTheClaimWhenAllocationFails) {
-  device_.FailNextAllocation();
+  device_.FailAllocation(1, /*for_ever=*/false);
   EXPECT_EQ(MakeArena(1000).status().code(), StatusCode::kResourceExhausted);
   ExpectBaseline();
   EXPECT_TRUE(MakeArena(1000).ok());

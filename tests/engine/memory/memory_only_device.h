@@ -20,10 +20,12 @@ class MemoryOnlyDevice : public Device {
     MutexLock lock(mutex_);
     foreign_bytes_ = bytes;
   }
-  // The next Allocate fails, as on a device that lies about its free memory.
-  void FailNextAllocation() {
+  // The n-th Allocate from now on fails (1: the next), as on a device that lies about its free
+  // memory; with `for_ever`, all later ones too.
+  void FailAllocation(uint64_t n, bool for_ever) {
     MutexLock lock(mutex_);
-    fails_next_ = true;
+    failing_call_ = allocate_calls_ + n;
+    fails_for_ever_ = for_ever;
   }
   void FailReadings() {
     MutexLock lock(mutex_);
@@ -51,10 +53,9 @@ class MemoryOnlyDevice : public Device {
   Result<void*> Allocate(uint64_t bytes) override {
     MutexLock lock(mutex_);
     ++allocate_calls_;
-    if (fails_next_ || foreign_bytes_ + count_.bytes + bytes > total_bytes_) {
-      fails_next_ = false;
+    if (allocate_calls_ == failing_call_ || (fails_for_ever_ && allocate_calls_ > failing_call_) ||
+        foreign_bytes_ + count_.bytes + bytes > total_bytes_)
       return ResourceExhausted("out of memory");
-    }
     ++count_.allocations;
     count_.bytes += bytes;
     peak_bytes_ = std::max(peak_bytes_, count_.bytes);
@@ -91,7 +92,8 @@ class MemoryOnlyDevice : public Device {
 
   mutable Mutex mutex_;
   uint64_t foreign_bytes_ FORGE_GUARDED_BY(mutex_) = 0;
-  bool fails_next_ FORGE_GUARDED_BY(mutex_) = false;
+  uint64_t failing_call_ FORGE_GUARDED_BY(mutex_) = 0;
+  bool fails_for_ever_ FORGE_GUARDED_BY(mutex_) = false;
   bool fails_readings_ FORGE_GUARDED_BY(mutex_) = false;
   AllocationCount count_ FORGE_GUARDED_BY(mutex_);
   uint64_t peak_bytes_ FORGE_GUARDED_BY(mutex_) = 0;

@@ -1,0 +1,283 @@
+#include "engine/model/model_plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kernels/formats/formats.h"
+#include "tests/engine/model/opened_model.h"
+#include "tests/engine/model/row_device.h"
+
+namespace forge {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::OpenedModel;
+using testing::RowDevice;
+using testing::TinyModelOptions;
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+
+// Geometry of published models, as their files have it.
+ModelConfig Qwen25_7B() {
+  ModelConfig config;
+  config.n_layers = 28;
+  config.n_embd = 3584;
+  config.n_heads = 28;
+  config.n_kv_heads = 4;
+  config.head_dim = 128;
+  config.value_dim = 128;
+  config.n_context_train = 32768;
+  return config;
+}
+
+uint64_t KvBytes(const ModelConfig& config, const LoadOptions& options) {
+  const Result<KvPlan> kv = PlanKv(config, options);
+  EXPECT_TRUE(kv.ok()) << kv.status().message();
+  return kv.ok() ? kv->total_bytes : 0;
+}
+
+TEST(KvPlanTest, FollowsTheNumberOfKvHeadsNotOfHeads) {
+  const LoadOptions options = {.context_length = 2048, .max_sequences = 1};
+  EXPECT_EQ(KvBytes(Qwen25_7B(), options), 112 * kMiB);
+  ModelConfig multi_head = Qwen25_7B();
+  multi_head.n_kv_heads = multi_head.n_heads;
+  EXPECT_EQ(KvBytes(multi_head, options), 784 * kMiB);
+}
+
+TEST(KvPlanTest, GrowsWithSequencesContextAndElementSize) {
+  const ModelConfig config = Qwen25_7B();
+  EXPECT_EQ(KvBytes(config, {.context_length = 2048, .max_sequences = 4}), 448 * kMiB);
+  EXPECT_EQ(KvBytes(config, {.context_length = 4096, .max_sequences = 1}), 224 * kMiB);
+  EXPECT_EQ(
+      KvBytes(config, {.context_length = 2048, .max_sequences = 1, .kv_dtype = KvDType::kF32}),
+      224 * kMiB);
+}
+
+TEST(KvPlanTest, RoundsEachSequenceUpToWholeBlocks) {
+  const Result<KvPlan> kv = PlanKv(Qwen25_7B(), {.context_length = 33, .max_sequences = 3});
+  ASSERT_TRUE(kv.ok());
+  EXPECT_EQ(kv->blocks_per_sequence, 2u);
+  EXPECT_EQ(kv->n_blocks, 6u);
+  EXPECT_EQ(kv->layer_key_bytes, uint64_t{6} * 32 * 4 * 128 * 2);
+  EXPECT_EQ(kv->total_bytes, 28 * (kv->layer_key_bytes + kv->layer_value_bytes));
+}
+
+TEST(KvPlanTest, TakesKeysAndValuesOfDifferentWidth) {
+  ModelConfig config = Qwen25_7B();
+  config.value_dim = 64;
+  const Result<KvPlan> kv = PlanKv(config, {.context_length = 32, .max_sequences = 1});
+  ASSERT_TRUE(kv.ok());
+  EXPECT_EQ(kv->layer_key_bytes, 2 * kv->layer_value_bytes);
+}
+
+TEST(KvPlanTest, LargestContextGivesATrueSizeAndNeverWraps) {
+  ModelConfig config = Qwen25_7B();
+  config.n_context_train = 0x7fffffff;
+  const LoadOptions options = {.context_length = 0x7fffffff, .max_sequences = 1};
+  EXPECT_EQ(KvBytes(config, options), (uint64_t{1} << 31) * 4 * 128 * 2 * 2 * 28);
+}
+
+TEST(KvPlanTest, RefusesSizesThatDoNotFitIndicesOrArithmetic) {
+  ModelConfig config = Qwen25_7B();
+  const Status many = PlanKv(config, {.context_length = 0xffffffff, .max_sequences = 256}).status();
+  EXPECT_EQ(many.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(many.message()), HasSubstr("34359738368 blocks of 32 tokens"));
+  config.n_layers = 512;
+  config.n_kv_heads = 4096;
+  config.head_dim = 8192;
+  config.value_dim = 8192;
+  const Status large = PlanKv(config, {.context_length = 0xffffffff, .max_sequences = 1}).status();
+  EXPECT_EQ(large.code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(large.reason(), "INVALID_REQUEST");
+}
+
+TEST(LoadOptionsTest, DefaultToTheModelsContextButAtMost4096) {
+  ModelConfig config = Qwen25_7B();
+  EXPECT_EQ(ResolveOptions({}, config)->context_length, 4096u);
+  config.n_context_train = 512;
+  EXPECT_EQ(ResolveOptions({}, config)->context_length, 512u);
+  EXPECT_EQ(ResolveOptions({.context_length = 100}, config)->context_length, 100u);
+}
+
+TEST(LoadOptionsTest, RefuseAContextBeyondTheTrainedOne) {
+  const Status status = ResolveOptions({.context_length = 32769}, Qwen25_7B()).status();
+  EXPECT_EQ(status.code(), StatusCode::kOutOfRange);
+  EXPECT_EQ(status.reason(), "CONTEXT_LENGTH_EXCEEDED");
+  EXPECT_THAT(std::string(status.message()), HasSubstr("32768"));
+  EXPECT_TRUE(ResolveOptions({.context_length = 32768}, Qwen25_7B()).ok());
+}
+
+TEST(LoadOptionsTest, RefuseValuesOutOfRangeNamingFieldAndValue) {
+  const std::pair<LoadOptions, const char*> bad[] = {
+      {{.max_sequences = 0}, "max_sequences must be in 1..256: 0"},
+      {{.max_sequences = 257}, "max_sequences must be in 1..256: 257"},
+      {{.prefill_chunk = 0}, "prefill_chunk must be in 1..4096: 0"},
+      {{.prefill_chunk = 4097}, "prefill_chunk must be in 1..4096: 4097"}};
+  for (const auto& [options, text] : bad) {
+    const Status status = ResolveOptions(options, Qwen25_7B()).status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()), HasSubstr(text));
+  }
+}
+
+// Named ranges of an arena.
+using Ranges = std::vector<std::pair<uint64_t, uint64_t>>;
+
+// Each starts at a multiple of 64, none reaches into the next, and padding is below 64 bytes.
+void ExpectTiles(Ranges ranges, uint64_t total_bytes) {
+  std::sort(ranges.begin(), ranges.end());
+  uint64_t end = 0;
+  for (const auto& [offset, size] : ranges) {
+    EXPECT_EQ(offset % 64, 0u);
+    EXPECT_GT(size, 0u);
+    EXPECT_EQ(offset, (end + 63) / 64 * 64);
+    end = offset + size;
+  }
+  EXPECT_EQ(total_bytes, (end + 63) / 64 * 64);
+}
+
+TEST(ModelPlanTest, WeightsTileTheirArenaAndTheFile) {
+  const OpenedModel model;
+  const RowDevice device;
+  const Result<ModelPlan> plan = model.Plan({}, device);
+  ASSERT_TRUE(plan.ok()) << plan.status().message();
+  Ranges ranges;
+  uint64_t file_bytes = 0;
+  for (const WeightPlacement& weight : plan->weights) {
+    ranges.emplace_back(weight.offset_bytes, weight.size_bytes);
+    file_bytes += weight.file_bytes();
+  }
+  ExpectTiles(ranges, plan->weights_bytes);
+  uint64_t tensor_bytes = 0;
+  for (const GgufTensor& tensor : model.file().tensors()) tensor_bytes += tensor.size_bytes;
+  EXPECT_EQ(file_bytes, tensor_bytes);
+  EXPECT_EQ(plan->file_bytes, tensor_bytes);
+}
+
+TEST(ModelPlanTest, FusedTensorFeedsThreeWeightsWithoutOverlap) {
+  const OpenedModel model(TinyModelOptions{.has_fused_qkv = true, .has_qkv_bias = true});
+  const RowDevice device;
+  const Result<ModelPlan> plan = model.Plan({}, device);
+  ASSERT_TRUE(plan.ok());
+  const GgufTensor& fused = *model.file().FindTensor("blk.1.attn_qkv.weight");
+  const GgufTensor& fused_bias = *model.file().FindTensor("blk.1.attn_qkv.bias");
+  uint64_t next_row = fused.offset_bytes, next_bias = fused_bias.offset_bytes;
+  for (const WeightPlacement& weight : plan->weights) {
+    if (weight.spec.layer != 1) continue;
+    if (weight.spec.file_tensor == fused.name) {
+      EXPECT_EQ(weight.file_offset, next_row);
+      next_row += weight.file_bytes();
+    } else if (weight.spec.file_tensor == fused_bias.name) {
+      EXPECT_EQ(weight.file_offset, next_bias);
+      EXPECT_EQ(weight.size_bytes, weight.file_bytes());
+      next_bias += weight.file_bytes();
+    }
+  }
+  EXPECT_EQ(next_row, fused.offset_bytes + fused.size_bytes);
+  EXPECT_EQ(next_bias, fused_bias.offset_bytes + fused_bias.size_bytes);
+}
+
+TEST(ModelPlanTest, TiedOutputIsPlannedOnce) {
+  const OpenedModel tied(TinyModelOptions{.has_tied_output = true});
+  const OpenedModel untied;
+  const RowDevice device;
+  const ModelPlan plan = *untied.Plan({}, device), tied_plan = *tied.Plan({}, device);
+  uint64_t output_bytes = 0;
+  for (const WeightPlacement& weight : plan.weights)
+    if (weight.spec.role == WeightRole::kOutput) output_bytes = weight.size_bytes;
+  EXPECT_GT(output_bytes, 0u);
+  EXPECT_EQ(tied_plan.weights_bytes, plan.weights_bytes - output_bytes);
+}
+
+TEST(ModelPlanTest, RopeFactorsTakeNoDeviceMemory) {
+  const std::vector<float> factors(8, 2.0f);
+  const uint64_t shape[] = {8};
+  testing::GgufBuilder builder = testing::MakeTinyModel({});
+  builder.AddF32Tensor("rope_freqs.weight", shape, factors);
+  const RowDevice device;
+  EXPECT_EQ(OpenedModel(builder).Plan({}, device)->total_bytes(),
+            OpenedModel().Plan({}, device)->total_bytes());
+}
+
+TEST(ModelPlanTest, ScratchHoldsEveryBufferOfALargestStep) {
+  const OpenedModel model(TinyModelOptions{.head_dim = 32, .rope_dimension = 8});
+  const RowDevice device;
+  const LoadOptions options = {.context_length = 100, .max_sequences = 3, .prefill_chunk = 13};
+  const Result<ModelPlan> plan = model.Plan(options, device);
+  ASSERT_TRUE(plan.ok());
+  const ModelConfig config = model.Describe().config;
+  const ScratchPlan& s = plan->scratch;
+  EXPECT_EQ(s.max_tokens, 16u);
+  EXPECT_EQ(s.max_logit_rows, 3u);
+  const std::pair<ScratchSlot, uint64_t> expected[] = {
+      {s.hidden, 16 * 64},
+      {s.normed, 16 * 64},
+      {s.q, 16 * 4 * 32},
+      {s.k, 16 * 2 * 32},
+      {s.v, 16 * 2 * 32},
+      {s.attention, 16 * 4 * 32},
+      {s.gate, 16 * 96},
+      {s.up, 16 * 96},
+      {s.gathered, 3 * 64},
+      {s.logits, 3 * uint64_t{config.n_vocab}},
+      {s.tokens, 16},
+      {s.positions, 16},
+      {s.token_sequence, 16},
+      {s.first_token, 4},
+      {s.block_tables, 3 * 4},
+      {s.logit_rows, 3},
+      {s.rope_frequencies, 4},
+      {s.matmul_workspace, device.MatmulWorkspaceBytes(16, 128) / 4},
+      {s.attention_workspace, device.AttentionWorkspaceBytes(16, 4, 32) / 4}};
+  Ranges ranges;
+  for (size_t i = 0; i < std::size(expected); ++i) {
+    EXPECT_EQ(expected[i].first.size_bytes, 4 * expected[i].second) << i;
+    ranges.emplace_back(expected[i].first.offset_bytes, expected[i].first.size_bytes);
+  }
+  ExpectTiles(ranges, s.total_bytes);
+}
+
+TEST(ModelPlanTest, RefusesRowsThatStagingMemoryCannotHold) {
+  const uint64_t n_cols = testing::RowDevice::kGroupRows * kMaxRowGroupBytes / 4;
+  ModelDescription description;
+  description.config = Qwen25_7B();
+  const uint64_t shape[] = {n_cols, 1};
+  testing::GgufBuilder builder;
+  builder.AddTensorInfo("wide", 2, shape, static_cast<uint32_t>(F32Format::kDType), 0);
+  const testing::TempFile temporary(builder.Build());
+  // The data is a hole in the file.
+  std::filesystem::resize_file(temporary.path(),
+                               std::filesystem::file_size(temporary.path()) + n_cols * 4 + 64);
+  const auto file = GgufFile::Open(temporary.path().string());
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  description.tensors = {{.role = WeightRole::kOutput,
+                          .layer = -1,
+                          .file_tensor = "wide",
+                          .first_row = 0,
+                          .n_rows = 1,
+                          .n_cols = n_cols,
+                          .is_vector = false}};
+  const Status status = PlanModel(description, **file, {}, RowDevice()).status();
+  EXPECT_EQ(status.code(), StatusCode::kUnimplemented);
+  EXPECT_EQ(status.reason(), "ARCHITECTURE_UNSUPPORTED");
+  EXPECT_THAT(std::string(status.message()), HasSubstr("16777216"));
+}
+
+TEST(ModelPlanTest, TotalIsTheSumOfItsParts) {
+  const OpenedModel model;
+  const Result<ModelPlan> plan = model.Plan({}, RowDevice());
+  ASSERT_TRUE(plan.ok());
+  EXPECT_EQ(plan->total_bytes(),
+            plan->weights_bytes + plan->kv.total_bytes + plan->scratch.total_bytes);
+  EXPECT_EQ(plan->options.context_length, 512u);
+  EXPECT_EQ(plan->kv.context_length, 512u);
+}
+
+}  // namespace
+}  // namespace forge
