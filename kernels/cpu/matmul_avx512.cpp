@@ -130,43 +130,62 @@ template <int kZero>
   }
 }
 
-// sum + the products of kQuads quads of codes with the activations at `x`.
-template <int kQuads>
-[[gnu::always_inline]] inline __m512i MultiplyCodes(const __m512i* codes, const int8_t* x,
-                                                    __m512i sum) {
+// Integer products of quads kFirst .. kFirst + kQuads - 1 with the activations of each token.
+// Tokens vary fastest: their products are independent, and each waits five cycles for its
+// predecessor.
+template <int kFirst, int kQuads, int kTokens>
+[[gnu::always_inline]] inline void MultiplyCodes(const __m512i (&codes)[8],
+                                                 const ActivationBlock<kTokens>& x,
+                                                 __m512i (&products)[kTokens]) {
 #pragma GCC unroll 8
-  for (int q = 0; q < kQuads; ++q) {
-    int32_t quad;
-    __builtin_memcpy(&quad, x + 4 * q, sizeof(quad));
-    sum = _mm512_dpbusd_epi32(sum, codes[q], _mm512_set1_epi32(quad));
+  for (int q = kFirst; q < kFirst + kQuads; ++q) {
+#pragma GCC unroll 8
+    for (int t = 0; t < kTokens; ++t) {
+      int32_t quad;
+      __builtin_memcpy(&quad, x.codes[t] + 4 * q, sizeof(quad));
+      products[t] = _mm512_dpbusd_epi32(products[t], codes[q], _mm512_set1_epi32(quad));
+    }
   }
-  return sum;
 }
 
-// Adds 32 columns of one token to the 16 rows' sums. Instructions other than products count here:
+// Adds 32 columns to the 16 rows' sums of each token. Instructions other than products count here:
 // 512-bit ones share two ports.
 template <typename Layout, int kTokens>
 [[gnu::always_inline]] inline void Accumulate(const __m512i (&codes)[8], const __m512* scale,
                                               const __m512* offset,
-                                              const ActivationBlock<kTokens>& x, int t,
-                                              __m512& sum) {
+                                              const ActivationBlock<kTokens>& x,
+                                              __m512 (&sums)[kTokens]) {
   constexpr int kZero = Layout::kZero;
-  __m512 product;
+  __m512 scaled[kTokens];
+  __m512i products[kTokens];
   if constexpr (Layout::Scales::kPerSubBlock == 1) {
-    const __m512i all =
-        MultiplyCodes<8>(codes, x.codes[t], StartOfProduct<kZero>(x.negative_sum[t]));
-    product = _mm512_mul_ps(_mm512_cvtepi32_ps(all), scale[0]);
+#pragma GCC unroll 8
+    for (int t = 0; t < kTokens; ++t) products[t] = StartOfProduct<kZero>(x.negative_sum[t]);
+    MultiplyCodes<0, 8>(codes, x, products);
+#pragma GCC unroll 8
+    for (int t = 0; t < kTokens; ++t)
+      scaled[t] = _mm512_mul_ps(_mm512_cvtepi32_ps(products[t]), scale[0]);
   } else {
-    const __m512i first =
-        MultiplyCodes<4>(codes, x.codes[t], StartOfProduct<kZero>(x.negative_half_sums[0][t]));
-    const __m512i second = MultiplyCodes<4>(codes + 4, x.codes[t] + 16,
-                                            StartOfProduct<kZero>(x.negative_half_sums[1][t]));
-    product = _mm512_mul_ps(_mm512_cvtepi32_ps(first), scale[0]);
-    product = _mm512_fmadd_ps(_mm512_cvtepi32_ps(second), scale[1], product);
+#pragma GCC unroll 8
+    for (int t = 0; t < kTokens; ++t)
+      products[t] = StartOfProduct<kZero>(x.negative_half_sums[0][t]);
+    MultiplyCodes<0, 4>(codes, x, products);
+#pragma GCC unroll 8
+    for (int t = 0; t < kTokens; ++t) {
+      scaled[t] = _mm512_mul_ps(_mm512_cvtepi32_ps(products[t]), scale[0]);
+      products[t] = StartOfProduct<kZero>(x.negative_half_sums[1][t]);
+    }
+    MultiplyCodes<4, 4>(codes, x, products);
+#pragma GCC unroll 8
+    for (int t = 0; t < kTokens; ++t)
+      scaled[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(products[t]), scale[1], scaled[t]);
   }
-  sum = _mm512_fmadd_ps(product, _mm512_set1_ps(x.scale[t]), sum);
-  if constexpr (Layout::Scales::kHasOffset)
-    sum = _mm512_fmadd_ps(offset[0], _mm512_set1_ps(x.scaled_sum[t]), sum);
+#pragma GCC unroll 8
+  for (int t = 0; t < kTokens; ++t) {
+    sums[t] = _mm512_fmadd_ps(scaled[t], _mm512_set1_ps(x.scale[t]), sums[t]);
+    if constexpr (Layout::Scales::kHasOffset)
+      sums[t] = _mm512_fmadd_ps(offset[0], _mm512_set1_ps(x.scaled_sum[t]), sums[t]);
+  }
 }
 
 template <typename Layout, int kTokens>
@@ -193,9 +212,7 @@ void RunQuantized(const TileArgs& args) {
       }
       __m512i codes[8];
       LoadCodes(block->codes[s], codes);
-#pragma GCC unroll 8
-      for (int t = 0; t < kTokens; ++t)
-        Accumulate<Layout, kTokens>(codes, scale + kScales * s, offset + s, *x, t, sums[t]);
+      Accumulate<Layout, kTokens>(codes, scale + kScales * s, offset + s, *x, sums);
     }
   }
 #pragma GCC unroll 8

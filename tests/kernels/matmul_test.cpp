@@ -1,0 +1,317 @@
+#include "kernels/cpu/matmul.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "kernels/cpu/cpu_features.h"
+#include "kernels/cpu/cpu_stream.h"
+#include "kernels/reference/matmul.h"
+#include "tests/kernels/packed_matrix.h"
+
+namespace forge {
+namespace {
+
+using testing::GuardedBytes;
+using testing::PackedMatrix;
+
+bool IsQuantized(const FormatInfo& format) { return format.block_elements > 1; }
+
+// --- Tolerances, as a share of sum_k |x[k]| * max |w|.
+
+// float32 sums of up to 1024 products; activations are exact here, see GridActivations.
+constexpr double kFloatTolerance = 4e-6;
+// A value rounded to int8 is off by at most half a step, 1/254 of its block's largest. The signs of
+// 32 and more roundings are as good as random, so that the sum is off by far less than that share
+// of sum |x| * max |w|; a wrong code, scale or sum is not.
+constexpr double kRoundingTolerance = 1.0 / 254;
+
+// --- Activations
+
+// Multiples of a power of two with the largest of each 32 at 127 of them: int8 holds them exactly,
+// so that only float32 rounding tells a kernel from the reference.
+std::vector<float> GridActivations(size_t n, std::mt19937& rng) {
+  std::uniform_int_distribution<int> code(-127, 127);
+  std::vector<float> x(n);
+  for (size_t i = 0; i < n; ++i) {
+    const float step = std::ldexp(1.0f, static_cast<int>(i / 32 % 7) - 9);
+    x[i] = step * static_cast<float>(i % 32 == 19 ? (i / 32 % 2 == 0 ? 127 : -127) : code(rng));
+  }
+  return x;
+}
+
+std::vector<float> NormalActivations(size_t n, std::mt19937& rng) {
+  std::normal_distribution<float> normal;
+  std::vector<float> x(n);
+  std::generate(x.begin(), x.end(), [&] { return normal(rng); });
+  return x;
+}
+
+// --- One product
+
+const float* DataOrNull(const std::vector<float>& values) {
+  return values.empty() ? nullptr : values.data();
+}
+
+std::vector<float> Multiply(PackedMatrix& weight, const float* x, int n_tokens, const float* bias,
+                            const float* residual, CpuStream& stream) {
+  const WeightShape& shape = weight.shape();
+  const auto n_values = static_cast<size_t>(shape.n_rows * n_tokens);
+  GuardedBytes y(n_values * sizeof(float));
+  GuardedBytes workspace(CpuMatmulWorkspaceBytes(n_tokens, shape.n_cols));
+  MatmulArgs args;
+  args.x = x;
+  args.n_tokens = n_tokens;
+  args.n_targets = 1;
+  args.targets[0] = {weight.view(), bias, residual, reinterpret_cast<float*>(y.data())};
+  args.workspace = {workspace.data(), workspace.size()};
+  const Status status = CpuMatmul(args, stream);
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  EXPECT_TRUE(y.IsIntact());
+  EXPECT_TRUE(workspace.IsIntact());
+  const auto* values = reinterpret_cast<const float*>(y.data());
+  return std::vector<float>(values, values + n_values);
+}
+
+// Compares with the reference to within `tolerance` * sum |x| * max |w|.
+void ExpectNearReference(PackedMatrix& weight, const std::vector<float>& x, int n_tokens,
+                         const std::vector<float>& bias, const std::vector<float>& residual,
+                         double tolerance, CpuStream& stream) {
+  const auto [dtype, n_rows, n_cols] = weight.shape();
+  const std::vector<float> actual =
+      Multiply(weight, x.data(), n_tokens, DataOrNull(bias), DataOrNull(residual), stream);
+  std::vector<double> expected(actual.size());
+  ReferenceMatmul(dtype, weight.file_rows().data(), n_rows, n_cols, x.data(), n_tokens,
+                  DataOrNull(bias), DataOrNull(residual), expected.data());
+
+  const FormatInfo& format = *FindFormat(dtype);
+  std::vector<float> values(static_cast<size_t>(n_rows * n_cols));
+  format.dequantize(weight.file_rows().data(), values.size() / format.block_elements,
+                    values.data());
+  const auto largest = std::max_element(values.begin(), values.end(),
+                                        [](float a, float b) { return std::abs(a) < std::abs(b); });
+  for (int t = 0; t < n_tokens; ++t) {
+    double magnitude = 0.0;
+    for (int64_t k = 0; k < n_cols; ++k)
+      magnitude += std::abs(static_cast<double>(x[static_cast<size_t>(t * n_cols + k)]));
+    const double limit = tolerance * magnitude * std::abs(static_cast<double>(*largest)) + 1e-6;
+    for (int64_t r = 0; r < n_rows; ++r) {
+      const auto i = static_cast<size_t>(t * n_rows + r);
+      ASSERT_NEAR(static_cast<double>(actual[i]), expected[i], limit)
+          << "row " << r << ", token " << t;
+    }
+  }
+}
+
+class CpuMatmulTest : public ::testing::TestWithParam<std::tuple<CpuLevel, FormatInfo>> {
+ protected:
+  void SetUp() override {
+    const CpuLevel level = std::get<CpuLevel>(GetParam());
+    if (level > HighestCpuLevel()) GTEST_SKIP() << "this processor lacks " << CpuLevelName(level);
+    stream_.emplace(*pool_, level);
+  }
+  const FormatInfo& format() const { return std::get<FormatInfo>(GetParam()); }
+  int64_t ColsOf(int64_t n_blocks) const {
+    return IsQuantized(format()) ? n_blocks * format().block_elements : n_blocks * 33;
+  }
+
+  std::unique_ptr<ThreadPool> pool_ = ThreadPool::Create(3).value();
+  std::optional<CpuStream> stream_;
+};
+
+TEST_P(CpuMatmulTest, MatchesTheReferenceInEveryShape) {
+  for (const int64_t n_rows : {1, 15, 16, 17, 33, 100}) {
+    for (const int64_t n_blocks : {1, 4}) {
+      for (const int n_tokens : {1, 2, 3, 4, 5, 6, 7, 8, 9, 33}) {
+        const auto seed = static_cast<uint32_t>(n_rows * 1000 + n_blocks * 100 + n_tokens);
+        SCOPED_TRACE("rows " + std::to_string(n_rows) + ", cols " +
+                     std::to_string(ColsOf(n_blocks)) + ", tokens " + std::to_string(n_tokens) +
+                     ", seed " + std::to_string(seed));
+        std::mt19937 rng(seed);
+        PackedMatrix weight({format().dtype, n_rows, ColsOf(n_blocks)}, rng);
+        const auto n_in = static_cast<size_t>(n_tokens * ColsOf(n_blocks));
+        const auto n_out = static_cast<size_t>(n_tokens * n_rows);
+        const bool has_bias = seed % 2 == 0;
+        const bool has_residual = seed % 3 == 0;
+        ExpectNearReference(weight, GridActivations(n_in, rng), n_tokens,
+                            NormalActivations(has_bias ? static_cast<size_t>(n_rows) : 0, rng),
+                            NormalActivations(has_residual ? n_out : 0, rng), kFloatTolerance,
+                            *stream_);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST_P(CpuMatmulTest, RoundsActivationsToEightBitsAtMost) {
+  const uint32_t seed = 21;
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 rng(seed);
+  PackedMatrix weight({format().dtype, 48, 1024}, rng);
+  ExpectNearReference(weight, NormalActivations(3 * 1024, rng), 3, {}, {},
+                      IsQuantized(format()) ? kRoundingTolerance : kFloatTolerance, *stream_);
+}
+
+TEST_P(CpuMatmulTest, GivesATokenTheSameBitsInEveryBatchAndOnEveryPool) {
+  const uint32_t seed = 31;
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 rng(seed);
+  constexpr int kTokens = 75;  // several spans of tokens, the last tile not full
+  constexpr int64_t kRows = 40;
+  constexpr int64_t kCols = 4096;
+  PackedMatrix weight({format().dtype, kRows, kCols}, rng);
+  const std::vector<float> x = NormalActivations(kTokens * kCols, rng);
+  const std::unique_ptr<ThreadPool> one_thread = ThreadPool::Create(1).value();
+  CpuStream alone(*one_thread, stream_->level());
+
+  std::vector<float> one_by_one;
+  for (int t = 0; t < kTokens; ++t) {
+    const auto y = Multiply(weight, x.data() + t * kCols, 1, nullptr, nullptr, alone);
+    one_by_one.insert(one_by_one.end(), y.begin(), y.end());
+  }
+  for (const int n_tokens : {2, 3, 4, 5, 6, 7, 8, 9, 75}) {
+    const auto y = Multiply(weight, x.data(), n_tokens, nullptr, nullptr, *stream_);
+    EXPECT_EQ(0, std::memcmp(y.data(), one_by_one.data(), y.size() * sizeof(float)))
+        << n_tokens << " tokens";
+  }
+}
+
+TEST_P(CpuMatmulTest, ShowsActivationsThatAreNotFinite) {
+  std::mt19937 rng(41);
+  PackedMatrix weight({format().dtype, 16, 256}, rng);
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    std::vector<float> x(2 * 256, 1.0f);
+    x[100] = bad;
+    const auto y = Multiply(weight, x.data(), 2, nullptr, nullptr, *stream_);
+    for (size_t r = 0; r < 16; ++r) {
+      EXPECT_FALSE(std::isfinite(y[r])) << "row " << r;
+      EXPECT_TRUE(std::isfinite(y[16 + r])) << "row " << r << " of the other token";
+    }
+  }
+}
+
+TEST_P(CpuMatmulTest, MultipliesTinyAndZeroActivations) {
+  std::mt19937 rng(42);
+  PackedMatrix weight({format().dtype, 16, 256}, rng);
+  std::vector<float> x(256, 0.0f);
+  x[5] = std::numeric_limits<float>::denorm_min();
+  x[40] = 1e-36f;
+  for (const float y : Multiply(weight, x.data(), 1, nullptr, nullptr, *stream_))
+    EXPECT_NEAR(y, 0.0f, 1e-30f);
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryLevelAndFormat, CpuMatmulTest,
+                         ::testing::Combine(::testing::Values(CpuLevel::kPortable, CpuLevel::kAvx2,
+                                                              CpuLevel::kAvx512),
+                                            ::testing::ValuesIn(KnownFormats())),
+                         [](const auto& instance) {
+                           return std::string(CpuLevelName(std::get<0>(instance.param))) + "_" +
+                                  std::string(std::get<1>(instance.param).name);
+                         });
+
+// --- What does not depend on the format
+
+class CpuMatmulArgsTest : public ::testing::Test {
+ protected:
+  static constexpr int kTokens = 5;
+  static constexpr int64_t kCols = 512;
+
+  MatmulArgs Args(int n_tokens) {
+    MatmulArgs args;
+    args.x = x_.data();
+    args.n_tokens = n_tokens;
+    args.workspace = {workspace_.data(), workspace_.size()};
+    return args;
+  }
+
+  std::mt19937 rng_{51};
+  std::unique_ptr<ThreadPool> pool_ = ThreadPool::Create(2).value();
+  CpuStream stream_{*pool_, HighestCpuLevel()};
+  std::vector<float> x_ = NormalActivations(kTokens * kCols, rng_);
+  GuardedBytes workspace_{CpuMatmulWorkspaceBytes(kTokens, kCols)};
+};
+
+TEST_F(CpuMatmulArgsTest, MultipliesThreeMatricesOfDifferentFormatsAtOnce) {
+  PackedMatrix q({Q4_K::kDType, 100, kCols}, rng_);
+  PackedMatrix k({F16Format::kDType, 17, kCols}, rng_);
+  PackedMatrix v({Q6_K::kDType, 33, kCols}, rng_);
+  PackedMatrix* matrices[] = {&q, &k, &v};
+  MatmulArgs args = Args(kTokens);
+  std::vector<std::vector<float>> y;
+  for (PackedMatrix* matrix : matrices)
+    y.emplace_back(static_cast<size_t>(kTokens * matrix->shape().n_rows));
+  args.n_targets = 3;
+  for (size_t i = 0; i < 3; ++i)
+    args.targets[i] = {matrices[i]->view(), nullptr, nullptr, y[i].data()};
+  ASSERT_TRUE(CpuMatmul(args, stream_).ok());
+  for (size_t i = 0; i < 3; ++i)
+    EXPECT_EQ(y[i], Multiply(*matrices[i], x_.data(), kTokens, nullptr, nullptr, stream_)) << i;
+  EXPECT_TRUE(workspace_.IsIntact());
+}
+
+TEST_F(CpuMatmulArgsTest, AddsToAResidualInPlace) {
+  PackedMatrix weight({Q8_0::kDType, 33, kCols}, rng_);
+  const std::vector<float> residual = NormalActivations(kTokens * 33, rng_);
+  const std::vector<float> expected =
+      Multiply(weight, x_.data(), kTokens, nullptr, residual.data(), stream_);
+  std::vector<float> y = residual;
+  MatmulArgs args = Args(kTokens);
+  args.n_targets = 1;
+  args.targets[0] = {weight.view(), nullptr, y.data(), y.data()};
+  ASSERT_TRUE(CpuMatmul(args, stream_).ok());
+  EXPECT_EQ(y, expected);
+}
+
+TEST_F(CpuMatmulArgsTest, DoesNothingForNoTokens) {
+  PackedMatrix weight({Q8_0::kDType, 33, kCols}, rng_);
+  float y = 7.0f;
+  MatmulArgs args = Args(0);
+  args.n_targets = 1;
+  args.targets[0] = {weight.view(), nullptr, nullptr, &y};
+  EXPECT_TRUE(CpuMatmul(args, stream_).ok());
+  EXPECT_EQ(y, 7.0f);
+}
+
+TEST_F(CpuMatmulArgsTest, RefusesAWorkspaceThatIsTooSmall) {
+  PackedMatrix weight({Q8_0::kDType, 16, kCols}, rng_);
+  std::vector<float> y(kTokens * 16, 7.0f);
+  MatmulArgs args = Args(kTokens);
+  args.n_targets = 1;
+  args.targets[0] = {weight.view(), nullptr, nullptr, y.data()};
+  args.workspace.bytes -= 1;
+  EXPECT_EQ(CpuMatmul(args, stream_).code(), StatusCode::kInvalidArgument);
+  args.workspace = {};
+  EXPECT_EQ(CpuMatmul(args, stream_).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(y, std::vector<float>(y.size(), 7.0f));
+}
+
+TEST_F(CpuMatmulArgsTest, NeedsNoWorkspaceForFloatWeights) {
+  PackedMatrix weight({F32Format::kDType, 16, kCols}, rng_);
+  std::vector<float> y(kTokens * 16);
+  MatmulArgs args = Args(kTokens);
+  args.n_targets = 1;
+  args.targets[0] = {weight.view(), nullptr, nullptr, y.data()};
+  args.workspace = {};
+  EXPECT_TRUE(CpuMatmul(args, stream_).ok());
+}
+
+TEST(CpuMatmulWorkspaceTest, GrowsWithTokensAndColumnsAndIsZeroForNothing) {
+  EXPECT_EQ(CpuMatmulWorkspaceBytes(0, 512), 0u);
+  EXPECT_EQ(CpuMatmulWorkspaceBytes(4, 0), 0u);
+  EXPECT_EQ(CpuMatmulWorkspaceBytes(-1, 512), 0u);
+  EXPECT_EQ(CpuMatmulWorkspaceBytes(3, 512), 3 * CpuMatmulWorkspaceBytes(1, 512));
+  EXPECT_EQ(CpuMatmulWorkspaceBytes(1, 33), CpuMatmulWorkspaceBytes(1, 64));
+}
+
+}  // namespace
+}  // namespace forge
