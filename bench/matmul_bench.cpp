@@ -1,0 +1,235 @@
+// Measures the CPU matmul of every weight format next to what the machine's memory gives.
+//
+//   matmul_bench [--threads N] [--level portable|avx2|avx512] [--rounds N] [--megabytes N]
+//                [--columns N] [FORMAT ...]
+//
+// Each round reads the weights plainly and multiplies them with 1 to 128 tokens, so that both see
+// the same moments of a machine that other work shares; the table shows the best of the rounds.
+// Judge the share of the read probe, not GB/s.
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/cpu/cpu_stream.h"
+#include "kernels/cpu/matmul.h"
+#include "kernels/cpu/pack.h"
+#include "tests/kernels/random_weights.h"
+
+namespace forge {
+namespace {
+
+constexpr int kBatches[] = {1, 2, 4, 8, 16, 32, 128};
+constexpr int kMaxBatch = 128;
+constexpr int64_t kPatternRows = 256;  // distinct rows; the matrix repeats them
+
+struct Options {
+  int n_threads = 2;
+  CpuLevel level = HighestCpuLevel();
+  int rounds = 5;
+  int64_t megabytes = 512;  // more than the caches hold
+  int64_t n_cols = 2048;
+  std::vector<std::string> formats;  // empty: all
+};
+
+// Memory in large pages where the system grants them, as the CPU device allocates it.
+struct Unmap {
+  size_t bytes;
+  void operator()(std::byte* p) const { munmap(p, bytes); }
+};
+using Memory = std::unique_ptr<std::byte[], Unmap>;
+
+Memory Map(size_t bytes) {
+  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == MAP_FAILED) {
+    std::perror("mmap");
+    std::exit(1);
+  }
+  madvise(p, bytes, MADV_HUGEPAGE);
+  return Memory(static_cast<std::byte*>(p), Unmap{bytes});
+}
+
+template <typename Function>
+double SecondsOf(const Function& function) {
+  const auto start = std::chrono::steady_clock::now();
+  function();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// The shortest run, which is the one that other programs disturbed least.
+double Best(const std::vector<double>& seconds) {
+  return *std::min_element(seconds.begin(), seconds.end());
+}
+
+// Reads every byte once, on all threads.
+void ReadAll(const std::byte* data, int64_t bytes, ThreadPool& pool) {
+  constexpr int64_t kChunk = 256 << 10;
+  constexpr int64_t kAhead = 4096;
+  std::atomic<uint64_t> sink = 0;
+  pool.ParallelFor(bytes / kChunk, [&](int64_t chunk, int) {
+    const std::byte* p = data + chunk * kChunk;
+    uint64_t sums[8] = {};
+    for (int64_t i = 0; i < kChunk; i += 64) {
+      __builtin_prefetch(p + i + kAhead);
+      uint64_t words[8];
+      std::memcpy(words, p + i, sizeof(words));
+      for (int w = 0; w < 8; ++w) sums[w] += words[w];
+    }
+    for (const uint64_t sum : sums) sink += sum;
+  });
+}
+
+class FormatBench {
+ public:
+  FormatBench(const FormatInfo& format, const Options& options, CpuStream& stream)
+      : format_(format), stream_(stream) {
+    std::mt19937 rng(1);
+    const WeightShape pattern = {format.dtype, kPatternRows, options.n_cols};
+    const auto rows = testing::RandomWeights(format.dtype, kPatternRows, options.n_cols, rng);
+    const int64_t pattern_bytes = static_cast<int64_t>(CpuPackedWeightBytes(pattern).value());
+    const int64_t copies = std::max<int64_t>(1, (options.megabytes << 20) / pattern_bytes);
+    shape_ = {format.dtype, kPatternRows * copies, options.n_cols};
+    bytes_ = pattern_bytes * copies;
+    weights_ = Map(static_cast<size_t>(bytes_));
+    Check(CpuPackRows(pattern, 0, kPatternRows, rows.data(), weights_.get()));
+    for (int64_t i = 1; i < copies; ++i)
+      std::memcpy(weights_.get() + i * pattern_bytes, weights_.get(),
+                  static_cast<size_t>(pattern_bytes));
+    x_.resize(static_cast<size_t>(kMaxBatch * options.n_cols));
+    std::normal_distribution<float> normal;
+    std::generate(x_.begin(), x_.end(), [&] { return normal(rng); });
+    workspace_ = Map(CpuMatmulWorkspaceBytes(kMaxBatch, options.n_cols));
+    y_ = Map(static_cast<size_t>(shape_.n_rows * kMaxBatch) * sizeof(float));
+    for (const int batch : kBatches) Multiply(batch);  // backs y with pages
+  }
+
+  void RunRound() {
+    read_.push_back(SecondsOf([&] { ReadAll(weights_.get(), bytes_, stream_.pool()); }));
+    for (size_t i = 0; i < std::size(kBatches); ++i)
+      batch_[i].push_back(SecondsOf([&] { Multiply(kBatches[i]); }));
+  }
+
+  void Print() const {
+    const double read = Best(read_);
+    const double gigabytes = static_cast<double>(bytes_) * 1e-9;
+    std::printf("%-5s %6.1f |", std::string(format_.name).c_str(), gigabytes / read);
+    for (size_t i = 0; i < std::size(kBatches); ++i) {
+      const double seconds = Best(batch_[i]);
+      const double operations =
+          2e-9 * static_cast<double>(shape_.n_rows * shape_.n_cols) * kBatches[i];
+      if (kBatches[i] == 1)
+        std::printf(" %6.1f %4.0f%% |", gigabytes / seconds, 100 * read / seconds);
+      std::printf(" %6.0f", operations / seconds);
+    }
+    std::printf("\n");
+    std::fflush(stdout);
+  }
+
+ private:
+  static void Check(const Status& status) {
+    if (status.ok()) return;
+    std::fprintf(stderr, "%s\n", status.ToString().c_str());
+    std::exit(1);
+  }
+
+  void Multiply(int n_tokens) {
+    MatmulArgs args;
+    args.x = x_.data();
+    args.n_tokens = n_tokens;
+    args.n_targets = 1;
+    args.targets[0] = {
+        {weights_.get(), shape_}, nullptr, nullptr, reinterpret_cast<float*>(y_.get())};
+    args.workspace = {workspace_.get(), CpuMatmulWorkspaceBytes(kMaxBatch, shape_.n_cols)};
+    Check(CpuMatmul(args, stream_));
+  }
+
+  const FormatInfo& format_;
+  CpuStream& stream_;
+  WeightShape shape_ = {};
+  int64_t bytes_ = 0;
+  Memory weights_{nullptr, Unmap{0}};
+  Memory workspace_{nullptr, Unmap{0}};
+  Memory y_{nullptr, Unmap{0}};
+  std::vector<float> x_;
+  std::vector<double> read_;
+  std::vector<double> batch_[std::size(kBatches)];
+};
+
+std::optional<Options> ParseOptions(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view name = argv[i];
+    if (!name.starts_with("--")) {
+      options.formats.emplace_back(name);
+      continue;
+    }
+    if (++i == argc) return std::nullopt;
+    if (name == "--threads") {
+      options.n_threads = std::atoi(argv[i]);
+    } else if (name == "--rounds") {
+      options.rounds = std::atoi(argv[i]);
+    } else if (name == "--megabytes") {
+      options.megabytes = std::atoll(argv[i]);
+    } else if (name == "--columns") {
+      options.n_cols = std::atoll(argv[i]);
+    } else if (name == "--level") {
+      const Result<CpuLevel> level = ChooseCpuLevel(argv[i]);
+      if (!level.ok()) return std::nullopt;
+      options.level = *level;
+    } else {
+      return std::nullopt;
+    }
+  }
+  const bool is_valid = options.rounds > 0 && options.megabytes > 0 && options.n_cols > 0 &&
+                        options.n_cols % 256 == 0;
+  return is_valid ? std::optional(options) : std::nullopt;
+}
+
+int Run(const Options& options) {
+  Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::Create(options.n_threads);
+  if (!pool.ok()) {
+    std::fprintf(stderr, "%s\n", pool.status().ToString().c_str());
+    return 1;
+  }
+  CpuStream stream(**pool, options.level);
+  std::printf("%s, %d threads, %lld columns, %lld MiB of weights, best of %d rounds\n",
+              std::string(CpuLevelName(options.level)).c_str(), options.n_threads,
+              static_cast<long long>(options.n_cols), static_cast<long long>(options.megabytes),
+              options.rounds);
+  std::printf("%-5s %6s | %12s | Gop/s at", "", "read", "1 token");
+  for (const int batch : kBatches) std::printf(" %d", batch);
+  std::printf(" tokens\n%-5s %6s | %6s %5s |\n", "", "GB/s", "GB/s", "read");
+  for (const FormatInfo& format : KnownFormats()) {
+    const bool is_wanted = options.formats.empty() ||
+                           std::find(options.formats.begin(), options.formats.end(), format.name) !=
+                               options.formats.end();
+    if (!is_wanted) continue;
+    FormatBench bench(format, options, stream);
+    for (int round = 0; round < options.rounds; ++round) bench.RunRound();
+    bench.Print();
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace forge
+
+int main(int argc, char** argv) {
+  const std::optional<forge::Options> options = forge::ParseOptions(argc, argv);
+  if (options) return forge::Run(*options);
+  std::fprintf(stderr,
+               "usage: matmul_bench [--threads N] [--level portable|avx2|avx512] [--rounds N]\n"
+               "                    [--megabytes N] [--columns MULTIPLE_OF_256] [FORMAT ...]\n");
+  return 2;
+}
