@@ -1,0 +1,274 @@
+#include "kernels/cpu/attention.h"
+
+#include "kernels/cpu/kv_append.h"
+#include "kernels/reference/reference.h"
+#include "tests/kernels/paged_cache.h"
+
+namespace forge {
+namespace {
+
+using testing::Batch;
+using testing::CacheShape;
+using testing::CpuRig;
+using testing::GuardedArray;
+using testing::PagedCache;
+using testing::Piece;
+
+class AttentionTest : public ::testing::TestWithParam<std::tuple<CpuLevel, KvDType>> {
+ protected:
+  CpuLevel level() const { return std::get<0>(GetParam()); }
+  KvDType dtype() const { return std::get<1>(GetParam()); }
+};
+
+// A batch over sequences whose earlier positions are in the cache already.
+class Scene {
+ public:
+  Scene(CpuRig& rig, const CacheShape& shape, int n_heads, const std::vector<Piece>& pieces,
+        uint32_t seed, float q_deviation = 1.0f)
+      : shape_(shape),
+        n_heads_(n_heads),
+        random_(seed),
+        pieces_(pieces),
+        cache_(shape, CountSequences(pieces), CountPositions(pieces), random_) {
+    std::vector<Piece> history;
+    for (const Piece& piece : pieces)
+      history.push_back({piece.sequence, 0, piece.first_position + piece.n_tokens});
+    const Batch batch(cache_, shape_, history);
+    EXPECT_TRUE(CpuKvAppend(batch.append_args(cache_), rig.stream()).ok());
+    int n_tokens = 0;
+    for (const Piece& piece : pieces) n_tokens += piece.n_tokens;
+    q_ = testing::NormalFloats(static_cast<size_t>(n_tokens) * q_stride(), random_, q_deviation);
+  }
+
+  size_t q_stride() const { return static_cast<size_t>(n_heads_ * shape_.head_dim); }
+  size_t y_stride() const { return static_cast<size_t>(n_heads_ * shape_.value_dim); }
+  float scale() const { return 1.0f / std::sqrt(static_cast<float>(shape_.head_dim)); }
+  PagedCache& cache() { return cache_; }
+
+  // Runs the tokens of `pieces`, whose queries start at token `first_token` of the scene.
+  std::vector<float> Run(CpuRig& rig, const std::vector<Piece>& pieces, size_t first_token = 0) {
+    const Batch batch(cache_, shape_, pieces);
+    const auto n_tokens = static_cast<size_t>(batch.n_tokens());
+    GuardedArray<float> y(n_tokens * y_stride());
+    const uint64_t bytes = CpuAttentionWorkspaceBytes(batch.n_tokens(), n_heads_, shape_.value_dim);
+    GuardedArray<std::byte> workspace(bytes + 64);
+    void* aligned = workspace.data();
+    size_t space = bytes + 64;
+    std::align(64, bytes, aligned, space);
+    const Status status = CpuAttention({.batch = batch.view(),
+                                        .cache = cache_.view(),
+                                        .q = q_.data() + first_token * q_stride(),
+                                        .y = y.data(),
+                                        .n_heads = n_heads_,
+                                        .scale = scale(),
+                                        .workspace = {.data = aligned, .bytes = bytes}},
+                                       rig.stream());
+    EXPECT_TRUE(status.ok()) << status.ToString();
+    EXPECT_TRUE(y.GuardsIntact());
+    EXPECT_TRUE(workspace.GuardsIntact());
+    EXPECT_TRUE(cache_.GuardsIntact());
+    return {y.span().begin(), y.span().end()};
+  }
+  std::vector<float> Run(CpuRig& rig) { return Run(rig, pieces_); }
+
+  std::vector<double> Reference() const {
+    std::vector<double> y;
+    const float* q = q_.data();
+    for (const Piece& piece : pieces_) {
+      const int end = piece.first_position + piece.n_tokens;
+      const std::vector<double> keys = Held(cache_.keys_of(piece.sequence), end, shape_.head_dim);
+      const std::vector<double> values =
+          Held(cache_.values_of(piece.sequence), end, shape_.value_dim);
+      for (int position = piece.first_position; position < end; ++position, q += q_stride()) {
+        std::vector<double> row(y_stride());
+        ReferenceAttention(q, keys.data(), values.data(), static_cast<double>(scale()), row.data(),
+                           {.n_positions = position + 1,
+                            .n_heads = n_heads_,
+                            .n_kv_heads = shape_.n_kv_heads,
+                            .head_dim = shape_.head_dim,
+                            .value_dim = shape_.value_dim});
+        y.insert(y.end(), row.begin(), row.end());
+      }
+    }
+    return y;
+  }
+
+ private:
+  static int CountSequences(const std::vector<Piece>& pieces) {
+    int n = 0;
+    for (const Piece& piece : pieces) n = std::max(n, piece.sequence + 1);
+    return n;
+  }
+  static int CountPositions(const std::vector<Piece>& pieces) {
+    int n = 0;
+    for (const Piece& piece : pieces) n = std::max(n, piece.first_position + piece.n_tokens);
+    return n;
+  }
+  std::vector<double> Held(const float* from, int n_positions, int dim) const {
+    std::vector<double> held(static_cast<size_t>(n_positions) *
+                             static_cast<size_t>(shape_.n_kv_heads * dim));
+    for (size_t i = 0; i < held.size(); ++i) held[i] = ReferenceKvElement(from[i], shape_.dtype);
+    return held;
+  }
+
+  CacheShape shape_;
+  int n_heads_;
+  std::mt19937 random_;
+  std::vector<Piece> pieces_;
+  PagedCache cache_;
+  std::vector<float> q_;
+};
+
+struct HeadShape {
+  int n_heads, n_kv_heads, head_dim, value_dim;
+};
+
+TEST_P(AttentionTest, MatchesReferenceForEveryHeadAndBlockShape) {
+  CpuRig rig(level());
+  const std::vector<HeadShape> heads = {{1, 1, 1, 1},    {2, 2, 8, 8},    {8, 4, 16, 16},
+                                        {6, 2, 15, 17},  {14, 2, 64, 64}, {9, 1, 33, 31},
+                                        {4, 1, 80, 80},  {32, 8, 64, 64}, {5, 5, 128, 128},
+                                        {40, 1, 24, 40}, {3, 1, 192, 128}};
+  const std::vector<Piece> pieces = {{0, 0, 1}, {1, 0, 17}, {2, 30, 5}, {3, 299, 1}, {4, 250, 12}};
+  uint32_t seed = 1;
+  for (const HeadShape& h : heads) {
+    for (const int block_tokens : {16, 32, 7}) {
+      SCOPED_TRACE("n_heads " + std::to_string(h.n_heads) + ", n_kv_heads " +
+                   std::to_string(h.n_kv_heads) + ", head_dim " + std::to_string(h.head_dim) +
+                   ", block_tokens " + std::to_string(block_tokens) + ", seed " +
+                   std::to_string(seed));
+      const CacheShape shape = {.dtype = dtype(),
+                                .block_tokens = block_tokens,
+                                .n_kv_heads = h.n_kv_heads,
+                                .head_dim = h.head_dim,
+                                .value_dim = h.value_dim};
+      Scene scene(rig, shape, h.n_heads, pieces, seed++);
+      EXPECT_TRUE(testing::Near(scene.Run(rig), scene.Reference(), testing::kAttentionTolerance));
+    }
+  }
+}
+
+TEST_P(AttentionTest, MatchesReferenceAroundEveryBorderOfDepth) {
+  CpuRig rig(level(), 3);
+  const CacheShape shape = {
+      .dtype = dtype(), .block_tokens = 32, .n_kv_heads = 2, .head_dim = 32, .value_dim = 32};
+  uint32_t seed = 50;
+  for (const int depth : {0, 1, 15, 16, 17, 31, 32, 33, 255, 256, 257, 511, 512, 513, 1500, 4096}) {
+    SCOPED_TRACE("depth " + std::to_string(depth) + ", seed " + std::to_string(seed));
+    Scene scene(rig, shape, 6, {{0, depth, 1}, {1, 0, 3}}, seed++);
+    EXPECT_TRUE(testing::Near(scene.Run(rig), scene.Reference(), testing::kAttentionTolerance));
+  }
+}
+
+// Few results fit the workspace at once where values are wide, so the work runs in several waves.
+TEST_P(AttentionTest, MatchesReferenceWhenTheWorkTakesSeveralWaves) {
+  CpuRig rig(level(), 3);
+  const CacheShape shape = {
+      .dtype = dtype(), .block_tokens = 32, .n_kv_heads = 1, .head_dim = 16, .value_dim = 1024};
+  Scene scene(rig, shape, 2, {{0, 2000, 80}}, 60);
+  EXPECT_TRUE(testing::Near(scene.Run(rig), scene.Reference(), testing::kAttentionTolerance));
+}
+
+TEST_P(AttentionTest, StaysFiniteAndNearWhenScoresAreLarge) {
+  CpuRig rig(level());
+  const CacheShape shape = {.dtype = dtype(), .n_kv_heads = 1, .head_dim = 64, .value_dim = 64};
+  Scene scene(rig, shape, 2, {{0, 700, 3}}, 61, 200.0f);
+  EXPECT_TRUE(testing::Near(scene.Run(rig), scene.Reference(), testing::kLargeScoreTolerance));
+}
+
+TEST_P(AttentionTest, GivesEachTokenTheSameBitsWhateverSharesTheBatch) {
+  CpuRig rig(level());
+  const std::vector<Piece> pieces = {{0, 0, 40}, {1, 500, 30}, {2, 1023, 1}, {3, 250, 11}};
+  for (const int n_heads : {2, 6, 14}) {
+    const CacheShape shape = {.dtype = dtype(), .n_kv_heads = 2, .head_dim = 64, .value_dim = 48};
+    Scene scene(rig, shape, n_heads, pieces, 70);
+    const std::vector<float> together = scene.Run(rig);
+    size_t token = 0;
+    for (const Piece& piece : pieces) {
+      for (int i = 0; i < piece.n_tokens; ++i, ++token) {
+        const std::vector<float> alone =
+            scene.Run(rig, {{piece.sequence, piece.first_position + i, 1}}, token);
+        ASSERT_EQ(std::memcmp(alone.data(), together.data() + token * scene.y_stride(),
+                              alone.size() * sizeof(float)),
+                  0)
+            << "n_heads " << n_heads << ", token " << token;
+      }
+    }
+  }
+}
+
+TEST_P(AttentionTest, GivesTheSameBitsForEveryNumberOfThreads) {
+  CpuRig one(level(), 1);
+  const CacheShape shape = {.dtype = dtype(), .n_kv_heads = 2, .head_dim = 64, .value_dim = 64};
+  Scene scene(one, shape, 8, {{0, 3000, 1}, {1, 700, 60}}, 71);
+  const std::vector<float> want = scene.Run(one);
+  for (const int n_threads : {2, 3, 8}) {
+    CpuRig rig(level(), n_threads);
+    for (int round = 0; round < 5; ++round) {
+      const std::vector<float> got = scene.Run(rig);
+      ASSERT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(float)), 0)
+          << n_threads << " threads";
+    }
+  }
+}
+
+// A later token with numbers out of range must not reach an earlier one of the same chunk.
+TEST_P(AttentionTest, KeepsWhatATokenDoesNotSeeOutOfItsResult) {
+  CpuRig rig(level());
+  const CacheShape shape = {.dtype = dtype(), .n_kv_heads = 1, .head_dim = 32, .value_dim = 32};
+  Scene scene(rig, shape, 2, {{0, 0, 20}}, 72);
+  const std::vector<float> want = scene.Run(rig);
+  const std::vector<float> bad(32, NAN);
+  const Batch last(scene.cache(), shape, {{0, 19, 1}});
+  KvAppendArgs append = last.append_args(scene.cache());
+  append.keys = append.values = bad.data();
+  ASSERT_TRUE(CpuKvAppend(append, rig.stream()).ok());
+  const std::vector<float> got = scene.Run(rig);
+  EXPECT_EQ(std::memcmp(got.data(), want.data(), 19 * scene.y_stride() * sizeof(float)), 0);
+  EXPECT_TRUE(std::isnan(got.back()));
+}
+
+TEST_P(AttentionTest, RefusesBadArguments) {
+  CpuRig rig(level());
+  std::mt19937 random(1);
+  const CacheShape shape = {.dtype = dtype()};
+  PagedCache cache(shape, 1, 64, random);
+  const Batch batch(cache, shape, {{0, 0, 2}});
+  const uint64_t bytes = CpuAttentionWorkspaceBytes(2, 4, 64);
+  std::vector<std::byte> workspace(bytes);
+  std::vector<float> q(2 * 4 * 64), y(2 * 4 * 64);
+  const auto code_with = [&](auto change) {
+    AttentionArgs args = {.batch = batch.view(),
+                          .cache = cache.view(),
+                          .q = q.data(),
+                          .y = y.data(),
+                          .n_heads = 4,
+                          .scale = 0.125f,
+                          .workspace = {.data = workspace.data(), .bytes = bytes}};
+    change(args);
+    return CpuAttention(args, rig.stream()).code();
+  };
+  const StatusCode refused = StatusCode::kInvalidArgument;
+  EXPECT_EQ(code_with([](AttentionArgs& a) { a.q = nullptr; }), refused);
+  EXPECT_EQ(code_with([](AttentionArgs& a) { a.y = nullptr; }), refused);
+  EXPECT_EQ(code_with([](AttentionArgs& a) { a.n_heads = 3; }), refused);
+  EXPECT_EQ(code_with([](AttentionArgs& a) { a.n_heads = 0; }), refused);
+  EXPECT_EQ(code_with([](AttentionArgs& a) { a.scale = NAN; }), refused);
+  EXPECT_EQ(code_with([](AttentionArgs& a) { a.workspace.data = nullptr; }), refused);
+  EXPECT_EQ(code_with([](AttentionArgs& a) { a.workspace.bytes -= 1; }), refused);
+  EXPECT_EQ(code_with([](AttentionArgs& a) { a.cache.keys = nullptr; }), refused);
+  EXPECT_EQ(code_with([](AttentionArgs& a) { a.batch.max_blocks = -1; }), refused);
+  EXPECT_EQ(code_with([](AttentionArgs& a) { a.cache.n_blocks = 1; }), refused);
+  EXPECT_EQ(code_with([](AttentionArgs& a) { a.batch.n_tokens = 0; }), StatusCode::kOk);
+}
+
+INSTANTIATE_TEST_SUITE_P(Levels, AttentionTest,
+                         ::testing::Combine(::testing::ValuesIn(testing::AvailableLevels()),
+                                            ::testing::Values(KvDType::kF16, KvDType::kF32)),
+                         [](const auto& test) {
+                           return std::string(CpuLevelName(std::get<0>(test.param))) +
+                                  (std::get<1>(test.param) == KvDType::kF16 ? "F16" : "F32");
+                         });
+
+}  // namespace
+}  // namespace forge

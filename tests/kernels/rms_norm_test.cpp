@@ -1,0 +1,92 @@
+#include "kernels/cpu/rms_norm.h"
+
+#include "kernels/reference/reference.h"
+#include "tests/kernels/op_test.h"
+
+namespace forge {
+namespace {
+
+using testing::CpuRig;
+using testing::GuardedArray;
+
+class RmsNormTest : public ::testing::TestWithParam<CpuLevel> {};
+
+void CheckShape(CpuRig& rig, int n_rows, int dim, uint32_t seed) {
+  SCOPED_TRACE("n_rows " + std::to_string(n_rows) + ", dim " + std::to_string(dim) + ", seed " +
+               std::to_string(seed));
+  std::mt19937 random(seed);
+  const auto n = static_cast<size_t>(n_rows) * static_cast<size_t>(dim);
+  const std::vector<float> x = testing::NormalFloats(n, random, 3.0f);
+  const std::vector<float> weight = testing::NormalFloats(static_cast<size_t>(dim), random);
+  std::vector<double> want(n);
+  ReferenceRmsNorm(x.data(), weight.data(), want.data(), n_rows, dim, 1e-5f);
+
+  GuardedArray<float> y(n);
+  RmsNormArgs args = {.x = x.data(),
+                      .weight = weight.data(),
+                      .y = y.data(),
+                      .n_rows = n_rows,
+                      .dim = dim,
+                      .epsilon = 1e-5f};
+  ASSERT_TRUE(CpuRmsNorm(args, rig.stream()).ok());
+  EXPECT_TRUE(testing::Near(y.span(), want, testing::kRmsNormTolerance));
+  EXPECT_TRUE(y.GuardsIntact());
+
+  GuardedArray<float> in_place(n);
+  in_place.Assign(x);
+  args.x = args.y = in_place.data();
+  ASSERT_TRUE(CpuRmsNorm(args, rig.stream()).ok());
+  EXPECT_EQ(std::memcmp(in_place.data(), y.data(), n * sizeof(float)), 0);
+}
+
+TEST_P(RmsNormTest, MatchesReferenceForEveryLength) {
+  CpuRig rig(GetParam());
+  uint32_t seed = 1;
+  for (const int dim : testing::Lengths())
+    for (const int n_rows : {1, 3}) CheckShape(rig, n_rows, dim, seed++);
+  CheckShape(rig, 300, 257, seed);
+}
+
+TEST_P(RmsNormTest, KeepsARowOfZerosZero) {
+  CpuRig rig(GetParam());
+  const std::vector<float> x(40), weight(40, 2.0f);
+  std::vector<float> y(40, 1.0f);
+  ASSERT_TRUE(CpuRmsNorm({.x = x.data(),
+                          .weight = weight.data(),
+                          .y = y.data(),
+                          .n_rows = 1,
+                          .dim = 40,
+                          .epsilon = 1e-6f},
+                         rig.stream())
+                  .ok());
+  EXPECT_EQ(y, std::vector<float>(40, 0.0f));
+}
+
+TEST_P(RmsNormTest, TakesNoRowsAsNoWork) {
+  CpuRig rig(GetParam());
+  EXPECT_TRUE(CpuRmsNorm({.dim = 8}, rig.stream()).ok());
+}
+
+TEST_P(RmsNormTest, RefusesBadArguments) {
+  CpuRig rig(GetParam());
+  float v[4] = {};
+  const RmsNormArgs good = {.x = v, .weight = v, .y = v, .n_rows = 1, .dim = 4, .epsilon = 1e-6f};
+  const auto refuses = [&](auto change) {
+    RmsNormArgs args = good;
+    change(args);
+    return CpuRmsNorm(args, rig.stream()).code() == StatusCode::kInvalidArgument;
+  };
+  EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.x = nullptr; }));
+  EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.weight = nullptr; }));
+  EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.y = nullptr; }));
+  EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.n_rows = -1; }));
+  EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.dim = 0; }));
+  EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.epsilon = -1.0f; }));
+  EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.epsilon = NAN; }));
+}
+
+INSTANTIATE_TEST_SUITE_P(Levels, RmsNormTest, ::testing::ValuesIn(testing::AvailableLevels()),
+                         [](const auto& test) { return std::string(CpuLevelName(test.param)); });
+
+}  // namespace
+}  // namespace forge

@@ -1,0 +1,37 @@
+#pragma once
+
+// How far a kernel may be from its double-precision reference. A result passes when
+// |got - want| <= absolute + relative * |want|. One place, so that loosening one shows.
+namespace forge::testing {
+
+struct Tolerance {
+  double relative;
+  double absolute;
+};
+
+// Half a unit in the last place of float32.
+constexpr double kFloatEpsilon = 0x1p-24;
+
+// Sums of up to 8192 squares in 64 or fewer partial sums, one square root, three roundings.
+constexpr Tolerance kRmsNormTolerance = {.relative = 16 * kFloatEpsilon, .absolute = 1e-30};
+
+// Sine and cosine are rounded once and each product once; a difference of two numbers near 1 keeps
+// the error of the greater, so it is absolute.
+constexpr Tolerance kRopeTolerance = {.relative = 4 * kFloatEpsilon, .absolute = 1e-6};
+
+// An exponential good to 1.5 units, an addition, a division and a product. Below -88.7 the
+// exponential of the negated gate is infinite and the result 0 instead of some -2.6e-37.
+constexpr Tolerance kSiluMulTolerance = {.relative = 10 * kFloatEpsilon, .absolute = 3e-37};
+
+// Scores are sums of up to 256 products of numbers around 1, so they are off by some 1e-6, and a
+// weight exp(score) by the same fraction; the weighted mean of values around 1 inherits that.
+// A log-probability may be off by 5e-4 after all layers, which is far above.
+constexpr Tolerance kAttentionTolerance = {.relative = 1e-5, .absolute = 5e-6};
+
+// With queries 200 times as long, scores reach 1000, where float32 is exact to some 1e-4.
+constexpr Tolerance kLargeScoreTolerance = {.relative = 1e-3, .absolute = 1e-3};
+
+// Copies and single roundings are exact.
+constexpr Tolerance kExact = {.relative = 0.0, .absolute = 0.0};
+
+}  // namespace forge::testing
