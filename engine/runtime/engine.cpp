@@ -250,7 +250,8 @@ Result<std::vector<TokenId>> EngineImpl::TokenizeChat(ModelId id,
       last_token ? chat_template.RenderContinuation(messages, tokenizer.EndsGeneration(*last_token))
                  : chat_template.Render(messages, /*add_generation_prompt=*/true);
   FORGE_TRY(text.status());
-  return tokenizer.Encode(*text, {.add_special = !last_token, .parse_special = true});
+  // The template wrote bos where it belongs.
+  return tokenizer.Encode(*text, {.add_special = false, .parse_special = true});
 }
 
 // --- Sessions

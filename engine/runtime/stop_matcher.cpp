@@ -28,7 +28,7 @@ StopMatcher::StopMatcher(std::vector<std::string> stop_strings) {
 }
 
 std::string StopMatcher::Add(std::string_view text) {
-  if (found_) return {};
+  if (found_) return std::string();
   uint32_t n_partial = 0;
   for (const char byte : text) {
     held_.push_back(byte);
@@ -41,18 +41,17 @@ std::string StopMatcher::Add(std::string_view text) {
     }
     if (n_complete == 0) continue;
     found_ = true;
-    held_.resize(held_.size() - n_complete);
-    return std::exchange(held_, {});
+    return Take(held_.size() - n_complete);
   }
-  if (text.empty()) return {};
-  std::string certain = held_.substr(0, held_.size() - n_partial);
-  held_.erase(0, certain.size());
-  return certain;
+  return text.empty() ? std::string() : Take(held_.size() - n_partial);
 }
 
-std::string StopMatcher::Finish() {
-  if (found_) return {};
-  return std::exchange(held_, {});
+std::string StopMatcher::Finish() { return found_ ? std::string() : Take(held_.size()); }
+
+std::string StopMatcher::Take(size_t n_bytes) {
+  std::string text(held_, 0, n_bytes);
+  held_.erase(0, n_bytes);
+  return text;
 }
 
 }  // namespace forge

@@ -39,6 +39,8 @@ class StopMatcher {
     bool complete() const { return n_matched == text.size(); }
   };
 
+  std::string Take(size_t n_bytes);  // from the front of held_
+
   std::vector<Pattern> patterns_;
   std::string held_;  // not yet handed out
   bool found_ = false;

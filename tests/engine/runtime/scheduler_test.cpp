@@ -1,0 +1,550 @@
+#include "engine/runtime/scheduler.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <functional>
+#include <map>
+
+#include "tests/engine/runtime/fake_model.h"
+#include "tests/support/tiny_model.h"
+
+namespace forge {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::FakeModel;
+using testing::Greedy;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+using testing::RecordingSink;
+using testing::TestTokens;
+using State = SequenceStatus::State;
+
+SchedulerOptions SmallOptions() {
+  return {.limits = {.tokenizer = &testing::TestTokenizer(),
+                     .n_vocab = testing::TinyVocabularySize(testing::TinyVocabulary::kBpe),
+                     .context_length = 256},
+          .max_sequences = 2,
+          .prefill_chunk = 16,
+          .max_queued_turns = 4,
+          .n_blocks = 2 * 32,
+          .block_tokens = 8};
+}
+
+// `n` tokens that differ from those of another `salt`.
+std::vector<TokenId> Prompt(uint32_t n, uint32_t salt = 0) {
+  std::vector<TokenId> tokens;
+  for (uint32_t i = 0; i < n; ++i)
+    tokens.push_back(static_cast<TokenId>((salt * 37 + i * 7) % 250));
+  return tokens;
+}
+
+// The text of an answer; the fake model's tokens are any bytes.
+std::string StreamedText(const std::vector<TokenId>& tokens) {
+  StreamDecoder decoder(testing::TestTokenizer(), /*skip_leading_space=*/false);
+  std::string text;
+  for (const TokenId token : tokens) text += decoder.Add(token);
+  return text + decoder.Finish();
+}
+
+// A scheduler whose steps the test runs one by one.
+class SchedulerTest : public ::testing::Test {
+ protected:
+  explicit SchedulerTest(const SchedulerOptions& options = SmallOptions())
+      : options_(options), model_(options), scheduler_(options, model_, [this] { ++n_wakes_; }) {}
+
+  SessionId Open() {
+    const SessionId session = ++last_session_;
+    EXPECT_TRUE(scheduler_.Open(session).ok());
+    return session;
+  }
+  std::shared_ptr<RecordingSink> Submit(SessionId session, GenerateRequest request) {
+    auto sink = std::make_shared<RecordingSink>();
+    const Status status = scheduler_.Submit(session, std::move(request), sink);
+    EXPECT_TRUE(status.ok()) << status.ToString();
+    return sink;
+  }
+  std::shared_ptr<RecordingSink> Submit(GenerateRequest request) {
+    return Submit(Open(), std::move(request));
+  }
+  Status Refused(SessionId session, GenerateRequest request) {
+    auto sink = std::make_shared<RecordingSink>();
+    const Status status = scheduler_.Submit(session, std::move(request), sink);
+    EXPECT_EQ(sink->n_finished, 0);
+    return status;
+  }
+  void Steps(int n) {
+    for (int i = 0; i < n; ++i) scheduler_.Step();
+  }
+  void RunUntilIdle() {
+    for (int i = 0; scheduler_.HasWork(); ++i) {
+      ASSERT_LT(i, 10000) << "the scheduler does not come to an end";
+      scheduler_.Step();
+    }
+  }
+  std::map<SessionId, State> States() const {
+    std::map<SessionId, State> states;
+    for (const SequenceStatus& sequence : scheduler_.Snapshot().sequences)
+      states[sequence.session] = sequence.state;
+    return states;
+  }
+
+  SchedulerOptions options_;
+  FakeModel model_;
+  int n_wakes_ = 0;
+  Scheduler scheduler_;
+  SessionId last_session_ = 0;
+};
+
+TEST_F(SchedulerTest, RunsATurnToItsEnd) {
+  const std::vector<TokenId> prompt = Prompt(20);
+  const auto sink = Submit(Greedy(prompt, 5));
+  EXPECT_EQ(n_wakes_, 1);
+  RunUntilIdle();
+  EXPECT_EQ(sink->tokens, model_.Continue(prompt, 5));
+  EXPECT_TRUE(sink->finished());
+  EXPECT_TRUE(sink->status.ok());
+  EXPECT_EQ(sink->reason, FinishReason::kMaxTokens);
+  EXPECT_THAT(sink->positions, IsEmpty());
+  EXPECT_THAT(sink->progress, ElementsAre(Pair(16, 20), Pair(20, 20)));
+  EXPECT_EQ(sink->usage.prompt_tokens, 20u);
+  EXPECT_EQ(sink->usage.cached_tokens, 0u);
+  EXPECT_EQ(sink->usage.output_tokens, 5u);
+  EXPECT_EQ(sink->usage.context_used, 25u);
+  EXPECT_EQ(sink->text, StreamedText(sink->tokens));
+  // Two chunks of the prompt, the second of which gives the first token, then four tokens.
+  EXPECT_EQ(model_.steps().size(), 6u);
+}
+
+TEST_F(SchedulerTest, ReportsLogprobsOfTheModelsOwnDistribution) {
+  GenerateRequest request = Greedy(Prompt(3), 1);
+  request.top_logprobs = 3;
+  request.sampling.logit_bias = {{7, 100.0f}};  // chosen, though the model finds it unlikely
+  const auto sink = Submit(std::move(request));
+  RunUntilIdle();
+  ASSERT_EQ(sink->events.size(), 1u);
+  const double log_sum_exp = std::log(std::exp(20.0) + options_.limits.n_vocab - 1.0);
+  EXPECT_EQ(sink->events[0].token, 7);
+  EXPECT_NEAR(sink->events[0].logprob, -log_sum_exp, 1e-5);
+  ASSERT_EQ(sink->events[0].top_logprobs.size(), 3u);
+  EXPECT_EQ(sink->events[0].top_logprobs[0].token, model_.Next(Prompt(3)));
+  EXPECT_NEAR(sink->events[0].top_logprobs[0].logprob, 20.0 - log_sum_exp, 1e-5);
+}
+
+TEST_F(SchedulerTest, ALongPromptStallsNoRunningStream) {
+  const auto stream = Submit(Greedy(Prompt(4, 1), 100));
+  Steps(1);
+  ASSERT_EQ(stream->tokens.size(), 1u);
+  const auto other = Submit(Greedy(Prompt(200, 2), 1));
+  model_.ForgetSteps();
+  while (!other->finished()) Steps(1);
+  EXPECT_EQ(model_.steps().size(), 13u);  // 200 tokens, 16 at a time
+  EXPECT_EQ(stream->tokens.size(), 14u);  // one more with every step
+  for (const std::vector<FakeModel::Part>& parts : model_.steps()) {
+    ASSERT_EQ(parts.size(), 2u);
+    EXPECT_EQ(parts[0].n_tokens, 1u);
+    EXPECT_LE(parts[1].n_tokens, 16u);
+  }
+  RunUntilIdle();
+  EXPECT_EQ(stream->tokens, model_.Continue(Prompt(4, 1), 100));
+}
+
+TEST_F(SchedulerTest, PromptsTakeTurnsSoThatAShortOneDoesNotWaitForALongOne) {
+  const auto long_turn = Submit(Greedy(Prompt(200, 1), 1));
+  Steps(1);
+  const auto short_turn = Submit(Greedy(Prompt(30, 2), 1));
+  int n_steps = 0;
+  for (; !short_turn->finished(); ++n_steps) Steps(1);
+  EXPECT_LE(n_steps, 4);  // two chunks of its own, with one of the other before each
+  EXPECT_FALSE(long_turn->finished());
+  RunUntilIdle();
+  EXPECT_EQ(long_turn->tokens, model_.Continue(Prompt(200, 1), 1));
+  EXPECT_EQ(short_turn->tokens, model_.Continue(Prompt(30, 2), 1));
+}
+
+TEST_F(SchedulerTest, ShortPromptsShareOneChunk) {
+  const auto a = Submit(Greedy(Prompt(5, 1), 1));
+  const auto b = Submit(Greedy(Prompt(11, 2), 1));
+  Steps(1);
+  EXPECT_TRUE(a->finished());
+  EXPECT_TRUE(b->finished());
+}
+
+TEST_F(SchedulerTest, QueuesWhatFindsNoSlotInOrderAndTellsThePosition) {
+  std::vector<std::shared_ptr<RecordingSink>> sinks;
+  for (uint32_t i = 0; i < 5; ++i) sinks.push_back(Submit(Greedy(Prompt(4, i), 3 + i)));
+  Steps(1);
+  EXPECT_EQ(scheduler_.Snapshot().slots_busy, 2u);
+  EXPECT_EQ(scheduler_.Snapshot().queued, 3u);
+  EXPECT_THAT(States(),
+              ElementsAre(Pair(1, State::kDecode), Pair(2, State::kDecode), Pair(3, State::kQueued),
+                          Pair(4, State::kQueued), Pair(5, State::kQueued)));
+  RunUntilIdle();
+  EXPECT_THAT(sinks[0]->positions, IsEmpty());
+  EXPECT_THAT(sinks[2]->positions, ElementsAre(0));
+  EXPECT_THAT(sinks[3]->positions, ElementsAre(1, 0));
+  EXPECT_THAT(sinks[4]->positions, ElementsAre(2, 1, 0));
+  for (uint32_t i = 0; i < 5; ++i)
+    EXPECT_EQ(sinks[i]->tokens, model_.Continue(Prompt(4, i), 3 + i)) << "turn " << i;
+}
+
+TEST_F(SchedulerTest, RefusesMoreThanTheQueueHolds) {
+  std::vector<std::shared_ptr<RecordingSink>> sinks;
+  for (uint32_t i = 0; i < 6; ++i) sinks.push_back(Submit(Greedy(Prompt(4, i), 2)));
+  const Status full = Refused(Open(), Greedy(Prompt(4), 2));
+  EXPECT_EQ(full.code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(full.reason(), "QUEUE_FULL");
+  Steps(1);  // two run now, four wait
+  EXPECT_EQ(Refused(Open(), Greedy(Prompt(4), 2)).reason(), "QUEUE_FULL");
+  Steps(1);  // the two are done
+  sinks.push_back(Submit(Greedy(Prompt(4, 9), 2)));
+  RunUntilIdle();
+  for (const auto& sink : sinks) EXPECT_EQ(sink->reason, FinishReason::kMaxTokens);
+}
+
+TEST_F(SchedulerTest, ACancelledTurnFreesItsSlotAtOnceAndEndsBeforeTheNextStep) {
+  const SessionId session = Open();
+  const auto cancelled = Submit(session, Greedy(Prompt(4, 1), 0));
+  const auto other = Submit(Greedy(Prompt(4, 2), 50));
+  const auto waiting = Submit(Greedy(Prompt(4, 3), 1));
+  Steps(3);
+  scheduler_.Cancel(session);
+  EXPECT_EQ(scheduler_.Snapshot().slots_busy, 1u);
+  EXPECT_EQ(States().at(session), State::kIdle);
+  EXPECT_FALSE(cancelled->finished());  // sinks are called by the executor only
+  Steps(1);
+  EXPECT_TRUE(cancelled->finished());
+  EXPECT_TRUE(cancelled->status.ok());
+  EXPECT_EQ(cancelled->reason, FinishReason::kCancelled);
+  EXPECT_EQ(cancelled->tokens.size(), 3u);
+  EXPECT_TRUE(waiting->finished());  // it took the slot in the same step
+  RunUntilIdle();
+  EXPECT_EQ(other->tokens, model_.Continue(Prompt(4, 2), 50));
+  EXPECT_EQ(cancelled->n_after_finish, 0);
+}
+
+TEST_F(SchedulerTest, ATurnCancelledDuringAStepEndsBeforeTheNext) {
+  const SessionId session = Open();
+  const auto sink = Submit(session, Greedy(Prompt(4), 0));
+  model_.during_step = [&] {
+    if (model_.steps().size() == 2) scheduler_.Cancel(session);
+  };
+  RunUntilIdle();
+  EXPECT_EQ(sink->reason, FinishReason::kCancelled);
+  EXPECT_EQ(sink->tokens, model_.Continue(Prompt(4), 3));
+}
+
+TEST_F(SchedulerTest, ATurnCancelledInTheQueueLeavesTheSessionAsItWas) {
+  const auto a = Submit(Greedy(Prompt(4, 1), 5));
+  const auto b = Submit(Greedy(Prompt(4, 2), 5));
+  const SessionId session = Open();
+  const auto waiting = Submit(session, Greedy(Prompt(4, 3), 5));
+  Steps(1);
+  scheduler_.Cancel(session);
+  RunUntilIdle();
+  EXPECT_EQ(waiting->reason, FinishReason::kCancelled);
+  EXPECT_EQ(waiting->usage.context_used, 0u);
+  const auto again = Submit(session, Greedy(Prompt(6, 4), 2));
+  RunUntilIdle();
+  EXPECT_EQ(again->tokens, model_.Continue(Prompt(6, 4), 2));
+}
+
+TEST_F(SchedulerTest, ClosingASessionEndsItsTurnAndGivesItsBlocksBack) {
+  // Sessions that fill the cache again and again: a leaked block would be missed.
+  for (uint32_t i = 0; i < 20; ++i) {
+    const SessionId session = Open();
+    const auto sink = Submit(session, Greedy(Prompt(200, i), 0));
+    Steps(14);
+    scheduler_.Close(session);
+    EXPECT_THAT(States(), IsEmpty());
+    EXPECT_EQ(scheduler_.Snapshot().slots_busy, 0u);
+    EXPECT_EQ(Refused(session, Greedy(Prompt(1), 1)).reason(), "SESSION_NOT_FOUND");
+    Steps(1);
+    EXPECT_EQ(sink->reason, FinishReason::kCancelled);
+    EXPECT_FALSE(scheduler_.HasWork());
+  }
+  const SessionId a = Open(), b = Open();
+  const auto first = Submit(a, Greedy(Prompt(250, 1), 0));
+  const auto second = Submit(b, Greedy(Prompt(250, 2), 0));
+  RunUntilIdle();
+  EXPECT_EQ(first->reason, FinishReason::kContextFull);
+  EXPECT_EQ(second->reason, FinishReason::kContextFull);
+  scheduler_.Close(a);
+  scheduler_.Close(b);
+  EXPECT_THAT(States(), IsEmpty());
+}
+
+TEST_F(SchedulerTest, ContinuingASessionEqualsOneLongPrompt) {
+  const SessionId session = Open();
+  std::vector<TokenId> sequence;
+  for (uint32_t turn = 0; turn < 4; ++turn) {
+    const uint32_t n_cached = turn == 0 ? 0 : static_cast<uint32_t>(sequence.size()) - 1;
+    model_.ForgetSteps();
+    const std::vector<TokenId> prompt = Prompt(10 + turn, turn);
+    const auto sink = Submit(session, Greedy(prompt, 6));
+    RunUntilIdle();
+    sequence.insert(sequence.end(), prompt.begin(), prompt.end());
+    EXPECT_EQ(sink->tokens, model_.Continue(sequence, 6)) << "turn " << turn;
+    // The token chosen last was never computed, everything before it was.
+    EXPECT_EQ(sink->usage.cached_tokens, n_cached);
+    EXPECT_EQ(model_.steps().front().front().first_position, n_cached);
+    sequence.insert(sequence.end(), sink->tokens.begin(), sink->tokens.end());
+    EXPECT_EQ(sink->usage.context_used, sequence.size());
+  }
+}
+
+TEST_F(SchedulerTest, ASinkMayBeFollowedByTheNextTurnAsSoonAsItFinished) {
+  const SessionId session = Open();
+  const auto first = Submit(session, Greedy(Prompt(4), 2));
+  std::shared_ptr<RecordingSink> second;
+  // A real sink must not call the scheduler; here it stands for another thread that is as fast.
+  first->on_finished = [&] { second = Submit(session, Greedy(Prompt(4, 1), 2)); };
+  RunUntilIdle();
+  ASSERT_NE(second, nullptr);
+  EXPECT_TRUE(second->finished());
+}
+
+TEST_F(SchedulerTest, IdleSessionsKeepTheirBlocksUntilARunningOneNeedsThem) {
+  const SessionId oldest = Open(), newer = Open();
+  const auto a = Submit(oldest, Greedy(Prompt(120, 1), 4));
+  RunUntilIdle();
+  const auto b = Submit(newer, Greedy(Prompt(120, 2), 4));
+  RunUntilIdle();
+  EXPECT_THAT(States(), ElementsAre(Pair(oldest, State::kIdle), Pair(newer, State::kIdle)));
+  // 64 blocks of 8; the two hold 16 each, so 240 + 4 tokens fit beside them and a third does not.
+  const auto c = Submit(Greedy(Prompt(240, 3), 4));
+  RunUntilIdle();
+  EXPECT_EQ(States().size(), 3u);
+  const auto d = Submit(Greedy(Prompt(60, 4), 4));
+  RunUntilIdle();
+  EXPECT_FALSE(States().contains(oldest));
+  EXPECT_TRUE(States().contains(newer));
+  // The session without blocks is computed again, and answers as if nothing had happened.
+  std::vector<TokenId> sequence = Prompt(120, 1);
+  sequence.insert(sequence.end(), a->tokens.begin(), a->tokens.end());
+  const std::vector<TokenId> more = Prompt(5, 5);
+  sequence.insert(sequence.end(), more.begin(), more.end());
+  const auto again = Submit(oldest, Greedy(more, 4));
+  RunUntilIdle();
+  EXPECT_EQ(again->tokens, model_.Continue(sequence, 4));
+  EXPECT_EQ(again->usage.cached_tokens, 0u);
+  EXPECT_EQ(again->progress.back(), std::pair(129u, 129u));
+}
+
+TEST_F(SchedulerTest, GeneratesUntilTheContextIsFullAndNoFurther) {
+  const SessionId session = Open();
+  const auto sink = Submit(session, Greedy(Prompt(250), 0));
+  RunUntilIdle();
+  EXPECT_EQ(sink->reason, FinishReason::kContextFull);
+  EXPECT_EQ(sink->tokens.size(), 6u);
+  EXPECT_EQ(sink->usage.context_used, 256u);
+  const Status status = Refused(session, Greedy(Prompt(1), 1));
+  EXPECT_EQ(status.code(), StatusCode::kOutOfRange);
+  EXPECT_EQ(status.reason(), "CONTEXT_LENGTH_EXCEEDED");
+  EXPECT_THAT(status.details(), ElementsAre(Pair("promptTokens", "1"), Pair("sessionTokens", "256"),
+                                            Pair("contextTokens", "256")));
+}
+
+TEST_F(SchedulerTest, APromptNeedsRoomForOneTokenMore) {
+  EXPECT_EQ(Refused(Open(), Greedy(Prompt(256), 1)).reason(), "CONTEXT_LENGTH_EXCEEDED");
+  const auto sink = Submit(Greedy(Prompt(255), 0));
+  RunUntilIdle();
+  EXPECT_EQ(sink->tokens, model_.Continue(Prompt(255), 1));
+  EXPECT_EQ(sink->reason, FinishReason::kContextFull);
+}
+
+TEST_F(SchedulerTest, EndsWithTheModelsEndOfTextWhichBelongsToTheSequence) {
+  const TokenId end = *testing::TestTokenizer().special().eos;
+  model_.script = [&](std::span<const TokenId> sequence) {
+    return sequence.size() % 8 == 6 ? std::optional(end) : std::nullopt;
+  };
+  const SessionId session = Open();
+  const auto sink = Submit(session, Greedy(Prompt(4), 50));
+  RunUntilIdle();
+  EXPECT_EQ(sink->reason, FinishReason::kEndOfText);
+  ASSERT_EQ(sink->tokens.size(), 3u);
+  EXPECT_EQ(sink->tokens.back(), end);
+  EXPECT_EQ(sink->events.back().text, "");
+  EXPECT_EQ(*scheduler_.LastToken(session), end);
+  GenerateRequest request = Greedy(Prompt(4), 5);
+  request.ignore_end = true;
+  const auto on = Submit(std::move(request));
+  RunUntilIdle();
+  EXPECT_EQ(on->reason, FinishReason::kMaxTokens);
+  EXPECT_EQ(on->tokens[2], end);
+}
+
+TEST_F(SchedulerTest, StopsAtAStopTokenWithoutItsText) {
+  const std::vector<TokenId> expected = model_.Continue(Prompt(4), 3);
+  GenerateRequest request = Greedy(Prompt(4), 50);
+  request.stop_tokens = {expected[2]};
+  const auto sink = Submit(std::move(request));
+  RunUntilIdle();
+  EXPECT_EQ(sink->reason, FinishReason::kStopString);
+  EXPECT_EQ(sink->tokens, expected);
+  EXPECT_EQ(sink->text, StreamedText({expected[0], expected[1]}));
+}
+
+TEST_F(SchedulerTest, StopStringsAcrossTokensAreNeverLeaked) {
+  const std::vector<TokenId> answer = TestTokens("hello world and that is the end");
+  model_.script = [&](std::span<const TokenId> sequence) {
+    return answer[(sequence.size() - 2) % answer.size()];
+  };
+  GenerateRequest request = Greedy(Prompt(2), static_cast<uint32_t>(answer.size()));
+  request.stop_strings = {"d that i", "world hello"};
+  const SessionId session = Open();
+  const auto sink = Submit(session, std::move(request));
+  RunUntilIdle();
+  EXPECT_EQ(sink->reason, FinishReason::kStopString);
+  EXPECT_EQ(sink->text, "hello world an");
+  // The session keeps every token that was generated.
+  EXPECT_EQ(sink->usage.context_used, 2 + sink->tokens.size());
+}
+
+TEST_F(SchedulerTest, TextHeldBackForAStopStringComesWithTheEnd) {
+  const std::vector<TokenId> answer = TestTokens("hello world");
+  model_.script = [&](std::span<const TokenId> sequence) {
+    return answer[(sequence.size() - 2) % answer.size()];
+  };
+  GenerateRequest request = Greedy(Prompt(2), static_cast<uint32_t>(answer.size()));
+  request.stop_strings = {"world!"};
+  const auto sink = Submit(std::move(request));
+  RunUntilIdle();
+  EXPECT_EQ(sink->reason, FinishReason::kMaxTokens);
+  EXPECT_EQ(sink->text, "hello world");
+}
+
+TEST_F(SchedulerTest, ATextDependsOnItsSeedAndNotOnWhoElseRuns) {
+  const auto request = [](uint64_t seed) {
+    GenerateRequest sampled = Greedy(Prompt(4), 20);
+    sampled.sampling.temperature = 10.0f;  // nearly flat over the vocabulary
+    sampled.sampling.top_k = 0;
+    sampled.sampling.top_p = 1.0f;
+    sampled.sampling.min_p = 0.0f;
+    sampled.sampling.seed = seed;
+    sampled.ignore_end = true;
+    return sampled;
+  };
+  const auto alone = Submit(request(1));
+  RunUntilIdle();
+  const auto other = Submit(request(2));
+  Steps(3);
+  const auto together = Submit(request(1));
+  RunUntilIdle();
+  EXPECT_EQ(alone->tokens, together->tokens);
+  EXPECT_NE(alone->tokens, other->tokens);
+}
+
+TEST_F(SchedulerTest, AFailedStepEndsEveryTurnAndNothingElse) {
+  const SessionId session = Open();
+  const auto before = Submit(session, Greedy(Prompt(4), 3));
+  RunUntilIdle();
+  const auto a = Submit(session, Greedy(Prompt(4, 1), 50));
+  const auto b = Submit(Greedy(Prompt(4, 2), 50));
+  const auto queued = Submit(Greedy(Prompt(4, 3), 50));
+  Steps(2);
+  model_.failure = Unavailable("the device is gone").WithReason("DEVICE_LOST");
+  Steps(1);
+  for (const auto& sink : {a, b, queued}) {
+    EXPECT_TRUE(sink->finished());
+    EXPECT_EQ(sink->status.code(), StatusCode::kUnavailable);
+    EXPECT_EQ(sink->status.reason(), "DEVICE_LOST");
+  }
+  EXPECT_FALSE(scheduler_.HasWork());
+  model_.failure.reset();
+  std::vector<TokenId> sequence = Prompt(4);
+  for (const std::vector<TokenId>& part : {before->tokens, Prompt(4, 1), a->tokens, Prompt(2, 6)})
+    sequence.insert(sequence.end(), part.begin(), part.end());
+  const auto after = Submit(session, Greedy(Prompt(2, 6), 4));
+  RunUntilIdle();
+  EXPECT_EQ(after->tokens, model_.Continue(sequence, 4));
+}
+
+TEST_F(SchedulerTest, LogitsThatAreNoNumbersEndTheTurn) {
+  model_.computes_nonsense = true;
+  const auto sink = Submit(Greedy(Prompt(4), 5));
+  RunUntilIdle();
+  EXPECT_EQ(sink->status.code(), StatusCode::kDataLoss);
+  EXPECT_THAT(sink->tokens, IsEmpty());
+}
+
+TEST_F(SchedulerTest, ASessionRunsOneTurnAtATime) {
+  const SessionId session = Open();
+  const auto sink = Submit(session, Greedy(Prompt(4), 3));
+  const Status busy = Refused(session, Greedy(Prompt(4), 3));
+  EXPECT_EQ(busy.code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(busy.reason(), "SESSION_BUSY");
+  RunUntilIdle();
+  EXPECT_EQ(sink->tokens, model_.Continue(Prompt(4), 3));
+}
+
+TEST_F(SchedulerTest, EndingAllTellsEveryTurnAndForgetsEverySession) {
+  const SessionId session = Open();
+  const auto running = Submit(session, Greedy(Prompt(4), 50));
+  const auto other = Submit(Greedy(Prompt(4, 1), 50));
+  const auto queued = Submit(Greedy(Prompt(4, 2), 50));
+  Steps(2);
+  scheduler_.EndAll(Unavailable("the server is shutting down").WithReason("SHUTTING_DOWN"));
+  for (const auto& sink : {running, other, queued}) {
+    EXPECT_TRUE(sink->finished());
+    EXPECT_EQ(sink->status.reason(), "SHUTTING_DOWN");
+  }
+  EXPECT_FALSE(scheduler_.HasWork());
+  EXPECT_EQ(Refused(session, Greedy(Prompt(1), 1)).reason(), "SESSION_NOT_FOUND");
+  EXPECT_EQ(scheduler_.Open(99).reason(), "MODEL_NOT_LOADED");
+}
+
+TEST_F(SchedulerTest, CallsForUnknownSessionsAreRefusedOrIgnored) {
+  EXPECT_EQ(Refused(77, Greedy(Prompt(1), 1)).code(), StatusCode::kNotFound);
+  EXPECT_EQ(scheduler_.LastToken(77).status().reason(), "SESSION_NOT_FOUND");
+  scheduler_.Cancel(77);
+  scheduler_.Close(77);
+  const SessionId idle = Open();
+  EXPECT_EQ(*scheduler_.LastToken(idle), std::nullopt);
+  scheduler_.Cancel(idle);
+  Steps(1);
+  EXPECT_FALSE(scheduler_.HasWork());
+  EXPECT_THAT(model_.steps(), IsEmpty());
+}
+
+struct BadRequest {
+  const char* field;
+  std::function<void(GenerateRequest&)> spoil;
+};
+
+class BadRequestTest : public SchedulerTest, public ::testing::WithParamInterface<BadRequest> {};
+
+TEST_P(BadRequestTest, IsRefusedNamingTheField) {
+  GenerateRequest request = Greedy(Prompt(4), 3);
+  GetParam().spoil(request);
+  const Status status = Refused(Open(), std::move(request));
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.reason(), "INVALID_REQUEST");
+  EXPECT_THAT(std::string(status.message()), HasSubstr(GetParam().field));
+  EXPECT_FALSE(scheduler_.HasWork());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Fields, BadRequestTest,
+    ::testing::Values(
+        BadRequest{"prompt", [](GenerateRequest& r) { r.prompt.clear(); }},
+        BadRequest{"prompt[1]",
+                   [](GenerateRequest& r) {
+                     r.prompt = {3, -1};
+                   }},
+        BadRequest{"prompt[0]", [](GenerateRequest& r) { r.prompt = {1 << 30}; }},
+        BadRequest{"temperature", [](GenerateRequest& r) { r.sampling.temperature = -1.0f; }},
+        BadRequest{"stop_strings", [](GenerateRequest& r) { r.stop_strings.assign(10000, "x"); }},
+        BadRequest{"stop_strings[0]", [](GenerateRequest& r) { r.stop_strings = {""}; }},
+        BadRequest{"stop_strings[1]",
+                   [](GenerateRequest& r) {
+                     r.stop_strings = {"a", std::string(1025, 'b')};
+                   }},
+        BadRequest{"stop_tokens[0]", [](GenerateRequest& r) { r.stop_tokens = {-5}; }},
+        BadRequest{"stop_tokens", [](GenerateRequest& r) { r.stop_tokens.assign(257, 1); }},
+        BadRequest{"top_logprobs", [](GenerateRequest& r) { r.top_logprobs = 257; }}));
+
+}  // namespace
+}  // namespace forge
