@@ -4,7 +4,8 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 
-# The pre-tokenizer pattern of Qwen2, for text in which `_shadow` has replaced every character beyond ASCII by one of its class.
+# The pre-tokenizer pattern of Qwen2, for text in which `_shadow` has replaced every character beyond ASCII by one of
+# its class.
 _PIECE = re.compile(
     r"'(?:[sS]|[tT]|[rR][eE]|[vV][eE]|[mM]|[lL][lL]|[dD])"
     r"|[^\r\nA-Za-z0-9]?[A-Za-z]+"
@@ -14,7 +15,9 @@ _PIECE = re.compile(
     r"|[ \t\n\r\f\v]+(?![^ \t\n\r\f\v])"
     r"|[ \t\n\r\f\v]+"
 )
-_SPACES_BEYOND_ASCII = set("\u0085\u00a0\u1680\u2028\u2029\u202f\u205f\u3000") | {chr(c) for c in range(0x2000, 0x200B)}
+_SPACES_BEYOND_ASCII = set("\u0085\u00a0\u1680\u2028\u2029\u202f\u205f\u3000") | {
+    chr(c) for c in range(0x2000, 0x200B)
+}
 
 
 def _shadow(text):
@@ -132,5 +135,7 @@ class Tokenizer:
 
     def decode(self, ids):
         """Returns the text without special tokens."""
-        data = b"".join(bytes(_BYTE_OF_LETTER[c] for c in self.tokens[i]) for i in ids if self.tokens[i] not in self.special)
+        data = b"".join(
+            bytes(_BYTE_OF_LETTER[c] for c in self.tokens[i]) for i in ids if self.tokens[i] not in self.special
+        )
         return data.decode("utf-8", errors="replace")

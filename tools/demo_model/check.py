@@ -4,7 +4,7 @@
 check.py MODEL.gguf                        prints greedy answers to the prompts below
 check.py MODEL.gguf "A prompt" ...         prints greedy answers to the given prompts, as turns of one conversation
 check.py --write MODEL.gguf DEMO.json      writes the reference cases
-check.py --verify MODEL.gguf DEMO.json     exit code 0 if the file is well-formed and reproduces the reference cases, else 1
+check.py --verify MODEL.gguf DEMO.json     exit code 0 if the file is sound and reproduces the cases, else 1
 """
 
 import argparse
@@ -55,7 +55,9 @@ class Network:
         half = self.head_dim // 2
         angles = position * self.base ** (-np.arange(half) * 2.0 / self.head_dim)
         first, second = heads[:, :half], heads[:, half:]
-        return np.concatenate((first * np.cos(angles) - second * np.sin(angles), second * np.cos(angles) + first * np.sin(angles)), 1)
+        return np.concatenate(
+            (first * np.cos(angles) - second * np.sin(angles), second * np.cos(angles) + first * np.sin(angles)), 1
+        )
 
     def _attention(self, x, index):
         w, prefix = self.weights, f"blk.{index}.attn_"
@@ -93,8 +95,12 @@ class Chat:
     def __init__(self, gguf):
         self.gguf = gguf
         meta = gguf.metadata
-        special = [t for t, kind in zip(meta["tokenizer.ggml.tokens"], meta["tokenizer.ggml.token_type"]) if kind == 3]
-        self.tokenizer = bpe.Tokenizer(meta["tokenizer.ggml.tokens"], [m.split(" ") for m in meta["tokenizer.ggml.merges"]], special)
+        special = [
+            t for t, kind in zip(meta["tokenizer.ggml.tokens"], meta["tokenizer.ggml.token_type"]) if kind == 3
+        ]
+        self.tokenizer = bpe.Tokenizer(
+            meta["tokenizer.ggml.tokens"], [m.split(" ") for m in meta["tokenizer.ggml.merges"]], special
+        )
         self.eos = meta["tokenizer.ggml.eos_token_id"]
 
     def case(self, messages):
@@ -109,13 +115,22 @@ class Chat:
             token = int(order[0])
             margin = min(margin, log_probabilities[order[0]] - log_probabilities[order[1]])
             if len(steps) < N_STEPS:
-                steps.append({"token": token, "top": [[int(i), round(float(log_probabilities[i]), 6)] for i in order[:N_TOP]]})
+                steps.append(
+                    {"token": token, "top": [[int(i), round(float(log_probabilities[i]), 6)] for i in order[:N_TOP]]}
+                )
             if token == self.eos:
                 break
             tokens.append(token)
             log_probabilities = network.step(token)
-        return {"messages": [{"role": role, "content": content} for role, content in messages], "prompt": prompt, "steps": steps,
-                "tokens": tokens, "stopped": len(tokens) < MAX_TOKENS, "min_margin": round(float(margin), 6), "text": self.tokenizer.decode(tokens)}
+        return {
+            "messages": [{"role": role, "content": content} for role, content in messages],
+            "prompt": prompt,
+            "steps": steps,
+            "tokens": tokens,
+            "stopped": len(tokens) < MAX_TOKENS,
+            "min_margin": round(float(margin), 6),
+            "text": self.tokenizer.decode(tokens),
+        }
 
     def conversation(self, questions):
         """Yields the case of each answer in turn."""
@@ -158,7 +173,10 @@ def form_errors(gguf):
     if "output.weight" in gguf.tensors:
         yield "output.weight is there, but the output shall be tied to the embedding"
     if gguf.tensors["token_embd.weight"].shape != (n_vocab, meta["qwen2.embedding_length"]):
-        yield f"token_embd.weight has the shape {gguf.tensors['token_embd.weight'].shape}, the vocabulary {n_vocab} tokens"
+        yield (
+            f"token_embd.weight has the shape {gguf.tensors['token_embd.weight'].shape}, the vocabulary"
+            f" {n_vocab} tokens"
+        )
     for name, tensor in gguf.tensors.items():
         if not np.isfinite(tensor).all():
             yield f"{name} holds values that are not finite"
@@ -217,7 +235,10 @@ def run(arguments):
         return 0
     for questions in [arguments.rest] if arguments.rest else CONVERSATIONS:
         for case in Chat(gguf).conversation(questions):
-            print(f"> {case['messages'][-1]['content']}\n{case['text']}\n[{len(case['tokens'])} tokens, margin {case['min_margin']}]\n")
+            print(
+                f"> {case['messages'][-1]['content']}\n{case['text']}\n[{len(case['tokens'])} tokens, margin"
+                f" {case['min_margin']}]\n"
+            )
     return 0
 
 

@@ -1,8 +1,20 @@
-"""Reads a GGUF file back: metadata, and tensors as exactly dequantised float64 arrays. Shares no code with the writer."""
+"""Reads a GGUF file: metadata, and tensors as exactly dequantised float64 arrays. Shares no code with the writer."""
 
 import numpy as np
 
-_SCALARS = {0: "<u1", 1: "<i1", 2: "<u2", 3: "<i2", 4: "<u4", 5: "<i4", 6: "<f4", 7: "?", 10: "<u8", 11: "<i8", 12: "<f8"}
+_SCALARS = {
+    0: "<u1",
+    1: "<i1",
+    2: "<u2",
+    3: "<i2",
+    4: "<u4",
+    5: "<i4",
+    6: "<f4",
+    7: "?",
+    10: "<u8",
+    11: "<i8",
+    12: "<f8",
+}
 _STRING, _ARRAY = 8, 9
 
 

@@ -41,7 +41,7 @@ def _value(value):
 
 
 def quantise_q8_0(matrix):
-    """Returns the Q8_0 blocks of a float32 array whose rows are multiples of 32 long: per block a float16 scale and 32 int8."""
+    """Returns the Q8_0 blocks of a float32 array: for each 32 values a float16 scale and 32 int8."""
     if matrix.shape[-1] % _Q8_0_BLOCK != 0:
         raise ValueError(f"row length {matrix.shape[-1]} is not a multiple of {_Q8_0_BLOCK}")
     blocks = matrix.astype(np.float32).reshape(-1, _Q8_0_BLOCK)
@@ -66,7 +66,9 @@ def write_gguf(path, metadata, tensors):
         is_matrix = array.ndim == 2
         data = quantise_q8_0(array) if is_matrix else array.astype("<f4").tobytes()
         dimensions = array.shape[::-1]  # GGUF counts the fastest dimension first.
-        header += _string(name) + struct.pack("<I", len(dimensions)) + struct.pack(f"<{len(dimensions)}Q", *dimensions)
+        header += (
+            _string(name) + struct.pack("<I", len(dimensions)) + struct.pack(f"<{len(dimensions)}Q", *dimensions)
+        )
         header += struct.pack("<IQ", _TYPE_Q8_0 if is_matrix else _TYPE_F32, offset)
         data += b"\0" * (-len(data) % _ALIGNMENT)
         contents.append(data)

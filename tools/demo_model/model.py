@@ -1,4 +1,4 @@
-"""The model as PyTorch trains it: a Qwen2 transformer. Matrix products run in bfloat16, everything else in float32."""
+"""The model as PyTorch trains it: a Qwen2 transformer with float32 weights and bfloat16 matrix products."""
 
 import math
 
@@ -89,13 +89,18 @@ class Model(nn.Module):
     def forward(self, ids, documents):
         """`ids` and `documents` are [n_rows, n_tokens]; a token sees earlier tokens of its own document only.
 
-        Positions run through the row: rotary attention depends on distances alone, and those are right within a document.
+        Positions run through the row: rotary attention depends on distances alone, and those are right within a
+        document.
         Returns logits [n_rows, n_tokens, n_vocab] in float32.
         """
         n_tokens = ids.shape[1]
-        angles = torch.arange(n_tokens)[:, None] * Shape.rope_base ** (-torch.arange(0, Shape.head_dim, 2) / Shape.head_dim)
+        angles = torch.arange(n_tokens)[:, None] * Shape.rope_base ** (
+            -torch.arange(0, Shape.head_dim, 2) / Shape.head_dim
+        )
         rope = angles.cos().bfloat16(), angles.sin().bfloat16()
-        visible = (documents[:, :, None] == documents[:, None, :]) & torch.ones(n_tokens, n_tokens, dtype=torch.bool).tril()
+        visible = (documents[:, :, None] == documents[:, None, :]) & torch.ones(
+            n_tokens, n_tokens, dtype=torch.bool
+        ).tril()
         mask = torch.zeros(visible.shape, dtype=torch.bfloat16).masked_fill(~visible, -1e9)[:, None, None]
         x = F.embedding(ids, self.embedding)
         for layer in self.layers:

@@ -1,4 +1,4 @@
-"""Writes short stories, and requests for them: who is in it, where it happens, and what goes wrong and right again."""
+"""Writes short stories, and requests for them: who is in it, where it happens, what goes wrong and right again."""
 
 from grammar import article, capitalise, expand, favour
 from plots import PLOTS
@@ -12,42 +12,116 @@ BOYS = (
     "Noah Pip Karl Oliver Simon Toby Victor Walter Nico Eli"
 ).split()
 # Names that only ever come from the user's request, so that copying is learnt and not a fixed list.
-RARE_GIRLS = "Zelda Priya Yuki Fatima Ingrid Margaret Victoria Aisha Chloe Katarina Penelope Sofia Wilhelmina Xenia".split()
-RARE_BOYS = "Dmitri Rajesh Kenji Gustav Muhammad Sebastian Thaddeus Wolfgang Xavier Lorenzo Barnaby Cornelius Ahmed".split()
+RARE_GIRLS = (
+    "Zelda Priya Yuki Fatima Ingrid Margaret Victoria Aisha Chloe Katarina Penelope Sofia Wilhelmina Xenia".split()
+)
+RARE_BOYS = (
+    "Dmitri Rajesh Kenji Gustav Muhammad Sebastian Thaddeus Wolfgang Xavier Lorenzo Barnaby Cornelius Ahmed".split()
+)
 
-FOREST = ["in a quiet forest", "at the edge of the forest", "in a green valley", "under an old oak tree", "near a small river"]
+FOREST = [
+    "in a quiet forest",
+    "at the edge of the forest",
+    "in a green valley",
+    "under an old oak tree",
+    "near a small river",
+]
 WATER = ["in the deep blue sea", "near a coral reef", "in a clear lake", "close to a small island", "in a wide river"]
-TOWN = ["in a small village", "in a house by the sea", "in a busy town", "in a little house on a hill", "next to an old mill"]
-FARM = ["on a sunny farm", "behind a red barn", "in a little house on a hill", "in a small village", "near a small river"]
-WORKSHOP = ["in a small workshop", "in an old lighthouse", "in a busy town", "at the end of a long street", "in a little house on a hill"]
-SKY = ["at the top of a tall tree", "on a high cliff", "in an old church tower", "in a quiet forest", "near a small river"]
-WONDER = ["in a dark cave", "in an old castle", "behind a silver waterfall", "on a high mountain", "in a quiet forest"]
+TOWN = [
+    "in a small village",
+    "in a house by the sea",
+    "in a busy town",
+    "in a little house on a hill",
+    "next to an old mill",
+]
+FARM = [
+    "on a sunny farm",
+    "behind a red barn",
+    "in a little house on a hill",
+    "in a small village",
+    "near a small river",
+]
+WORKSHOP = [
+    "in a small workshop",
+    "in an old lighthouse",
+    "in a busy town",
+    "at the end of a long street",
+    "in a little house on a hill",
+]
+SKY = [
+    "at the top of a tall tree",
+    "on a high cliff",
+    "in an old church tower",
+    "in a quiet forest",
+    "near a small river",
+]
+WONDER = [
+    "in a dark cave",
+    "in an old castle",
+    "behind a silver waterfall",
+    "on a high mountain",
+    "in a quiet forest",
+]
 
 # kind: (nouns, homes)
 KINDS = {
-    "forest": ("fox rabbit bear wolf hedgehog squirrel deer badger mouse mole beaver raccoon turtle frog snail lion tiger monkey elephant giraffe "
-               "kangaroo panda snake otter hare ant beetle spider lizard camel zebra hippo koala".split(), FOREST),
-    "bird": ("owl crow sparrow eagle robin parrot swan goose stork penguin seagull bee butterfly dragonfly bat raven pigeon".split(), SKY),
+    "forest": (
+        "fox rabbit bear wolf hedgehog squirrel deer badger mouse mole beaver raccoon turtle frog snail lion tiger"
+        " monkey elephant giraffe kangaroo panda snake otter hare ant beetle spider lizard camel zebra hippo koala"
+        .split(),
+        FOREST,
+    ),
+    "bird": (
+        "owl crow sparrow eagle robin parrot swan goose stork penguin seagull bee butterfly dragonfly bat raven"
+        " pigeon".split(),
+        SKY,
+    ),
     "water": ("fish whale dolphin crab octopus seal shark starfish seahorse salmon jellyfish".split(), WATER),
-    "farm": ("dog cat cow horse pig sheep goat duck hen donkey puppy kitten pony lamb chicken rooster goldfish hamster".split(), FARM),
-    "human": ("baker sailor farmer teacher gardener painter fisherman doctor writer singer shoemaker tailor cook postman traveller soldier pirate "
-              "scientist astronaut programmer engineer librarian carpenter musician child student".split(), TOWN),
+    "farm": (
+        "dog cat cow horse pig sheep goat duck hen donkey puppy kitten pony lamb chicken rooster goldfish hamster"
+        .split(),
+        FARM,
+    ),
+    "human": (
+        "baker sailor farmer teacher gardener painter fisherman doctor writer singer shoemaker tailor cook postman"
+        " traveller soldier pirate scientist astronaut programmer engineer librarian carpenter musician child student"
+        .split(),
+        TOWN,
+    ),
     "girl": ("girl queen princess witch grandmother mother sister mermaid".split(), TOWN),
     "boy": ("boy king prince wizard grandfather father brother knight".split(), TOWN),
     "machine": ("robot clock computer train lamp boat kite car toy plane teapot snowman scarecrow".split(), WORKSHOP),
     "wonder": ("dragon giant ghost unicorn fairy troll dwarf elf monster cloud star tree".split(), WONDER),
 }
-KIND_WEIGHTS = {"forest": 30, "bird": 11, "water": 8, "farm": 16, "human": 11, "girl": 6, "boy": 6, "machine": 9, "wonder": 7}
+KIND_WEIGHTS = {
+    "forest": 30,
+    "bird": 11,
+    "water": 8,
+    "farm": 16,
+    "human": 11,
+    "girl": 6,
+    "boy": 6,
+    "machine": 9,
+    "wonder": 7,
+}
 
 ADJECTIVES = "little young small brave clever shy kind curious old lonely cheerful gentle quiet friendly".split()
-GOOD_HELPERS = "owl fox rabbit bear hedgehog turtle crow mouse dog cat duck frog baker sailor gardener robot squirrel goat deer horse".split()
+GOOD_HELPERS = (
+    "owl fox rabbit bear hedgehog turtle crow mouse dog cat duck frog baker sailor gardener robot squirrel goat deer"
+    " horse".split()
+)
 
-_SYLLABLES = "ba be bo da do fa fi ga gri ka ko la li lo ma mi mo na no pa pi ra ro sa sha ta ti to va vi wo za zu quo fle sni plu".split()
+_SYLLABLES = (
+    "ba be bo da do fa fi ga gri ka ko la li lo ma mi mo na no pa pi ra ro sa sha ta ti to va vi wo za zu quo fle"
+    " sni plu".split()
+)
 
 
 def made_up_noun(rng):
     """Returns a word that no list holds, such as "snilo", to teach copying from the request."""
-    return "".join(rng.choice(_SYLLABLES) for _ in range(rng.choice((2, 2, 3)))) + rng.choice(("", "", "n", "k", "x", "rd"))
+    return "".join(rng.choice(_SYLLABLES) for _ in range(rng.choice((2, 2, 3)))) + rng.choice(
+        ("", "", "n", "k", "x", "rd")
+    )
 
 
 class Character:
@@ -85,8 +159,14 @@ OPENINGS = [
     "Long ago, {an_adj} {c} named {n} lived {home}.",
 ]
 HABITS = [
-    "Every [morning|evening], {n} [looked at the sky|sang a little song|swept the floor|counted the clouds] and smiled.",
-    "{n} liked [warm soup|ripe berries|long walks|old songs|quiet evenings], and {he} liked [to help others|to ask questions|new friends] even more.",
+    (
+        "Every [morning|evening], {n} [looked at the sky|sang a little song|swept the floor|counted the clouds] and"
+        " smiled."
+    ),
+    (
+        "{n} liked [warm soup|ripe berries|long walks|old songs|quiet evenings], and {he} liked [to help others|to"
+        " ask questions|new friends] even more."
+    ),
     "{He} had [a kind heart|bright eyes|many questions|a good memory], and everyone [knew|liked] {him}.",
     "All the neighbours knew {n}, because {he} was always [kind|cheerful|polite|curious].",
     "",
@@ -123,24 +203,69 @@ class Story:
 
 def _request_noun(rng):
     return rng.choice(
-        ["a story", "a story", "a story", "a short story", "a short story", "a tale", "a little story", "a bedtime story", "a fairy tale",
-         "a nice story", "a funny story", "a very short story", "a happy story", "a children's story"])
+        [
+            "a story",
+            "a story",
+            "a story",
+            "a short story",
+            "a short story",
+            "a tale",
+            "a little story",
+            "a bedtime story",
+            "a fairy tale",
+            "a nice story",
+            "a funny story",
+            "a very short story",
+            "a happy story",
+            "a children's story",
+        ]
+    )
 
 
 _REQUESTS = [
-    "Tell me {what}{about}{end}", "Tell me {what}{about}{end}", "Tell me {what}{about}{end}", "Write {what}{about}{end}",
-    "Write {what}{about}{end}", "Write me {what}{about}{end}", "Can you tell me {what}{about}?", "Could you write {what}{about}?",
-    "Please tell me {what}{about}{end}", "Please write {what}{about}{end}", "I would like to hear {what}{about}{end}", "I want {what}{about}{end}",
-    "Give me {what}{about}{end}", "Make up {what}{about}{end}", "Do you know {what}{about}?", "Invent {what}{about}{end}",
-    "{What}{about}, please{end}", "{What}{about}{end}", "Will you tell me {what}{about}?", "Tell us {what}{about}{end}",
-    "Let me hear {what}{about}{end}", "Hi! Tell me {what}{about}{end}", "Hello, can you tell me {what}{about}?", "Would you tell me {what}{about}?",
-    "Create {what}{about}{end}", "Now tell me {what}{about}{end}", "I'd like {what}{about}, please{end}", "Let's have {what}{about}{end}",
+    "Tell me {what}{about}{end}",
+    "Tell me {what}{about}{end}",
+    "Tell me {what}{about}{end}",
+    "Write {what}{about}{end}",
+    "Write {what}{about}{end}",
+    "Write me {what}{about}{end}",
+    "Can you tell me {what}{about}?",
+    "Could you write {what}{about}?",
+    "Please tell me {what}{about}{end}",
+    "Please write {what}{about}{end}",
+    "I would like to hear {what}{about}{end}",
+    "I want {what}{about}{end}",
+    "Give me {what}{about}{end}",
+    "Make up {what}{about}{end}",
+    "Do you know {what}{about}?",
+    "Invent {what}{about}{end}",
+    "{What}{about}, please{end}",
+    "{What}{about}{end}",
+    "Will you tell me {what}{about}?",
+    "Tell us {what}{about}{end}",
+    "Let me hear {what}{about}{end}",
+    "Hi! Tell me {what}{about}{end}",
+    "Hello, can you tell me {what}{about}?",
+    "Would you tell me {what}{about}?",
+    "Create {what}{about}{end}",
+    "Now tell me {what}{about}{end}",
+    "I'd like {what}{about}, please{end}",
+    "Let's have {what}{about}{end}",
 ]
 
 PLACES = {
-    "in the forest": "in a quiet forest", "in a castle": "in an old castle", "by the sea": "in a house by the sea", "on a farm": "on a sunny farm",
-    "in a big city": "in a big city", "on the moon": "on the moon", "in a lighthouse": "in an old lighthouse", "in the mountains": "high in the mountains",
-    "in a small village": "in a small village", "on an island": "on a small island", "in the desert": "in a wide desert", "in a garden": "in a sunny garden",
+    "in the forest": "in a quiet forest",
+    "in a castle": "in an old castle",
+    "by the sea": "in a house by the sea",
+    "on a farm": "on a sunny farm",
+    "in a big city": "in a big city",
+    "on the moon": "on the moon",
+    "in a lighthouse": "in an old lighthouse",
+    "in the mountains": "high in the mountains",
+    "in a small village": "in a small village",
+    "on an island": "on a small island",
+    "in the desert": "in a wide desert",
+    "in a garden": "in a sunny garden",
 }
 
 
@@ -154,7 +279,11 @@ def draw_story(rng):
     drawn = {key: favour(rng, values) for key, values in plot.slots.items()}
     about, home = _draw_subject(rng, hero, helper, plot, drawn)
     request = rng.choice(_REQUESTS).format(
-        what=(what := _request_noun(rng)), What=capitalise(what), about=about, end=rng.choice((".", ".", ".", "!", "")))
+        what=(what := _request_noun(rng)),
+        What=capitalise(what),
+        about=about,
+        end=rng.choice((".", ".", ".", "!", "")),
+    )
     return request, Story(rng, hero, helper, plot, drawn, home, short="short" in what)
 
 

@@ -1,5 +1,8 @@
 #!/usr/bin/python3
-"""Trains the demo model on generated text and writes it as a GGUF file. The same seed gives the same file on the same machine."""
+"""Trains the demo model on generated text and writes it as a GGUF file.
+
+The same seed gives the same file on the same machine.
+"""
 
 import argparse
 import math
@@ -20,8 +23,8 @@ ROW_LENGTHS = (256, 512)
 TOKENS_PER_STEP = 2048
 PROMPT_LOSS_WEIGHT = 0.05  # Reading the user's words helps a little; predicting them is not the aim.
 CHAT_TEMPLATE = (
-    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' +"
+    " '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 
 
@@ -35,7 +38,7 @@ def train_tokenizer(seed):
 
 
 def encode_document(tokenizer, document):
-    """Returns ids and the loss weight of each id: what the assistant says counts fully, up to and with its end token."""
+    """Returns ids and the loss weight of each: what the assistant says counts fully, up to and with its end token."""
     if isinstance(document, str):
         ids = tokenizer.encode(document + corpus.IM_END)
         return ids, [1.0] * len(ids)
@@ -51,7 +54,7 @@ def encode_document(tokenizer, document):
 
 
 def pack_rows(tokenizer, documents, rng):
-    """Fills rows of the lengths above with whole documents. Returns length to (ids, targets' weights, document numbers)."""
+    """Fills rows of the lengths above with whole documents. Returns length to (ids, weights, document numbers)."""
     open_rows = {length: [] for length in ROW_LENGTHS}
     full = {length: [] for length in ROW_LENGTHS}
     for number, document in enumerate(documents, 1):
@@ -73,8 +76,10 @@ def pack_rows(tokenizer, documents, rng):
     for length in ROW_LENGTHS:
         rows = full[length] + open_rows[length]
         rng.shuffle(rows)
-        packed[length] = [np.array([row[part] + [0] * (length - len(row[part])) for row in rows], dtype=kind)
-                          for part, kind in ((0, np.int64), (1, np.float32), (2, np.int64))]
+        packed[length] = [
+            np.array([row[part] + [0] * (length - len(row[part])) for row in rows], dtype=kind)
+            for part, kind in ((0, np.int64), (1, np.float32), (2, np.int64))
+        ]
     return packed
 
 
@@ -112,8 +117,11 @@ def learning_rate(step, n_steps, peak):
 def train(model, steps, held_out, peak_rate):
     decayed = [p for p in model.parameters() if p.ndim == 2]
     others = [p for p in model.parameters() if p.ndim != 2]
-    optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}],
-                                  betas=(0.9, 0.98), foreach=True)
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}],
+        betas=(0.9, 0.98),
+        foreach=True,
+    )
     started, average = time.monotonic(), None
     for step, batch in enumerate(steps):
         for group in optimizer.param_groups:
@@ -139,7 +147,10 @@ def metadata(tokenizer):
         "general.name": "Forge Demo",
         "general.author": "The Forge authors",
         "general.license": "apache-2.0",
-        "general.description": "A very small chat model that shows that Forge works. It knows a few kinds of answers and writes short stories.",
+        "general.description": (
+            "A very small chat model that shows that Forge works. It knows a few kinds of answers and writes short"
+            " stories."
+        ),
         "general.languages": ["en"],
         "general.size_label": "2M",
         "general.file_type": Uint32(7),
@@ -168,7 +179,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", help="the GGUF file to write")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--documents", type=int, default=60000, help="how many conversations to generate and read, once each")
+    parser.add_argument(
+        "--documents", type=int, default=60000, help="how many conversations to generate and read, once each"
+    )
     parser.add_argument("--peak-rate", type=float, default=2.5e-3)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -176,11 +189,16 @@ def main():
     torch.manual_seed(arguments.seed)
     started = time.monotonic()
     tokenizer = train_tokenizer(arguments.seed)
-    steps = batches(pack_rows(tokenizer, corpus.documents(arguments.seed, arguments.documents), random.Random(arguments.seed)))
+    steps = batches(
+        pack_rows(tokenizer, corpus.documents(arguments.seed, arguments.documents), random.Random(arguments.seed))
+    )
     held_out = batches(pack_rows(tokenizer, corpus.documents(arguments.seed + 1_000_000, 600), random.Random(0)))
     model = Model()
     n_parameters = sum(p.numel() for p in model.parameters())
-    print(f"{n_parameters} parameters, {len(steps)} steps of {TOKENS_PER_STEP} tokens, text ready after {time.monotonic() - started:.0f} s")
+    print(
+        f"{n_parameters} parameters, {len(steps)} steps of {TOKENS_PER_STEP} tokens, text ready after"
+        f" {time.monotonic() - started:.0f} s"
+    )
     train(model, steps, held_out, arguments.peak_rate)
     write_gguf(arguments.output, metadata(tokenizer), model.gguf_tensors())
 
