@@ -22,12 +22,12 @@ void ReferenceAttention(const float* q, const double* keys, const double* values
     const double greatest = *std::max_element(weights.begin(), weights.end());
     double total = 0.0;
     for (double& weight : weights) total += weight = std::exp(weight - greatest);
-    for (int64_t d = 0; d < shape.value_dim; ++d) {
-      double sum = 0.0;
-      for (int64_t j = 0; j < shape.n_positions; ++j)
-        sum += weights[static_cast<size_t>(j)] *
-               values[(j * shape.n_kv_heads + kv_head) * shape.value_dim + d];
-      y[h * shape.value_dim + d] = sum / total;
+    double* out = y + h * shape.value_dim;
+    std::fill(out, out + shape.value_dim, 0.0);
+    for (int64_t j = 0; j < shape.n_positions; ++j) {
+      const double* value = values + (j * shape.n_kv_heads + kv_head) * shape.value_dim;
+      for (int64_t d = 0; d < shape.value_dim; ++d)
+        out[d] += weights[static_cast<size_t>(j)] / total * value[d];
     }
   }
 }
