@@ -89,7 +89,9 @@ Result<std::unique_ptr<GgufFile>> GgufFile::Open(const std::string& path) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer. It has no effect on regular files.
   const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (descriptor < 0) return OpenFailure(path, errno);
-  return FromDescriptor(descriptor, path);
+  FORGE_ASSIGN_OR_RETURN(std::unique_ptr<GgufFile> file, FromDescriptor(descriptor, path));
+  file->path_is_checked_ = true;
+  return file;
 }
 
 Result<std::unique_ptr<GgufFile>> GgufFile::FromDescriptor(int descriptor, std::string path) {
@@ -153,7 +155,7 @@ Status GgufFile::CheckUnchanged() const {
       ModifiedNs(facts) != identity_.modified_ns)
     return changed("written to");
   struct stat named = {};
-  if (stat(path_.c_str(), &named) == 0 &&
+  if (path_is_checked_ && stat(path_.c_str(), &named) == 0 &&
       (named.st_dev != identity_.device || named.st_ino != identity_.inode))
     return changed("replaced");
   return Status();

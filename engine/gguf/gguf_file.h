@@ -67,8 +67,9 @@ class GgufFile {
   // become shorter; kAborted (reason MODEL_FILE_CHANGED) if its size or modification time differ
   // from those at Open.
   Status ReadAt(uint64_t offset_bytes, std::span<std::byte> destination) const;
-  // kAborted (reason MODEL_FILE_CHANGED) if the file was written to since Open, or if path() now
-  // names another file. A file that was only deleted stays readable and counts as unchanged.
+  // kAborted (reason MODEL_FILE_CHANGED) if the file was written to since Open, or if the path
+  // given to Open now names another file; FromDescriptor knows no path to look at. A file that was
+  // only deleted stays readable and counts as unchanged.
   Status CheckUnchanged() const;
 
  private:
@@ -82,6 +83,7 @@ class GgufFile {
   int descriptor_;
   std::string path_;
   Identity identity_;
+  bool path_is_checked_ = false;
   uint64_t size_bytes_ = 0;
   uint32_t version_ = 0;
   GgufMetadata metadata_;

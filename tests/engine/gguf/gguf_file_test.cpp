@@ -306,6 +306,13 @@ TEST(GgufFileTest, ReportsAFileThatWasReplaced) {
   EXPECT_EQ((*file)->CheckUnchanged().reason(), kModelFileChanged);
 }
 
+TEST(GgufFileTest, TakesThePathOfADescriptorForAName) {
+  const TempFile other(EveryFeature());
+  const auto file = GgufFile::FromDescriptor(MemoryFile(EveryFeature()), other.path());
+  ASSERT_TRUE(file.ok()) << file.status().ToString();
+  EXPECT_TRUE((*file)->CheckUnchanged().ok());
+}
+
 TEST(GgufFileTest, KeepsADeletedFileReadable) {
   const TempFile path(EveryFeature());
   const auto file = GgufFile::Open(path.path());
