@@ -6,8 +6,9 @@
 namespace forge {
 
 // Activations for quantised weights: blocks of 32 columns rounded to int8 with a float32 scale.
-// Tokens are kept in tiles of up to kTileTokens; a tile of `kTokens` tokens is an array of these
-// blocks along the columns, so that a kernel finds all its tokens at constant distances.
+// Tokens are kept in tiles of up to kTileTokens or of kWideTileTokens; a tile of `kTokens` tokens
+// is an array of these blocks along the columns, so that a kernel finds all its tokens at constant
+// distances.
 template <int kTokens>
 struct ActivationBlock {
   int8_t codes[kTokens][32];               // in [-127, 127]
@@ -18,6 +19,7 @@ struct ActivationBlock {
 };
 
 constexpr int kTileTokens = 8;
+constexpr int kWideTileTokens = 16;  // where there are kernels for it, see MatmulKernels
 constexpr int kActivationBlockColumns = 32;
 constexpr int64_t kActivationBlockBytes = 52;  // per token
 static_assert(sizeof(ActivationBlock<1>) == kActivationBlockBytes);

@@ -2,6 +2,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 #include <cstdlib>
@@ -10,7 +12,8 @@
 namespace forge {
 namespace {
 
-constexpr CpuLevel kLevels[] = {CpuLevel::kPortable, CpuLevel::kAvx2, CpuLevel::kAvx512};
+constexpr CpuLevel kLevels[] = {CpuLevel::kPortable, CpuLevel::kAvx2, CpuLevel::kAvx512,
+                                CpuLevel::kAmx};
 
 #if defined(__x86_64__)
 // clang 14 cannot be asked for F16C through __builtin_cpu_supports.
@@ -18,12 +21,29 @@ bool HasF16c() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
 }
+
+// Says whether there is AMX-INT8, and asks the system to let this process use the tile registers:
+// Linux saves their 8 KiB only for processes that asked (Documentation/arch/x86/xstate.rst).
+bool HasAmx() {
+  constexpr unsigned kTile = 1u << 24;  // of EDX of leaf 7
+  constexpr unsigned kInt8 = 1u << 25;
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
+  if ((edx & kTile) == 0 || (edx & kInt8) == 0) return false;
+#if defined(__linux__)
+  constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr int kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
 #endif
 
 }  // namespace
 
 std::string_view CpuLevelName(CpuLevel level) {
-  static constexpr std::string_view kNames[] = {"portable", "avx2", "avx512"};
+  static constexpr std::string_view kNames[] = {"portable", "avx2", "avx512", "amx"};
   return kNames[static_cast<int>(level)];
 }
 
@@ -33,7 +53,8 @@ CpuLevel HighestCpuLevel() {
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                       __builtin_cpu_supports("avx512vnni");
-  if (avx2 && avx512) return CpuLevel::kAvx512;
+  static const bool kAmx = HasAmx();
+  if (avx2 && avx512) return kAmx ? CpuLevel::kAmx : CpuLevel::kAvx512;
   if (avx2) return CpuLevel::kAvx2;
 #endif
   return CpuLevel::kPortable;
@@ -52,7 +73,7 @@ Result<CpuLevel> ChooseCpuLevel(std::string_view name) {
         .WithDetail("highestLevel", CpuLevelName(highest));
   }
   return InvalidArgument("unknown CPU level '" + std::string(name) +
-                         "'; use portable, avx2 or avx512")
+                         "'; use portable, avx2, avx512 or amx")
       .WithDetail("requestedLevel", name);
 }
 

@@ -11,9 +11,10 @@ enum class CpuLevel {
   kPortable,  // plain C++
   kAvx2,      // AVX2, FMA, F16C
   kAvx512,    // AVX-512 F, BW, DQ, VL and VNNI
+  kAmx,       // AMX-INT8, with the system's leave to use it
 };
 
-// "portable", "avx2" or "avx512".
+// "portable", "avx2", "avx512" or "amx".
 std::string_view CpuLevelName(CpuLevel level);
 
 // The highest level that this processor and its operating system support.

@@ -43,6 +43,7 @@ constexpr auto kTraits = MakeTraits(static_cast<const Formats*>(nullptr));
 struct Product {
   const MatmulTarget* target;
   const TileKernel* kernels;  // [n_tokens of the tile - 1]
+  TileKernel wide_kernel;     // or null
   bool is_quantized;
   int64_t group_bytes;
   int64_t n_groups;
@@ -54,14 +55,20 @@ constexpr int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 class TiledMatmul {
  public:
   // REQUIRES: the arguments are valid, n_tokens > 0.
-  TiledMatmul(const MatmulArgs& args, const MatmulKernels& kernels);
+  TiledMatmul(const MatmulArgs& args, CpuLevel level);
 
   bool needs_quantized() const { return needs_quantized_; }
   void Quantize(ThreadPool& pool) const;
   void Multiply(ThreadPool& pool) const;
 
  private:
+  // The first token, and the number of tokens, of the quantised tile that `token` is in.
+  int64_t TileStart(int64_t token) const {
+    if (token < wide_tokens_) return token / kWideTileTokens * kWideTileTokens;
+    return wide_tokens_ + (token - wide_tokens_) / kTileTokens * kTileTokens;
+  }
   int TileTokens(int64_t first_token) const {
+    if (first_token < wide_tokens_) return kWideTileTokens;
     return static_cast<int>(std::min<int64_t>(kTileTokens, args_.n_tokens - first_token));
   }
   // Where the tile that starts at `first_token` lies in the workspace.
@@ -76,22 +83,33 @@ class TiledMatmul {
   const MatmulArgs& args_;
   const MatmulKernels& kernels_;
   const int64_t n_in_;
+  const int64_t wide_tokens_;  // so many tokens at the beginning are in wide tiles
   std::array<Product, 3> products_;
   int64_t n_groups_ = 0;  // of all matrices
   int64_t weight_bytes_ = 0;
-  int64_t span_tokens_ = 0;  // a multiple of kTileTokens
+  int64_t span_tokens_ = 0;  // a multiple of kWideTileTokens
   bool needs_quantized_ = false;
 };
 
-TiledMatmul::TiledMatmul(const MatmulArgs& args, const MatmulKernels& kernels)
-    : args_(args), kernels_(kernels), n_in_(args.targets[0].weight.shape.n_cols) {
+TiledMatmul::TiledMatmul(const MatmulArgs& args, CpuLevel level)
+    : args_(args),
+      kernels_(MatmulKernelsAt(level)),
+      n_in_(args.targets[0].weight.shape.n_cols),
+      wide_tokens_(WideMatmulKernelsAt(level) == nullptr
+                       ? 0
+                       : args.n_tokens / kWideTileTokens * kWideTileTokens) {
+  const WideMatmulKernels* wide = WideMatmulKernelsAt(level);
   bool needs_floats = false;
   for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
     const WeightShape& shape = args.targets[i].weight.shape;
     size_t format = 0;
     while (kTraits[format].dtype != shape.dtype) ++format;
-    products_[i] = {&args.targets[i], kernels.tiles[format], kTraits[format].is_quantized,
-                    kTraits[format].group_bytes(n_in_), CeilDivide(shape.n_rows, kCpuPackRows)};
+    products_[i] = {&args.targets[i],
+                    kernels_.tiles[format],
+                    wide == nullptr ? nullptr : wide->tiles[format],
+                    kTraits[format].is_quantized,
+                    kTraits[format].group_bytes(n_in_),
+                    CeilDivide(shape.n_rows, kCpuPackRows)};
     n_groups_ += products_[i].n_groups;
     weight_bytes_ += products_[i].n_groups * products_[i].group_bytes;
     (kTraits[format].is_quantized ? needs_quantized_ : needs_floats) = true;
@@ -99,13 +117,13 @@ TiledMatmul::TiledMatmul(const MatmulArgs& args, const MatmulKernels& kernels)
   const int64_t token_bytes = needs_floats
                                   ? n_in_ * static_cast<int64_t>(sizeof(float))
                                   : n_in_ / kActivationBlockColumns * kActivationBlockBytes;
-  span_tokens_ =
-      std::max<int64_t>(1, kSpanActivationBytes / (token_bytes * kTileTokens)) * kTileTokens;
+  span_tokens_ = std::max<int64_t>(1, kSpanActivationBytes / (token_bytes * kWideTileTokens)) *
+                 kWideTileTokens;
 }
 
 void TiledMatmul::Quantize(ThreadPool& pool) const {
   const auto quantize = [this](int64_t token, int) {
-    const int64_t first = token / kTileTokens * kTileTokens;
+    const int64_t first = TileStart(token);
     kernels_.quantize(args_.x + token * n_in_, n_in_, static_cast<int>(token - first),
                       TileTokens(first), Tile(first));
   };
@@ -162,20 +180,24 @@ void StoreTile(const MatmulTarget& target, int64_t group, int64_t first_token, i
 
 void TiledMatmul::MultiplyGroup(const Product& product, int64_t group, int64_t first_token,
                                 int64_t end_token) const {
-  alignas(64) float sums[kTileTokens * kCpuPackRows];
+  alignas(64) float sums[kWideTileTokens * kCpuPackRows];
   TileArgs tile = {};
   tile.weights =
       static_cast<const std::byte*>(product.target->weight.data) + group * product.group_bytes;
   tile.activation_stride = n_in_;
   tile.n_cols = n_in_;
   tile.sums = sums;
-  for (int64_t token = first_token; token < end_token; token += kTileTokens) {
-    const int n_tokens = TileTokens(token);
-    tile.activations = product.is_quantized
-                           ? Tile(token)
-                           : reinterpret_cast<const std::byte*>(args_.x + token * n_in_);
+  int n_tokens = 0;
+  for (int64_t token = first_token; token < end_token; token += n_tokens) {
+    if (product.is_quantized) {
+      n_tokens = TileTokens(token);
+      tile.activations = Tile(token);
+    } else {
+      n_tokens = static_cast<int>(std::min<int64_t>(kTileTokens, end_token - token));
+      tile.activations = reinterpret_cast<const std::byte*>(args_.x + token * n_in_);
+    }
     tile.prefetch = token == first_token;  // from the second tile on the group is in a cache
-    product.kernels[n_tokens - 1](tile);
+    (n_tokens == kWideTileTokens ? product.wide_kernel : product.kernels[n_tokens - 1])(tile);
     StoreTile(*product.target, group, token, n_tokens, sums);
   }
 }
@@ -184,11 +206,19 @@ void TiledMatmul::MultiplyGroup(const Product& product, int64_t group, int64_t f
 
 const MatmulKernels& MatmulKernelsAt(CpuLevel level) {
 #if defined(__x86_64__)
-  if (level == CpuLevel::kAvx512) return kMatmulKernelsAvx512;
+  if (level >= CpuLevel::kAvx512) return kMatmulKernelsAvx512;
   if (level == CpuLevel::kAvx2) return kMatmulKernelsAvx2;
 #endif
   static_cast<void>(level);
   return kMatmulKernelsPortable;
+}
+
+const WideMatmulKernels* WideMatmulKernelsAt(CpuLevel level) {
+#if defined(__x86_64__)
+  if (level == CpuLevel::kAmx) return &kWideMatmulKernelsAmx;
+#endif
+  static_cast<void>(level);
+  return nullptr;
 }
 
 uint64_t CpuMatmulWorkspaceBytes(int max_tokens, int64_t max_cols) {
@@ -201,7 +231,7 @@ Status CpuMatmul(const MatmulArgs& args, Stream& stream) {
   FORGE_TRY(Validate(args));
   if (args.n_tokens == 0) return Status();
   CpuStream& cpu = AsCpu(stream);
-  const TiledMatmul matmul(args, MatmulKernelsAt(cpu.level()));
+  const TiledMatmul matmul(args, cpu.level());
   if (matmul.needs_quantized()) {
     const uint64_t needed =
         CpuMatmulWorkspaceBytes(args.n_tokens, args.targets[0].weight.shape.n_cols);

@@ -131,7 +131,7 @@ class CpuMatmulTest : public ::testing::TestWithParam<std::tuple<CpuLevel, Forma
 TEST_P(CpuMatmulTest, MatchesTheReferenceInEveryShape) {
   for (const int64_t n_rows : {1, 15, 16, 17, 33, 100}) {
     for (const int64_t n_blocks : {1, 4}) {
-      for (const int n_tokens : {1, 2, 3, 4, 5, 6, 7, 8, 9, 33}) {
+      for (const int n_tokens : {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 33}) {
         const auto seed = static_cast<uint32_t>(n_rows * 1000 + n_blocks * 100 + n_tokens);
         SCOPED_TRACE("rows " + std::to_string(n_rows) + ", cols " +
                      std::to_string(ColsOf(n_blocks)) + ", tokens " + std::to_string(n_tokens) +
@@ -178,7 +178,7 @@ TEST_P(CpuMatmulTest, GivesATokenTheSameBitsInEveryBatchAndOnEveryPool) {
     const auto y = Multiply(weight, x.data() + t * kCols, 1, nullptr, nullptr, alone);
     one_by_one.insert(one_by_one.end(), y.begin(), y.end());
   }
-  for (const int n_tokens : {2, 3, 4, 5, 6, 7, 8, 9, 75}) {
+  for (const int n_tokens : {2, 3, 4, 5, 6, 7, 8, 9, 16, 27, 75}) {
     const auto y = Multiply(weight, x.data(), n_tokens, nullptr, nullptr, *stream_);
     EXPECT_EQ(0, std::memcmp(y.data(), one_by_one.data(), y.size() * sizeof(float)))
         << n_tokens << " tokens";
