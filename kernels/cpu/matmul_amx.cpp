@@ -35,9 +35,9 @@ struct alignas(64) TileConfig {
 static_assert(sizeof(TileConfig) == 64);
 
 // For products over `n_cols` columns, 32 or 16.
-consteval TileConfig MakeConfig(int n_cols) {
+constexpr TileConfig MakeConfig(int n_cols) {
   TileConfig config;
-  for (const int products : {0, 1}) {
+  for (int products = 0; products < 2; ++products) {
     config.row_bytes[products] = 64;
     config.rows[products] = kTokens;
   }
