@@ -1,0 +1,177 @@
+#include "daemon/app/application.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+namespace forge {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kSweepPeriod{250};
+constexpr milliseconds kDrainPoll{10};
+// After streams were told to end: what is left, such as a client that reads nothing, is cut.
+constexpr milliseconds kCloseGrace{500};
+
+double Gibibytes(uint64_t bytes) { return static_cast<double>(bytes) / double{1 << 30}; }
+
+}  // namespace
+
+Application::Application(Config config, std::unique_ptr<Engine> engine, std::string version,
+                         spdlog::logger& log)
+    : config_(std::move(config)),
+      log_(log),
+      engine_(std::move(engine)),
+      catalogue_(config_.model_directories),
+      io_work_(boost::asio::make_work_guard(io_)),
+      sweep_timer_(io_),
+      drain_timer_(io_),
+      residency_(*engine_, catalogue_,
+                 {config_.load_defaults, config_.limits.load_deadline,
+                  [this](const auto& models) { OnResidencyChange(models); }},
+                 io_, log),
+      context_(*engine_, residency_, config_, std::move(version), log) {}
+
+Application::~Application() = default;
+
+Status Application::Run() {
+  Result<std::unique_ptr<Server>> server = Server::Start(context_, io_);
+  if (!server.ok()) return server.status();
+  server_ = *std::move(server);
+  signals_.emplace(io_, SIGTERM, SIGINT, SIGHUP);
+  AwaitSignal();
+  SweepCalls();
+  StartWatchdog();
+  std::thread io_thread([this] { io_.run(); });
+  LogStart();
+  notifier_.Ready();
+  notifier_.Status("No model is resident");
+  drained_.get_future().wait();
+  TearDown();
+  io_work_.reset();
+  io_thread.join();
+  log_.info("forged ends");
+  return Status();
+}
+
+void Application::StartWatchdog() {
+  const std::optional<std::chrono::microseconds> interval = notifier_.watchdog_interval();
+  if (!interval) return;
+  watchdog_.emplace(
+      io_, *engine_, residency_, *interval / 2, config_.limits.step_timeout,
+      [this] { notifier_.FeedWatchdog(); }, log_);
+  watchdog_->Start();
+}
+
+void Application::LogStart() {
+  log_.info("forged {} listens on {}", context_.version, server_->address().ToString());
+  for (const DeviceMemory& device : engine_->Memory()) {
+    log_.info("device {}: {}; models may take {:.1f} GiB of {:.1f} GiB", device.device,
+              device.description, Gibibytes(device.available_bytes),
+              Gibibytes(device.reading.total_bytes));
+  }
+  for (const std::string& directory : config_.model_directories) {
+    std::error_code error;  // unreadable counts as missing
+    if (!std::filesystem::is_directory(directory, error)) {
+      log_.warn("model directory {} does not exist or cannot be read", directory);
+    }
+  }
+}
+
+// ---- Signals and drain, on the io_context
+
+void Application::AwaitSignal() {
+  signals_->async_wait([this](const boost::system::error_code& error, int signal_number) {
+    if (error) return;
+    OnSignal(signal_number);
+    AwaitSignal();
+  });
+}
+
+void Application::OnSignal(int signal_number) {
+  if (signal_number == SIGHUP) {
+    log_.warn("SIGHUP is ignored: changes of the configuration need a restart");
+    return;
+  }
+  if (draining_) {
+    log_.warn("a second signal: ending at once");
+    server_->CloseListener();
+    std::_Exit(EXIT_FAILURE);
+  }
+  log_.info("{}: no new work; running turns have {} ms", strsignal(signal_number),
+            config_.drain_timeout.count());
+  BeginDrain();
+}
+
+void Application::BeginDrain() {
+  draining_ = true;
+  notifier_.Stopping();
+  server_->SetServing(false);
+  residency_.BeginShutdown();
+  context_.generate_calls.BeginDrain();
+  drain_deadline_ = std::chrono::steady_clock::now() + config_.drain_timeout;
+  AwaitDrained();
+}
+
+void Application::AwaitDrained() {
+  if (context_.generate_calls.empty() && !residency_.busy()) {
+    server_->CloseListener();
+    drained_.set_value();
+    return;
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (now > drain_deadline_ && !aborted_) {
+    log_.warn("drain_timeout is over: the turns that still run are cancelled");
+    aborted_ = true;
+    context_.generate_calls.AbortAll(Unavailable("the daemon is shutting down, and drain_timeout "
+                                                 "is over")
+                                         .WithReason("SHUTTING_DOWN"));
+  }
+  if (now > drain_deadline_ + kCloseGrace) {
+    server_->CloseListener();
+    drained_.set_value();
+    return;
+  }
+  drain_timer_.expires_after(kDrainPoll);
+  drain_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) AwaitDrained();
+  });
+}
+
+void Application::SweepCalls() {
+  context_.generate_calls.Sweep(std::chrono::steady_clock::now());
+  sweep_timer_.expires_after(kSweepPeriod);
+  sweep_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) SweepCalls();
+  });
+}
+
+void Application::OnResidencyChange(const std::vector<ModelSnapshot>& models) {
+  std::vector<std::string_view> ready, loading;
+  for (const ModelSnapshot& model : models) {
+    if (model.state == ModelState::kReady) ready.push_back(model.file.name);
+    if (model.state == ModelState::kLoading) loading.push_back(model.file.name);
+  }
+  std::string text =
+      ready.empty() ? "No model is resident" : fmt::format("Resident: {}", fmt::join(ready, ", "));
+  if (!loading.empty()) text += fmt::format("; loading: {}", fmt::join(loading, ", "));
+  notifier_.Status(text);
+}
+
+// The io_context still runs here: handlers that end need the strand, and a second signal counts.
+void Application::TearDown() {
+  server_->Shutdown(std::chrono::system_clock::now() + kCloseGrace);
+  residency_.Stop();
+  context_.Join();
+  boost::asio::post(io_, [this] {
+    signals_.reset();  // from here on a signal has its default effect
+    sweep_timer_.cancel();
+    if (watchdog_) watchdog_->Stop();
+  });
+}
+
+}  // namespace forge

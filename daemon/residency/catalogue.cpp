@@ -1,0 +1,225 @@
+#include "daemon/residency/catalogue.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "daemon/text/utf8.h"
+
+namespace forge {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kSuffix = ".gguf";
+constexpr size_t kMaxNameBytes = 4096;
+// Directories and files looked at in one listing, so that a misconfigured "/" ends.
+constexpr size_t kMaxEntries = 200'000;
+
+// The path without symbolic links; errno says why there is none.
+std::optional<fs::path> RealPath(const fs::path& path) {
+  const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr),
+                                                             &std::free);
+  if (resolved == nullptr) return std::nullopt;
+  return fs::path(resolved.get());
+}
+
+// What follows `directory` in `path`, both lexically normal; nullopt if it does not lie below it.
+std::optional<fs::path> PathBelow(const fs::path& directory, const fs::path& path) {
+  const fs::path relative = path.lexically_relative(directory);
+  if (relative.empty() || relative == "." || *relative.begin() == "..") return std::nullopt;
+  return relative;
+}
+
+std::string NameOf(const fs::path& relative) {
+  std::string name = relative.generic_string();
+  if (name.ends_with(kSuffix)) name.resize(name.size() - kSuffix.size());
+  return name;
+}
+
+Status PathOutside(std::string_view model, std::string_view problem) {
+  return InvalidArgument(fmt::format("model '{}' {}; name a file inside the model directories",
+                                     SanitizeUtf8(model), problem))
+      .WithReason("MODEL_PATH_OUTSIDE")
+      .WithDetail("field", "model")
+      .WithDetail("model", SanitizeUtf8(model));
+}
+
+std::chrono::system_clock::time_point ToTimePoint(const timespec& time) {
+  return std::chrono::system_clock::time_point(
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(
+          std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec)));
+}
+
+Status CannotOpen(const fs::path& path, int error) {
+  const std::string message =
+      fmt::format("cannot reach model file {}: {}", path.string(), std::strerror(error));
+  if (error == EACCES || error == EPERM) return {StatusCode::kPermissionDenied, message};
+  return InvalidArgument(message).WithReason("MODEL_FILE_INVALID").WithDetail("field", "model");
+}
+
+// The file at `relative` below `directory`; nullopt if there is none.
+Result<std::optional<ModelFile>> FileBelow(const fs::path& directory, const fs::path& relative) {
+  const std::optional<fs::path> root = RealPath(directory);
+  if (!root) return std::optional<ModelFile>();
+  const fs::path full = directory / relative;
+  const std::optional<fs::path> real = RealPath(full);
+  if (!real) {
+    if (errno == ENOENT || errno == ENOTDIR) return std::optional<ModelFile>();
+    return CannotOpen(full, errno);
+  }
+  if (!PathBelow(*root, *real)) {
+    return PathOutside(relative.generic_string(), "is a link to outside the model directories");
+  }
+  struct stat info = {};
+  if (::lstat(real->c_str(), &info) != 0) return CannotOpen(full, errno);
+  if (!S_ISREG(info.st_mode)) {
+    return InvalidArgument(fmt::format("model file {} is a {}, not a regular file", full.string(),
+                                       S_ISDIR(info.st_mode) ? "directory" : "special file"))
+        .WithReason("MODEL_FILE_INVALID")
+        .WithDetail("field", "model")
+        .WithDetail("path", full.string());
+  }
+  ModelFile file;
+  file.name = NameOf(relative);
+  file.path = real->string();
+  file.size_bytes = static_cast<uint64_t>(info.st_size);
+  file.modify_time = ToTimePoint(info.st_mtim);
+  return std::optional<ModelFile>(std::move(file));
+}
+
+// The file that `relative` names below `directory`, with or without its suffix.
+Result<std::optional<ModelFile>> FileNamed(const fs::path& directory, const fs::path& relative) {
+  if (relative.extension() != kSuffix) {
+    fs::path with_suffix = relative;
+    with_suffix += kSuffix;
+    FORGE_ASSIGN_OR_RETURN(std::optional<ModelFile> file, FileBelow(directory, with_suffix));
+    if (file) return file;
+  }
+  return FileBelow(directory, relative);
+}
+
+// Collects the models below one directory.
+class Walk {
+ public:
+  Walk(const fs::path& directory, std::map<std::string, ModelFile>& models, bool& truncated)
+      : directory_(directory), models_(models), truncated_(truncated) {}
+
+  void Visit(const fs::path& relative, int depth) {
+    std::error_code error;
+    fs::directory_iterator entries(directory_ / relative,
+                                   fs::directory_options::skip_permission_denied, error);
+    for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
+      if (++n_entries_ > kMaxEntries || models_.size() >= Catalogue::kMaxModels) {
+        truncated_ = true;
+        return;
+      }
+      VisitEntry(*entries, relative / entries->path().filename(), depth);
+    }
+  }
+
+ private:
+  void VisitEntry(const fs::directory_entry& entry, const fs::path& relative, int depth) {
+    std::error_code error;
+    if (entry.is_directory(error) && !entry.is_symlink(error)) {
+      if (depth < Catalogue::kMaxDepth) Visit(relative, depth + 1);
+      return;
+    }
+    if (relative.extension() != kSuffix) return;
+    const std::string name = NameOf(relative);
+    // Such a name could not be sent in a message, or would break a terminal.
+    if (!IsValidUtf8(name) || HasControlCharacter(name)) return;
+    Result<std::optional<ModelFile>> file = FileBelow(directory_, relative);
+    if (file.ok() && *file) models_.emplace(name, std::move(**file));
+  }
+
+  const fs::path& directory_;
+  std::map<std::string, ModelFile>& models_;
+  bool& truncated_;
+  size_t n_entries_ = 0;
+};
+
+}  // namespace
+
+Catalogue::Catalogue(std::vector<std::string> directories) : directories_(std::move(directories)) {}
+
+Result<ModelFile> Catalogue::Resolve(std::string_view model) const {
+  if (model.empty()) {
+    return InvalidArgument("model is empty; name one as ListModels gives it")
+        .WithDetail("field", "model");
+  }
+  if (HasControlCharacter(model)) return PathOutside(model, "holds a control character");
+  if (model.size() > kMaxNameBytes) {
+    return InvalidArgument(fmt::format("model has {} bytes, but a path has at most {}",
+                                       model.size(), kMaxNameBytes))
+        .WithDetail("field", "model")
+        .WithDetail("lengthBytes", model.size());
+  }
+  const fs::path path(model);
+  if (std::find(path.begin(), path.end(), fs::path("..")) != path.end()) {
+    return PathOutside(model, "holds '..'");
+  }
+  const fs::path normal = path.lexically_normal();
+  return normal.is_absolute() ? ResolveAbsolute(normal) : ResolveName(normal);
+}
+
+Result<ModelFile> Catalogue::ResolveAbsolute(const fs::path& path) const {
+  for (const std::string& directory : directories_) {
+    std::optional<fs::path> relative = PathBelow(directory, path);
+    if (const std::optional<fs::path> root = RealPath(directory); !relative && root) {
+      relative = PathBelow(*root, path);
+    }
+    if (!relative) continue;
+    FORGE_ASSIGN_OR_RETURN(const std::optional<ModelFile> file, FileNamed(directory, *relative));
+    if (!file) continue;
+    FORGE_ASSIGN_OR_RETURN(const ModelFile meant, ResolveName(file->name));
+    if (meant.path == file->path) return *file;
+    return FailedPrecondition(fmt::format("model file {} shares its name '{}' with {}; rename one",
+                                          file->path, file->name, meant.path))
+        .WithReason("MODEL_NAME_AMBIGUOUS")
+        .WithDetail("model", file->name)
+        .WithDetail("path", file->path)
+        .WithDetail("otherPath", meant.path);
+  }
+  const bool is_inside = std::any_of(
+      directories_.begin(), directories_.end(),
+      [&path](const std::string& directory) { return PathBelow(directory, path).has_value(); });
+  if (!is_inside) return PathOutside(path.string(), "lies outside the model directories");
+  return ResolveName(path);  // names the directories in its error
+}
+
+Result<ModelFile> Catalogue::ResolveName(const fs::path& relative) const {
+  if (relative.is_relative()) {
+    for (const std::string& directory : directories_) {
+      FORGE_ASSIGN_OR_RETURN(const std::optional<ModelFile> file, FileNamed(directory, relative));
+      if (file) return *file;
+    }
+  }
+  const std::string searched = fmt::format("{}", fmt::join(directories_, ", "));
+  return NotFound(fmt::format("there is no model '{}' in {}; forgectl list shows what there is",
+                              relative.string(), searched))
+      .WithReason("MODEL_NOT_FOUND")
+      .WithDetail("model", relative.string())
+      .WithDetail("modelDirectories", searched);
+}
+
+Catalogue::Listing Catalogue::List() const {
+  Listing listing;
+  std::map<std::string, ModelFile> models;
+  for (const std::string& directory : directories_) {
+    const fs::path root(directory);
+    Walk(root, models, listing.truncated).Visit({}, 0);
+  }
+  listing.models.reserve(models.size());
+  for (auto& [name, file] : models) listing.models.push_back(std::move(file));
+  return listing;
+}
+
+}  // namespace forge

@@ -1,0 +1,80 @@
+#include "daemon/residency/load_request.h"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+namespace forge {
+namespace {
+
+std::string_view KvName(KvDType dtype) { return dtype == KvDType::kF32 ? "f32" : "f16"; }
+
+// Collects the options that differ, as text for the message and as details.
+class Differences {
+ public:
+  template <typename T>
+  void Compare(std::string_view name, std::string_view detail, const std::optional<T>& asked,
+               const T& actual) {
+    if (asked && *asked != actual) Add(name, detail, *asked, actual);
+  }
+  void Compare(const std::optional<KvDType>& asked, KvDType actual) {
+    if (asked && *asked != actual) {
+      Add("kv_cache_type", "KvCacheType", KvName(*asked), KvName(actual));
+    }
+  }
+
+  bool empty() const { return texts_.empty(); }
+  std::string text() const { return fmt::format("{}", fmt::join(texts_, ", ")); }
+  Status AddTo(Status status) const {
+    for (const auto& [key, value] : details_) status = status.WithDetail(key, value);
+    return status;
+  }
+
+ private:
+  template <typename A, typename B>
+  void Add(std::string_view name, std::string_view detail, const A& asked, const B& actual) {
+    texts_.push_back(fmt::format("{} {} instead of {}", name, actual, asked));
+    details_.emplace_back(fmt::format("resident{}", detail), fmt::format("{}", actual));
+    details_.emplace_back(fmt::format("requested{}", detail), fmt::format("{}", asked));
+  }
+
+  std::vector<std::string> texts_;
+  Status::Details details_;
+};
+
+}  // namespace
+
+ResolvedLoadOptions ResolveLoadOptions(const LoadRequest& request, const LoadOptions& defaults) {
+  ResolvedLoadOptions resolved{request.device.value_or(""), defaults};
+  resolved.options.context_length = request.context_length.value_or(defaults.context_length);
+  resolved.options.max_sequences = request.max_sequences.value_or(defaults.max_sequences);
+  resolved.options.prefill_chunk = request.prefill_chunk.value_or(defaults.prefill_chunk);
+  resolved.options.kv_dtype = request.kv_dtype.value_or(defaults.kv_dtype);
+  return resolved;
+}
+
+ResolvedLoadOptions OptionsInEffect(const ModelFileInfo& info) {
+  return {info.device,
+          {info.context_length, info.max_sequences, info.prefill_chunk, info.kv_dtype}};
+}
+
+Status CheckSameOptions(const std::string& name, std::string_view state, const LoadRequest& request,
+                        const ResolvedLoadOptions& actual) {
+  Differences differences;
+  differences.Compare("device", "Device", request.device, actual.device);
+  differences.Compare("context_length", "ContextLength", request.context_length,
+                      actual.options.context_length);
+  differences.Compare("max_sequences", "MaxSequences", request.max_sequences,
+                      actual.options.max_sequences);
+  differences.Compare("prefill_chunk", "PrefillChunk", request.prefill_chunk,
+                      actual.options.prefill_chunk);
+  differences.Compare(request.kv_dtype, actual.options.kv_dtype);
+  if (differences.empty()) return Status();
+  return differences.AddTo(
+      FailedPrecondition(fmt::format("model '{}' is {} with {}; unload it first to load it anew",
+                                     name, state, differences.text()))
+          .WithReason("MODEL_OPTIONS_DIFFER")
+          .WithDetail("model", name));
+}
+
+}  // namespace forge

@@ -1,0 +1,341 @@
+#include "daemon/rpc/generate_call.h"
+
+#include <fmt/format.h>
+
+#include <random>
+
+#include "daemon/rpc/proto_convert.h"
+#include "daemon/rpc/status_map.h"
+#include "daemon/text/utf8.h"
+
+namespace forge {
+namespace {
+
+Status ShuttingDown() {
+  return Unavailable("the daemon is shutting down").WithReason("SHUTTING_DOWN");
+}
+
+Status BadField(std::string_view field, std::string_view problem) {
+  return InvalidArgument(fmt::format("{} {}", field, problem)).WithDetail("field", field);
+}
+
+// The engine calls an unknown model or session NOT_FOUND; to the client of a stream it means that
+// somebody unloaded the model.
+Status Unloaded(const Status& status, const std::string& model) {
+  if (status.reason() != "MODEL_NOT_LOADED") return status;
+  return FailedPrecondition(
+             fmt::format("model '{}' was unloaded; load it with: forgectl load {}", model, model))
+      .WithReason("MODEL_NOT_LOADED")
+      .WithDetail("model", model);
+}
+
+uint64_t DrawSeed() {
+  std::random_device device;
+  return (uint64_t{device()} << 32) | device();
+}
+
+// What a queued token takes, near enough for a bound.
+size_t CostBytes(const TokenEvent& event) {
+  return sizeof(v1::GenerateResponse) + sizeof(v1::GenerateResponse::Token) + event.text.size() +
+         event.top_logprobs.size() * sizeof(v1::TokenLogprob);
+}
+
+}  // namespace
+
+GenerateCall::GenerateCall(ServiceContext& service, grpc::CallbackServerContext& context,
+                           CallAdmission::Ticket ticket)
+    : GenerateStream(context, service.writers, service.config.limits.stream_buffer_bytes),
+      service_(service),
+      has_client_deadline_(context.deadline() != std::chrono::system_clock::time_point::max()),
+      ticket_(std::move(ticket)) {}
+
+// ---- gRPC's side
+
+void GenerateCall::OnReadDone(bool ok) {
+  if (ok) {
+    if (request().has_turn()) return OnTurn(std::move(*request().mutable_turn()));
+    if (!request().has_cancel()) return Fail(BadField("request", "must be turn or cancel"));
+    OnCancelRequest();
+    return ReadNext();
+  }
+  // The client sends no more turns: the running one completes.
+  {
+    const MutexLock lock(mutex_);
+    half_closed_ = true;
+    if (running_) return;
+  }
+  CloseSession();
+  FinishAfterQueue(grpc::Status::OK);
+}
+
+void GenerateCall::OnCancel() {
+  CloseSession();
+  FinishNow(ToGrpc(Cancelled("the client is gone").WithReason("CLIENT_GONE")));
+}
+
+void GenerateCall::OnTurn(Turn turn) {
+  {
+    const MutexLock lock(mutex_);
+    if (running_) {
+      waiting_turn_ = std::move(turn);
+      return;
+    }
+  }
+  StartTurn(std::move(turn));
+}
+
+void GenerateCall::OnCancelRequest() {
+  std::optional<Session> session;
+  {
+    const MutexLock lock(mutex_);
+    if (!running_) return;
+    cancel_wanted_ = true;
+    if (submitted_) session = session_;
+  }
+  if (session) service_.engine.Cancel(session->id);
+}
+
+// ---- Turns
+
+void GenerateCall::StartTurn(Turn turn) {
+  bool refused = false;
+  uint32_t number = 0;
+  {
+    const MutexLock lock(mutex_);
+    refused = draining_;
+    running_ = !refused;
+    number = ++n_turns_;
+    submitted_ = false;
+    cancel_wanted_ = false;
+    turn_deadline_ = has_client_deadline_ ? Clock::time_point::max()
+                                          : Clock::now() + service_.config.limits.generate_deadline;
+  }
+  if (refused) return Fail(ShuttingDown());
+  ReadNext();
+  boost::asio::post(service_.workers, [self = Self(), turn = std::move(turn), number] {
+    self->RunTurn(turn, number);
+  });
+}
+
+void GenerateCall::RunTurn(const Turn& turn, uint32_t number) {
+  const Status status = SubmitTurn(turn);
+  if (!status.ok()) {
+    std::string model;
+    {
+      const MutexLock lock(mutex_);
+      running_ = false;
+      model = model_name_;
+    }
+    return Fail(Unloaded(status, model));
+  }
+  std::optional<Session> session;
+  {
+    // By now the turn may have ended, and the next one may even have begun.
+    const MutexLock lock(mutex_);
+    if (number == n_turns_) submitted_ = running_;
+    // A cancel that came before the engine had the turn.
+    if (number == n_turns_ && submitted_ && cancel_wanted_) session = session_;
+  }
+  if (session) service_.engine.Cancel(session->id);
+}
+
+Status GenerateCall::SubmitTurn(const Turn& turn) {
+  FORGE_ASSIGN_OR_RETURN(const Session session, SessionFor(turn));
+  GenerateRequest request = GenerateRequestFromProto(turn);
+  FORGE_ASSIGN_OR_RETURN(request.prompt, PromptOf(turn, session));
+  request.sampling.seed = turn.sampling().has_seed() ? turn.sampling().seed() : DrawSeed();
+  {
+    const MutexLock lock(mutex_);
+    seed_ = request.sampling.seed;
+  }
+  return service_.engine.Submit(session.id, std::move(request), Self());
+}
+
+Result<GenerateCall::Session> GenerateCall::SessionFor(const Turn& turn) {
+  {
+    const MutexLock lock(mutex_);
+    if (session_) {
+      if (turn.model().empty() || turn.model() == model_name_) return *session_;
+      return BadField("turn.model",
+                      fmt::format("is '{}', but this conversation is with '{}'; open another "
+                                  "stream for another model",
+                                  turn.model(), model_name_));
+    }
+    model_name_ = turn.model();
+  }
+  if (turn.model().empty()) return BadField("turn.model", "is empty in the first turn");
+  FORGE_ASSIGN_OR_RETURN(const ModelSnapshot model, service_.residency.FindReady(turn.model()));
+  FORGE_ASSIGN_OR_RETURN(const SessionId id, service_.engine.OpenSession(model.id));
+  {
+    const MutexLock lock(mutex_);
+    if (!ended_) {
+      session_ = Session{model.id, id};
+      model_ = model.id;
+      return *session_;
+    }
+  }
+  service_.engine.CloseSession(id);  // the client left meanwhile
+  return Cancelled("the client is gone").WithReason("CLIENT_GONE");
+}
+
+Result<std::vector<TokenId>> GenerateCall::PromptOf(const Turn& turn, const Session& session) {
+  bool is_first = false;
+  {
+    const MutexLock lock(mutex_);
+    is_first = n_turns_ == 1;
+  }
+  switch (turn.prompt_case()) {
+    case Turn::kText:
+      return service_.engine.Tokenize(session.model, turn.text().text(),
+                                      is_first && !turn.text().skip_special(),
+                                      turn.text().parse_special());
+    case Turn::kChat:
+      if (turn.chat().messages().empty()) return BadField("turn.chat.messages", "is empty");
+      return service_.engine.TokenizeChat(
+          session.model, ChatFromProto(turn.chat()),
+          is_first ? std::nullopt : std::optional<SessionId>(session.id));
+    case Turn::kTokens:
+      if (turn.tokens().ids().empty()) return BadField("turn.tokens.ids", "is empty");
+      return std::vector<TokenId>(turn.tokens().ids().begin(), turn.tokens().ids().end());
+    case Turn::PROMPT_NOT_SET:
+      break;
+  }
+  return BadField("turn.prompt", "is missing: set text, chat or tokens");
+}
+
+void GenerateCall::EndTurn() {
+  std::optional<Turn> next;
+  bool half_closed = false;
+  {
+    const MutexLock lock(mutex_);
+    running_ = false;
+    submitted_ = false;
+    next = std::move(waiting_turn_);
+    waiting_turn_.reset();
+    half_closed = half_closed_;
+    if (ended_ || (!next && !half_closed && !draining_)) return;
+  }
+  if (next) return StartTurn(*std::move(next));
+  CloseSession();
+  FinishAfterQueue(half_closed ? grpc::Status::OK : ToGrpc(ShuttingDown()));
+}
+
+// ---- The engine's side: no blocking, and no calls into the engine
+
+void GenerateCall::OnQueued(uint32_t position) {
+  v1::GenerateResponse response;
+  response.mutable_queued()->set_position(position);
+  SendLatest(std::move(response));
+}
+
+void GenerateCall::OnPromptProgress(uint32_t tokens_done, uint32_t tokens_total) {
+  v1::GenerateResponse response;
+  response.mutable_prompt_progress()->set_tokens_done(tokens_done);
+  response.mutable_prompt_progress()->set_tokens_total(tokens_total);
+  SendLatest(std::move(response));
+}
+
+void GenerateCall::OnToken(TokenEvent event) {
+  v1::GenerateResponse response;
+  *response.mutable_token() = TokenToProto(event);
+  if (Send(std::move(response), CostBytes(event)) != SendResult::kFull) return;
+  boost::asio::post(service_.writers, [self = Self()] {
+    self->CutOff("limits.stream_buffer", self->service_.config.limits.stream_buffer_bytes, "bytes");
+  });
+}
+
+void GenerateCall::OnFinished(const Status& status, FinishReason reason, std::string trailing_text,
+                              const GenerateUsage& usage) {
+  if (!status.ok()) {
+    boost::asio::post(service_.writers, [self = Self(), status] { self->Fail(status); });
+    return;
+  }
+  v1::GenerateResponse response;
+  auto* finished = response.mutable_finished();
+  finished->set_reason(FinishReasonToProto(reason));
+  finished->set_text(SanitizeUtf8(trailing_text));
+  *finished->mutable_usage() = UsageToProto(usage);
+  {
+    const MutexLock lock(mutex_);
+    finished->set_seed(seed_);
+  }
+  Send(std::move(response), /*cost_bytes=*/0);
+  boost::asio::post(service_.writers, [self = Self()] { self->EndTurn(); });
+}
+
+void GenerateCall::Complete(v1::GenerateResponse& response) {
+  if (!response.has_token() || response.token().top_logprobs().empty()) return;
+  std::optional<ModelId> model;
+  {
+    const MutexLock lock(mutex_);
+    model = model_;
+  }
+  if (!model) return;
+  for (v1::TokenLogprob& alternative : *response.mutable_token()->mutable_top_logprobs()) {
+    const Result<std::string> text = service_.engine.TokenText(*model, alternative.token());
+    if (text.ok()) alternative.set_text(SanitizeUtf8(*text));
+  }
+}
+
+// ---- Ends
+
+void GenerateCall::BeginDrain() {
+  {
+    const MutexLock lock(mutex_);
+    draining_ = true;
+    if (running_) return;  // EndTurn goes on
+  }
+  Fail(ShuttingDown());
+}
+
+void GenerateCall::Abort(const Status& status) { Fail(status); }
+
+void GenerateCall::Sweep(Clock::time_point now) {
+  const Limits& limits = service_.config.limits;
+  bool is_late = false;
+  {
+    const MutexLock lock(mutex_);
+    is_late = running_ && now > turn_deadline_;
+  }
+  if (is_late) {
+    Fail(Status(StatusCode::kDeadlineExceeded,
+                fmt::format("the turn took longer than limits.generate_deadline, {} ms",
+                            limits.generate_deadline.count()))
+             .WithReason("TURN_TOO_SLOW")
+             .WithDetail("limitMs", static_cast<uint64_t>(limits.generate_deadline.count())));
+  }
+  if (IsWriteStuck(now, limits.stalled_reader_timeout)) {
+    CutOff("limits.stalled_reader_timeout",
+           static_cast<uint64_t>(limits.stalled_reader_timeout.count()), "ms");
+  }
+  AbandonIfStuck(now, limits.stalled_reader_timeout);
+}
+
+void GenerateCall::Fail(const Status& status) {
+  CloseSession();
+  service_.log.debug("Generate ends: {}", status.ToString());
+  FinishAfterQueue(ToGrpc(status));
+}
+
+void GenerateCall::CutOff(std::string_view what, uint64_t limit, std::string_view unit) {
+  CloseSession();
+  service_.log.info("a client reads too slowly and is cut off ({}, {} {})", what, limit, unit);
+  FinishNow(ToGrpc(
+      ResourceExhausted(fmt::format("the client reads too slowly: {} is {} {}", what, limit, unit))
+          .WithReason("SLOW_READER")
+          .WithDetail("bound", what)
+          .WithDetail("limit", limit)));
+}
+
+void GenerateCall::CloseSession() {
+  std::optional<Session> session;
+  {
+    const MutexLock lock(mutex_);
+    ended_ = true;
+    session = std::move(session_);
+    session_.reset();
+  }
+  if (session) service_.engine.CloseSession(session->id);
+}
+
+}  // namespace forge

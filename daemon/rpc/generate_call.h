@@ -1,0 +1,100 @@
+#pragma once
+
+#include <forge/v1/forge.pb.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "daemon/rpc/generate_registry.h"
+#include "daemon/rpc/service_context.h"
+#include "daemon/rpc/stream_call.h"
+
+namespace forge {
+
+using GenerateStream = StreamCall<v1::GenerateRequest, v1::GenerateResponse>;
+
+// One conversation: the turns of one Generate stream, one after the other on one engine session.
+//
+// A turn that arrives while another runs waits, and nothing more is read until it started; only the
+// running turn can be cancelled. The session is closed, and its slot free, as soon as the client is
+// gone or the stream ends for any other reason.
+//
+// A client that reads slower than its model writes gets `stream_buffer` bytes of patience; past
+// them, or when one write waits for `stalled_reader_timeout`, the stream ends with SLOW_READER. The
+// executor never waits. Thread-safe.
+class GenerateCall final : public GenerateStream, public GenerationSink, public RegisteredCall {
+ public:
+  GenerateCall(ServiceContext& service, grpc::CallbackServerContext& context,
+               CallAdmission::Ticket ticket);
+
+  void Start() { Begin(); }
+
+  // gRPC's side.
+  void OnReadDone(bool ok) override;
+  void OnCancel() override;
+  void OnClosed() override { ticket_.reset(); }
+
+  // The engine's side, on its executor thread.
+  void OnQueued(uint32_t position) override;
+  void OnPromptProgress(uint32_t tokens_done, uint32_t tokens_total) override;
+  void OnToken(TokenEvent event) override;
+  void OnFinished(const Status& status, FinishReason reason, std::string trailing_text,
+                  const GenerateUsage& usage) override;
+
+  // The registry's side.
+  void BeginDrain() override;
+  void Abort(const Status& status) override;
+  void Sweep(Clock::time_point now) override;
+
+ private:
+  using Turn = v1::GenerateRequest::Turn;
+  struct Session {
+    ModelId model;
+    SessionId id;
+  };
+
+  void Complete(v1::GenerateResponse& response) override;
+
+  void OnTurn(Turn turn);
+  void OnCancelRequest();
+  void StartTurn(Turn turn);
+  // On a worker thread.
+  void RunTurn(const Turn& turn, uint32_t number);
+  Status SubmitTurn(const Turn& turn);
+  Result<Session> SessionFor(const Turn& turn);
+  Result<std::vector<TokenId>> PromptOf(const Turn& turn, const Session& session);
+  void EndTurn();
+
+  // Ends the stream: everything queued first, then `status`.
+  void Fail(const Status& status);
+  // Ends the stream without what is queued, for a client that does not read.
+  void CutOff(std::string_view what, uint64_t limit, std::string_view unit);
+  void CloseSession();
+  std::shared_ptr<GenerateCall> Self() {
+    return std::static_pointer_cast<GenerateCall>(shared_from_this());
+  }
+
+  // Constant after construction.
+  ServiceContext& service_;
+  const bool has_client_deadline_;
+
+  std::optional<CallAdmission::Ticket> ticket_;
+
+  Mutex mutex_;
+  std::string model_name_ FORGE_GUARDED_BY(mutex_);  // of the first turn
+  std::optional<Session> session_ FORGE_GUARDED_BY(mutex_);
+  std::optional<Turn> waiting_turn_ FORGE_GUARDED_BY(mutex_);
+  bool running_ FORGE_GUARDED_BY(mutex_) = false;    // from StartTurn to OnFinished
+  bool submitted_ FORGE_GUARDED_BY(mutex_) = false;  // the engine has the turn
+  bool cancel_wanted_ FORGE_GUARDED_BY(mutex_) = false;
+  bool half_closed_ FORGE_GUARDED_BY(mutex_) = false;
+  bool draining_ FORGE_GUARDED_BY(mutex_) = false;
+  bool ended_ FORGE_GUARDED_BY(mutex_) = false;            // no session may be opened any more
+  uint32_t n_turns_ FORGE_GUARDED_BY(mutex_) = 0;          // started; the running one's number
+  std::optional<ModelId> model_ FORGE_GUARDED_BY(mutex_);  // stays when the session is closed
+  uint64_t seed_ FORGE_GUARDED_BY(mutex_) = 0;
+  Clock::time_point turn_deadline_ FORGE_GUARDED_BY(mutex_);
+};
+
+}  // namespace forge

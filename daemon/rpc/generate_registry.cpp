@@ -1,0 +1,49 @@
+#include "daemon/rpc/generate_registry.h"
+
+#include <algorithm>
+
+namespace forge {
+
+bool GenerateRegistry::Add(std::weak_ptr<RegisteredCall> call) {
+  const MutexLock lock(mutex_);
+  if (draining_) return false;
+  calls_.push_back(std::move(call));
+  return true;
+}
+
+void GenerateRegistry::Sweep(std::chrono::steady_clock::time_point now) {
+  for (const auto& call : Alive()) call->Sweep(now);
+}
+
+void GenerateRegistry::BeginDrain() {
+  {
+    const MutexLock lock(mutex_);
+    draining_ = true;
+  }
+  for (const auto& call : Alive()) call->BeginDrain();
+}
+
+bool GenerateRegistry::draining() const {
+  const MutexLock lock(mutex_);
+  return draining_;
+}
+
+void GenerateRegistry::AbortAll(const Status& status) {
+  for (const auto& call : Alive()) call->Abort(status);
+}
+
+bool GenerateRegistry::empty() { return Alive().empty(); }
+
+std::vector<std::shared_ptr<RegisteredCall>> GenerateRegistry::Alive() {
+  std::vector<std::shared_ptr<RegisteredCall>> alive;
+  const MutexLock lock(mutex_);
+  for (const auto& call : calls_) {
+    if (auto strong = call.lock()) alive.push_back(std::move(strong));
+  }
+  calls_.erase(
+      std::remove_if(calls_.begin(), calls_.end(), [](const auto& call) { return call.expired(); }),
+      calls_.end());
+  return alive;
+}
+
+}  // namespace forge

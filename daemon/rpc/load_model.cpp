@@ -1,0 +1,119 @@
+#include "daemon/rpc/handlers.h"
+#include "daemon/rpc/proto_convert.h"
+#include "daemon/rpc/status_map.h"
+#include "daemon/rpc/stream_call.h"
+#include "daemon/rpc/unary_call.h"
+
+namespace forge {
+namespace {
+
+using LoadModelStream = StreamCall<v1::LoadModelRequest, v1::LoadModelResponse>;
+
+// One client that waits for a load. Thread-safe.
+class LoadModelCall final : public LoadModelStream, public LoadListener {
+ public:
+  LoadModelCall(ServiceContext& service, grpc::CallbackServerContext& context,
+                CallAdmission::Ticket ticket)
+      : LoadModelStream(context, service.writers, service.config.limits.stream_buffer_bytes),
+        service_(service),
+        ticket_(std::move(ticket)) {}
+
+  void Start() { Begin(); }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      // The client sends no more. A load that has started goes on.
+      if (!started_) Fail(InvalidArgument("the stream ended before its start message"));
+      return;
+    }
+    if (request().has_start() && !started_) {
+      started_ = true;
+      boost::asio::post(service_.workers, [this, self = shared_from_this(),
+                                           start = request().start()] { StartLoad(start); });
+    } else if (request().has_cancel() && started_) {
+      RequestCancel();
+    } else {
+      return Fail(InvalidArgument(started_ ? "after start, only cancel may follow"
+                                           : "the first message must be start")
+                      .WithDetail("field", "request"));
+    }
+    ReadNext();
+  }
+
+  // The load belongs to the server, so it goes on without this client.
+  void OnCancel() override {
+    FinishNow(ToGrpc(Cancelled("the client is gone").WithReason("CLIENT_GONE")));
+  }
+  void OnClosed() override { ticket_.reset(); }
+
+  void OnProgress(const LoadProgress& progress) override {
+    v1::LoadModelResponse response;
+    *response.mutable_progress() = ProgressToProto(progress);
+    SendLatest(std::move(response));
+  }
+
+  void OnLoaded(const Result<ModelSnapshot>& result) override {
+    if (!result.ok()) return Fail(result.status());
+    // The engine may not be asked on the strand: it could be waiting for a step.
+    boost::asio::post(service_.workers, [this, self = shared_from_this(), model = *result] {
+      const Result<ModelStatus> status = service_.engine.GetModel(model.id);
+      v1::LoadModelResponse response;
+      *response.mutable_ready() =
+          ModelToProto(model, status.ok() ? std::optional<ModelStatus>(*status) : std::nullopt);
+      Send(std::move(response), /*cost_bytes=*/0);
+      FinishAfterQueue(grpc::Status::OK);
+    });
+  }
+
+ private:
+  void StartLoad(const v1::LoadModelRequest::Start& start) {
+    const Result<LoadRequest> options = LoadRequestFromProto(start.options());
+    if (!options.ok()) return Fail(options.status());
+    const Result<ModelFile> file = FindFile(start.model());
+    if (!file.ok()) return Fail(file.status());
+    service_.residency.Load(*file, *options,
+                            std::static_pointer_cast<LoadModelCall>(shared_from_this()));
+    const MutexLock lock(mutex_);
+    name_ = file->name;
+    if (cancel_wanted_) service_.residency.CancelLoad(name_);
+  }
+
+  // A resident model is known by its name even when its file is gone.
+  Result<ModelFile> FindFile(const std::string& model) {
+    const std::optional<ModelSnapshot> known = service_.residency.Find(model);
+    if (known && known->state == ModelState::kReady) return known->file;
+    return service_.residency.catalogue().Resolve(model);
+  }
+
+  void RequestCancel() {
+    const MutexLock lock(mutex_);
+    cancel_wanted_ = true;
+    if (!name_.empty()) service_.residency.CancelLoad(name_);
+  }
+
+  void Fail(const Status& status) { FinishAfterQueue(ToGrpc(status)); }
+
+  ServiceContext& service_;
+  std::optional<CallAdmission::Ticket> ticket_;
+  bool started_ = false;  // touched by OnReadDone only, which runs one at a time
+
+  Mutex mutex_;
+  std::string name_ FORGE_GUARDED_BY(mutex_);  // once the load is asked for
+  bool cancel_wanted_ FORGE_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace
+
+grpc::ServerBidiReactor<v1::LoadModelRequest, v1::LoadModelResponse>* HandleLoadModel(
+    ServiceContext& service, grpc::CallbackServerContext* context) {
+  std::optional<CallAdmission::Ticket> ticket = service.stream_admission.TryAdmit();
+  if (!ticket) {
+    return new RefusedStream<v1::LoadModelRequest, v1::LoadModelResponse>(
+        ToGrpc(TooManyCalls("streaming", service.stream_admission.limit())));
+  }
+  const auto call = std::make_shared<LoadModelCall>(service, *context, *std::move(ticket));
+  call->Start();
+  return call.get();
+}
+
+}  // namespace forge

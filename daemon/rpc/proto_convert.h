@@ -1,0 +1,44 @@
+#pragma once
+
+#include <forge/v1/forge.pb.h>
+
+#include <chrono>
+#include <optional>
+
+#include "daemon/residency/residency.h"
+#include "engine/runtime/engine.h"
+
+// Translates between the messages of the wire and the values of engine and residency. Texts from
+// model files become valid UTF-8, as protobuf strings must be.
+
+namespace forge {
+
+// kInvalidArgument naming the field for a value that the message's type allows but its comment does
+// not.
+Result<LoadRequest> LoadRequestFromProto(const v1::LoadOptions& options);
+
+// What is set replaces the default. The seed is left alone: see Generate.
+SamplingOptions SamplingFromProto(const v1::SamplingOptions& options);
+
+// Everything but prompt and seed.
+GenerateRequest GenerateRequestFromProto(const v1::GenerateRequest::Turn& turn);
+
+std::vector<ChatMessage> ChatFromProto(const v1::ChatMessages& chat);
+
+v1::Model ModelToProto(const ModelFile& file);
+// `status`: of the engine, for a model that is ready.
+v1::Model ModelToProto(const ModelSnapshot& snapshot, const std::optional<ModelStatus>& status);
+v1::ModelDetails DetailsToProto(const ModelFileInfo& info);
+v1::LoadModelResponse::Progress ProgressToProto(const LoadProgress& progress);
+v1::DeviceMemory DeviceMemoryToProto(const DeviceMemory& memory,
+                                     const std::vector<ModelSnapshot>& models);
+
+// Without the texts of top_logprobs.
+v1::GenerateResponse::Token TokenToProto(const TokenEvent& event);
+v1::Usage UsageToProto(const GenerateUsage& usage);
+v1::FinishReason FinishReasonToProto(FinishReason reason);
+
+google::protobuf::Timestamp TimestampToProto(std::chrono::system_clock::time_point time);
+google::protobuf::Duration DurationToProto(std::chrono::nanoseconds duration);
+
+}  // namespace forge

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <memory>
+
+#include "daemon/rpc/listener.h"
+#include "daemon/rpc/service.h"
+#include "daemon/rpc/service_context.h"
+
+namespace forge {
+
+// The gRPC server: forge.v1, grpc.health.v1 and, where configured, reflection, behind a Listener.
+class Server {
+ public:
+  // Binds config.listen and serves. Lifetime: `context` and `io` must outlive the server.
+  static Result<std::unique_ptr<Server>> Start(ServiceContext& context,
+                                               boost::asio::io_context& io);
+  // REQUIRES: Shutdown was called.
+  ~Server();
+
+  ListenAddress address() const { return listener_->address(); }
+  // What grpc.health.v1 answers from now on, for "" and "forge.v1.ForgeService".
+  void SetServing(bool serving);
+  // Accepts no more and removes the socket file. To be called on the io_context.
+  void CloseListener() { listener_->Close(); }
+  // Waits for the calls that run; those left at `deadline` are cancelled. Blocks. Handlers need the
+  // io_context, so it must be running.
+  void Shutdown(std::chrono::system_clock::time_point deadline);
+
+ private:
+  explicit Server(ServiceContext& context) : service_(context) {}
+
+  Service service_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<Listener> listener_;
+};
+
+}  // namespace forge

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <forge/v1/forge.grpc.pb.h>
+
+#include "daemon/rpc/service_context.h"
+
+namespace forge {
+
+// Binds each RPC of forge.v1.ForgeService to its handler. Thread-safe.
+class Service final : public v1::ForgeService::CallbackService {
+ public:
+  // Lifetime: `context` must outlive the service.
+  explicit Service(ServiceContext& context) : context_(context) {}
+
+  grpc::ServerBidiReactor<v1::LoadModelRequest, v1::LoadModelResponse>* LoadModel(
+      grpc::CallbackServerContext* context) override;
+  grpc::ServerBidiReactor<v1::GenerateRequest, v1::GenerateResponse>* Generate(
+      grpc::CallbackServerContext* context) override;
+  grpc::ServerUnaryReactor* UnloadModel(grpc::CallbackServerContext* context,
+                                        const v1::UnloadModelRequest* request,
+                                        v1::UnloadModelResponse* response) override;
+  grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
+                                       const v1::ListModelsRequest* request,
+                                       v1::ListModelsResponse* response) override;
+  grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context,
+                                     const v1::GetModelRequest* request,
+                                     v1::GetModelResponse* response) override;
+  grpc::ServerUnaryReactor* Tokenize(grpc::CallbackServerContext* context,
+                                     const v1::TokenizeRequest* request,
+                                     v1::TokenizeResponse* response) override;
+  grpc::ServerUnaryReactor* Detokenize(grpc::CallbackServerContext* context,
+                                       const v1::DetokenizeRequest* request,
+                                       v1::DetokenizeResponse* response) override;
+  grpc::ServerUnaryReactor* GetMemory(grpc::CallbackServerContext* context,
+                                      const v1::GetMemoryRequest* request,
+                                      v1::GetMemoryResponse* response) override;
+  grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
+                                          const v1::GetServerInfoRequest* request,
+                                          v1::GetServerInfoResponse* response) override;
+
+ private:
+  ServiceContext& context_;
+};
+
+}  // namespace forge

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <boost/asio/thread_pool.hpp>
+#include <chrono>
+#include <string>
+
+#include "daemon/config/config.h"
+#include "daemon/residency/residency.h"
+#include "daemon/rpc/call_admission.h"
+#include "daemon/rpc/generate_registry.h"
+#include "engine/runtime/engine.h"
+
+namespace forge {
+
+// What every handler works with. Its members are thread-safe.
+struct ServiceContext {
+  // Unary calls at the same time; they are short, so more are a fault of the client.
+  static constexpr uint32_t kMaxUnaryCalls = 256;
+  // Threads that read the disk and run tokenizers for handlers.
+  static constexpr size_t kWorkers = 4;
+
+  ServiceContext(Engine& the_engine, Residency& the_residency, const Config& the_config,
+                 std::string the_version, spdlog::logger& the_log)
+      : engine(the_engine),
+        residency(the_residency),
+        config(the_config),
+        version(std::move(the_version)),
+        log(the_log),
+        stream_admission(the_config.limits.max_streams) {}
+
+  // Waits for the work of handlers; to be called when gRPC is shut down.
+  void Join() {
+    workers.join();
+    writers.join();
+  }
+
+  Engine& engine;
+  Residency& residency;
+  const Config& config;
+  const std::string version;
+  spdlog::logger& log;
+  const std::chrono::system_clock::time_point start_time = std::chrono::system_clock::now();
+
+  CallAdmission stream_admission;
+  CallAdmission unary_admission{kMaxUnaryCalls};
+  GenerateRegistry generate_calls;
+  boost::asio::thread_pool workers{kWorkers};
+  boost::asio::thread_pool writers{1};  // writes what the engine's executor hands over
+};
+
+}  // namespace forge

@@ -1,0 +1,202 @@
+#pragma once
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <optional>
+
+#include "kernels/base/mutex.h"
+
+namespace forge {
+
+// The writing side of a bidirectional call: a bounded queue of messages, one write at a time, and
+// exactly one end. The reading side belongs to the derived class.
+//
+// Owns itself from Begin until gRPC is done with it; others may hold it longer through shared_ptr,
+// and what they then send is dropped. Send and Finish never block and never write on the caller's
+// thread, so that the engine's executor may call them. Thread-safe.
+template <typename Request, typename Response>
+class StreamCall : public grpc::ServerBidiReactor<Request, Response>,
+                   public std::enable_shared_from_this<StreamCall<Request, Response>> {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  void OnDone() final {
+    const std::shared_ptr<StreamCall> self = std::move(self_);
+    {
+      const MutexLock lock(mutex_);
+      done_ = true;
+    }
+    OnClosed();
+  }
+
+  void OnWriteDone(bool ok) final {
+    {
+      const MutexLock lock(mutex_);
+      writing_ = false;
+      if (!ok) DropQueue();  // the client is gone
+    }
+    Pump();
+  }
+
+ protected:
+  enum class SendResult { kQueued, kClosed, kFull };
+
+  // Lifetime: `context` belongs to gRPC until OnDone; `writers` must outlive every call.
+  StreamCall(grpc::CallbackServerContext& context, boost::asio::thread_pool& writers,
+             size_t max_queued_bytes)
+      : context_(context), writers_(writers), max_queued_bytes_(max_queued_bytes) {}
+
+  // Must be called once, when a shared_ptr owns the call.
+  void Begin() {
+    self_ = this->shared_from_this();
+    this->StartRead(&request_);
+  }
+
+  // The message that StartRead(&request_) received.
+  Request& request() { return request_; }
+  void ReadNext() {
+    const MutexLock lock(mutex_);
+    if (!finishing_) this->StartRead(&request_);
+  }
+
+  // Queues `message`, which counts as `cost_bytes`. kFull, and nothing is queued, if the queue
+  // would pass its bound; kClosed once the call is ending.
+  SendResult Send(Response message, size_t cost_bytes) {
+    return Enqueue({std::move(message), cost_bytes, /*is_replaceable=*/false});
+  }
+  // Queues a message about the present state: takes the place of the last one if that is still
+  // waiting and was of this kind.
+  void SendLatest(Response message) {
+    Enqueue({std::move(message), /*cost_bytes=*/0, /*is_replaceable=*/true});
+  }
+
+  // Ends the call with `status` once everything queued is written. The first end counts.
+  void FinishAfterQueue(const grpc::Status& status) {
+    {
+      const MutexLock lock(mutex_);
+      if (finishing_ || final_status_) return;
+      final_status_ = status;
+    }
+    PostPump();
+  }
+  // Drops what is queued and ends the call with `status`.
+  void FinishNow(const grpc::Status& status) {
+    const MutexLock lock(mutex_);
+    DropQueue();
+    FinishLocked(status);
+  }
+
+  // Ends the connection of a call that cannot end because its client takes no more bytes.
+  void AbandonIfStuck(Clock::time_point now, std::chrono::milliseconds patience) {
+    const MutexLock lock(mutex_);
+    if (finishing_ && !done_ && now - finish_start_ > patience) context_.TryCancel();
+  }
+  // True if one write has waited longer than `patience` for the client.
+  bool IsWriteStuck(Clock::time_point now, std::chrono::milliseconds patience) {
+    const MutexLock lock(mutex_);
+    return writing_ && !finishing_ && now - write_start_ > patience;
+  }
+
+  // Adds to a message what the sender's thread may not look up. Called before it is written, on
+  // another thread than Send.
+  virtual void Complete(Response& /*message*/) {}
+  // gRPC is done with the call.
+  virtual void OnClosed() {}
+
+ private:
+  struct Item {
+    Response message;
+    size_t cost_bytes;
+    bool is_replaceable;
+  };
+
+  SendResult Enqueue(Item item) {
+    {
+      const MutexLock lock(mutex_);
+      if (finishing_ || final_status_) return SendResult::kClosed;
+      if (item.is_replaceable && !queue_.empty() && queue_.back().is_replaceable) {
+        queue_.back() = std::move(item);
+        return SendResult::kQueued;
+      }
+      if (item.cost_bytes > 0 && queued_bytes_ + item.cost_bytes > max_queued_bytes_) {
+        return SendResult::kFull;
+      }
+      queued_bytes_ += item.cost_bytes;
+      queue_.push_back(std::move(item));
+      if (writing_) return SendResult::kQueued;  // OnWriteDone goes on
+    }
+    PostPump();
+    return SendResult::kQueued;
+  }
+
+  void PostPump() {
+    boost::asio::post(writers_, [self = this->shared_from_this()] { self->Pump(); });
+  }
+
+  // Writes the next message, or ends the call when there is none and an end is wanted.
+  void Pump() {
+    {
+      const MutexLock lock(mutex_);
+      if (finishing_ || writing_) return;
+      if (queue_.empty()) {
+        if (final_status_) FinishLocked(*final_status_);
+        return;
+      }
+      response_ = std::move(queue_.front().message);
+      queued_bytes_ -= queue_.front().cost_bytes;
+      queue_.pop_front();
+      writing_ = true;
+      write_start_ = Clock::now();
+    }
+    Complete(response_);
+    const MutexLock lock(mutex_);
+    if (!finishing_) this->StartWrite(&response_);
+  }
+
+  void DropQueue() FORGE_REQUIRES(mutex_) {
+    queue_.clear();
+    queued_bytes_ = 0;
+  }
+
+  void FinishLocked(const grpc::Status& status) FORGE_REQUIRES(mutex_) {
+    if (finishing_) return;
+    finishing_ = true;
+    finish_start_ = Clock::now();
+    this->Finish(status);
+  }
+
+  // Constant after construction.
+  grpc::CallbackServerContext& context_;
+  boost::asio::thread_pool& writers_;
+  const size_t max_queued_bytes_;
+
+  std::shared_ptr<StreamCall> self_;  // from Begin to OnDone
+  Request request_;                   // of the read under way
+  Response response_;                 // of the write under way
+
+  Mutex mutex_;
+  std::deque<Item> queue_ FORGE_GUARDED_BY(mutex_);
+  size_t queued_bytes_ FORGE_GUARDED_BY(mutex_) = 0;
+  bool writing_ FORGE_GUARDED_BY(mutex_) = false;
+  Clock::time_point write_start_ FORGE_GUARDED_BY(mutex_);
+  std::optional<grpc::Status> final_status_ FORGE_GUARDED_BY(mutex_);
+  bool finishing_ FORGE_GUARDED_BY(mutex_) = false;  // Finish was called: nothing may be started
+  Clock::time_point finish_start_ FORGE_GUARDED_BY(mutex_);
+  bool done_ FORGE_GUARDED_BY(mutex_) = false;
+};
+
+// A call that is refused before it began. Deletes itself.
+template <typename Request, typename Response>
+class RefusedStream final : public grpc::ServerBidiReactor<Request, Response> {
+ public:
+  explicit RefusedStream(const grpc::Status& status) { this->Finish(status); }
+  void OnDone() override { delete this; }
+};
+
+}  // namespace forge
