@@ -38,7 +38,8 @@ struct ChatTemplate::Builtin {
   std::string_view assistant_prefix = {};
   std::string_view user_suffix = {};  // of system messages too
   std::string_view assistant_suffix = {};
-  std::string_view turn_end = {};  // the token in assistant_suffix that a model ends its answer with
+  std::string_view turn_end =
+      {};  // the token in assistant_suffix that a model ends its answer with
   std::string_view generation_prompt = {};
   bool starts_with_bos = true;
   bool may_lack_bos = false;  // starts with it only if the file's template does

@@ -85,7 +85,7 @@ TEST_P(TokenizerConformanceTest, DecodesWhatItEncodesWithoutSpecialTokens) {
 INSTANTIATE_TEST_SUITE_P(Vocabularies, TokenizerConformanceTest,
                          ::testing::Values("gemma3", "gpt2", "llama2", "llama3_2", "mistral7b",
                                            "mistral_nemo", "qwen2_5", "qwen3", "yi"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& p) { return std::string(p.param); });
 
 // The special tokens of a vocabulary, by name.
 struct SpecialCase {

@@ -1,0 +1,80 @@
+// Texts of a megabyte that are one piece, or nearly, must take no more than n log n.
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "engine/text/tokenizer.h"
+#include "tests/engine/text/vocabulary_builder.h"
+
+namespace forge {
+namespace {
+
+using testing::VocabularyBuilder;
+
+constexpr size_t kBytes = 1'000'000;
+// Quadratic work on a megabyte would take hours; sanitizers and busy machines cost a factor of 20.
+constexpr std::chrono::seconds kLimit(60);
+
+std::string Repeat(std::string_view unit) {
+  std::string text;
+  while (text.size() < kBytes) text += unit;
+  return text;
+}
+
+// Doubles `letter` up to 64 times, as real vocabularies do for spaces and dashes.
+void AddDoublings(const std::string& letter, VocabularyBuilder& builder) {
+  std::string run = letter;
+  for (int i = 0; i < 6; ++i) {
+    builder.AddMerge(run, run);
+    run += run;
+  }
+}
+
+void ExpectQuick(const Tokenizer& tokenizer) {
+  for (const std::string_view unit : {"a", " ", "ab", "\u4e2d", "\xff"}) {
+    SCOPED_TRACE(::testing::PrintToString(unit));
+    const std::string text = Repeat(unit);
+    const auto start = std::chrono::steady_clock::now();
+    const auto ids = tokenizer.Encode(text, {.add_special = false, .parse_special = true});
+    EXPECT_LT(std::chrono::steady_clock::now() - start, kLimit);
+    EXPECT_EQ(tokenizer.Decode(ids, false), text);
+  }
+}
+
+TEST(LongTextTest, BytePairsTakeLongPiecesQuickly) {
+  for (const char* pre_tokenizer : {"default", "gpt-2", "qwen2", "llama-bpe", "tekken"}) {
+    SCOPED_TRACE(pre_tokenizer);
+    VocabularyBuilder builder = VocabularyBuilder::BytePairs(pre_tokenizer);
+    for (const char letter : {'a', ' ', '\''})
+      AddDoublings(testing::ByteLevelCharacter(static_cast<uint8_t>(letter)), builder);
+    builder.AddToken("ababababab<", TokenType::kUserDefined);  // nearly matches, again and again
+    ExpectQuick(*builder.BuildTokenizer());
+  }
+}
+
+TEST(LongTextTest, SentencePieceTakesLongWordsQuickly) {
+  VocabularyBuilder builder = VocabularyBuilder::SentencePiece();
+  float score = -1;
+  for (const std::string letter : {"a", "\u2581", "b", "\u4e2d"}) {
+    std::string run = letter;
+    for (int i = 0; i < 5; ++i, run += run) builder.AddToken(run, TokenType::kNormal, score--);
+  }
+  ExpectQuick(*builder.BuildTokenizer());
+}
+
+// Every merge makes the left symbol longer, which is the most that looking tokens up can cost.
+TEST(LongTextTest, SentencePieceTakesAVocabularyOfGrowingRunsQuickly) {
+  VocabularyBuilder builder = VocabularyBuilder::SentencePiece();
+  std::string run;
+  for (int i = 0; i < 500; ++i) {
+    run += 'a';
+    builder.AddToken(run, TokenType::kNormal, static_cast<float>(i));
+  }
+  ExpectQuick(*builder.BuildTokenizer());
+}
+
+}  // namespace
+}  // namespace forge

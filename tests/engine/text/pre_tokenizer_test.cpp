@@ -1,0 +1,230 @@
+#include "engine/text/pre_tokenizer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include <chrono>
+#include <memory>
+#include <ostream>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/text/characters.h"
+#include "engine/text/utf8.h"
+
+namespace forge {
+namespace {
+
+using ::testing::ElementsAre;
+
+// Splits text by a regular expression: its matches, and what lies between them.
+class Regex {
+ public:
+  explicit Regex(const char* pattern) {
+    int error = 0;
+    PCRE2_SIZE offset = 0;
+    code_.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern), PCRE2_ZERO_TERMINATED,
+                              PCRE2_UTF | PCRE2_UCP, &error, &offset, nullptr));
+    EXPECT_NE(code_, nullptr) << pattern << " at " << offset;
+    match_.reset(pcre2_match_data_create_from_pattern(code_.get(), nullptr));
+  }
+
+  std::vector<std::string> Split(std::string_view text) const {
+    std::vector<std::string> pieces;
+    size_t position = 0;
+    while (position < text.size()) {
+      const int n_groups = pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(text.data()),
+                                       text.size(), position, 0, match_.get(), nullptr);
+      if (n_groups < 0) break;
+      const PCRE2_SIZE* const range = pcre2_get_ovector_pointer(match_.get());
+      if (range[0] > position) pieces.emplace_back(text.substr(position, range[0] - position));
+      pieces.emplace_back(text.substr(range[0], range[1] - range[0]));
+      position = range[1];
+    }
+    if (position < text.size()) pieces.emplace_back(text.substr(position));
+    return pieces;
+  }
+
+ private:
+  struct Free {
+    void operator()(pcre2_code* code) const { pcre2_code_free(code); }
+    void operator()(pcre2_match_data* match) const { pcre2_match_data_free(match); }
+  };
+  std::unique_ptr<pcre2_code, Free> code_;
+  std::unique_ptr<pcre2_match_data, Free> match_;
+};
+
+std::vector<std::string> Split(std::string_view name, std::string_view text) {
+  const PreTokenizer* const pre_tokenizer = FindPreTokenizer(name);
+  EXPECT_NE(pre_tokenizer, nullptr) << name;
+  std::vector<std::string> pieces;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = pre_tokenizer->piece_end(text, begin);
+    EXPECT_GT(end, begin);
+    EXPECT_LE(end, text.size());
+    if (end <= begin || end > text.size()) break;
+    pieces.emplace_back(text.substr(begin, end - begin));
+    begin = end;
+  }
+  return pieces;
+}
+
+// A pre-tokenizer and the expressions it stands for, each applied within the pieces of the last.
+struct Rule {
+  const char* name;
+  std::vector<const char*> patterns;
+};
+
+void PrintTo(const Rule& rule, std::ostream* out) { *out << rule.name; }
+
+const Rule kRules[] = {
+    {"gpt-2", {R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"}},
+    {"smollm",
+     {R"(\p{N})", R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"}},
+    {"default",
+     {R"([\p{P}\$\+<=>\^~\|]+)",
+      R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S))", R"(\p{N}+)",
+      R"([0-9][0-9][0-9])"}},
+    {"qwen2",
+     {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
+      R"(|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
+    {"llama-bpe",
+     {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3})"
+      R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
+    {"tekken",
+     {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
+      R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
+      R"(|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
+};
+
+class PreTokenizerPropertyTest : public ::testing::TestWithParam<Rule> {
+ protected:
+  PreTokenizerPropertyTest() {
+    for (const char* pattern : GetParam().patterns) stages_.emplace_back(pattern);
+  }
+
+  void ExpectSplitAsTheRegexDoes(const std::string& text) const {
+    std::vector<std::string> expected = {text};
+    for (const Regex& stage : stages_) {
+      std::vector<std::string> finer;
+      for (const std::string& piece : expected)
+        for (std::string& part : stage.Split(piece)) finer.push_back(std::move(part));
+      expected = std::move(finer);
+    }
+    if (text.empty()) expected.clear();
+    EXPECT_EQ(Split(GetParam().name, text), expected) << ::testing::PrintToString(text);
+  }
+
+  std::vector<Regex> stages_;
+};
+
+// Every kind of character that some expression treats differently, and the neighbours of each.
+constexpr std::string_view kAlphabet[] = {
+    " ",      "  ",     "\t",     "\n",     "\r",     "\r\n",   "\v",     "\u00a0",  "\u0085",
+    "\u2028", "\u3000", "'",      "'s",     "'S",     "'re",    "'Ll",    "'\u017f", "'x",
+    "a",      "z",      "A",      "Zz",     "HTTP",   "\u00e9", "\u00c9", "\u01c5",  "\u02b0",
+    "\u4e2d", "\u05d0", "\u0301", "\u093f", "\u20dd", "0",      "12",     "345",     "\u0663",
+    "\u00bd", "\u2163", ".",      "!",      "/",      "//",     "$",      "+",       "`",
+    "^",      "~",      "|",      "_",      "-",      "\u00a3", "\u2014", "\u201c",  "\U0001f600",
+    "\u200d", "\u200b", "\x01",   "\x7f",
+};
+
+TEST_P(PreTokenizerPropertyTest, SplitsRandomMixturesAsTheRegexDoes) {
+  constexpr int kTexts = 20000;
+  constexpr uint32_t kSeed = 20240607;
+  SCOPED_TRACE(kSeed);
+  std::mt19937 random(kSeed);
+  for (int i = 0; i < kTexts && !HasFailure(); ++i) {
+    std::string text;
+    const size_t n_parts = random() % 12;
+    for (size_t part = 0; part < n_parts; ++part)
+      text += kAlphabet[random() % std::size(kAlphabet)];
+    ExpectSplitAsTheRegexDoes(text);
+  }
+}
+
+// PCRE2 10.42 has Unicode 14 and utf8proc 2.8 has Unicode 15: characters that only one of them
+// knows are left out, as is U+180E, which PCRE2 alone calls a space.
+bool IsSameInBoth(char32_t code_point, const Regex& unassigned) {
+  constexpr char32_t kMongolianVowelSeparator = 0x180e;
+  std::string text = "a";
+  AppendUtf8(code_point, text);
+  return code_point != kMongolianVowelSeparator && unassigned.Split(text).size() == 1;
+}
+
+TEST_P(PreTokenizerPropertyTest, ClassifiesEveryCharacterAsTheRegexDoes) {
+  const Regex unassigned(R"(\p{Cn})");
+  for (char32_t code_point = 1; code_point <= 0x10ffff && !HasFailure(); ++code_point) {
+    if (code_point == 0xd800) code_point = 0xe000;
+    if (!IsSameInBoth(code_point, unassigned)) continue;
+    std::string text = "a";
+    AppendUtf8(code_point, text);
+    text += "B 1 ";
+    AppendUtf8(code_point, text);
+    ExpectSplitAsTheRegexDoes(text);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, PreTokenizerPropertyTest, ::testing::ValuesIn(kRules),
+                         [](const auto& p) {
+                           std::string name = p.param.name;
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+TEST(PreTokenizerTest, KeepsContractionsAndTheLastSpace) {
+  EXPECT_THAT(Split("gpt-2", "I'm  here"), ElementsAre("I", "'m", " ", " here"));
+  EXPECT_THAT(Split("llama-bpe", "WE'LL  go"), ElementsAre("WE", "'LL", " ", " go"));
+}
+
+TEST(PreTokenizerTest, SplitsDigitsAsEachModelDoes) {
+  EXPECT_THAT(Split("gpt-2", "12345"), ElementsAre("12345"));
+  EXPECT_THAT(Split("llama-bpe", "12345"), ElementsAre("123", "45"));
+  EXPECT_THAT(Split("qwen2", "123"), ElementsAre("1", "2", "3"));
+  EXPECT_THAT(Split("tekken", "123"), ElementsAre("1", "2", "3"));
+  EXPECT_THAT(Split("default", "12345"), ElementsAre("123", "45"));
+}
+
+TEST(PreTokenizerTest, TakesInvalidBytesAsSymbols) {
+  for (const Rule& rule : kRules) {
+    SCOPED_TRACE(rule.name);
+    EXPECT_THAT(Split(rule.name, "ab\xff\xc3 cd\xe2\x82"),
+                ElementsAre("ab", "\xff\xc3", " cd", "\xe2\x82"));
+  }
+}
+
+TEST(PreTokenizerTest, KnowsNoOtherName) {
+  EXPECT_EQ(FindPreTokenizer("no-such-split"), nullptr);
+  EXPECT_EQ(FindPreTokenizer(""), nullptr);
+  EXPECT_NE(FindPreTokenizer("llama-v3"), nullptr);
+}
+
+// Texts on which a splitter that looks ahead from every piece would take quadratic time.
+TEST(PreTokenizerTest, TakesLinearTimeOnLongRuns) {
+  constexpr size_t kBytes = 1'000'000;
+  const auto repeat = [](std::string_view unit) {
+    std::string text;
+    while (text.size() < kBytes) text += unit;
+    return text;
+  };
+  for (const Rule& rule : kRules) {
+    for (const std::string_view unit : {"a", "A", " ", "\n", " \n", "1", "!", "\u4e2d", "\u4e2dA",
+                                        "\u0301", "'", "' ", "\u00bd", "1\u00bd"}) {
+      SCOPED_TRACE(std::string(rule.name) + " on " + std::string(unit));
+      const std::string text = repeat(unit) + "x";
+      const auto start = std::chrono::steady_clock::now();
+      size_t n_bytes = 0;
+      for (const std::string& piece : Split(rule.name, text)) n_bytes += piece.size();
+      EXPECT_EQ(n_bytes, text.size());
+      EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace forge
