@@ -16,7 +16,7 @@
 namespace forge {
 namespace {
 
-constexpr int64_t kPrefetchBytes = 6144;  // as in matmul_avx512.cpp
+constexpr int64_t kPrefetchBytes = 2560;  // as in matmul_avx512.cpp
 constexpr int kTokens = kWideTileTokens;
 
 // Tile registers 0 and 1 hold products, int32 [tokens, rows]; 2 activations; 3 weights. GCC's

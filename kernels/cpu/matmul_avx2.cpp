@@ -12,7 +12,7 @@
 namespace forge {
 namespace {
 
-constexpr int64_t kPrefetchBytes = 6144;  // as in matmul_avx512.cpp
+constexpr int64_t kPrefetchBytes = 2560;  // as in matmul_avx512.cpp
 
 // Eight rows' bytes of one plane; `rows` is 0 or 8.
 [[gnu::always_inline]] inline __m256i Load(const uint8_t* plane, int rows) {

@@ -10,9 +10,10 @@
 namespace forge {
 namespace {
 
-// How far ahead of the block in work weights are fetched from memory. The hardware's own prefetch
-// stops at pages and does not keep enough lines under way: see docs/cpu-matmul.md.
-constexpr int64_t kPrefetchBytes = 6144;
+// How far ahead of the block in work weights are fetched from memory. One core of a Xeon of the
+// Sapphire Rapids generation, one token, Q4_0: 13.6 GB/s without, 16 with 1 to 3 KiB, 13.4 with 6;
+// a plain read 20.
+constexpr int64_t kPrefetchBytes = 2560;
 
 // Minus kZero times a sum of activations: where its integer product starts.
 template <int kZero>
