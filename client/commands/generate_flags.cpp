@@ -37,7 +37,10 @@ void AddSamplingFlags(CLI::App& command, GenerateFlags& flags) {
   command
       .add_option("--penalty-window", flags.penalty_window, "Last tokens looked at; -1: all (64)")
       ->group(group);
-  command.add_option("--logit-bias", flags.logit_bias, "ID=VALUE, added to the token's logit")
+  command
+      .add_option("--logit-bias", flags.logit_bias,
+                  "ID=VALUE, added to the token's logit; may be repeated")
+      ->allow_extra_args(false)
       ->group(group);
   command.add_option("--seed", flags.seed, "The same seed gives the same text (random)")
       ->group(group);
@@ -54,10 +57,13 @@ void AddGenerateFlags(CLI::App& command, GenerateFlags& flags) {
   command.add_flag("--raw", flags.raw, "Continue the prompt as plain text")->excludes(chat);
   command.add_option("--token-ids", flags.token_ids, "Prompt as token ids, separated by commas")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->excludes(chat);
   command.add_option("--max-tokens", flags.max_tokens, "0: until the model ends (0)");
-  command.add_option("--stop", flags.stop_strings, "End before this text; may be repeated");
-  command.add_option("--stop-token", flags.stop_tokens, "End at this token id; may be repeated");
+  command.add_option("--stop", flags.stop_strings, "End before this text; may be repeated")
+      ->allow_extra_args(false);  // what follows is the prompt
+  command.add_option("--stop-token", flags.stop_tokens, "End at this token id; may be repeated")
+      ->allow_extra_args(false);
   command.add_option("--top-logprobs", flags.top_logprobs,
                      "Alternatives shown for each token, with -o json");
   command.add_flag("--ignore-end", flags.ignore_end_of_text, "Go on past the end-of-text token");

@@ -52,6 +52,15 @@ TEST(GenerateFlagsTest, ReadsEveryFlag) {
   EXPECT_FLOAT_EQ(sampling.logit_bias().at(9), -100.0f);
 }
 
+TEST(GenerateFlagsTest, TakesOneValueForEachRepeatedFlag) {
+  CLI::App app;
+  GenerateFlags flags;
+  AddGenerateFlags(app, flags);
+  app.parse("demo --stop a --stop b --stop-token 5 --logit-bias 1=2 \"the prompt\"");
+  EXPECT_EQ(flags.prompt, "the prompt");
+  EXPECT_EQ(flags.stop_strings, (std::vector<std::string>{"a", "b"}));
+}
+
 TEST(GenerateFlagsTest, RefusesMalformedLogitBias) {
   for (const char* bias : {"9", "=1", "9=", "x=1", "9=1x", "9:1"}) {
     SCOPED_TRACE(bias);

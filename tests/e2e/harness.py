@@ -47,8 +47,8 @@ class Daemon:
         self.process = None
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, stderr=open(self.log_path, "w"),
-                                        stdin=subprocess.DEVNULL)
+        with open(self.log_path, "w") as log:
+            self.process = subprocess.Popen(self.command, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 20
         while self.ctl("status").returncode != 0:
             if self.process.poll() is not None or time.monotonic() > deadline:

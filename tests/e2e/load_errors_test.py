@@ -67,7 +67,7 @@ class LoadErrorsTest(unittest.TestCase):
         self.check(self.folder / "missing.gguf", 3, "missing.gguf")
 
     def test_refuses_a_model_too_big_for_the_budget_with_every_number(self):
-        self.check("good", 6, "cap", args=("--parallel", 256, "--context", 2048))
+        self.check("good", 6, "cap", args=("--parallel", 256))
 
     def test_serves_after_every_refusal(self):
         self.daemon.ctl_ok("load", "good", "--parallel", 1, "--context", 256)
