@@ -212,7 +212,7 @@ TEST_P(CpuMatmulTest, MultipliesTinyAndZeroActivations) {
 
 INSTANTIATE_TEST_SUITE_P(EveryLevelAndFormat, CpuMatmulTest,
                          ::testing::Combine(::testing::Values(CpuLevel::kPortable, CpuLevel::kAvx2,
-                                                              CpuLevel::kAvx512),
+                                                              CpuLevel::kAvx512, CpuLevel::kAmx),
                                             ::testing::ValuesIn(KnownFormats())),
                          [](const auto& instance) {
                            return std::string(CpuLevelName(std::get<0>(instance.param))) + "_" +
