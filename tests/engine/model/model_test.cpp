@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
@@ -329,27 +331,26 @@ TEST_F(ModelTest, FileWrittenToAtTheEndOfTheLoadIsAnError) {
 
 TEST_F(ModelTest, ReportsFromNothingToEverythingOnTheLoadingThread) {
   const OpenedModel opened;
-  device_.OnPackRows([] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  device_.OnPackRows([] {  // longer than the interval, so that there is a report in between
+    std::this_thread::sleep_for(ProgressReporter::kInterval * 3 / 2);
     return Status();
   });
   std::vector<std::pair<uint64_t, uint64_t>> reports;
-  std::vector<std::chrono::steady_clock::time_point> times;
   const auto thread = std::this_thread::get_id();
+  const auto start = std::chrono::steady_clock::now();
   const auto model = Load(opened, {}, [&](uint64_t done, uint64_t total) {
     EXPECT_EQ(std::this_thread::get_id(), thread);
     reports.emplace_back(done, total);
-    times.push_back(std::chrono::steady_clock::now());
     return true;
   });
+  const auto elapsed = std::chrono::steady_clock::now() - start;
   ASSERT_TRUE(model.ok());
   const uint64_t total = (*model)->plan().file_bytes;
-  ASSERT_GE(reports.size(), 3u);  // the slices take 100 ms or more
+  ASSERT_GE(reports.size(), 3u);
+  EXPECT_LE(static_cast<int64_t>(reports.size()), 2 + elapsed / ProgressReporter::kInterval);
   EXPECT_EQ(reports.front(), std::make_pair(uint64_t{0}, total));
   EXPECT_EQ(reports.back(), std::make_pair(total, total));
   EXPECT_TRUE(std::is_sorted(reports.begin(), reports.end()));
-  for (size_t i = 1; i + 1 < times.size(); ++i)  // the last report does not wait
-    EXPECT_GE(times[i] - times[i - 1], std::chrono::milliseconds(49)) << i;
 }
 
 TEST_F(ModelTest, CancellingAtTheStartReadsNoWeight) {
@@ -361,20 +362,24 @@ TEST_F(ModelTest, CancellingAtTheStartReadsNoWeight) {
   ExpectBaseline();
 }
 
-TEST_F(ModelTest, CancellingMidwayStopsWithinASliceAndLeavesTheBaseline) {
-  const OpenedModel opened;
-  const int64_t n_slices = [&] {
-    EXPECT_TRUE(Load(opened).ok());
-    return static_cast<int64_t>(device_.pack_calls());
-  }();
-  device_.OnPackRows([] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+TEST_F(ModelTest, CancellingMidwayLetsEachThreadFinishItsSliceOnly) {
+  const OpenedModel opened(TinyModelOptions{.n_layers = 8});
+  std::atomic<bool> cancelled = false;
+  device_.OnPackRows([&cancelled] {
+    while (!cancelled) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    // The loader learns of it a moment later than this thread.
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
     return Status();
   });
-  const auto model = Load(opened, {}, [](uint64_t done, uint64_t) { return done == 0; });
+  int n_reports = 0;
+  const auto model = Load(opened, {}, [&](uint64_t, uint64_t) {
+    cancelled = ++n_reports == 2;
+    return !cancelled;
+  });
   ASSERT_FALSE(model.ok());
   EXPECT_EQ(model.status().code(), StatusCode::kCancelled);
-  EXPECT_LT(static_cast<int64_t>(device_.pack_calls()), 2 * n_slices);
+  EXPECT_GE(device_.pack_calls(), 1u);
+  EXPECT_LE(device_.pack_calls(), std::max(1u, std::thread::hardware_concurrency()));
   ExpectBaseline();
 }
 
