@@ -61,7 +61,9 @@ std::chrono::system_clock::time_point ToTimePoint(const timespec& time) {
 Status CannotOpen(const fs::path& path, int error) {
   const std::string message =
       fmt::format("cannot reach model file {}: {}", path.string(), std::strerror(error));
-  if (error == EACCES || error == EPERM) return {StatusCode::kPermissionDenied, message};
+  if (error == EACCES || error == EPERM) {
+    return Status(StatusCode::kPermissionDenied, message).WithReason("MODEL_FILE_UNREADABLE");
+  }
   return InvalidArgument(message).WithReason("MODEL_FILE_INVALID").WithDetail("field", "model");
 }
 
@@ -153,12 +155,14 @@ Catalogue::Catalogue(std::vector<std::string> directories) : directories_(std::m
 Result<ModelFile> Catalogue::Resolve(std::string_view model) const {
   if (model.empty()) {
     return InvalidArgument("model is empty; name one as ListModels gives it")
+        .WithReason("INVALID_REQUEST")
         .WithDetail("field", "model");
   }
   if (HasControlCharacter(model)) return PathOutside(model, "holds a control character");
   if (model.size() > kMaxNameBytes) {
     return InvalidArgument(fmt::format("model has {} bytes, but a path has at most {}",
                                        model.size(), kMaxNameBytes))
+        .WithReason("INVALID_REQUEST")
         .WithDetail("field", "model")
         .WithDetail("lengthBytes", model.size());
   }

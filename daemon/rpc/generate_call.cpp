@@ -16,13 +16,16 @@ Status ShuttingDown() {
 }
 
 Status BadField(std::string_view field, std::string_view problem) {
-  return InvalidArgument(fmt::format("{} {}", field, problem)).WithDetail("field", field);
+  return InvalidArgument(fmt::format("{} {}", field, problem))
+      .WithReason("INVALID_REQUEST")
+      .WithDetail("field", field);
 }
 
 // The engine calls an unknown model or session NOT_FOUND; to the client of a stream it means that
 // somebody unloaded the model.
 Status Unloaded(const Status& status, const std::string& model) {
-  if (status.reason() != "MODEL_NOT_LOADED") return status;
+  if (status.reason() != "MODEL_NOT_LOADED" && status.reason() != "SESSION_NOT_FOUND")
+    return status;
   return FailedPrecondition(
              fmt::format("model '{}' was unloaded; load it with: forgectl load {}", model, model))
       .WithReason("MODEL_NOT_LOADED")
@@ -239,16 +242,15 @@ void GenerateCall::OnToken(TokenEvent event) {
   v1::GenerateResponse response;
   *response.mutable_token() = TokenToProto(event);
   if (Send(std::move(response), CostBytes(event)) != SendResult::kFull) return;
-  boost::asio::post(service_.writers, [self = Self()] {
-    self->CutOff("limits.stream_buffer", self->service_.config.limits.stream_buffer_bytes, "bytes");
+  PostUnlessEnded([](GenerateCall& call) {
+    call.CutOff("limits.stream_buffer", call.service_.config.limits.stream_buffer_bytes, "bytes");
   });
 }
 
 void GenerateCall::OnFinished(const Status& status, FinishReason reason, std::string trailing_text,
                               const GenerateUsage& usage) {
   if (!status.ok()) {
-    boost::asio::post(service_.writers, [self = Self(), status] { self->Fail(status); });
-    return;
+    return PostUnlessEnded([status](GenerateCall& call) { call.Fail(status); });
   }
   v1::GenerateResponse response;
   auto* finished = response.mutable_finished();
@@ -260,7 +262,15 @@ void GenerateCall::OnFinished(const Status& status, FinishReason reason, std::st
     finished->set_seed(seed_);
   }
   Send(std::move(response), /*cost_bytes=*/0);
-  boost::asio::post(service_.writers, [self = Self()] { self->EndTurn(); });
+  PostUnlessEnded([](GenerateCall& call) { call.EndTurn(); });
+}
+
+// Once the stream ended, the engine may still hold this sink when the service is gone already; the
+// lock keeps the end from passing between the look and the post.
+void GenerateCall::PostUnlessEnded(std::function<void(GenerateCall&)> work) {
+  const MutexLock lock(mutex_);
+  if (ended_) return;
+  boost::asio::post(service_.writers, [self = Self(), work = std::move(work)] { work(*self); });
 }
 
 void GenerateCall::Complete(v1::GenerateResponse& response) {

@@ -2,6 +2,7 @@
 
 #include <forge/v1/forge.pb.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -66,6 +67,8 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   Result<std::vector<TokenId>> PromptOf(const Turn& turn, const Session& session);
   void EndTurn();
 
+  // Runs `work` on the writers' thread, where the engine may be called.
+  void PostUnlessEnded(std::function<void(GenerateCall&)> work);
   // Ends the stream: everything queued first, then `status`.
   void Fail(const Status& status);
   // Ends the stream without what is queued, for a client that does not read.

@@ -42,6 +42,7 @@ Result<size_t> PageSize(int32_t asked) {
   if (asked < 0) {
     return InvalidArgument(fmt::format("page_size is {}; use 0 for {}, or up to {}", asked,
                                        kDefaultPageSize, kMaxPageSize))
+        .WithReason("INVALID_REQUEST")
         .WithDetail("field", "page_size")
         .WithDetail("value", std::to_string(asked));
   }

@@ -23,7 +23,10 @@ class LoadModelCall final : public LoadModelStream, public LoadListener {
   void OnReadDone(bool ok) override {
     if (!ok) {
       // The client sends no more. A load that has started goes on.
-      if (!started_) Fail(InvalidArgument("the stream ended before its start message"));
+      if (!started_)
+        Fail(InvalidArgument("the stream ended before its start message")
+                 .WithReason("INVALID_REQUEST")
+                 .WithDetail("field", "start"));
       return;
     }
     if (request().has_start() && !started_) {
@@ -35,6 +38,7 @@ class LoadModelCall final : public LoadModelStream, public LoadListener {
     } else {
       return Fail(InvalidArgument(started_ ? "after start, only cancel may follow"
                                            : "the first message must be start")
+                      .WithReason("INVALID_REQUEST")
                       .WithDetail("field", "request"));
     }
     ReadNext();

@@ -113,6 +113,7 @@ Result<LoadRequest> LoadRequestFromProto(const v1::LoadOptions& options) {
   const int number = options.kv_cache_type();
   return InvalidArgument(
              fmt::format("options.kv_cache_type is {}, which is none of KvCacheType", number))
+      .WithReason("INVALID_REQUEST")
       .WithDetail("field", "options.kv_cache_type")
       .WithDetail("value", std::to_string(number));
 }

@@ -42,10 +42,12 @@ constexpr size_t kMaxMetadataBytes = 1500;
 constexpr int kRetrySeconds = 1;
 
 constexpr Reason kReasons[] = {
+    {"INVALID_REQUEST", StatusCode::kInvalidArgument},
     {"INVALID_PAGE_TOKEN", StatusCode::kInvalidArgument},
     {"MODEL_PATH_OUTSIDE", StatusCode::kInvalidArgument},
     {"MODEL_FILE_INVALID", StatusCode::kInvalidArgument},
     {"MODEL_FILE_TRUNCATED", StatusCode::kDataLoss},
+    {"MODEL_FILE_UNREADABLE", StatusCode::kUnavailable},
     {"MODEL_FILE_CHANGED", StatusCode::kAborted},
     {"ARCHITECTURE_UNSUPPORTED", StatusCode::kUnimplemented},
     {"CHAT_TEMPLATE_UNSUPPORTED", StatusCode::kFailedPrecondition},
@@ -56,11 +58,15 @@ constexpr Reason kReasons[] = {
     {"MODEL_BUSY", StatusCode::kUnavailable},
     {"LOAD_CANCELLED", StatusCode::kCancelled},
     {"LOAD_TOO_SLOW", StatusCode::kDeadlineExceeded},
+    {"DEVICE_NOT_FOUND", StatusCode::kNotFound},
     {"GPU_BUDGET_EXCEEDED", StatusCode::kResourceExhausted},
+    {"GPU_MEMORY_TAKEN_BY_OTHERS", StatusCode::kResourceExhausted},
     {"CONTEXT_LENGTH_EXCEEDED", StatusCode::kOutOfRange},
     {"QUEUE_FULL", StatusCode::kResourceExhausted},
     {"TOO_MANY_STREAMS", StatusCode::kResourceExhausted},
     {"SLOW_READER", StatusCode::kResourceExhausted},
+    {"SESSION_BUSY", StatusCode::kFailedPrecondition},
+    {"SESSION_NOT_FOUND", StatusCode::kNotFound},
     {"TURN_TOO_SLOW", StatusCode::kDeadlineExceeded},
     {"CLIENT_GONE", StatusCode::kCancelled},
     {"SHUTTING_DOWN", StatusCode::kUnavailable},

@@ -78,11 +78,9 @@ class StreamCall : public grpc::ServerBidiReactor<Request, Response>,
 
   // Ends the call with `status` once everything queued is written. The first end counts.
   void FinishAfterQueue(const grpc::Status& status) {
-    {
-      const MutexLock lock(mutex_);
-      if (finishing_ || final_status_) return;
-      final_status_ = status;
-    }
+    const MutexLock lock(mutex_);
+    if (finishing_ || final_status_) return;
+    final_status_ = status;
     PostPump();
   }
   // Drops what is queued and ends the call with `status`.
@@ -117,25 +115,23 @@ class StreamCall : public grpc::ServerBidiReactor<Request, Response>,
   };
 
   SendResult Enqueue(Item item) {
-    {
-      const MutexLock lock(mutex_);
-      if (finishing_ || final_status_) return SendResult::kClosed;
-      if (item.is_replaceable && !queue_.empty() && queue_.back().is_replaceable) {
-        queue_.back() = std::move(item);
-        return SendResult::kQueued;
-      }
-      if (item.cost_bytes > 0 && queued_bytes_ + item.cost_bytes > max_queued_bytes_) {
-        return SendResult::kFull;
-      }
-      queued_bytes_ += item.cost_bytes;
-      queue_.push_back(std::move(item));
-      if (writing_) return SendResult::kQueued;  // OnWriteDone goes on
+    const MutexLock lock(mutex_);
+    if (finishing_ || final_status_) return SendResult::kClosed;
+    if (item.is_replaceable && !queue_.empty() && queue_.back().is_replaceable) {
+      queue_.back() = std::move(item);
+      return SendResult::kQueued;
     }
-    PostPump();
+    if (item.cost_bytes > 0 && queued_bytes_ + item.cost_bytes > max_queued_bytes_) {
+      return SendResult::kFull;
+    }
+    queued_bytes_ += item.cost_bytes;
+    queue_.push_back(std::move(item));
+    if (!writing_) PostPump();  // else OnWriteDone goes on
     return SendResult::kQueued;
   }
 
-  void PostPump() {
+  // Posted under the lock: `writers_` is certain to exist only until the call has ended.
+  void PostPump() FORGE_REQUIRES(mutex_) {
     boost::asio::post(writers_, [self = this->shared_from_this()] { self->Pump(); });
   }
 

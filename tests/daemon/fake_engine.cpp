@@ -1,0 +1,475 @@
+#include "tests/daemon/fake_engine.h"
+
+#include <filesystem>
+
+namespace forge::testing {
+namespace {
+
+constexpr uint64_t kKvBytes = 64 << 10;
+constexpr uint64_t kScratchBytes = 16 << 10;
+constexpr int kLoadSlices = 4;
+
+}  // namespace
+
+FakeEngine::FakeEngine() {
+  executor_ = std::thread([this] { RunExecutor(); });
+}
+
+FakeEngine::~FakeEngine() {
+  {
+    const MutexLock lock(mutex_);
+    stopping_ = true;
+    loads_held_ = false;
+    changed_.NotifyAll();
+  }
+  executor_.join();
+}
+
+void FakeEngine::SetLoadFailure(const std::string& part, const Status& status) {
+  const MutexLock lock(mutex_);
+  load_failures_[part] = status;
+}
+
+void FakeEngine::SetInspectFailure(const std::string& part, const Status& status) {
+  const MutexLock lock(mutex_);
+  inspect_failures_[part] = status;
+}
+
+void FakeEngine::HoldLoads() {
+  const MutexLock lock(mutex_);
+  loads_held_ = true;
+}
+
+void FakeEngine::ReleaseLoads() {
+  const MutexLock lock(mutex_);
+  loads_held_ = false;
+  changed_.NotifyAll();
+}
+
+void FakeEngine::SetTokenDelay(std::chrono::microseconds delay) {
+  const MutexLock lock(mutex_);
+  token_delay_ = delay;
+}
+
+void FakeEngine::SetAnswerLength(uint32_t n_tokens) {
+  const MutexLock lock(mutex_);
+  answer_length_ = n_tokens;
+}
+
+void FakeEngine::SetTokenText(const std::string& text) {
+  const MutexLock lock(mutex_);
+  token_text_ = text;
+}
+
+void FakeEngine::SetSubmitFailure(const Status& status) {
+  const MutexLock lock(mutex_);
+  submit_failure_ = status;
+}
+
+void FakeEngine::SetTurnFailure(const Status& status) {
+  const MutexLock lock(mutex_);
+  turn_failure_ = status;
+}
+
+void FakeEngine::SetBudgetBytes(uint64_t bytes) {
+  const MutexLock lock(mutex_);
+  budget_bytes_ = bytes;
+}
+
+void FakeEngine::SetProgress(const EngineProgress& progress) {
+  const MutexLock lock(mutex_);
+  progress_ = progress;
+}
+
+int FakeEngine::n_loads() const {
+  const MutexLock lock(mutex_);
+  return n_loads_;
+}
+
+int FakeEngine::n_inspections() const {
+  const MutexLock lock(mutex_);
+  return n_inspections_;
+}
+
+size_t FakeEngine::n_sessions() const {
+  const MutexLock lock(mutex_);
+  return sessions_.size();
+}
+
+uint32_t FakeEngine::n_running() const {
+  const MutexLock lock(mutex_);
+  uint32_t n_running = 0;
+  for (const auto& [id, session] : sessions_) n_running += session.turn ? 1 : 0;
+  return n_running;
+}
+
+bool FakeEngine::WaitForSessions(size_t n_sessions) const {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  const MutexLock lock(mutex_);
+  while (sessions_.size() != n_sessions) {
+    if (changed_.WaitUntil(mutex_, deadline) == std::cv_status::timeout) {
+      return sessions_.size() == n_sessions;
+    }
+  }
+  return true;
+}
+
+GenerateRequest FakeEngine::last_request() const {
+  const MutexLock lock(mutex_);
+  return last_request_;
+}
+
+uint64_t FakeEngine::reserved_bytes() const {
+  const MutexLock lock(mutex_);
+  uint64_t bytes = 0;
+  for (const auto& [id, info] : models_) bytes += info.total_bytes();
+  return bytes;
+}
+
+Status FakeEngine::Find(const std::map<std::string, Status>& failures, const std::string& path) {
+  for (const auto& [part, status] : failures) {
+    if (path.find(part) != std::string::npos) return status;
+  }
+  return Status();
+}
+
+Result<ModelFileInfo> FakeEngine::Inspect(const std::string& path, const std::string& device,
+                                          const LoadOptions& options) {
+  const MutexLock lock(mutex_);
+  ++n_inspections_;
+  FORGE_TRY(Find(inspect_failures_, path));
+  if (!device.empty() && device != "cpu") {
+    return NotFound(std::string("there is no device ").append(device))
+        .WithReason("DEVICE_NOT_FOUND");
+  }
+  ModelFileInfo info;
+  info.architecture = "fake";
+  info.name = "Fake model";
+  info.file_bytes = std::filesystem::file_size(path);
+  info.n_parameters = info.file_bytes;
+  info.n_layers = 2;
+  info.n_embd = 64;
+  info.n_heads = 4;
+  info.n_kv_heads = 2;
+  info.head_dim = 16;
+  info.n_vocab = 26;
+  info.n_context_train = 4096;
+  info.format_bytes = {{"Q8_0", info.file_bytes}};
+  info.chat_template = "chatml";
+  info.tokenizer = "gpt2";
+  info.device = "cpu";
+  info.context_length = options.context_length == 0 ? 4096 : options.context_length;
+  info.max_sequences = options.max_sequences;
+  info.prefill_chunk = options.prefill_chunk;
+  info.kv_dtype = options.kv_dtype;
+  info.weights_bytes = info.file_bytes;
+  info.kv_bytes = kKvBytes;
+  info.scratch_bytes = kScratchBytes;
+  return info;
+}
+
+Result<ModelId> FakeEngine::Load(const std::string& path, const std::string& device,
+                                 const LoadOptions& options, const LoadObserver& observer) {
+  FORGE_ASSIGN_OR_RETURN(const ModelFileInfo info, Inspect(path, device, options));
+  const Status stopped = Cancelled("the load was stopped");
+  if (!observer({LoadPhase::kReadingHeader, 0, 0})) return stopped;
+  const uint64_t reserved = reserved_bytes();
+  {
+    const MutexLock lock(mutex_);
+    ++n_loads_;
+    FORGE_TRY(Find(load_failures_, path));
+    AdmissionPolicy policy;
+    policy.free_fraction = 1.0;
+    const MemoryReading reading{budget_bytes_, budget_bytes_ - reserved, budget_bytes_ - reserved,
+                                budget_bytes_ - reserved};
+    const AdmissionDecision decision =
+        DecideAdmission(policy, reading, reserved, reserved, info.total_bytes());
+    if (!decision.admitted) return RefusalStatus(decision, policy, "cpu");
+  }
+  for (int slice = 0; slice <= kLoadSlices; ++slice) {
+    const uint64_t done = info.file_bytes * static_cast<uint64_t>(slice) / kLoadSlices;
+    if (!observer({LoadPhase::kLoadingWeights, done, info.file_bytes})) return stopped;
+    for (bool held = slice == kLoadSlices / 2; held;) {
+      {
+        const MutexLock lock(mutex_);
+        held = loads_held_;
+        if (held) {
+          changed_.WaitUntil(mutex_,
+                             std::chrono::steady_clock::now() + std::chrono::milliseconds(2));
+        }
+      }
+      if (held && !observer({LoadPhase::kLoadingWeights, done, info.file_bytes})) return stopped;
+    }
+  }
+  const MutexLock lock(mutex_);
+  const ModelId id = next_id_++;
+  models_[id] = info;
+  return id;
+}
+
+Result<uint64_t> FakeEngine::Unload(ModelId model) {
+  const MutexLock lock(mutex_);
+  const auto found = models_.find(model);
+  if (found == models_.end()) return NotFound("no such model").WithReason("MODEL_NOT_LOADED");
+  const uint64_t bytes = found->second.total_bytes();
+  for (auto session = sessions_.begin(); session != sessions_.end();) {
+    if (session->second.model != model) {
+      ++session;
+      continue;
+    }
+    if (session->second.turn) {
+      orphans_.push_back({*std::move(session->second.turn),
+                          Cancelled("the model was unloaded").WithReason("MODEL_NOT_LOADED")});
+    }
+    session = sessions_.erase(session);
+  }
+  models_.erase(found);
+  changed_.NotifyAll();
+  return bytes;
+}
+
+ModelStatus FakeEngine::StatusOf(ModelId id, const ModelFileInfo& info) const {
+  ModelStatus status;
+  status.id = id;
+  status.info = info;
+  status.slots_total = info.max_sequences;
+  for (const auto& [session_id, session] : sessions_) {
+    if (session.model != id) continue;
+    SequenceStatus sequence;
+    sequence.session = session_id;
+    sequence.state = session.turn ? SequenceStatus::State::kDecode : SequenceStatus::State::kIdle;
+    sequence.context_used = session.context_used;
+    sequence.output_tokens = session.turn ? session.turn->n_done : 0;
+    status.sequences.push_back(sequence);
+    status.slots_busy += session.turn ? 1 : 0;
+  }
+  return status;
+}
+
+Result<ModelStatus> FakeEngine::GetModel(ModelId model) const {
+  const MutexLock lock(mutex_);
+  const auto found = models_.find(model);
+  if (found == models_.end()) return NotFound("no such model").WithReason("MODEL_NOT_LOADED");
+  return StatusOf(model, found->second);
+}
+
+std::vector<ModelStatus> FakeEngine::ListModels() const {
+  const MutexLock lock(mutex_);
+  std::vector<ModelStatus> all;
+  for (const auto& [id, info] : models_) all.push_back(StatusOf(id, info));
+  return all;
+}
+
+std::vector<DeviceMemory> FakeEngine::Memory() const {
+  const uint64_t reserved = reserved_bytes();
+  const MutexLock lock(mutex_);
+  DeviceMemory memory;
+  memory.device = "cpu";
+  memory.description = "fake device";
+  memory.reading = {budget_bytes_, budget_bytes_ - reserved, budget_bytes_ - reserved,
+                    budget_bytes_ - reserved};
+  memory.reserved_bytes = reserved;
+  memory.allocated_bytes = reserved;
+  memory.allocations = 3 * models_.size();
+  memory.available_bytes = budget_bytes_ - reserved;
+  memory.bound = AdmissionBound::kFree;
+  for (const auto& [id, info] : models_) {
+    memory.models.push_back({id, info.weights_bytes, info.kv_bytes, info.scratch_bytes});
+  }
+  return {memory};
+}
+
+EngineProgress FakeEngine::Progress() const {
+  const MutexLock lock(mutex_);
+  return progress_;
+}
+
+Result<std::vector<TokenId>> FakeEngine::Tokenize(ModelId model, std::string_view text,
+                                                  bool add_special, bool /*parse_special*/) const {
+  FORGE_TRY(GetModel(model).status());
+  std::vector<TokenId> tokens;
+  if (add_special) tokens.push_back(kBos);
+  for (const char letter : text) tokens.push_back((letter - 'a' + 26) % 26);
+  return tokens;
+}
+
+Result<std::string> FakeEngine::Detokenize(ModelId model, const std::vector<TokenId>& tokens,
+                                           bool render_special) const {
+  std::string text;
+  for (const TokenId token : tokens) {
+    if (token >= 26 && !render_special) continue;
+    FORGE_ASSIGN_OR_RETURN(const std::string piece, TokenText(model, token));
+    text += piece;
+  }
+  return text;
+}
+
+Result<std::string> FakeEngine::TokenText(ModelId model, TokenId token) const {
+  FORGE_TRY(GetModel(model).status());
+  if (token == kBos) return std::string("<s>");
+  if (token == 25) return std::string("\xc3");  // the first half of a character
+  return std::string(1, static_cast<char>('a' + token % 26));
+}
+
+Result<std::vector<TokenId>> FakeEngine::TokenizeChat(ModelId model,
+                                                      const std::vector<ChatMessage>& messages,
+                                                      std::optional<SessionId> session) const {
+  FORGE_TRY(GetModel(model).status());
+  std::vector<TokenId> tokens = {session ? kContinuation : kBos};
+  for (const ChatMessage& message : messages) {
+    if (message.role == "robot") {
+      return InvalidArgument("role 'robot' is unknown").WithDetail("field", "chat.messages.role");
+    }
+    tokens.push_back(static_cast<TokenId>(message.content.size() % 26));
+  }
+  return tokens;
+}
+
+Result<SessionId> FakeEngine::OpenSession(ModelId model) {
+  const MutexLock lock(mutex_);
+  if (models_.count(model) == 0) {
+    return NotFound("no such model").WithReason("MODEL_NOT_LOADED");
+  }
+  const SessionId id = next_id_++;
+  sessions_[id] = Session{model, 0, std::nullopt};
+  changed_.NotifyAll();
+  return id;
+}
+
+void FakeEngine::CloseSession(SessionId session) {
+  const MutexLock lock(mutex_);
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return;
+  if (found->second.turn) orphans_.push_back({*std::move(found->second.turn), Status()});
+  sessions_.erase(found);
+  changed_.NotifyAll();
+}
+
+Status FakeEngine::Submit(SessionId session, GenerateRequest request,
+                          std::shared_ptr<GenerationSink> sink) {
+  const MutexLock lock(mutex_);
+  FORGE_TRY(submit_failure_);
+  if (request.top_logprobs > kMaxTopLogprobs) {
+    return InvalidArgument("top_logprobs is more than 256")
+        .WithDetail("field", "top_logprobs")
+        .WithDetail("value", request.top_logprobs);
+  }
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return NotFound("no session").WithReason("SESSION_NOT_FOUND");
+  if (found->second.turn) return FailedPrecondition("a turn is running");
+  last_request_ = request;
+  found->second.turn = Turn{std::move(request), std::move(sink)};
+  changed_.NotifyAll();
+  return Status();
+}
+
+void FakeEngine::Cancel(SessionId session) {
+  const MutexLock lock(mutex_);
+  const auto found = sessions_.find(session);
+  if (found != sessions_.end() && found->second.turn) found->second.turn->cancelled = true;
+}
+
+void FakeEngine::RunExecutor() {
+  for (;;) {
+    std::chrono::microseconds delay{0};
+    {
+      const MutexLock lock(mutex_);
+      delay = token_delay_;
+      if (stopping_ && orphans_.empty()) break;
+      bool idle = orphans_.empty();
+      for (const auto& [id, session] : sessions_) idle = idle && !session.turn;
+      if (idle) {
+        changed_.WaitUntil(mutex_,
+                           std::chrono::steady_clock::now() + std::chrono::milliseconds(20));
+        continue;
+      }
+    }
+    Step();
+    std::this_thread::sleep_for(delay);
+  }
+  std::vector<SessionId> ids;
+  {
+    const MutexLock lock(mutex_);
+    for (const auto& [id, session] : sessions_) ids.push_back(id);
+  }
+  for (const SessionId id : ids) {
+    EndTurn(id, FinishReason::kCancelled,
+            Unavailable("the engine ends").WithReason("SHUTTING_DOWN"));
+  }
+}
+
+void FakeEngine::Step() {
+  std::deque<std::pair<Turn, Status>> orphans;
+  std::vector<std::pair<SessionId, Turn>> turns;
+  uint32_t answer_length = 0;
+  Status turn_failure;
+  {
+    const MutexLock lock(mutex_);
+    orphans.swap(orphans_);
+    answer_length = answer_length_;
+    turn_failure = turn_failure_;
+    for (const auto& [id, session] : sessions_) {
+      if (session.turn) turns.emplace_back(id, *session.turn);
+    }
+  }
+  for (const auto& [turn, status] : orphans) {
+    turn.sink->OnFinished(status, FinishReason::kCancelled, "", {});
+  }
+  for (const auto& [id, turn] : turns) {
+    const uint32_t max_tokens = turn.request.max_tokens;
+    if (turn.cancelled) {
+      EndTurn(id, FinishReason::kCancelled, Status());
+    } else if (max_tokens > 0 && turn.n_done >= max_tokens) {
+      EndTurn(id, FinishReason::kMaxTokens, turn_failure);
+    } else if (turn.n_done >= answer_length) {
+      EndTurn(id, FinishReason::kEndOfText, turn_failure);
+    } else {
+      Emit(id, turn);
+    }
+  }
+}
+
+void FakeEngine::Emit(SessionId id, const Turn& turn) {
+  if (turn.n_done == 0) {
+    const uint32_t n_prompt = static_cast<uint32_t>(turn.request.prompt.size());
+    turn.sink->OnQueued(0);
+    turn.sink->OnPromptProgress(n_prompt, n_prompt);
+  }
+  TokenEvent event;
+  event.token = static_cast<TokenId>(turn.n_done % 26);
+  {
+    const MutexLock lock(mutex_);
+    event.text =
+        token_text_.empty() ? std::string(1, static_cast<char>('a' + event.token)) : token_text_;
+    const auto found = sessions_.find(id);
+    if (found == sessions_.end() || !found->second.turn) return;  // closed meanwhile
+    ++found->second.turn->n_done;
+    ++found->second.context_used;
+    ++progress_.steps;
+  }
+  event.logprob = -0.5f;
+  for (uint32_t i = 0; i < turn.request.top_logprobs; ++i) {
+    event.top_logprobs.push_back({static_cast<TokenId>(i % 26), -0.5f - static_cast<float>(i)});
+  }
+  turn.sink->OnToken(std::move(event));
+}
+
+void FakeEngine::EndTurn(SessionId id, FinishReason reason, const Status& status) {
+  std::optional<Turn> turn;
+  GenerateUsage usage;
+  {
+    const MutexLock lock(mutex_);
+    const auto found = sessions_.find(id);
+    if (found == sessions_.end()) return;
+    turn = std::move(found->second.turn);
+    found->second.turn.reset();
+    usage.context_used = found->second.context_used;
+  }
+  if (!turn) return;
+  usage.prompt_tokens = static_cast<uint32_t>(turn->request.prompt.size());
+  usage.output_tokens = turn->n_done;
+  usage.decode_time = std::chrono::milliseconds(1500);
+  turn->sink->OnFinished(status, reason, "", usage);
+}
+
+}  // namespace forge::testing

@@ -1,0 +1,127 @@
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <map>
+#include <string>
+#include <thread>
+
+#include "engine/runtime/engine.h"
+#include "kernels/base/mutex.h"
+
+namespace forge::testing {
+
+// An engine without models: it loads any file, answers with scripted tokens from an executor thread
+// of its own, and does on demand what real engines do rarely. Token i of every vocabulary is a
+// letter: 'a' + i % 26; text is tokenised by letters. Thread-safe, as Engine demands.
+class FakeEngine : public Engine {
+ public:
+  FakeEngine();
+  ~FakeEngine() override;
+
+  // ---- What a test sets
+  // Loads of paths that contain `part` fail with `status`; an OK status makes them work again.
+  void SetLoadFailure(const std::string& part, const Status& status);
+  // Inspect of paths that contain `part` fails with `status`.
+  void SetInspectFailure(const std::string& part, const Status& status);
+  // Loads wait half-way until they are released.
+  void HoldLoads();
+  void ReleaseLoads();
+  // Time between two tokens.
+  void SetTokenDelay(std::chrono::microseconds delay);
+  // Turns end by themselves after this many tokens.
+  void SetAnswerLength(uint32_t n_tokens);
+  // The text of every generated token, in place of its letter.
+  void SetTokenText(const std::string& text);
+  // Submit refuses with this; OK: it works.
+  void SetSubmitFailure(const Status& status);
+  // Turns that end by themselves end with this.
+  void SetTurnFailure(const Status& status);
+  void SetBudgetBytes(uint64_t bytes);
+  void SetProgress(const EngineProgress& progress);
+
+  // ---- What a test looks at
+  int n_loads() const;
+  int n_inspections() const;
+  size_t n_sessions() const;
+  uint32_t n_running() const;
+  // Waits up to five seconds for the number of open sessions.
+  bool WaitForSessions(size_t n_sessions) const;
+  GenerateRequest last_request() const;
+  uint64_t reserved_bytes() const;
+
+  // ---- Engine
+  Result<ModelFileInfo> Inspect(const std::string& path, const std::string& device,
+                                const LoadOptions& options) override;
+  Result<ModelId> Load(const std::string& path, const std::string& device,
+                       const LoadOptions& options, const LoadObserver& observer) override;
+  Result<uint64_t> Unload(ModelId model) override;
+  Result<ModelStatus> GetModel(ModelId model) const override;
+  std::vector<ModelStatus> ListModels() const override;
+  std::vector<DeviceMemory> Memory() const override;
+  EngineProgress Progress() const override;
+  Result<std::vector<TokenId>> Tokenize(ModelId model, std::string_view text, bool add_special,
+                                        bool parse_special) const override;
+  Result<std::string> Detokenize(ModelId model, const std::vector<TokenId>& tokens,
+                                 bool render_special) const override;
+  Result<std::string> TokenText(ModelId model, TokenId token) const override;
+  Result<std::vector<TokenId>> TokenizeChat(ModelId model, const std::vector<ChatMessage>& messages,
+                                            std::optional<SessionId> session) const override;
+  Result<SessionId> OpenSession(ModelId model) override;
+  void CloseSession(SessionId session) override;
+  Status Submit(SessionId session, GenerateRequest request,
+                std::shared_ptr<GenerationSink> sink) override;
+  void Cancel(SessionId session) override;
+
+  static constexpr TokenId kBos = 1000;
+  // The first token of a prompt that continues a chat.
+  static constexpr TokenId kContinuation = 1001;
+  static constexpr uint32_t kMaxTopLogprobs = 256;
+
+ private:
+  struct Turn {
+    GenerateRequest request;
+    std::shared_ptr<GenerationSink> sink;
+    uint32_t n_done = 0;
+    bool cancelled = false;
+  };
+  struct Session {
+    ModelId model;
+    uint32_t context_used = 0;
+    std::optional<Turn> turn;
+  };
+
+  void RunExecutor();
+  // One token for every running turn. Calls sinks without the lock, as the engine does.
+  void Step();
+  void Emit(SessionId id, const Turn& turn);
+  void EndTurn(SessionId id, FinishReason reason, const Status& status);
+  ModelStatus StatusOf(ModelId id, const ModelFileInfo& info) const FORGE_REQUIRES(mutex_);
+  static Status Find(const std::map<std::string, Status>& failures, const std::string& path);
+
+  mutable Mutex mutex_;
+  mutable CondVar changed_;
+  std::map<std::string, Status> load_failures_ FORGE_GUARDED_BY(mutex_);
+  std::map<std::string, Status> inspect_failures_ FORGE_GUARDED_BY(mutex_);
+  bool loads_held_ FORGE_GUARDED_BY(mutex_) = false;
+  std::chrono::microseconds token_delay_ FORGE_GUARDED_BY(mutex_){200};
+  uint32_t answer_length_ FORGE_GUARDED_BY(mutex_) = 5;
+  std::string token_text_ FORGE_GUARDED_BY(mutex_);
+  Status submit_failure_ FORGE_GUARDED_BY(mutex_);
+  Status turn_failure_ FORGE_GUARDED_BY(mutex_);
+  uint64_t budget_bytes_ FORGE_GUARDED_BY(mutex_) = uint64_t{1} << 30;
+  EngineProgress progress_ FORGE_GUARDED_BY(mutex_);
+  int n_loads_ FORGE_GUARDED_BY(mutex_) = 0;
+  int n_inspections_ FORGE_GUARDED_BY(mutex_) = 0;
+  uint64_t next_id_ FORGE_GUARDED_BY(mutex_) = 1;
+  std::map<ModelId, ModelFileInfo> models_ FORGE_GUARDED_BY(mutex_);
+  std::map<SessionId, Session> sessions_ FORGE_GUARDED_BY(mutex_);
+  // Turns whose session is gone, and what to tell them; they get their OnFinished from the
+  // executor.
+  std::deque<std::pair<Turn, Status>> orphans_ FORGE_GUARDED_BY(mutex_);
+  GenerateRequest last_request_ FORGE_GUARDED_BY(mutex_);
+  bool stopping_ FORGE_GUARDED_BY(mutex_) = false;
+  std::thread executor_;
+};
+
+}  // namespace forge::testing

@@ -1,0 +1,81 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/daemon/daemon_fixture.h"
+
+namespace forge::testing {
+namespace {
+
+class GetModelTest : public ::testing::Test {
+ protected:
+  grpc::Status Get(const std::string& model, const v1::LoadOptions& options = {}) {
+    grpc::ClientContext context;
+    v1::GetModelRequest request;
+    request.set_model(model);
+    *request.mutable_options() = options;
+    return stub_->GetModel(&context, request, &response_);
+  }
+
+  TestDaemon daemon_;
+  std::unique_ptr<v1::ForgeService::Stub> stub_ = daemon_.NewStub();
+  v1::GetModelResponse response_;
+};
+
+TEST_F(GetModelTest, DescribesAFileAndThePlanOfGivenOptions) {
+  daemon_.AddModel("tiny", 1000);
+  v1::LoadOptions options;
+  options.set_context_length(777);
+  ASSERT_TRUE(Get("tiny", options).ok());
+  const v1::Model& model = response_.model();
+  EXPECT_EQ(model.state(), v1::MODEL_STATE_ON_DISK);
+  EXPECT_EQ(model.details().architecture(), "fake");
+  EXPECT_EQ(model.details().title(), "Fake model");
+  EXPECT_EQ(model.details().formats(0).format(), "Q8_0");
+  EXPECT_EQ(model.details().options().context_length(), 777u);
+  EXPECT_EQ(model.details().options().kv_cache_type(), v1::KV_CACHE_TYPE_F16);
+  EXPECT_EQ(model.details().plan().total_bytes(), 1000 + (64 << 10) + (16 << 10));
+  EXPECT_FALSE(model.has_residency());
+}
+
+TEST_F(GetModelTest, ReadsAHeaderOnceWhileTheFileIsTheSame) {
+  const auto path = daemon_.AddModel("tiny", 1000);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(Get("tiny").ok());
+  EXPECT_EQ(daemon_.engine().n_inspections(), 1);
+  daemon_.AddModel("tiny", 2000);
+  ASSERT_TRUE(Get("tiny").ok());
+  EXPECT_EQ(daemon_.engine().n_inspections(), 2);
+  EXPECT_EQ(response_.model().details().plan().weights_bytes(), 2000);
+}
+
+TEST_F(GetModelTest, DescribesAResidentModelAsItWasLoaded) {
+  daemon_.AddModel("tiny");
+  v1::LoadOptions options;
+  options.set_context_length(512);
+  ASSERT_TRUE(RunLoad(*stub_, "tiny", options).status.ok());
+  ASSERT_TRUE(Get("tiny").ok());
+  EXPECT_EQ(response_.model().details().options().context_length(), 512u);
+  EXPECT_EQ(response_.model().residency().device(), "cpu");
+  options.set_context_length(1024);
+  ASSERT_TRUE(Get("tiny", options).ok());
+  EXPECT_EQ(response_.model().details().options().context_length(), 1024u);
+}
+
+TEST_F(GetModelTest, AcceptsAPathInsideTheDirectories) {
+  const auto path = daemon_.AddModel("deep/er/tiny");
+  ASSERT_TRUE(Get(path.string()).ok());
+  EXPECT_EQ(response_.model().name(), "deep/er/tiny");
+}
+
+TEST_F(GetModelTest, PassesOnWhatIsWrongWithTheFile) {
+  daemon_.AddModel("tiny");
+  daemon_.engine().SetInspectFailure("tiny", InvalidArgument("magic is 'x'")
+                                                 .WithReason("MODEL_FILE_INVALID")
+                                                 .WithDetail("field", "magic"));
+  const grpc::Status status = Get("tiny");
+  EXPECT_ERROR(status, INVALID_ARGUMENT, "MODEL_FILE_INVALID");
+  EXPECT_EQ(DetailOf<google::rpc::BadRequest>(status)->field_violations(0).field(), "magic");
+  EXPECT_ERROR(Get("absent"), NOT_FOUND, "MODEL_NOT_FOUND");
+}
+
+}  // namespace
+}  // namespace forge::testing

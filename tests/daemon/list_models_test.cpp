@@ -1,0 +1,101 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/daemon/daemon_fixture.h"
+
+namespace forge::testing {
+namespace {
+
+using ::testing::ElementsAre;
+
+class ListModelsTest : public ::testing::Test {
+ protected:
+  v1::ListModelsResponse List(const v1::ListModelsRequest& request = {}) {
+    grpc::ClientContext context;
+    v1::ListModelsResponse response;
+    status_ = stub_->ListModels(&context, request, &response);
+    return response;
+  }
+  static std::vector<std::string> Names(const v1::ListModelsResponse& response) {
+    std::vector<std::string> names;
+    for (const v1::Model& model : response.models()) names.push_back(model.name());
+    return names;
+  }
+
+  TestDaemon daemon_;
+  std::unique_ptr<v1::ForgeService::Stub> stub_ = daemon_.NewStub();
+  grpc::Status status_;
+};
+
+TEST_F(ListModelsTest, ListsFilesByNameWithSizeTimeAndState) {
+  daemon_.AddModel("b/two", 2000);
+  daemon_.AddModel("a", 1000);
+  daemon_.directory().WriteFile("models/readme.txt", "no model");
+  const auto response = List();
+  ASSERT_THAT(Names(response), ElementsAre("a", "b/two"));
+  EXPECT_EQ(response.models(1).file_bytes(), 2000);
+  EXPECT_GT(response.models(1).modify_time().seconds(), 1'700'000'000);
+  EXPECT_EQ(response.models(1).state(), v1::MODEL_STATE_ON_DISK);
+  EXPECT_TRUE(response.next_page_token().empty());
+}
+
+TEST_F(ListModelsTest, ShowsWhatIsResidentEvenWhenItsFileIsGone) {
+  daemon_.AddModel("a");
+  const auto path = daemon_.AddModel("b");
+  daemon_.LoadModel("b");
+  std::filesystem::remove(path);
+  const auto response = List();
+  ASSERT_THAT(Names(response), ElementsAre("a", "b"));
+  EXPECT_EQ(response.models(1).state(), v1::MODEL_STATE_READY);
+  EXPECT_EQ(response.models(1).residency().slot_count(), 4u);
+  EXPECT_GT(response.models(1).residency().memory().total_bytes(), 0);
+  EXPECT_GT(response.models(1).residency().load_time().seconds(), 1'700'000'000);
+}
+
+TEST_F(ListModelsTest, MayLeaveOutWhatIsOnlyOnDisk) {
+  daemon_.AddModel("a");
+  daemon_.AddModel("b");
+  daemon_.LoadModel("b");
+  v1::ListModelsRequest request;
+  request.set_resident_only(true);
+  EXPECT_THAT(Names(List(request)), ElementsAre("b"));
+}
+
+TEST_F(ListModelsTest, PagesThroughEverythingOnce) {
+  std::vector<std::string> expected;
+  for (int i = 10; i < 35; ++i) {
+    expected.push_back(std::string("m").append(std::to_string(i)));
+    daemon_.AddModel(expected.back());
+  }
+  std::vector<std::string> seen;
+  v1::ListModelsRequest request;
+  request.set_page_size(10);
+  std::vector<int> page_sizes;
+  do {
+    const auto response = List(request);
+    ASSERT_TRUE(status_.ok());
+    page_sizes.push_back(response.models_size());
+    for (const std::string& name : Names(response)) seen.push_back(name);
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_EQ(seen, expected);
+  EXPECT_THAT(page_sizes, ElementsAre(10, 10, 5));
+}
+
+TEST_F(ListModelsTest, RefusesBadPageSizesAndTokens) {
+  v1::ListModelsRequest request;
+  request.set_page_size(-1);
+  List(request);
+  EXPECT_ERROR(status_, INVALID_ARGUMENT, "INVALID_REQUEST");
+  request.set_page_size(1'000'000);
+  List(request);
+  EXPECT_TRUE(status_.ok()) << "too large a page is cut";
+  for (const char* token : {"xyz", "0", "zz"}) {
+    request.set_page_token(token);
+    List(request);
+    EXPECT_ERROR(status_, INVALID_ARGUMENT, "INVALID_PAGE_TOKEN");
+  }
+}
+
+}  // namespace
+}  // namespace forge::testing

@@ -1,0 +1,266 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "tests/daemon/daemon_fixture.h"
+
+namespace forge::testing {
+namespace {
+
+class LoadModelTest : public ::testing::Test {
+ protected:
+  TestDaemon daemon_;
+  std::unique_ptr<v1::ForgeService::Stub> stub_ = daemon_.NewStub();
+};
+
+// A LoadModel stream that a test drives by hand.
+struct OpenLoad {
+  OpenLoad(v1::ForgeService::Stub& stub, const std::string& model)
+      : stream(stub.LoadModel(&context)) {
+    v1::LoadModelRequest request;
+    request.mutable_start()->set_model(model);
+    stream->Write(request);
+  }
+  // Reads until weights are being loaded.
+  bool ReachesWeights() {
+    v1::LoadModelResponse response;
+    while (stream->Read(&response)) {
+      if (response.progress().phase() == v1::LOAD_PHASE_LOADING_WEIGHTS) return true;
+    }
+    return false;
+  }
+  grpc::Status End() {
+    v1::LoadModelResponse response;
+    while (stream->Read(&response)) {
+      if (response.has_ready()) ready = response.ready();
+    }
+    return stream->Finish();
+  }
+
+  grpc::ClientContext context;
+  std::unique_ptr<grpc::ClientReaderWriter<v1::LoadModelRequest, v1::LoadModelResponse>> stream;
+  std::optional<v1::Model> ready;
+};
+
+TEST_F(LoadModelTest, EndsWithTheReadyModelAndItsMemory) {
+  daemon_.AddModel("tiny", 1000);
+  const LoadOutcome outcome = RunLoad(*stub_, "tiny");
+  ASSERT_TRUE(outcome.status.ok()) << outcome.status.error_message();
+  ASSERT_TRUE(outcome.ready);
+  EXPECT_EQ(outcome.ready->name(), "tiny");
+  EXPECT_EQ(outcome.ready->state(), v1::MODEL_STATE_READY);
+  EXPECT_EQ(outcome.ready->details().architecture(), "fake");
+  EXPECT_EQ(outcome.ready->residency().memory().weights_bytes(), 1000);
+  EXPECT_EQ(static_cast<uint64_t>(outcome.ready->residency().memory().total_bytes()),
+            daemon_.engine().reserved_bytes());
+}
+
+TEST_F(LoadModelTest, ReportsPhasesInOrderWithBytesAndPlan) {
+  daemon_.AddModel("tiny", 1000);
+  daemon_.engine().HoldLoads();
+  OpenLoad load(*stub_, "tiny");
+  v1::LoadModelResponse response;
+  int last_phase = 0;
+  int64_t last_bytes = 0;
+  while (last_bytes < 500 && load.stream->Read(&response)) {
+    const auto& progress = response.progress();
+    EXPECT_GE(progress.phase(), last_phase);
+    EXPECT_GE(progress.bytes_done(), last_bytes);
+    last_phase = progress.phase();
+    last_bytes = progress.bytes_done();
+    if (progress.phase() >= v1::LOAD_PHASE_ADMISSION) {
+      EXPECT_EQ(progress.plan().weights_bytes(), 1000);
+    }
+  }
+  EXPECT_EQ(last_phase, v1::LOAD_PHASE_LOADING_WEIGHTS);
+  EXPECT_EQ(response.progress().bytes_total(), 1000);
+  daemon_.engine().ReleaseLoads();
+  EXPECT_TRUE(load.End().ok());
+}
+
+TEST_F(LoadModelTest, AnswersAtOnceForAResidentModelEvenWhenItsFileIsGone) {
+  const auto path = daemon_.AddModel("tiny");
+  ASSERT_TRUE(RunLoad(*stub_, "tiny").status.ok());
+  std::filesystem::remove(path);
+  const LoadOutcome again = RunLoad(*stub_, "tiny");
+  ASSERT_TRUE(again.status.ok()) << again.status.error_message();
+  EXPECT_EQ(again.ready->state(), v1::MODEL_STATE_READY);
+  EXPECT_EQ(daemon_.engine().n_loads(), 1);
+}
+
+TEST_F(LoadModelTest, JoinsALoadThatRuns) {
+  daemon_.AddModel("tiny");
+  daemon_.engine().HoldLoads();
+  OpenLoad first(*stub_, "tiny");
+  ASSERT_TRUE(first.ReachesWeights());
+  OpenLoad second(*stub_, "tiny");
+  ASSERT_TRUE(second.ReachesWeights());
+  daemon_.engine().ReleaseLoads();
+  EXPECT_TRUE(first.End().ok());
+  EXPECT_TRUE(second.End().ok());
+  EXPECT_TRUE(first.ready);
+  EXPECT_TRUE(second.ready);
+  EXPECT_EQ(daemon_.engine().n_loads(), 1);
+}
+
+TEST_F(LoadModelTest, CancelEndsTheLoadForEverybody) {
+  daemon_.AddModel("tiny");
+  daemon_.engine().HoldLoads();
+  OpenLoad first(*stub_, "tiny");
+  ASSERT_TRUE(first.ReachesWeights());
+  OpenLoad second(*stub_, "tiny");
+  ASSERT_TRUE(second.ReachesWeights());
+  v1::LoadModelRequest cancel;
+  cancel.mutable_cancel();
+  second.stream->Write(cancel);
+  EXPECT_ERROR(first.End(), CANCELLED, "LOAD_CANCELLED");
+  EXPECT_ERROR(second.End(), CANCELLED, "LOAD_CANCELLED");
+  EXPECT_EQ(daemon_.engine().reserved_bytes(), 0u);
+  daemon_.engine().ReleaseLoads();
+  EXPECT_TRUE(RunLoad(*stub_, "tiny").status.ok()) << "it can be loaded again";
+}
+
+TEST_F(LoadModelTest, GoesOnWhenItsClientIsGone) {
+  daemon_.AddModel("tiny");
+  daemon_.engine().HoldLoads();
+  {
+    const auto stub = daemon_.NewStub();
+    OpenLoad load(*stub, "tiny");
+    ASSERT_TRUE(load.ReachesWeights());
+    load.context.TryCancel();
+    load.End();
+  }
+  daemon_.engine().ReleaseLoads();
+  EXPECT_TRUE(RunLoad(*stub_, "tiny").status.ok());
+  EXPECT_EQ(daemon_.engine().n_loads(), 1) << "the second call joined the first load or found it";
+}
+
+TEST_F(LoadModelTest, RefusesOptionsThatDifferFromTheResidentOnes) {
+  daemon_.AddModel("tiny");
+  v1::LoadOptions options;
+  options.set_context_length(512);
+  ASSERT_TRUE(RunLoad(*stub_, "tiny", options).status.ok());
+  EXPECT_TRUE(RunLoad(*stub_, "tiny", options).status.ok()) << "the same options are no conflict";
+  options.set_context_length(1024);
+  options.set_kv_cache_type(v1::KV_CACHE_TYPE_F32);
+  const grpc::Status status = RunLoad(*stub_, "tiny", options).status;
+  EXPECT_ERROR(status, FAILED_PRECONDITION, "MODEL_OPTIONS_DIFFER");
+  EXPECT_THAT(status.error_message(), ::testing::HasSubstr("unload it first"));
+  const auto info = ErrorInfoOf(status);
+  EXPECT_EQ(info.metadata().at("residentContextLength"), "512");
+  EXPECT_EQ(info.metadata().at("requestedContextLength"), "1024");
+  EXPECT_EQ(info.metadata().at("requestedKvCacheType"), "f32");
+}
+
+TEST_F(LoadModelTest, RefusesToJoinALoadWithOtherOptions) {
+  daemon_.AddModel("tiny");
+  daemon_.engine().HoldLoads();
+  OpenLoad load(*stub_, "tiny");
+  ASSERT_TRUE(load.ReachesWeights());
+  v1::LoadOptions options;
+  options.set_device("cpu");
+  options.set_max_sequences(4);
+  auto same = std::async(std::launch::async,
+                         [&] { return RunLoad(*daemon_.NewStub(), "tiny", options).status; });
+  v1::LoadOptions other;
+  other.set_max_sequences(9);
+  EXPECT_ERROR(RunLoad(*stub_, "tiny", other).status, FAILED_PRECONDITION, "MODEL_OPTIONS_DIFFER");
+  daemon_.engine().ReleaseLoads();
+  EXPECT_TRUE(load.End().ok());
+  EXPECT_TRUE(same.get().ok());
+}
+
+TEST_F(LoadModelTest, RefusalOverBudgetCarriesEveryNumberAndChangesNothing) {
+  daemon_.AddModel("big", 500'000);
+  daemon_.engine().SetBudgetBytes(100'000);
+  const grpc::Status status = RunLoad(*stub_, "big").status;
+  EXPECT_ERROR(status, RESOURCE_EXHAUSTED, "GPU_BUDGET_EXCEEDED");
+  const auto info = ErrorInfoOf(status);
+  EXPECT_EQ(info.domain(), "forge.local");
+  EXPECT_FALSE(info.metadata().empty());
+  for (const auto& [key, value] : info.metadata()) {
+    if (value.find_first_not_of("0123456789") != std::string::npos) continue;
+    EXPECT_THAT(status.error_message(), ::testing::HasSubstr(value)) << key;
+  }
+  EXPECT_EQ(info.metadata().at("requestedBytes"), "581920");
+  EXPECT_FALSE(DetailOf<google::rpc::RetryInfo>(status)) << "trying again does not help";
+  EXPECT_EQ(daemon_.engine().reserved_bytes(), 0u);
+}
+
+TEST_F(LoadModelTest, FailureIsKeptAsStateAndCanBeRetried) {
+  daemon_.AddModel("tiny");
+  daemon_.engine().SetLoadFailure("tiny", DataLoss("cut short").WithReason("MODEL_FILE_TRUNCATED"));
+  EXPECT_ERROR(RunLoad(*stub_, "tiny").status, DATA_LOSS, "MODEL_FILE_TRUNCATED");
+  grpc::ClientContext context;
+  v1::GetModelRequest request;
+  request.set_model("tiny");
+  v1::GetModelResponse response;
+  ASSERT_TRUE(stub_->GetModel(&context, request, &response).ok());
+  EXPECT_EQ(response.model().state(), v1::MODEL_STATE_FAILED);
+  EXPECT_EQ(response.model().error(), "cut short");
+  daemon_.engine().SetLoadFailure("tiny", Status());
+  EXPECT_TRUE(RunLoad(*stub_, "tiny").status.ok());
+}
+
+TEST_F(LoadModelTest, TooSlowLoadEndsWithItsLimit) {
+  TestDaemon daemon(
+      [](Config& config) { config.limits.load_deadline = std::chrono::milliseconds(50); });
+  daemon.AddModel("tiny");
+  daemon.engine().HoldLoads();
+  const auto stub = daemon.NewStub();
+  const grpc::Status status = RunLoad(*stub, "tiny").status;
+  EXPECT_ERROR(status, DEADLINE_EXCEEDED, "LOAD_TOO_SLOW");
+  EXPECT_EQ(ErrorInfoOf(status).metadata().at("limitMs"), "50");
+}
+
+TEST_F(LoadModelTest, RefusesWhatIsNoModel) {
+  daemon_.directory().WriteFile("secret.gguf", "x");
+  EXPECT_ERROR(RunLoad(*stub_, "absent").status, NOT_FOUND, "MODEL_NOT_FOUND");
+  EXPECT_ERROR(RunLoad(*stub_, "../secret").status, INVALID_ARGUMENT, "MODEL_PATH_OUTSIDE");
+  EXPECT_ERROR(RunLoad(*stub_, "/etc/passwd").status, INVALID_ARGUMENT, "MODEL_PATH_OUTSIDE");
+  EXPECT_ERROR(RunLoad(*stub_, std::string("a\0b", 3)).status, INVALID_ARGUMENT,
+               "MODEL_PATH_OUTSIDE");
+  EXPECT_ERROR(RunLoad(*stub_, "").status, INVALID_ARGUMENT, "INVALID_REQUEST");
+  EXPECT_EQ(daemon_.engine().n_loads(), 0);
+}
+
+TEST_F(LoadModelTest, RefusesAnUnknownKvCacheType) {
+  daemon_.AddModel("tiny");
+  v1::LoadOptions options;
+  options.set_kv_cache_type(static_cast<v1::KvCacheType>(99));
+  const grpc::Status status = RunLoad(*stub_, "tiny", options).status;
+  EXPECT_ERROR(status, INVALID_ARGUMENT, "INVALID_REQUEST");
+  EXPECT_EQ(DetailOf<google::rpc::BadRequest>(status)->field_violations(0).field(),
+            "options.kv_cache_type");
+}
+
+TEST_F(LoadModelTest, RefusesStreamsThatDoNotBeginWithStart) {
+  {
+    grpc::ClientContext context;
+    const auto stream = stub_->LoadModel(&context);
+    stream->WritesDone();
+    EXPECT_ERROR(stream->Finish(), INVALID_ARGUMENT, "INVALID_REQUEST");
+  }
+  {
+    grpc::ClientContext context;
+    const auto stream = stub_->LoadModel(&context);
+    v1::LoadModelRequest cancel;
+    cancel.mutable_cancel();
+    stream->Write(cancel);
+    EXPECT_ERROR(stream->Finish(), INVALID_ARGUMENT, "INVALID_REQUEST");
+  }
+}
+
+TEST_F(LoadModelTest, IsRefusedWhileShuttingDown) {
+  daemon_.AddModel("tiny");
+  daemon_.engine().HoldLoads();
+  OpenLoad load(*stub_, "tiny");
+  ASSERT_TRUE(load.ReachesWeights());
+  daemon_.residency().BeginShutdown();
+  EXPECT_ERROR(load.End(), UNAVAILABLE, "SHUTTING_DOWN");
+  EXPECT_ERROR(RunLoad(*stub_, "tiny").status, UNAVAILABLE, "SHUTTING_DOWN");
+}
+
+}  // namespace
+}  // namespace forge::testing

@@ -1,0 +1,37 @@
+#include "daemon/residency/load_request.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace forge {
+namespace {
+
+TEST(LoadRequestTest, TakesDefaultsForWhatIsLeftOpen) {
+  LoadRequest request;
+  request.max_sequences = 9;
+  const ResolvedLoadOptions resolved =
+      ResolveLoadOptions(request, LoadOptions{2048, 4, 64, KvDType::kF32});
+  EXPECT_EQ(resolved.device, "");
+  EXPECT_EQ(resolved.options.context_length, 2048u);
+  EXPECT_EQ(resolved.options.max_sequences, 9u);
+  EXPECT_EQ(resolved.options.prefill_chunk, 64u);
+  EXPECT_EQ(resolved.options.kv_dtype, KvDType::kF32);
+}
+
+TEST(LoadRequestTest, OnlyOptionsThatWereGivenCanDiffer) {
+  const ResolvedLoadOptions actual{"cpu", LoadOptions{2048, 4, 128, KvDType::kF16}};
+  EXPECT_TRUE(CheckSameOptions("m", "ready", LoadRequest(), actual).ok());
+  LoadRequest request;
+  request.device = "cpu";
+  request.context_length = 2048;
+  EXPECT_TRUE(CheckSameOptions("m", "ready", request, actual).ok());
+  request.prefill_chunk = 1;
+  const Status status = CheckSameOptions("m", "ready", request, actual);
+  EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(status.message(),
+            "model 'm' is ready with prefill_chunk 128 instead of 1; unload it first to load it "
+            "anew");
+}
+
+}  // namespace
+}  // namespace forge
