@@ -162,8 +162,8 @@ struct EngineOptions {
 // Keeps whole models resident and generates with them.
 //
 // One executor thread per device runs the steps of all its models in turn: the decodes of all
-// sequences of a model in one step, with a chunk of one prompt beside them, so that a long prompt
-// never stalls running streams. Thread-safe.
+// sequences of a model in one step, with a chunk of prompt tokens beside them, so that a long
+// prompt never stalls running streams. Thread-safe.
 class Engine {
  public:
   static Result<std::unique_ptr<Engine>> Create(EngineOptions options);

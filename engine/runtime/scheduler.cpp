@@ -325,9 +325,10 @@ void Scheduler::AddToken(Session& session, Turn::Token token, Deliveries& delive
   session.tokens.push_back(token.event.token);
   session.state = State::kDecode;
   ++session.n_output;
-  deliveries.push_back([sink = session.turn->shared_sink(), event = std::move(token.event)] {
-    sink->OnToken(event);
-  });
+  deliveries.push_back(
+      [sink = session.turn->shared_sink(), event = std::move(token.event)]() mutable {
+        sink->OnToken(std::move(event));
+      });
   if (token.finish) Finish(session, Status(), *token.finish, deliveries);
 }
 

@@ -123,6 +123,29 @@ TEST(DemoModelTest, StaysCloseToTheReferenceAsShipped) {
   }
 }
 
+// What makes a text depend on its seed alone, and not on who else runs.
+TEST(DemoModelTest, ComputesTheSameBitsHoweverTokensAreBatched) {
+  LoadOptions options;
+  options.prefill_chunk = 512;
+  ForwardHarness model(DemoDirectory() / "demo.gguf", options);
+  const std::vector<ReferenceCase> cases = DemoCases();
+  for (size_t c = 0; c + 3 < cases.size(); c += 4) {
+    std::vector<Logits> alone;
+    std::vector<ForwardHarness::Part> parts;
+    for (uint32_t s = 0; s < 4; ++s) {
+      parts.push_back({s, cases[c + s].prompt});
+      alone.push_back(model.Feed(s, cases[c + s].prompt, 512));
+    }
+    model.Reset();
+    EXPECT_EQ(model.Step(parts), alone) << "cases from " << c;
+    for (const size_t chunk : {1u, 7u, 32u}) {
+      model.Reset();
+      EXPECT_EQ(model.Feed(0, cases[c].prompt, chunk), alone[0]) << "chunks of " << chunk;
+    }
+    model.Reset();
+  }
+}
+
 TEST(DemoModelTest, WritesTheReferenceTextsThatHangOnNoCloseCall) {
   const std::unique_ptr<Engine> engine = MakeEngine();
   const ModelId model =

@@ -2,12 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include <cmath>
-#include <functional>
-#include <map>
-
-#include "tests/engine/runtime/fake_model.h"
-#include "tests/support/tiny_model.h"
+#include "tests/engine/runtime/scheduler_fixture.h"
 
 namespace forge {
 namespace {
@@ -15,88 +10,13 @@ namespace {
 using ::testing::ElementsAre;
 using testing::FakeModel;
 using testing::Greedy;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
+using testing::Prompt;
 using testing::RecordingSink;
-using testing::TestTokens;
+using testing::SchedulerTest;
+using testing::StreamedText;
 using State = SequenceStatus::State;
-
-SchedulerOptions SmallOptions() {
-  return {.limits = {.tokenizer = &testing::TestTokenizer(),
-                     .n_vocab = testing::TinyVocabularySize(testing::TinyVocabulary::kBpe),
-                     .context_length = 256},
-          .max_sequences = 2,
-          .prefill_chunk = 16,
-          .max_queued_turns = 4,
-          .n_blocks = 2 * 32,
-          .block_tokens = 8};
-}
-
-// `n` tokens that differ from those of another `salt`.
-std::vector<TokenId> Prompt(uint32_t n, uint32_t salt = 0) {
-  std::vector<TokenId> tokens;
-  for (uint32_t i = 0; i < n; ++i)
-    tokens.push_back(static_cast<TokenId>((salt * 37 + i * 7) % 250));
-  return tokens;
-}
-
-// The text of an answer; the fake model's tokens are any bytes.
-std::string StreamedText(const std::vector<TokenId>& tokens) {
-  StreamDecoder decoder(testing::TestTokenizer(), /*skip_leading_space=*/false);
-  std::string text;
-  for (const TokenId token : tokens) text += decoder.Add(token);
-  return text + decoder.Finish();
-}
-
-// A scheduler whose steps the test runs one by one.
-class SchedulerTest : public ::testing::Test {
- protected:
-  explicit SchedulerTest(const SchedulerOptions& options = SmallOptions())
-      : options_(options), model_(options), scheduler_(options, model_, [this] { ++n_wakes_; }) {}
-
-  SessionId Open() {
-    const SessionId session = ++last_session_;
-    EXPECT_TRUE(scheduler_.Open(session).ok());
-    return session;
-  }
-  std::shared_ptr<RecordingSink> Submit(SessionId session, GenerateRequest request) {
-    auto sink = std::make_shared<RecordingSink>();
-    const Status status = scheduler_.Submit(session, std::move(request), sink);
-    EXPECT_TRUE(status.ok()) << status.ToString();
-    return sink;
-  }
-  std::shared_ptr<RecordingSink> Submit(GenerateRequest request) {
-    return Submit(Open(), std::move(request));
-  }
-  Status Refused(SessionId session, GenerateRequest request) {
-    auto sink = std::make_shared<RecordingSink>();
-    const Status status = scheduler_.Submit(session, std::move(request), sink);
-    EXPECT_EQ(sink->n_finished, 0);
-    return status;
-  }
-  void Steps(int n) {
-    for (int i = 0; i < n; ++i) scheduler_.Step();
-  }
-  void RunUntilIdle() {
-    for (int i = 0; scheduler_.HasWork(); ++i) {
-      ASSERT_LT(i, 10000) << "the scheduler does not come to an end";
-      scheduler_.Step();
-    }
-  }
-  std::map<SessionId, State> States() const {
-    std::map<SessionId, State> states;
-    for (const SequenceStatus& sequence : scheduler_.Snapshot().sequences)
-      states[sequence.session] = sequence.state;
-    return states;
-  }
-
-  SchedulerOptions options_;
-  FakeModel model_;
-  int n_wakes_ = 0;
-  Scheduler scheduler_;
-  SessionId last_session_ = 0;
-};
 
 TEST_F(SchedulerTest, RunsATurnToItsEnd) {
   const std::vector<TokenId> prompt = Prompt(20);
@@ -116,21 +36,6 @@ TEST_F(SchedulerTest, RunsATurnToItsEnd) {
   EXPECT_EQ(sink->text, StreamedText(sink->tokens));
   // Two chunks of the prompt, the second of which gives the first token, then four tokens.
   EXPECT_EQ(model_.steps().size(), 6u);
-}
-
-TEST_F(SchedulerTest, ReportsLogprobsOfTheModelsOwnDistribution) {
-  GenerateRequest request = Greedy(Prompt(3), 1);
-  request.top_logprobs = 3;
-  request.sampling.logit_bias = {{7, 100.0f}};  // chosen, though the model finds it unlikely
-  const auto sink = Submit(std::move(request));
-  RunUntilIdle();
-  ASSERT_EQ(sink->events.size(), 1u);
-  const double log_sum_exp = std::log(std::exp(20.0) + options_.limits.n_vocab - 1.0);
-  EXPECT_EQ(sink->events[0].token, 7);
-  EXPECT_NEAR(sink->events[0].logprob, -log_sum_exp, 1e-5);
-  ASSERT_EQ(sink->events[0].top_logprobs.size(), 3u);
-  EXPECT_EQ(sink->events[0].top_logprobs[0].token, model_.Next(Prompt(3)));
-  EXPECT_NEAR(sink->events[0].top_logprobs[0].logprob, 20.0 - log_sum_exp, 1e-5);
 }
 
 TEST_F(SchedulerTest, ALongPromptStallsNoRunningStream) {
@@ -355,88 +260,6 @@ TEST_F(SchedulerTest, APromptNeedsRoomForOneTokenMore) {
   EXPECT_EQ(sink->reason, FinishReason::kContextFull);
 }
 
-TEST_F(SchedulerTest, EndsWithTheModelsEndOfTextWhichBelongsToTheSequence) {
-  const TokenId end = *testing::TestTokenizer().special().eos;
-  model_.script = [&](std::span<const TokenId> sequence) {
-    return sequence.size() % 8 == 6 ? std::optional(end) : std::nullopt;
-  };
-  const SessionId session = Open();
-  const auto sink = Submit(session, Greedy(Prompt(4), 50));
-  RunUntilIdle();
-  EXPECT_EQ(sink->reason, FinishReason::kEndOfText);
-  ASSERT_EQ(sink->tokens.size(), 3u);
-  EXPECT_EQ(sink->tokens.back(), end);
-  EXPECT_EQ(sink->events.back().text, "");
-  EXPECT_EQ(*scheduler_.LastToken(session), end);
-  GenerateRequest request = Greedy(Prompt(4), 5);
-  request.ignore_end = true;
-  const auto on = Submit(std::move(request));
-  RunUntilIdle();
-  EXPECT_EQ(on->reason, FinishReason::kMaxTokens);
-  EXPECT_EQ(on->tokens[2], end);
-}
-
-TEST_F(SchedulerTest, StopsAtAStopTokenWithoutItsText) {
-  const std::vector<TokenId> expected = model_.Continue(Prompt(4), 3);
-  GenerateRequest request = Greedy(Prompt(4), 50);
-  request.stop_tokens = {expected[2]};
-  const auto sink = Submit(std::move(request));
-  RunUntilIdle();
-  EXPECT_EQ(sink->reason, FinishReason::kStopString);
-  EXPECT_EQ(sink->tokens, expected);
-  EXPECT_EQ(sink->text, StreamedText({expected[0], expected[1]}));
-}
-
-TEST_F(SchedulerTest, StopStringsAcrossTokensAreNeverLeaked) {
-  const std::vector<TokenId> answer = TestTokens("hello world and that is the end");
-  model_.script = [&](std::span<const TokenId> sequence) {
-    return answer[(sequence.size() - 2) % answer.size()];
-  };
-  GenerateRequest request = Greedy(Prompt(2), static_cast<uint32_t>(answer.size()));
-  request.stop_strings = {"d that i", "world hello"};
-  const SessionId session = Open();
-  const auto sink = Submit(session, std::move(request));
-  RunUntilIdle();
-  EXPECT_EQ(sink->reason, FinishReason::kStopString);
-  EXPECT_EQ(sink->text, "hello world an");
-  // The session keeps every token that was generated.
-  EXPECT_EQ(sink->usage.context_used, 2 + sink->tokens.size());
-}
-
-TEST_F(SchedulerTest, TextHeldBackForAStopStringComesWithTheEnd) {
-  const std::vector<TokenId> answer = TestTokens("hello world");
-  model_.script = [&](std::span<const TokenId> sequence) {
-    return answer[(sequence.size() - 2) % answer.size()];
-  };
-  GenerateRequest request = Greedy(Prompt(2), static_cast<uint32_t>(answer.size()));
-  request.stop_strings = {"world!"};
-  const auto sink = Submit(std::move(request));
-  RunUntilIdle();
-  EXPECT_EQ(sink->reason, FinishReason::kMaxTokens);
-  EXPECT_EQ(sink->text, "hello world");
-}
-
-TEST_F(SchedulerTest, ATextDependsOnItsSeedAndNotOnWhoElseRuns) {
-  const auto request = [](uint64_t seed) {
-    GenerateRequest sampled = Greedy(Prompt(4), 20);
-    sampled.sampling.temperature = 10.0f;  // nearly flat over the vocabulary
-    sampled.sampling.top_k = 0;
-    sampled.sampling.top_p = 1.0f;
-    sampled.sampling.min_p = 0.0f;
-    sampled.sampling.seed = seed;
-    sampled.ignore_end = true;
-    return sampled;
-  };
-  const auto alone = Submit(request(1));
-  RunUntilIdle();
-  const auto other = Submit(request(2));
-  Steps(3);
-  const auto together = Submit(request(1));
-  RunUntilIdle();
-  EXPECT_EQ(alone->tokens, together->tokens);
-  EXPECT_NE(alone->tokens, other->tokens);
-}
-
 TEST_F(SchedulerTest, AFailedStepEndsEveryTurnAndNothingElse) {
   const SessionId session = Open();
   const auto before = Submit(session, Greedy(Prompt(4), 3));
@@ -460,14 +283,6 @@ TEST_F(SchedulerTest, AFailedStepEndsEveryTurnAndNothingElse) {
   const auto after = Submit(session, Greedy(Prompt(2, 6), 4));
   RunUntilIdle();
   EXPECT_EQ(after->tokens, model_.Continue(sequence, 4));
-}
-
-TEST_F(SchedulerTest, LogitsThatAreNoNumbersEndTheTurn) {
-  model_.computes_nonsense = true;
-  const auto sink = Submit(Greedy(Prompt(4), 5));
-  RunUntilIdle();
-  EXPECT_EQ(sink->status.code(), StatusCode::kDataLoss);
-  EXPECT_THAT(sink->tokens, IsEmpty());
 }
 
 TEST_F(SchedulerTest, ASessionRunsOneTurnAtATime) {
@@ -508,43 +323,6 @@ TEST_F(SchedulerTest, CallsForUnknownSessionsAreRefusedOrIgnored) {
   EXPECT_FALSE(scheduler_.HasWork());
   EXPECT_THAT(model_.steps(), IsEmpty());
 }
-
-struct BadRequest {
-  const char* field;
-  std::function<void(GenerateRequest&)> spoil;
-};
-
-class BadRequestTest : public SchedulerTest, public ::testing::WithParamInterface<BadRequest> {};
-
-TEST_P(BadRequestTest, IsRefusedNamingTheField) {
-  GenerateRequest request = Greedy(Prompt(4), 3);
-  GetParam().spoil(request);
-  const Status status = Refused(Open(), std::move(request));
-  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(status.reason(), "INVALID_REQUEST");
-  EXPECT_THAT(std::string(status.message()), HasSubstr(GetParam().field));
-  EXPECT_FALSE(scheduler_.HasWork());
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Fields, BadRequestTest,
-    ::testing::Values(
-        BadRequest{"prompt", [](GenerateRequest& r) { r.prompt.clear(); }},
-        BadRequest{"prompt[1]",
-                   [](GenerateRequest& r) {
-                     r.prompt = {3, -1};
-                   }},
-        BadRequest{"prompt[0]", [](GenerateRequest& r) { r.prompt = {1 << 30}; }},
-        BadRequest{"temperature", [](GenerateRequest& r) { r.sampling.temperature = -1.0f; }},
-        BadRequest{"stop_strings", [](GenerateRequest& r) { r.stop_strings.assign(10000, "x"); }},
-        BadRequest{"stop_strings[0]", [](GenerateRequest& r) { r.stop_strings = {""}; }},
-        BadRequest{"stop_strings[1]",
-                   [](GenerateRequest& r) {
-                     r.stop_strings = {"a", std::string(1025, 'b')};
-                   }},
-        BadRequest{"stop_tokens[0]", [](GenerateRequest& r) { r.stop_tokens = {-5}; }},
-        BadRequest{"stop_tokens", [](GenerateRequest& r) { r.stop_tokens.assign(257, 1); }},
-        BadRequest{"top_logprobs", [](GenerateRequest& r) { r.top_logprobs = 257; }}));
 
 }  // namespace
 }  // namespace forge
