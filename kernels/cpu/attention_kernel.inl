@@ -31,22 +31,21 @@ struct RowTile {
   alignas(64) float scores[kTileRows][kAttentionPartition + kLanes];
 };
 
-RowTile* SetUpTile(const AttentionPartition& a, int first_row, int n_rows, RowTile* tile) {
-  tile->first_row = first_row;
-  tile->most_visible = 0;
-  tile->least_visible = kAttentionPartition;
+void SetUpTile(const AttentionPartition& a, int first_row, int n_rows, RowTile& tile) {
+  tile.first_row = first_row;
+  tile.most_visible = 0;
+  tile.least_visible = kAttentionPartition;
   for (int r = 0; r < n_rows; ++r) {
     const int token = (first_row + r) / a.group;
     const int head = (first_row + r) % a.group;
-    tile->q[r] = a.q + token * a.q_token_stride + static_cast<int64_t>(head) * a.head_dim;
+    tile.q[r] = a.q + token * a.q_token_stride + static_cast<int64_t>(head) * a.head_dim;
     int64_t visible = a.positions[token] + 1 - a.first_position;
     visible = visible < 0 ? 0 : visible;
     visible = visible > kAttentionPartition ? kAttentionPartition : visible;
-    tile->visible[r] = static_cast<int>(visible);
-    if (tile->visible[r] > tile->most_visible) tile->most_visible = tile->visible[r];
-    if (tile->visible[r] < tile->least_visible) tile->least_visible = tile->visible[r];
+    tile.visible[r] = static_cast<int>(visible);
+    if (tile.visible[r] > tile.most_visible) tile.most_visible = tile.visible[r];
+    if (tile.visible[r] < tile.least_visible) tile.least_visible = tile.visible[r];
   }
-  return tile;
 }
 
 // Scores of kVectors * kLanes positions that start at column `column` of the tile. Fetches the same
@@ -180,7 +179,7 @@ void AddValuesOfRows(const AttentionPartition& a, const RowTile& tile, int r, in
 template <typename Kv, int kRows>
 void AttendTile(const AttentionPartition& a, int first_row) {
   RowTile tile;
-  SetUpTile(a, first_row, kRows, &tile);
+  SetUpTile(a, first_row, kRows, tile);
   float* sums = a.sums + static_cast<int64_t>(first_row) * a.value_dim;
   for (int64_t i = 0; i < static_cast<int64_t>(kRows) * a.value_dim; ++i) sums[i] = 0.0f;
   ScoreSegments<Kv, kRows>(a, tile);
