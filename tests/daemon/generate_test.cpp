@@ -419,8 +419,6 @@ class GenerateLimitsTest : public GenerateTest {
       : GenerateTest([](Config& config) {
           config.limits.max_streams = 2;
           config.limits.generate_deadline = milliseconds(200);
-          config.limits.stalled_reader_timeout = milliseconds(300);
-          config.limits.stream_buffer_bytes = 64 << 10;
         }) {}
 };
 
@@ -450,8 +448,6 @@ TEST_F(GenerateLimitsTest, TurnWithoutAClientDeadlineGetsTheServers) {
 
 TEST_F(GenerateLimitsTest, ClientDeadlineReplacesTheServers) {
   daemon_.engine().SetAnswerLength(1'000'000);
-  OpenStream open(*stub_);
-  open.stream.reset();
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + milliseconds(600));
   const auto start = steady_clock::now();
@@ -463,7 +459,13 @@ TEST_F(GenerateLimitsTest, ClientDeadlineReplacesTheServers) {
   EXPECT_TRUE(daemon_.engine().WaitForSessions(0));
 }
 
-TEST_F(GenerateLimitsTest, ReaderThatFallsBehindIsCutOff) {
+class SlowReaderTest : public GenerateTest {
+ protected:
+  SlowReaderTest()
+      : GenerateTest([](Config& config) { config.limits.stream_buffer_bytes = 64 << 10; }) {}
+};
+
+TEST_F(SlowReaderTest, IsCutOffWhenItFallsTooFarBehind) {
   daemon_.engine().SetAnswerLength(1'000'000);
   daemon_.engine().SetTokenDelay(std::chrono::microseconds(1));
   daemon_.engine().SetTokenText(std::string(4000, 'x'));
@@ -477,7 +479,16 @@ TEST_F(GenerateLimitsTest, ReaderThatFallsBehindIsCutOff) {
   EXPECT_ERROR(status, RESOURCE_EXHAUSTED, "SLOW_READER");
 }
 
-TEST_F(GenerateLimitsTest, ReaderThatStallsIsCutOffAndItsCallEnds) {
+class StalledReaderTest : public GenerateTest {
+ protected:
+  StalledReaderTest()
+      : GenerateTest([](Config& config) {
+          config.limits.stream_buffer_bytes = 64 << 20;
+          config.limits.stalled_reader_timeout = milliseconds(300);
+        }) {}
+};
+
+TEST_F(StalledReaderTest, IsCutOffAndItsCallEnds) {
   daemon_.engine().SetAnswerLength(1'000'000);
   daemon_.engine().SetTokenDelay(std::chrono::milliseconds(1));
   // Large enough to fill the connection's window, slow enough not to fill the stream's buffer.

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Checks the systemd files: unit_file_test.sh UNIT SYSUSERS_CONF
+# Exit 77 (skipped) where systemd-analyze is missing, unless CI is set.
+set -eu
+
+unit=$1
+sysusers=$2
+if ! command -v systemd-analyze > /dev/null || ! command -v systemd-sysusers > /dev/null; then
+  echo "systemd-analyze and systemd-sysusers are needed"
+  [ -z "${CI:-}" ] || exit 1
+  exit 77
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# The unit names an installed program; any that exists will do.
+sed -e 's#^ExecStart=.*#ExecStart=/bin/true#' "$unit" > "$work/forged.service"
+if grep -q '@' "$unit" && grep -E '@[A-Z_]+@' "$unit"; then
+  echo "the unit holds a variable that CMake did not replace"
+  exit 1
+fi
+
+complaints=$(systemd-analyze verify "$work/forged.service" 2>&1)
+if [ -n "$complaints" ]; then
+  echo "systemd-analyze verify: $complaints"
+  exit 1
+fi
+
+# The score of exposure, times ten.
+if ! systemd-analyze security --offline=yes --threshold=16 "$work/forged.service" \
+    > "$work/score" 2>&1; then
+  grep -v '✓' "$work/score"
+  exit 1
+fi
+tail -n 1 "$work/score"
+
+# The accounts that the unit names come out of sysusers.d.
+mkdir -p "$work/root/etc"
+systemd-sysusers --root="$work/root" "$(realpath "$sysusers")"
+grep -q '^forge:' "$work/root/etc/passwd"
+for group in forge render video; do
+  grep -q "^$group:" "$work/root/etc/group"
+done
