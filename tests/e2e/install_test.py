@@ -1,0 +1,67 @@
+"""What `cmake --install` lays out is complete: programs that run, and a protocol that clients can be
+generated from."""
+
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import grpc
+
+from harness import Daemon, REPOSITORY
+
+
+class InstallTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory(prefix="forge-install-")
+        cls.prefix = Path(cls.folder.name)
+        subprocess.run(["cmake", "--install", os.environ["FORGE_BUILD_DIR"]], check=True,
+                       stdout=subprocess.DEVNULL, env={**os.environ, "DESTDIR": str(cls.prefix)})
+        cls.root = next(p.parent.parent for p in cls.prefix.rglob("bin/forged"))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def test_lays_out_programs_unit_account_and_configuration(self):
+        for name in ("bin/forged", "bin/forgectl", "share/forge/proto/forge/v1/forge.proto"):
+            self.assertTrue((self.root / name).is_file(), name)
+        for pattern in ("**/systemd/system/forged.service", "**/sysusers.d/forge*.conf",
+                        "**/etc/forge/config.yaml"):
+            self.assertEqual(1, len(list(self.prefix.glob(pattern))), pattern)
+
+    def test_installed_programs_know_their_version(self):
+        for program in ("forged", "forgectl"):
+            out = subprocess.run([self.root / "bin" / program, "--version" if program == "forged"
+                                  else "version"], capture_output=True, text=True, check=True).stdout
+            self.assertRegex(out, r"\d+\.\d+\.\d+")
+
+    def test_a_python_client_is_generated_from_the_installed_protocol(self):
+        proto = self.root / "share/forge/proto"
+        stubs = self.prefix / "stubs"
+        stubs.mkdir()
+        plugin = subprocess.run(["which", "grpc_python_plugin"], capture_output=True, text=True,
+                                check=True).stdout.strip()
+        subprocess.run(["protoc", "-I", proto, f"--python_out={stubs}", f"--grpc_out={stubs}",
+                        f"--plugin=protoc-gen-grpc={plugin}", "forge/v1/forge.proto"], check=True)
+        sys.path.insert(0, str(stubs))
+        pb = importlib.import_module("forge.v1.forge_pb2")
+        rpc = importlib.import_module("forge.v1.forge_pb2_grpc")
+        self.assertTrue(pb.__file__.startswith(str(stubs)))
+        with Daemon(REPOSITORY / "models") as daemon, grpc.insecure_channel(
+                daemon.address, options=[("grpc.default_authority", "localhost")]) as channel:
+            stub = rpc.ForgeServiceStub(channel)
+            start = pb.LoadModelRequest(start=pb.LoadModelRequest.Start(model="demo"))
+            self.assertTrue(list(stub.LoadModel(iter([start])))[-1].HasField("ready"))
+            turn = pb.GenerateRequest.Turn(
+                model="demo", chat=pb.ChatMessages(messages=[pb.ChatMessage(role="user", content="Hello!")]))
+            events = list(stub.Generate(iter([pb.GenerateRequest(turn=turn)])))
+            self.assertGreater(events[-1].finished.usage.output_tokens, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
