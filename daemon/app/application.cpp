@@ -52,7 +52,6 @@ Status Application::Run() {
   notifier_.Status("No model is resident");
   drained_.get_future().wait();
   TearDown();
-  io_work_.reset();
   io_thread.join();
   log_.info("forged ends");
   return Status();
@@ -167,11 +166,8 @@ void Application::TearDown() {
   server_->Shutdown(std::chrono::system_clock::now() + kCloseGrace);
   residency_.Stop();
   context_.Join();
-  boost::asio::post(io_, [this] {
-    signals_.reset();  // from here on a signal has its default effect
-    sweep_timer_.cancel();
-    if (watchdog_) watchdog_->Stop();
-  });
+  // Stopped rather than run dry: a timer whose end is queued already would start itself again.
+  io_.stop();
 }
 
 }  // namespace forge

@@ -125,8 +125,8 @@ void GenerateCall::RunTurn(const Turn& turn, uint32_t number) {
   if (!status.ok()) {
     std::string model;
     {
+      // The turn stays running until the stream ends: a half-close between the two would end it OK.
       const MutexLock lock(mutex_);
-      running_ = false;
       model = model_name_;
     }
     return Fail(Unloaded(status, model));

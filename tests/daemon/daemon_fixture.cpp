@@ -51,7 +51,6 @@ TestDaemon::~TestDaemon() {
   std::promise<void> closed;
   boost::asio::post(io_, [this, &closed] {
     server_->CloseListener();
-    sweep_timer_.cancel();
     closed.set_value();
   });
   closed.get_future().wait();
@@ -60,7 +59,7 @@ TestDaemon::~TestDaemon() {
   server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(200));
   residency_->Stop();
   context_->Join();
-  io_work_.reset();
+  io_.stop();
   io_thread_.join();
 }
 
