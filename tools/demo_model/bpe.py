@@ -109,6 +109,13 @@ class Tokenizer:
         tokens = [_LETTER_OF_BYTE[b] for b in sorted(_LETTER_OF_BYTE, key=lambda b: ord(_LETTER_OF_BYTE[b]))]
         return Tokenizer(tokens + [a + b for a, b in merges] + list(special), merges, special)
 
+    @staticmethod
+    def from_metadata(metadata):
+        """Takes the vocabulary of a GGUF file; control tokens (type 3) are the special ones."""
+        tokens = metadata["tokenizer.ggml.tokens"]
+        special = [token for token, kind in zip(tokens, metadata["tokenizer.ggml.token_type"]) if kind == 3]
+        return Tokenizer(tokens, [merge.split(" ") for merge in metadata["tokenizer.ggml.merges"]], special)
+
     def id_of(self, token):
         return self._id_of[token]
 

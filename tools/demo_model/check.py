@@ -94,14 +94,8 @@ class Chat:
 
     def __init__(self, gguf):
         self.gguf = gguf
-        meta = gguf.metadata
-        special = [
-            t for t, kind in zip(meta["tokenizer.ggml.tokens"], meta["tokenizer.ggml.token_type"]) if kind == 3
-        ]
-        self.tokenizer = bpe.Tokenizer(
-            meta["tokenizer.ggml.tokens"], [m.split(" ") for m in meta["tokenizer.ggml.merges"]], special
-        )
-        self.eos = meta["tokenizer.ggml.eos_token_id"]
+        self.tokenizer = bpe.Tokenizer.from_metadata(gguf.metadata)
+        self.eos = gguf.metadata["tokenizer.ggml.eos_token_id"]
 
     def case(self, messages):
         """Returns the reference case of one answer, in the shape of the project's conformance files."""

@@ -116,20 +116,20 @@ _ANOTHER = [
 ]
 
 
-def _story_turns(rng):
-    request, story = draw_story(rng)
+def _story_turns(rng, settle):
+    request, story = draw_story(rng, settle)
     turns = [(request, story.text)]
     while rng.random() < 0.42 and len(turns) < 5:
         if rng.random() < 0.35:
-            turns.append(
-                (expand(rng, rng.choice(_ANOTHER), {"end": random_end(rng)}), (story := draw_story(rng)[1]).text)
-            )
+            wish = expand(rng, rng.choice(_ANOTHER), {"end": random_end(rng)})
+            _, story = draw_story(rng, settle)
+            turns.append((wish, story.text))
         else:
             turns.append(rng.choice(_story_questions(rng, story)))
     return turns
 
 
-def _named_turns(rng):
+def _named_turns(rng, settle):
     name = rng.choice(GIRLS + BOYS + RARE_GIRLS + RARE_BOYS)
     if rng.random() < 0.1:
         name = capitalise(made_up_noun(rng))
@@ -154,7 +154,7 @@ def _named_turns(rng):
         )
     ]
     if rng.random() < 0.5:
-        turns.append(draw_question(rng))
+        turns.append(draw_question(rng, settle))
     turns.append(
         (
             expand(rng, "[What is my name|What's my name|Do you know my name|Who am I|Do you remember my name]?"),
@@ -185,19 +185,19 @@ def _vary(rng, text):
     return text
 
 
-def draw_document(rng):
+def draw_document(rng, settle=False):
     """Returns a list of messages, or a plain text (a story without a chat around it)."""
     kind = rng.random()
     if kind < 0.04:
-        return draw_story(rng)[1].text
+        return draw_story(rng, settle)[1].text
     if kind < 0.42:
-        turns = _story_turns(rng)
+        turns = _story_turns(rng, settle)
     elif kind < 0.45:
-        turns = _named_turns(rng)
+        turns = _named_turns(rng, settle)
     else:
-        turns = [draw_question(rng)]
+        turns = [draw_question(rng, settle)]
         while rng.random() < 0.3 and len(turns) < 6:
-            turns += _story_turns(rng)[:2] if rng.random() < 0.2 else [draw_question(rng)]
+            turns += _story_turns(rng, settle)[:2] if rng.random() < 0.2 else [draw_question(rng, settle)]
     messages = []
     if rng.random() < 0.25:
         messages.append(("system", rng.choice(SYSTEM_PROMPTS)))
@@ -206,9 +206,10 @@ def draw_document(rng):
     return messages
 
 
-def documents(seed, count):
+def documents(seed, count, settle=False):
+    """Returns `count` documents; those of the second stage of the training if `settle` (see README.md)."""
     rng = random.Random(seed)
-    return [draw_document(rng) for _ in range(count)]
+    return [draw_document(rng, settle) for _ in range(count)]
 
 
 if __name__ == "__main__":

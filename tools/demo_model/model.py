@@ -109,6 +109,15 @@ class Model(nn.Module):
 
     def gguf_tensors(self):
         """Returns name to float32 numpy array, as the qwen2 architecture names its tensors."""
+        return {name: tensor.detach().numpy() for name, tensor in self._named_views().items()}
+
+    def load_gguf_tensors(self, tensors):
+        """Takes the weights from name to numpy array."""
+        with torch.no_grad():
+            for name, view in self._named_views().items():
+                view.copy_(torch.from_numpy(tensors[name].copy()))
+
+    def _named_views(self):
         tensors = {"token_embd.weight": self.embedding, "output_norm.weight": self.norm.weight}
         n_q, n_kv = Shape.n_heads * Shape.head_dim, Shape.n_kv_heads * Shape.head_dim
         for index, layer in enumerate(self.layers):
@@ -122,4 +131,4 @@ class Model(nn.Module):
             tensors[prefix + "ffn_gate.weight"] = layer.gate_up.weight[: Shape.n_ff]
             tensors[prefix + "ffn_up.weight"] = layer.gate_up.weight[Shape.n_ff :]
             tensors[prefix + "ffn_down.weight"] = layer.down.weight
-        return {name: tensor.detach().float().numpy() for name, tensor in tensors.items()}
+        return tensors

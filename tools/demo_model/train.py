@@ -15,6 +15,7 @@ import torch.nn.functional as F
 
 import bpe
 import corpus
+from gguf_reader import GgufFile
 from gguf_writer import Int32Array, Uint32, write_gguf
 from model import Model, Shape
 
@@ -183,17 +184,24 @@ def main():
         "--documents", type=int, default=60000, help="how many conversations to generate and read, once each"
     )
     parser.add_argument("--peak-rate", type=float, default=2.5e-3)
+    parser.add_argument("--settle", metavar="GGUF", help="second stage: go on from the weights of this file")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(arguments.seed)
     started = time.monotonic()
-    tokenizer = train_tokenizer(arguments.seed)
-    steps = batches(
-        pack_rows(tokenizer, corpus.documents(arguments.seed, arguments.documents), random.Random(arguments.seed))
-    )
-    held_out = batches(pack_rows(tokenizer, corpus.documents(arguments.seed + 1_000_000, 600), random.Random(0)))
     model = Model()
+    settle = arguments.settle is not None
+    if settle:
+        first_stage = GgufFile(arguments.settle)
+        tokenizer = bpe.Tokenizer.from_metadata(first_stage.metadata)
+        model.load_gguf_tensors(first_stage.tensors)
+    else:
+        tokenizer = train_tokenizer(arguments.seed)
+    texts = corpus.documents(arguments.seed + settle, arguments.documents, settle)
+    steps = batches(pack_rows(tokenizer, texts, random.Random(arguments.seed)))
+    texts = corpus.documents(arguments.seed + 1_000_000, 600, settle)
+    held_out = batches(pack_rows(tokenizer, texts, random.Random(0)))
     n_parameters = sum(p.numel() for p in model.parameters())
     print(
         f"{n_parameters} parameters, {len(steps)} steps of {TOKENS_PER_STEP} tokens, text ready after"
