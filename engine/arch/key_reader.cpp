@@ -1,6 +1,8 @@
 #include "engine/arch/key_reader.h"
 
 #include <algorithm>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "kernels/base/check.h"
@@ -9,13 +11,20 @@ namespace forge {
 namespace {
 
 // The elements of an integer array; nullopt if it holds something else or a negative number.
-std::optional<std::vector<uint64_t>> UnsignedElements(const GgufArray& array) {
-  if (const auto* numbers = std::get_if<std::vector<uint64_t>>(&array.values)) return *numbers;
-  const auto* const numbers = std::get_if<std::vector<int64_t>>(&array.values);
-  if (numbers == nullptr || std::ranges::any_of(*numbers, [](int64_t n) { return n < 0; }))
+struct UnsignedElements {
+  using Elements = std::optional<std::vector<uint64_t>>;
+
+  template <typename T>
+  Elements operator()(const std::vector<T>& numbers) const {
+    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+      const auto is_negative = [](T number) { return std::cmp_less(number, 0); };
+      if (std::ranges::none_of(numbers, is_negative))
+        return std::vector<uint64_t>(numbers.begin(), numbers.end());
+    }
     return std::nullopt;
-  return std::vector<uint64_t>(numbers->begin(), numbers->end());
-}
+  }
+  Elements operator()(const GgufStrings&) const { return std::nullopt; }
+};
 
 Status OutOfRange(const GgufField& field, KeyReader::Range range) {
   return InvalidField("the key needs a value from " + std::to_string(range.min) + " to " +
@@ -65,9 +74,10 @@ Result<std::optional<uint32_t>> KeyReader::UniformOverLayers(std::string_view na
                                                              uint32_t n_layers, Range range) const {
   const GgufValue* const value = metadata_.Find(Key(name));
   if (value == nullptr || value->type != GgufType::kArray) return Optional(name, range);
-  const std::optional<std::vector<uint64_t>> elements =
-      UnsignedElements(std::get<GgufArray>(value->value));
-  if (!elements || elements->size() != n_layers)
+  const auto& array = std::get<GgufArray>(value->value);
+  std::optional<std::vector<uint64_t>> elements;
+  if (array.size() == n_layers) elements = std::visit(UnsignedElements{}, array.values);
+  if (!elements)
     return InvalidField("the key needs an unsigned integer, or one for each of " +
                             std::to_string(n_layers) + " layers",
                         Field(name));

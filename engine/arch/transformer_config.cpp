@@ -185,8 +185,7 @@ Status ReadVocabularySize(const GgufFile& file, const KeyReader& keys, ModelConf
   constexpr std::string_view kTokens = "tokenizer.ggml.tokens";
   FORGE_ASSIGN_OR_RETURN(const std::optional<uint32_t> explicit_size,
                          keys.Optional("vocab_size", kVocabulary));
-  FORGE_ASSIGN_OR_RETURN(const std::vector<std::string>* const tokens,
-                         file.metadata().StringArray(kTokens));
+  FORGE_ASSIGN_OR_RETURN(const GgufStrings* const tokens, file.metadata().StringArray(kTokens));
   const GgufTensor* const embedding = file.FindTensor("token_embd.weight");
   const uint64_t size = explicit_size          ? *explicit_size
                         : tokens != nullptr    ? tokens->size()

@@ -48,6 +48,15 @@ Status FileCursor::Read(std::span<std::byte> destination) {
   return Status();
 }
 
+void FileCursor::Seek(uint64_t offset) {
+  FORGE_CHECK(offset <= size_bytes_, "seek past the end of a file");
+  if (offset < buffer_offset_ || offset > buffer_offset_ + buffered_) {
+    buffer_offset_ = offset;
+    buffered_ = 0;
+  }
+  offset_ = offset;
+}
+
 Status FileCursor::Refill() {
   const size_t n = static_cast<size_t>(std::min<uint64_t>(buffer_.size(), remaining()));
   FORGE_TRY(ReadFully(descriptor_, offset_, std::span(buffer_).first(n)));

@@ -15,8 +15,8 @@ namespace forge {
 // (reason MODEL_FILE_UNREADABLE). Blocks.
 Status ReadFully(int descriptor, uint64_t offset_bytes, std::span<std::byte> destination);
 
-// Reads a file from its start to its end through a buffer, so that a header of a million small
-// fields costs few system calls.
+// Reads a file from its start through a buffer, so that a header of a million small fields costs
+// few system calls.
 //
 // Does not own the descriptor, and does not move its file position. Not thread-safe.
 class FileCursor {
@@ -30,6 +30,8 @@ class FileCursor {
 
   // As ReadFully. REQUIRES: destination.size() <= remaining().
   Status Read(std::span<std::byte> destination);
+  // Goes to another byte of the file. REQUIRES: offset <= size_bytes().
+  void Seek(uint64_t offset);
 
  private:
   Status Refill();

@@ -33,9 +33,10 @@ struct GgufTensor {
 // Reads a GGUF file, version 2 or 3, that may be hostile.
 //
 // Keeps the file open and maps nothing: data is read with pread, so that a file truncated or
-// replaced while it is used gives an error (kDataLoss) and never a signal. Allocates nothing
-// for which the file does not hold the bytes. Interprets no metadata beyond general.alignment and
-// split.count. Tensor types that the engine has no format for are accepted: see FindFormat.
+// replaced while it is used gives an error (kDataLoss) and never a signal. Holds no more memory
+// than the file has bytes, plus a constant for each key and tensor. Interprets no metadata beyond
+// general.alignment and split.count. Tensor types that the engine has no format for are accepted:
+// see FindFormat.
 //
 // Errors carry reason MODEL_FILE_INVALID or MODEL_FILE_TRUNCATED and details "field", "value" and
 // "offsetBytes". docs/gguf.md lists the limits and every check.

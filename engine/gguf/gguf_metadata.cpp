@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/gguf/gguf_fault.h"
+#include "kernels/base/check.h"
 
 namespace forge {
 namespace {
@@ -52,17 +53,27 @@ std::string_view GgufTypeName(GgufType type) {
   return index < std::size(kNames) ? kNames[index] : "UNKNOWN";
 }
 
+GgufStrings::GgufStrings(std::string text, std::vector<uint64_t> ends)
+    : text_(std::move(text)), ends_(std::move(ends)) {
+  FORGE_CHECK((ends_.empty() ? 0 : ends_.back()) == text_.size(), "the last string ends the text");
+}
+
+std::string_view GgufStrings::operator[](size_t index) const {
+  const uint64_t begin = index == 0 ? 0 : ends_[index - 1];
+  return std::string_view(text_).substr(begin, ends_[index] - begin);
+}
+
 size_t GgufArray::size() const {
   return std::visit([](const auto& elements) { return elements.size(); }, values);
 }
 
 Status GgufMetadata::Add(std::string key, GgufValue value) {
-  const auto [entry, is_new] = values_.try_emplace(key, std::move(value));
+  const auto [entry, is_new] = values_.try_emplace(std::move(key), std::move(value));
   if (!is_new)  // try_emplace left `value` alone
     return InvalidField(
         "a key appears once; the first is at byte " + std::to_string(entry->second.offset),
-        FieldOf(key, value));  // NOLINT(bugprone-use-after-move)
-  keys_.push_back(std::move(key));
+        FieldOf(entry->first, value));  // NOLINT(bugprone-use-after-move)
+  keys_.push_back(entry->first);
   return Status();
 }
 
@@ -124,10 +135,10 @@ Result<const GgufArray*> GgufMetadata::Array(std::string_view key) const {
   return array;
 }
 
-Result<const std::vector<std::string>*> GgufMetadata::StringArray(std::string_view key) const {
+Result<const GgufStrings*> GgufMetadata::StringArray(std::string_view key) const {
   FORGE_ASSIGN_OR_RETURN(const GgufArray* const array, Array(key));
-  if (array == nullptr) return static_cast<const std::vector<std::string>*>(nullptr);
-  const auto* const texts = std::get_if<std::vector<std::string>>(&array->values);
+  if (array == nullptr) return static_cast<const GgufStrings*>(nullptr);
+  const auto* const texts = std::get_if<GgufStrings>(&array->values);
   if (texts == nullptr) return WrongType(key, *Find(key), "ARRAY of STRING");
   return texts;
 }
@@ -135,36 +146,34 @@ Result<const std::vector<std::string>*> GgufMetadata::StringArray(std::string_vi
 Result<std::optional<std::vector<float>>> GgufMetadata::FloatArray(std::string_view key) const {
   FORGE_ASSIGN_OR_RETURN(const GgufArray* const array, Array(key));
   if (array == nullptr) return std::optional<std::vector<float>>();
-  const auto* const numbers = std::get_if<std::vector<double>>(&array->values);
-  if (numbers == nullptr) return WrongType(key, *Find(key), "ARRAY of FLOAT32");
-  std::vector<float> floats;
-  floats.reserve(numbers->size());
-  for (const double number : *numbers) {
-    // Converting a double beyond float's range is undefined.
-    if (!(std::abs(number) <= std::numeric_limits<float>::max()))
-      return OutOfRangeElement(key, *Find(key), floats.size());
-    floats.push_back(static_cast<float>(number));
-  }
-  return std::optional(std::move(floats));
+  const auto narrow = [&](const auto& numbers) -> Result<std::optional<std::vector<float>>> {
+    std::vector<float> floats;
+    floats.reserve(numbers.size());
+    for (const auto number : numbers) {
+      // Converting a double beyond float's range is undefined.
+      if (!(std::abs(number) <= std::numeric_limits<float>::max()))
+        return OutOfRangeElement(key, *Find(key), floats.size());
+      floats.push_back(static_cast<float>(number));
+    }
+    return std::optional(std::move(floats));
+  };
+  if (const auto* const floats = std::get_if<std::vector<float>>(&array->values))
+    return narrow(*floats);
+  if (const auto* const doubles = std::get_if<std::vector<double>>(&array->values))
+    return narrow(*doubles);
+  return WrongType(key, *Find(key), "ARRAY of FLOAT32");
 }
 
 Result<std::optional<std::vector<int32_t>>> GgufMetadata::Int32Array(std::string_view key) const {
   FORGE_ASSIGN_OR_RETURN(const GgufArray* const array, Array(key));
   if (array == nullptr) return std::optional<std::vector<int32_t>>();
-  if (array->element_type != GgufType::kInt32 && array->element_type != GgufType::kUint32)
-    return WrongType(key, *Find(key), "ARRAY of INT32 or UINT32");
-  std::vector<int32_t> numbers;
-  numbers.reserve(array->size());
-  if (const auto* const narrow = std::get_if<std::vector<int64_t>>(&array->values)) {
-    for (const int64_t number : *narrow) numbers.push_back(static_cast<int32_t>(number));
-    return std::optional(std::move(numbers));
-  }
-  for (const uint64_t number : std::get<std::vector<uint64_t>>(array->values)) {
-    if (number > static_cast<uint64_t>(std::numeric_limits<int32_t>::max()))
-      return OutOfRangeElement(key, *Find(key), numbers.size());
-    numbers.push_back(static_cast<int32_t>(number));
-  }
-  return std::optional(std::move(numbers));
+  if (const auto* const numbers = std::get_if<std::vector<int32_t>>(&array->values))
+    return std::optional(*numbers);
+  const auto* const numbers = std::get_if<std::vector<uint32_t>>(&array->values);
+  if (numbers == nullptr) return WrongType(key, *Find(key), "ARRAY of INT32 or UINT32");
+  for (size_t i = 0; i < numbers->size(); ++i)
+    if (!std::in_range<int32_t>((*numbers)[i])) return OutOfRangeElement(key, *Find(key), i);
+  return std::optional(std::vector<int32_t>(numbers->begin(), numbers->end()));
 }
 
 }  // namespace forge

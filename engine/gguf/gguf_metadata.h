@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,17 +32,39 @@ enum class GgufType : uint32_t {
 
 std::string_view GgufTypeName(GgufType type);
 
-// A one-dimensional array. Elements of every integer width are widened; `element_type` keeps what
-// the file says.
+// Holds the strings of an array one after the other. Each takes its text and 8 bytes, as in the
+// file, where 8 bytes hold its length.
+class GgufStrings {
+ public:
+  GgufStrings() = default;
+  // `text` is the strings without anything between them, `ends[i]` where string i ends in it.
+  // REQUIRES: `ends` ascends, and its last is text.size().
+  GgufStrings(std::string text, std::vector<uint64_t> ends);
+
+  size_t size() const { return ends_.size(); }
+  bool empty() const { return ends_.empty(); }
+  // REQUIRES: index < size().
+  std::string_view operator[](size_t index) const;
+
+ private:
+  std::string text_;
+  std::vector<uint64_t> ends_;
+};
+
+// A one-dimensional array. Elements take no more memory than they take in the file, so numbers keep
+// their width.
 struct GgufArray {
   GgufType element_type = GgufType::kUint8;
-  std::variant<std::vector<int64_t>, std::vector<uint64_t>, std::vector<double>, std::vector<bool>,
-               std::vector<std::string>>
+  std::variant<std::vector<uint8_t>, std::vector<int8_t>, std::vector<uint16_t>,
+               std::vector<int16_t>, std::vector<uint32_t>, std::vector<int32_t>,
+               std::vector<uint64_t>, std::vector<int64_t>, std::vector<float>, std::vector<double>,
+               std::vector<bool>, GgufStrings>
       values;
   size_t size() const;
 };
 
-// One metadata value and the file offset of its type field, for messages.
+// One metadata value and the file offset of its type field, for messages. Lone integers and floats
+// are widened; `type` keeps what the file says.
 struct GgufValue {
   GgufType type = GgufType::kUint8;
   uint64_t offset = 0;
@@ -55,9 +78,14 @@ std::string DescribeValue(const GgufValue& value);
 //
 // Every getter answers nullopt for an absent key, and kInvalidArgument (reason MODEL_FILE_INVALID)
 // naming key, found type or value, expected type and offset for a key of the wrong type or range;
-// a missing key never becomes 0. Thread-compatible. Pointers and views live as long as the object.
+// a missing key never becomes 0. Thread-compatible. Pointers and views live as long as the object,
+// also when it is moved; it is not copied.
 class GgufMetadata {
  public:
+  GgufMetadata() = default;
+  GgufMetadata(GgufMetadata&&) = default;
+  GgufMetadata& operator=(GgufMetadata&&) = default;
+
   // kInvalidArgument if the key is there already.
   Status Add(std::string key, GgufValue value);
 
@@ -65,7 +93,7 @@ class GgufMetadata {
   const GgufValue* Find(std::string_view key) const;
   size_t size() const { return values_.size(); }
   // In file order.
-  const std::vector<std::string>& keys() const { return keys_; }
+  const std::vector<std::string_view>& keys() const { return keys_; }
 
   // Any integer type that holds a value in [0, 2^32).
   Result<std::optional<uint32_t>> Uint32(std::string_view key) const;
@@ -76,7 +104,7 @@ class GgufMetadata {
   Result<std::optional<bool>> Bool(std::string_view key) const;
   Result<std::optional<std::string_view>> String(std::string_view key) const;
   // nullptr if absent.
-  Result<const std::vector<std::string>*> StringArray(std::string_view key) const;
+  Result<const GgufStrings*> StringArray(std::string_view key) const;
   // nullptr if absent; any array type.
   Result<const GgufArray*> Array(std::string_view key) const;
   // nullopt if absent; an array of Float32 or Float64.
@@ -89,7 +117,7 @@ class GgufMetadata {
     using is_transparent = void;
   };
   std::unordered_map<std::string, GgufValue, Hash, std::equal_to<>> values_;
-  std::vector<std::string> keys_;
+  std::vector<std::string_view> keys_;  // views into values_
 };
 
 }  // namespace forge

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <span>
 #include <string>
+#include <type_traits>
 #include <unordered_set>
 #include <utility>
 
@@ -42,7 +44,10 @@ class Parser {
   Result<GgufValue> ReadValue();
   Result<GgufArray> ReadArray();
   Status ReadElements(uint64_t n, GgufArray& array);
-  Result<bool> ReadBool();
+  template <typename T>
+  Status ReadNumbers(uint64_t n, GgufArray& array);
+  Status ReadBools(uint64_t n, GgufArray& array);
+  Status ReadStrings(uint64_t n, GgufArray& array);
   Status ReadAlignment();
   Status CheckNotSharded() const;
 
@@ -61,12 +66,12 @@ class Parser {
     FORGE_TRY(cursor_.Read(std::as_writable_bytes(std::span(&value, 1))));
     return value;
   }
-  // A length and that many bytes. `limit` bounds the length.
+  // A length of at most `limit` and of at most the bytes that are left.
+  Result<uint64_t> ReadLength(std::string_view member, uint64_t limit);
+  // Such a length and that many bytes.
   Result<std::string> ReadText(std::string_view member, uint64_t limit);
   // kDataLoss unless the file has `n_bytes` left.
   Status Need(uint64_t n_bytes, std::string_view member) const;
-  // Counts memory for metadata against the limit.
-  Status Charge(uint64_t n, uint64_t bytes_each);
 
   GgufField Field(std::string_view member, std::string value, uint64_t offset) const;
 
@@ -74,7 +79,6 @@ class Parser {
   GgufHeader header_;
   uint64_t n_tensors_ = 0;
   uint64_t n_keys_ = 0;
-  uint64_t metadata_bytes_ = 0;
   uint32_t alignment_ = 32;
   uint64_t data_bytes_ = 0;  // end of the last tensor seen, from the start of the data
   std::unordered_set<std::string> tensor_names_;
@@ -141,12 +145,31 @@ Status Parser::ReadPair(uint64_t index) {
         "a key is printable ASCII",
         Field("key", QuoteText(key), text_offset + static_cast<uint64_t>(bad - key.begin())));
   entry_ = EscapeText(key);
-  FORGE_TRY(Charge(1, key.size() + sizeof(GgufValue)));
   FORGE_ASSIGN_OR_RETURN(GgufValue value, ReadValue());
   return header_.metadata.Add(std::move(key), std::move(value));
 }
 
 bool IsGgufType(uint32_t type) { return type <= static_cast<uint32_t>(GgufType::kFloat64); }
+
+// The first element of an array of numbers, in the type that GgufValue keeps it in.
+struct WidenFirst {
+  using Value = decltype(GgufValue::value);
+
+  template <typename T>
+  Value operator()(const std::vector<T>& numbers) const {
+    const T number = numbers.front();
+    if constexpr (std::is_same_v<T, bool>) {
+      return number;
+    } else if constexpr (std::is_floating_point_v<T>) {
+      return double{number};
+    } else if constexpr (std::is_signed_v<T>) {
+      return int64_t{number};
+    } else {
+      return uint64_t{number};
+    }
+  }
+  Value operator()(const GgufStrings& strings) const { return std::string(strings[0]); }
+};
 
 Result<GgufValue> Parser::ReadValue() {
   GgufValue value;
@@ -160,10 +183,14 @@ Result<GgufValue> Parser::ReadValue() {
     FORGE_ASSIGN_OR_RETURN(value.value, ReadArray());
     return value;
   }
-  // A lone value is read as an array of one, so that each type is read in one place.
+  if (value.type == GgufType::kString) {
+    FORGE_ASSIGN_OR_RETURN(value.value, ReadText("string", GgufLimits::kStringBytes));
+    return value;
+  }
+  // A lone number is read as an array of one, so that each type is read in one place.
   GgufArray single{.element_type = value.type, .values = {}};
   FORGE_TRY(ReadElements(1, single));
-  std::visit([&](auto& elements) { value.value = std::move(elements.front()); }, single.values);
+  value.value = std::visit(WidenFirst{}, single.values);
   return value;
 }
 
@@ -187,73 +214,83 @@ Result<GgufArray> Parser::ReadArray() {
 }
 
 Status Parser::ReadElements(uint64_t n, GgufArray& array) {
-  const auto read_all = [&]<typename InFile, typename InMemory>(InFile, InMemory) -> Status {
-    FORGE_TRY(Need(n * sizeof(InFile), "value"));
-    FORGE_TRY(Charge(n, sizeof(InMemory)));
-    auto& elements = array.values.emplace<std::vector<InMemory>>();
-    elements.reserve(n);
-    for (uint64_t i = 0; i < n; ++i) {
-      FORGE_ASSIGN_OR_RETURN(const InFile element, Read<InFile>("value"));
-      elements.push_back(static_cast<InMemory>(element));
-    }
-    return Status();
-  };
   switch (array.element_type) {
     case GgufType::kUint8:
-      return read_all(uint8_t{}, uint64_t{});
+      return ReadNumbers<uint8_t>(n, array);
     case GgufType::kInt8:
-      return read_all(int8_t{}, int64_t{});
+      return ReadNumbers<int8_t>(n, array);
     case GgufType::kUint16:
-      return read_all(uint16_t{}, uint64_t{});
+      return ReadNumbers<uint16_t>(n, array);
     case GgufType::kInt16:
-      return read_all(int16_t{}, int64_t{});
+      return ReadNumbers<int16_t>(n, array);
     case GgufType::kUint32:
-      return read_all(uint32_t{}, uint64_t{});
+      return ReadNumbers<uint32_t>(n, array);
     case GgufType::kInt32:
-      return read_all(int32_t{}, int64_t{});
+      return ReadNumbers<int32_t>(n, array);
     case GgufType::kUint64:
-      return read_all(uint64_t{}, uint64_t{});
+      return ReadNumbers<uint64_t>(n, array);
     case GgufType::kInt64:
-      return read_all(int64_t{}, int64_t{});
+      return ReadNumbers<int64_t>(n, array);
     case GgufType::kFloat32:
-      return read_all(float{}, double{});
+      return ReadNumbers<float>(n, array);
     case GgufType::kFloat64:
-      return read_all(double{}, double{});
-    case GgufType::kBool: {
-      FORGE_TRY(Need(n, "value"));
-      FORGE_TRY(Charge(n, 1));
-      auto& elements = array.values.emplace<std::vector<bool>>();
-      elements.reserve(n);
-      for (uint64_t i = 0; i < n; ++i) {
-        FORGE_ASSIGN_OR_RETURN(const bool element, ReadBool());
-        elements.push_back(element);
-      }
-      return Status();
-    }
-    case GgufType::kString: {
-      FORGE_TRY(Need(n * sizeof(uint64_t), "value"));  // each has a length at least
-      FORGE_TRY(Charge(n, sizeof(std::string)));
-      auto& elements = array.values.emplace<std::vector<std::string>>();
-      elements.reserve(n);
-      for (uint64_t i = 0; i < n; ++i) {
-        FORGE_ASSIGN_OR_RETURN(std::string element, ReadText("string", GgufLimits::kStringBytes));
-        FORGE_TRY(Charge(1, element.size()));
-        elements.push_back(std::move(element));
-      }
-      return Status();
-    }
+      return ReadNumbers<double>(n, array);
+    case GgufType::kBool:
+      return ReadBools(n, array);
+    case GgufType::kString:
+      return ReadStrings(n, array);
     case GgufType::kArray:
       break;
   }
   return Internal("an array is no element");
 }
 
-Result<bool> Parser::ReadBool() {
-  const uint64_t offset = cursor_.offset();
-  FORGE_ASSIGN_OR_RETURN(const uint8_t byte, Read<uint8_t>("value"));
-  if (byte > 1)
-    return InvalidField("a BOOL is 0 or 1", Field("value", std::to_string(byte), offset));
-  return byte == 1;
+template <typename T>
+Status Parser::ReadNumbers(uint64_t n, GgufArray& array) {
+  FORGE_TRY(Need(n * sizeof(T), "value"));
+  auto& numbers = array.values.emplace<std::vector<T>>(n);
+  return cursor_.Read(std::as_writable_bytes(std::span(numbers)));
+}
+
+Status Parser::ReadBools(uint64_t n, GgufArray& array) {
+  FORGE_TRY(Need(n, "value"));
+  auto& bools = array.values.emplace<std::vector<bool>>();
+  bools.reserve(n);
+  for (uint64_t i = 0; i < n; ++i) {
+    const uint64_t offset = cursor_.offset();
+    FORGE_ASSIGN_OR_RETURN(const uint8_t byte, Read<uint8_t>("value"));
+    if (byte > 1)
+      return InvalidField("a BOOL is 0 or 1", Field("value", std::to_string(byte), offset));
+    bools.push_back(byte == 1);
+  }
+  return Status();
+}
+
+// Reads the lengths first and then the text, so that one block of exactly its size holds the text
+// and none larger was needed while it grew.
+Status Parser::ReadStrings(uint64_t n, GgufArray& array) {
+  FORGE_TRY(Need(n * sizeof(uint64_t), "value"));  // each has a length at least
+  const uint64_t start = cursor_.offset();
+  std::vector<uint64_t> ends;
+  ends.reserve(n);
+  uint64_t text_bytes = 0;
+  for (uint64_t i = 0; i < n; ++i) {
+    FORGE_ASSIGN_OR_RETURN(const uint64_t length, ReadLength("string", GgufLimits::kStringBytes));
+    cursor_.Seek(cursor_.offset() + length);
+    text_bytes += length;  // all lie within the file
+    ends.push_back(text_bytes);
+  }
+  cursor_.Seek(start);
+  std::string text(text_bytes, '\0');
+  std::span<std::byte> unread = std::as_writable_bytes(std::span(text));
+  for (uint64_t i = 0; i < n; ++i) {
+    const uint64_t length = ends[i] - (i == 0 ? 0 : ends[i - 1]);
+    cursor_.Seek(cursor_.offset() + sizeof(uint64_t));
+    FORGE_TRY(cursor_.Read(unread.first(length)));
+    unread = unread.subspan(length);
+  }
+  array.values.emplace<GgufStrings>(std::move(text), std::move(ends));
+  return Status();
 }
 
 Status Parser::ReadAlignment() {
@@ -384,7 +421,7 @@ Status Parser::PlaceTensors() {
   return Status();
 }
 
-Result<std::string> Parser::ReadText(std::string_view member, uint64_t limit) {
+Result<uint64_t> Parser::ReadLength(std::string_view member, uint64_t limit) {
   const std::string length_member = std::string(member) + " length";
   const uint64_t offset = cursor_.offset();
   FORGE_ASSIGN_OR_RETURN(const uint64_t length, Read<uint64_t>(length_member));
@@ -392,6 +429,11 @@ Result<std::string> Parser::ReadText(std::string_view member, uint64_t limit) {
     return InvalidField("the length is at most " + std::to_string(limit) + " bytes",
                         Field(length_member, std::to_string(length), offset));
   FORGE_TRY(Need(length, member));
+  return length;
+}
+
+Result<std::string> Parser::ReadText(std::string_view member, uint64_t limit) {
+  FORGE_ASSIGN_OR_RETURN(const uint64_t length, ReadLength(member, limit));
   std::string text(length, '\0');
   FORGE_TRY(cursor_.Read(std::as_writable_bytes(std::span(text))));
   return text;
@@ -402,13 +444,6 @@ Status Parser::Need(uint64_t n_bytes, std::string_view member) const {
   return TruncatedField("the file ends at byte " + std::to_string(cursor_.size_bytes()) +
                             "; it is incomplete or a length in it is wrong",
                         Field(member, std::to_string(n_bytes) + " bytes needed", cursor_.offset()));
-}
-
-Status Parser::Charge(uint64_t n, uint64_t bytes_each) {
-  metadata_bytes_ += n * bytes_each;  // n <= 2^26, bytes_each <= 2^24, stops at the limit
-  if (metadata_bytes_ <= GgufLimits::kMetadataBytes) return Status();
-  return InvalidField("metadata takes at most 512 MiB of memory",
-                      Field("metadata size", std::to_string(metadata_bytes_), cursor_.offset()));
 }
 
 GgufField Parser::Field(std::string_view member, std::string value, uint64_t offset) const {

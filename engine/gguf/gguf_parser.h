@@ -18,8 +18,6 @@ struct GgufLimits {
   static constexpr uint64_t kTensorNameBytes = 63;
   static constexpr uint64_t kStringBytes = uint64_t{16} << 20;
   static constexpr uint64_t kArrayElements = uint64_t{64} << 20;
-  // In memory, where elements take more room than in the file: a one-byte integer takes 8 bytes.
-  static constexpr uint64_t kMetadataBytes = uint64_t{512} << 20;
   static constexpr uint32_t kDimensions = 4;
   static constexpr uint32_t kAlignment = 65536;
   static constexpr uint32_t kShards = 4096;

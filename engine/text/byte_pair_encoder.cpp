@@ -34,24 +34,23 @@ Result<std::unique_ptr<const SegmentEncoder>> BytePairEncoder::Create(
 }
 
 Status BytePairEncoder::ReadMerges(const GgufMetadata& metadata) {
-  FORGE_ASSIGN_OR_RETURN(const std::vector<std::string>* const merges,
-                         metadata.StringArray(kMergesKey));
+  FORGE_ASSIGN_OR_RETURN(const GgufStrings* const merges, metadata.StringArray(kMergesKey));
   if (merges == nullptr) return MissingKey(kMergesKey, "the merges of byte-level BPE, best first");
   if (merges->size() >= MergeCandidate::kNone)
     return InvalidKey(metadata, kMergesKey, "there are less than 2^32 - 1 merges",
                       std::to_string(merges->size()));
   merges_ = PairTable(merges->size());
   for (size_t rank = 0; rank < merges->size(); ++rank) {
-    const std::string& merge = (*merges)[rank];
+    const std::string_view merge = (*merges)[rank];
     const auto invalid = [&](std::string_view rule) {
       return InvalidKey(metadata, kMergesKey, rule,
                         QuoteText(merge) + ", merge " + std::to_string(rank));
     };
     const size_t space = merge.find(' ', 1);
-    if (merge.empty() || space == std::string::npos || space + 1 == merge.size())
+    if (merge.empty() || space == std::string_view::npos || space + 1 == merge.size())
       return invalid("a merge is two tokens with a space between them");
-    const std::string left = BytesOfByteLevelToken(std::string_view(merge).substr(0, space));
-    const std::string right = BytesOfByteLevelToken(std::string_view(merge).substr(space + 1));
+    const std::string left = BytesOfByteLevelToken(merge.substr(0, space));
+    const std::string right = BytesOfByteLevelToken(merge.substr(space + 1));
     const auto is_known = [&](std::string_view text) {
       return vocabulary_.FindText(text) != Vocabulary::kNone ||
              vocabulary_.FindSpecial(text) != Vocabulary::kNone;

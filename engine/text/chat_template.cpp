@@ -47,13 +47,12 @@ std::string_view Strip(std::string_view text) {
 // The text of a special token, as templates name it; empty if the file has none.
 Result<std::string> SpecialText(const GgufMetadata& metadata, std::string_view key,
                                 uint32_t sentence_piece_default) {
-  FORGE_ASSIGN_OR_RETURN(const std::vector<std::string>* const tokens,
-                         metadata.StringArray(kTokensKey));
+  FORGE_ASSIGN_OR_RETURN(const GgufStrings* const tokens, metadata.StringArray(kTokensKey));
   FORGE_ASSIGN_OR_RETURN(std::optional<uint32_t> id, metadata.Uint32(key));
   FORGE_ASSIGN_OR_RETURN(const std::optional<std::string_view> model, metadata.String(kModelKey));
   if (!id && model == "llama") id = sentence_piece_default;
   if (tokens == nullptr || !id || *id >= tokens->size()) return std::string();
-  return (*tokens)[*id];
+  return std::string((*tokens)[*id]);
 }
 
 // "02 Jan 2025"

@@ -58,8 +58,7 @@ bool IsSpecialType(TokenType type) {
 Result<std::unique_ptr<const Vocabulary>> Vocabulary::Read(const GgufMetadata& metadata) {
   std::unique_ptr<Vocabulary> vocabulary(new Vocabulary);
   FORGE_TRY(vocabulary->ReadModel(metadata));
-  FORGE_ASSIGN_OR_RETURN(const std::vector<std::string>* const tokens,
-                         metadata.StringArray(kTokensKey));
+  FORGE_ASSIGN_OR_RETURN(const GgufStrings* const tokens, metadata.StringArray(kTokensKey));
   if (tokens == nullptr || tokens->empty())
     return MissingKey(kTokensKey, "the vocabulary, an array of at least one string");
   if (tokens->size() > static_cast<size_t>(std::numeric_limits<TokenId>::max()))
@@ -113,12 +112,12 @@ Status Vocabulary::ReadTypes(const GgufMetadata& metadata, size_t n_tokens) {
   return Status();
 }
 
-Status Vocabulary::ReadTexts(const GgufMetadata& metadata, const std::vector<std::string>& tokens) {
+Status Vocabulary::ReadTexts(const GgufMetadata& metadata, const GgufStrings& tokens) {
   byte_tokens_.fill(kNone);
   offsets_.reserve(tokens.size() + 1);
   offsets_.push_back(0);
   for (size_t i = 0; i < tokens.size(); ++i) {
-    const std::string& token = tokens[i];
+    const std::string_view token = tokens[i];
     if (token.size() > kMaxTokenBytes)
       return InvalidKey(metadata, kTokensKey, "a token has at most 65536 bytes",
                         std::to_string(token.size()) + " bytes in token " + std::to_string(i));
@@ -135,8 +134,10 @@ Status Vocabulary::ReadTexts(const GgufMetadata& metadata, const std::vector<std
       texts_ += token;
     } else if (model_ == Model::kSentencePiece) {
       texts_ += UnescapeSpaces(token);
+    } else if (types_[i] == TokenType::kUserDefined) {
+      texts_ += token;
     } else {
-      texts_ += types_[i] == TokenType::kUserDefined ? token : BytesOfByteLevelToken(token);
+      texts_ += BytesOfByteLevelToken(token);
     }
     max_text_bytes_ = std::max(max_text_bytes_, texts_.size() - offsets_.back());
     offsets_.push_back(texts_.size());

@@ -70,7 +70,7 @@ class Vocabulary {
   Vocabulary() = default;
   Status ReadModel(const GgufMetadata& metadata);
   Status ReadTypes(const GgufMetadata& metadata, size_t n_tokens);
-  Status ReadTexts(const GgufMetadata& metadata, const std::vector<std::string>& tokens);
+  Status ReadTexts(const GgufMetadata& metadata, const GgufStrings& tokens);
   void BuildTables();
   Status ReadSpecialTokens(const GgufMetadata& metadata);
   Status ReadFlags(const GgufMetadata& metadata);

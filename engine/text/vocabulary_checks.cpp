@@ -1,6 +1,7 @@
 #include "engine/text/vocabulary_checks.h"
 
 #include <charconv>
+#include <span>
 #include <vector>
 
 #include "engine/gguf/gguf_fault.h"
@@ -14,18 +15,11 @@ GgufField FieldOf(const GgufMetadata& metadata, std::string_view key, std::strin
 }
 
 // The bytes of the array, whose element type is UINT8 or INT8; nullopt for any other type.
-std::optional<std::vector<uint8_t>> BytesOf(const GgufArray& array) {
-  std::vector<uint8_t> bytes;
-  if (const auto* unsigned_values = std::get_if<std::vector<uint64_t>>(&array.values);
-      unsigned_values != nullptr && array.element_type == GgufType::kUint8) {
-    for (const uint64_t value : *unsigned_values) bytes.push_back(static_cast<uint8_t>(value));
-    return bytes;
-  }
-  if (const auto* signed_values = std::get_if<std::vector<int64_t>>(&array.values);
-      signed_values != nullptr && array.element_type == GgufType::kInt8) {
-    for (const int64_t value : *signed_values) bytes.push_back(static_cast<uint8_t>(value));
-    return bytes;
-  }
+std::optional<std::span<const std::byte>> BytesOf(const GgufArray& array) {
+  if (const auto* const bytes = std::get_if<std::vector<uint8_t>>(&array.values))
+    return std::as_bytes(std::span(*bytes));
+  if (const auto* const bytes = std::get_if<std::vector<int8_t>>(&array.values))
+    return std::as_bytes(std::span(*bytes));
   return std::nullopt;
 }
 
@@ -52,7 +46,7 @@ Status UnsupportedKey(const GgufMetadata& metadata, std::string_view key, std::s
 Status CheckTokenIdKeys(const GgufMetadata& metadata, size_t n_tokens) {
   constexpr std::string_view kPrefix = "tokenizer.ggml.";
   constexpr std::string_view kSuffix = "_token_id";
-  for (const std::string& key : metadata.keys()) {
+  for (const std::string_view key : metadata.keys()) {
     if (!key.starts_with(kPrefix) || !key.ends_with(kSuffix)) continue;
     FORGE_ASSIGN_OR_RETURN(const std::optional<uint32_t> id, metadata.Uint32(key));
     if (id && *id >= n_tokens)
@@ -67,7 +61,7 @@ Status CheckTokenIdKeys(const GgufMetadata& metadata, size_t n_tokens) {
 Status CheckCharsmap(const GgufMetadata& metadata) {
   FORGE_ASSIGN_OR_RETURN(const GgufArray* const array, metadata.Array(kCharsmapKey));
   if (array == nullptr) return Status();
-  const std::optional<std::vector<uint8_t>> bytes = BytesOf(*array);
+  const std::optional<std::span<const std::byte>> bytes = BytesOf(*array);
   if (!bytes)
     return InvalidKey(metadata, kCharsmapKey, "the table is an array of UINT8 or INT8",
                       "array of " + std::string(GgufTypeName(array->element_type)));
@@ -77,7 +71,8 @@ Status CheckCharsmap(const GgufMetadata& metadata) {
     return InvalidKey(metadata, kCharsmapKey, "the table has at least 4 bytes",
                       std::to_string(bytes->size()) + " bytes");
   size_t trie_bytes = 0;
-  for (size_t i = 0; i < kHeaderBytes; ++i) trie_bytes |= size_t{(*bytes)[i]} << (8 * i);
+  for (size_t i = 0; i < kHeaderBytes; ++i)
+    trie_bytes |= std::to_integer<size_t>((*bytes)[i]) << (8 * i);
   if (trie_bytes > bytes->size() - kHeaderBytes || trie_bytes % kTrieUnitBytes != 0)
     return InvalidKey(metadata, kCharsmapKey,
                       "the trie is a multiple of 4 bytes and lies within the table of " +

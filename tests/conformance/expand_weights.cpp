@@ -1,6 +1,7 @@
 #include "tests/conformance/expand_weights.h"
 
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "engine/gguf/gguf_file.h"
@@ -11,27 +12,23 @@
 namespace forge::testing {
 namespace {
 
-template <typename To, typename From>
-std::vector<To> Narrow(const std::vector<From>& values) {
-  std::vector<To> narrowed;
-  for (const From value : values) narrowed.push_back(static_cast<To>(value));
-  return narrowed;
-}
-
-void CopyArray(const std::string& key, const GgufArray& array, GgufBuilder& builder) {
-  if (const auto* strings = std::get_if<std::vector<std::string>>(&array.values))
-    builder.AddStringArray(key, *strings);
-  else if (const auto* signed_values = std::get_if<std::vector<int64_t>>(&array.values))
-    builder.AddInt32Array(key, Narrow<int32_t>(*signed_values));
-  else if (const auto* unsigned_values = std::get_if<std::vector<uint64_t>>(&array.values))
-    builder.AddUint32Array(key, Narrow<uint32_t>(*unsigned_values));
-  else if (const auto* floats = std::get_if<std::vector<double>>(&array.values))
-    builder.AddFloat32Array(key, Narrow<float>(*floats));
-  else
+void CopyArray(std::string_view key, const GgufArray& array, GgufBuilder& builder) {
+  if (const auto* strings = std::get_if<GgufStrings>(&array.values)) {
+    std::vector<std::string> copies;
+    for (size_t i = 0; i < strings->size(); ++i) copies.emplace_back((*strings)[i]);
+    builder.AddStringArray(key, copies);
+  } else if (const auto* signed_values = std::get_if<std::vector<int32_t>>(&array.values)) {
+    builder.AddInt32Array(key, *signed_values);
+  } else if (const auto* unsigned_values = std::get_if<std::vector<uint32_t>>(&array.values)) {
+    builder.AddUint32Array(key, *unsigned_values);
+  } else if (const auto* floats = std::get_if<std::vector<float>>(&array.values)) {
+    builder.AddFloat32Array(key, *floats);
+  } else {
     FORGE_CHECK(false, key);
+  }
 }
 
-void CopyValue(const std::string& key, const GgufValue& value, GgufBuilder& builder) {
+void CopyValue(std::string_view key, const GgufValue& value, GgufBuilder& builder) {
   switch (value.type) {
     case GgufType::kString:
       builder.AddString(key, std::get<std::string>(value.value));
@@ -49,7 +46,7 @@ void CopyValue(const std::string& key, const GgufValue& value, GgufBuilder& buil
       CopyArray(key, std::get<GgufArray>(value.value), builder);
       return;
     default:
-      FORGE_CHECK(false, key + " is of type " + std::string(GgufTypeName(value.type)));
+      FORGE_CHECK(false, std::string(key) + " is of type " + std::string(GgufTypeName(value.type)));
   }
 }
 
@@ -68,7 +65,7 @@ std::vector<float> Dequantize(const GgufFile& file, const GgufTensor& tensor) {
 std::string ExpandWeights(const std::filesystem::path& path) {
   const std::unique_ptr<GgufFile> file = GgufFile::Open(path.string()).value();
   GgufBuilder builder;
-  for (const std::string& key : file->metadata().keys())
+  for (const std::string_view key : file->metadata().keys())
     CopyValue(key, *file->metadata().Find(key), builder);
   for (const GgufTensor& tensor : file->tensors())
     builder.AddF32Tensor(tensor.name,

@@ -103,7 +103,7 @@ TEST(GgufFileTest, KeepsKeysInFileOrder) {
   const auto file =
       OpenBytes(GgufBuilder().AddUint32("b", 1).AddUint32("a", 2).AddUint32("c", 3).Build());
   ASSERT_TRUE(file.ok());
-  EXPECT_EQ((*file)->metadata().keys(), (std::vector<std::string>{"b", "a", "c"}));
+  EXPECT_EQ((*file)->metadata().keys(), (std::vector<std::string_view>{"b", "a", "c"}));
 }
 
 TEST(GgufFileTest, RecordsTheOffsetOfEachValueAndEntry) {
@@ -151,19 +151,6 @@ TEST(GgufFileTest, AcceptsTensorTypesWithoutAFormat) {
       OpenBytes(GgufBuilder().AddTensor("t", shape, kQ2_K, std::string(3 * 84, 'q')).Build());
   ASSERT_TRUE(file.ok()) << file.status().ToString();
   EXPECT_EQ((*file)->FindTensor("t")->size_bytes, 3u * 84);
-}
-
-TEST(GgufFileTest, BoundsTheMemoryOfMetadata) {
-  // One-byte integers take eight bytes in memory: an array of 64 Mi of them passes 512 MiB.
-  constexpr uint64_t kElements = 64 << 20;
-  GgufBuilder builder;
-  builder.AddRaw("a", 9, LittleEndian32(0) + LittleEndian64(kElements));
-  const int descriptor = MemoryFile(builder.Build());
-  ASSERT_EQ(ftruncate(descriptor, kElements + 4096), 0);  // the elements are a hole
-  const auto file = GgufFile::FromDescriptor(descriptor, "(memory)");
-  ASSERT_FALSE(file.ok());
-  EXPECT_EQ(file.status().reason(), kModelFileInvalid);
-  EXPECT_NE(file.status().message().find("512 MiB"), std::string::npos);
 }
 
 // F1: a file that ends at any byte before the end of its last tensor.

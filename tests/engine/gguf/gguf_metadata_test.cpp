@@ -135,7 +135,9 @@ TEST(GgufMetadataTest, ReadsArrays) {
   builder.AddUint32Array("unsigned", unsigned_numbers).AddFloat32Array("reals", reals);
   builder.AddRaw("bools", 9, LittleEndian32(7) + LittleEndian64(2) + std::string("\1\0", 2));
   const Loaded metadata(builder);
-  EXPECT_EQ(*metadata->StringArray("texts").value(), std::vector<std::string>(texts, texts + 3));
+  const GgufStrings* const strings = metadata->StringArray("texts").value();
+  ASSERT_EQ(strings->size(), std::size(texts));
+  for (size_t i = 0; i < std::size(texts); ++i) EXPECT_EQ((*strings)[i], texts[i]) << i;
   EXPECT_EQ(metadata->Int32Array("numbers").value(), (std::vector<int32_t>{-1, 2}));
   EXPECT_EQ(metadata->Int32Array("unsigned").value(), (std::vector<int32_t>{3, 4}));
   EXPECT_EQ(metadata->FloatArray("reals").value(), (std::vector<float>{0.5f, -2.0f}));

@@ -105,17 +105,23 @@ GgufValue Uint32Value(uint32_t value) { return {GgufType::kUint32, 0, uint64_t{v
 GgufValue Int32Value(int32_t value) { return {GgufType::kInt32, 0, int64_t{value}}; }
 GgufValue BoolValue(bool value) { return {GgufType::kBool, 0, value}; }
 GgufValue StringValue(std::string_view value) { return {GgufType::kString, 0, std::string(value)}; }
-GgufValue StringsValue(std::vector<std::string> values) {
-  return ArrayValue({GgufType::kString, std::move(values)});
+GgufValue StringsValue(const std::vector<std::string>& values) {
+  std::string text;
+  std::vector<uint64_t> ends;
+  for (const std::string& value : values) {
+    text += value;
+    ends.push_back(text.size());
+  }
+  return ArrayValue({GgufType::kString, GgufStrings(std::move(text), std::move(ends))});
 }
 GgufValue Int32sValue(const std::vector<int32_t>& values) {
-  return ArrayValue({GgufType::kInt32, std::vector<int64_t>(values.begin(), values.end())});
+  return ArrayValue({GgufType::kInt32, values});
 }
 GgufValue Uint8sValue(const std::vector<uint8_t>& values) {
-  return ArrayValue({GgufType::kUint8, std::vector<uint64_t>(values.begin(), values.end())});
+  return ArrayValue({GgufType::kUint8, values});
 }
 GgufValue FloatsValue(const std::vector<float>& values) {
-  return ArrayValue({GgufType::kFloat32, std::vector<double>(values.begin(), values.end())});
+  return ArrayValue({GgufType::kFloat32, values});
 }
 
 }  // namespace forge::testing

@@ -49,7 +49,7 @@ GgufValue Uint32Value(uint32_t value);
 GgufValue Int32Value(int32_t value);
 GgufValue BoolValue(bool value);
 GgufValue StringValue(std::string_view value);
-GgufValue StringsValue(std::vector<std::string> values);
+GgufValue StringsValue(const std::vector<std::string>& values);
 GgufValue Int32sValue(const std::vector<int32_t>& values);
 GgufValue Uint8sValue(const std::vector<uint8_t>& values);
 GgufValue FloatsValue(const std::vector<float>& values);
