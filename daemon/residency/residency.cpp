@@ -54,7 +54,10 @@ Residency::Residency(Engine& engine, const Catalogue& catalogue, Options options
       inspect_cache_(engine),
       loaders_(kLoadingThreads) {}
 
-Residency::~Residency() { loaders_.join(); }
+Residency::~Residency() {
+  loaders_.join();
+  unloaders_.join();
+}
 
 void Residency::Load(const ModelFile& file, const LoadRequest& request,
                      std::shared_ptr<LoadListener> listener) {
@@ -132,8 +135,9 @@ void Residency::BeginShutdown() {
 void Residency::Stop() {
   BeginShutdown();
   OnStrand([] {});  // no load starts after this
-  loaders_.join();  // every load and unload has posted its end
-  OnStrand([] {});  // and told those who wait
+  loaders_.join();
+  unloaders_.join();
+  OnStrand([] {});  // every load and unload has ended, and told those who wait
 }
 
 // ---- On the strand
@@ -263,7 +267,7 @@ void Residency::StartUnload(const std::string& name, UnloadDone done) {
   SetState(entry, ModelState::kUnloading);
   PublishChange();
   ++n_jobs_;
-  boost::asio::post(loaders_, [this, name, id = entry.snapshot.id] {
+  boost::asio::post(unloaders_, [this, name, id = entry.snapshot.id] {
     const Result<uint64_t> freed_bytes = engine_.Unload(id);
     boost::asio::post(strand_, [this, name, freed_bytes] {
       --n_jobs_;

@@ -179,6 +179,8 @@ class Residency {
   bool shutting_down_ = false;
 
   boost::asio::thread_pool loaders_;
+  // Of its own, so that freeing memory never waits for loads.
+  boost::asio::thread_pool unloaders_{1};
 };
 
 }  // namespace forge

@@ -62,6 +62,22 @@ TEST_F(UnloadModelTest, ModelThatIsBeingLoadedIsBusy) {
   EXPECT_TRUE(load.get().ok());
 }
 
+TEST_F(UnloadModelTest, DoesNotWaitForLoads) {
+  daemon_.AddModel("tiny");
+  daemon_.LoadModel("tiny");
+  daemon_.engine().HoldLoads();
+  std::vector<std::future<grpc::Status>> loads;
+  for (const char* name : {"a", "b", "c", "d"}) {
+    daemon_.AddModel(name);
+    loads.push_back(std::async(std::launch::async,
+                               [this, name] { return RunLoad(*daemon_.NewStub(), name).status; }));
+  }
+  while (daemon_.residency().List().size() < 5) std::this_thread::yield();
+  EXPECT_TRUE(Unload("tiny").ok());
+  daemon_.engine().ReleaseLoads();
+  for (auto& load : loads) EXPECT_TRUE(load.get().ok());
+}
+
 TEST_F(UnloadModelTest, TwoHundredLoadsAndUnloadsLeaveNothing) {
   daemon_.AddModel("tiny");
   for (int i = 0; i < 200; ++i) {
