@@ -161,7 +161,8 @@ ExitCode RunGenerate(const GenerateFlags& flags, const CommandContext& context) 
   stream->WritesDone();
   const grpc::Status status = stream->Finish();
   if (interrupts.interrupted()) return ExitCode::kInterrupted;
-  return status.ok() ? ExitCode::kOk : ReportFailure(status, context);
+  // A daemon that shuts down closes the stream behind a whole answer with an error.
+  return finished || status.ok() ? ExitCode::kOk : ReportFailure(status, context);
 }
 
 }  // namespace
