@@ -58,7 +58,7 @@ class GenerateTest(unittest.TestCase):
 
         def run(name):
             client = self.daemon.start_ctl("generate", "demo", "-o", "json", "--ignore-end",
-                                           "--max-tokens", 300, "Tell me a story.")
+                                           "--max-tokens", 950, "Tell me a story.")
             stamps = [time.monotonic() for line in client.stdout if "token" in json.loads(line)]
             self.assertEqual(0, client.wait(), client.stderr.read())
             client.stderr.close()
@@ -70,7 +70,7 @@ class GenerateTest(unittest.TestCase):
             thread.start()
         for thread in threads:
             thread.join()
-        self.assertEqual([300, 300], [len(times[n]) for n in "ab"])
+        self.assertEqual([950, 950], [len(times[n]) for n in "ab"])
         # Both were writing at some moment: each began before the other had ended.
         self.assertLess(times["a"][0], times["b"][-1])
         self.assertLess(times["b"][0], times["a"][-1])
