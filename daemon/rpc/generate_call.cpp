@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <random>
+#include <utility>
 
 #include "daemon/rpc/proto_convert.h"
 #include "daemon/rpc/status_map.h"
@@ -342,8 +343,7 @@ void GenerateCall::CloseSession() {
   {
     const MutexLock lock(mutex_);
     ended_ = true;
-    session = std::move(session_);
-    session_.reset();
+    session = std::exchange(session_, std::nullopt);
   }
   if (session) service_.engine.CloseSession(session->id);
 }

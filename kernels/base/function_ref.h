@@ -18,8 +18,8 @@ class FunctionRef<R(Args...)> {
   template <typename Callable>
   requires(!std::is_same_v<std::remove_cvref_t<Callable>, FunctionRef> &&
            std::is_invocable_r_v<R, Callable&, Args...>)
-      FunctionRef(
-          Callable&& callable)  // NOLINT(google-explicit-constructor): lambdas convert silently
+      // Implicit: callers pass lambdas.
+      FunctionRef(Callable&& callable)  // NOLINT(google-explicit-constructor)
       : target_(const_cast<void*>(static_cast<const void*>(std::addressof(callable)))),
         call_([](void* target, Args... args) -> R {
           return (*static_cast<std::remove_reference_t<Callable>*>(target))(
