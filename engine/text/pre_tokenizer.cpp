@@ -169,10 +169,10 @@ bool IsUpperOrUncased(const Char& c) { return Matches(c, kLetter, kLower) || c.I
 // [\p{Ll}\p{Lm}\p{Lo}\p{M}]
 bool IsLowerOrUncased(const Char& c) { return Matches(c, kLetter, kUpper) || c.Is(kMark); }
 
-// The words U*L+|U+L* of tekken, where U is IsUpperOrUncased and L is IsLowerOrUncased; `begin` if
-// there is none. U* gives back what it took until an L follows it, hence the last uncased
-// character.
-size_t TekkenWordEnd(std::string_view text, size_t begin, bool needs_lower) {
+// The words U*L+|U+L* of tekken and gpt-4o, where U is IsUpperOrUncased and L is IsLowerOrUncased;
+// `begin` if there is none. U* gives back what it took until an L follows it, hence the last
+// uncased character.
+size_t CasedWordEnd(std::string_view text, size_t begin, bool needs_lower) {
   size_t end = begin;
   size_t after_last_uncased = begin;
   while (end < text.size()) {
@@ -186,17 +186,28 @@ size_t TekkenWordEnd(std::string_view text, size_t begin, bool needs_lower) {
   return after_last_uncased;
 }
 
-// [^\r\n\p{L}\p{N}]?U*L+|[^\r\n\p{L}\p{N}]?U+L*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*
+// What tells the relatives of tekken apart.
+struct CasedWordRule {
+  size_t max_digits;
+  bool takes_contractions;  // C = (?i:'s|'t|'re|'ve|'m|'ll|'d)? after a word, else nothing
+};
+
+// [^\r\n\p{L}\p{N}]?U*L+C|[^\r\n\p{L}\p{N}]?U+L*C|\p{N}{1,max_digits}| ?[^\s\p{L}\p{N}]+[\r\n/]*
 // |\s*[\r\n]+|\s+(?!\S)|\s+
-size_t TekkenPieceEnd(std::string_view text, size_t begin) {
+size_t CasedWordPieceEnd(std::string_view text, size_t begin, CasedWordRule rule) {
+  const auto with_contraction = [&](size_t end) {
+    return rule.takes_contractions ? end + ContractionLength(text, end, true) : end;
+  };
   const Char c = CharAt(text, begin);
   const size_t second = begin + c.size;
   for (const bool needs_lower : {true, false}) {
     if (!c.Is(kNewline | kLetter | kNumber))
-      if (const size_t end = TekkenWordEnd(text, second, needs_lower); end > second) return end;
-    if (const size_t end = TekkenWordEnd(text, begin, needs_lower); end > begin) return end;
+      if (const size_t end = CasedWordEnd(text, second, needs_lower); end > second)
+        return with_contraction(end);
+    if (const size_t end = CasedWordEnd(text, begin, needs_lower); end > begin)
+      return with_contraction(end);
   }
-  if (c.Is(kNumber)) return second;
+  if (c.Is(kNumber)) return RunEndOf(text, begin, kNumber, rule.max_digits);
 
   const size_t first = text[begin] == ' ' ? second : begin;
   const size_t symbols = RunEnd(text, first, IsSymbol);
@@ -207,16 +218,47 @@ size_t TekkenPieceEnd(std::string_view text, size_t begin) {
   return SpacesEnd(text, begin);
 }
 
+size_t TekkenPieceEnd(std::string_view text, size_t begin) {
+  return CasedWordPieceEnd(text, begin, {.max_digits = 1, .takes_contractions = false});
+}
+size_t Gpt4oPieceEnd(std::string_view text, size_t begin) {
+  return CasedWordPieceEnd(text, begin, {.max_digits = 3, .takes_contractions = true});
+}
+
+// The names that converters write, with what llama.cpp's src/llama-vocab.cpp takes them for.
 constexpr PreTokenizer kPreTokenizers[] = {
     {.name = "default", .piece_end = DefaultPieceEnd},
     {.name = "gpt-2", .piece_end = Gpt2PieceEnd},
+    {.name = "phi-2", .piece_end = Gpt2PieceEnd},
+    {.name = "mpt", .piece_end = Gpt2PieceEnd},
+    {.name = "olmo", .piece_end = Gpt2PieceEnd},
+    {.name = "jais", .piece_end = Gpt2PieceEnd},
+    {.name = "gigachat", .piece_end = Gpt2PieceEnd},
+    {.name = "a.x-4.0", .piece_end = Gpt2PieceEnd},
     {.name = "smollm", .piece_end = SmolLmPieceEnd},
+    {.name = "starcoder", .piece_end = SmolLmPieceEnd},
+    {.name = "refact", .piece_end = SmolLmPieceEnd},
+    {.name = "command-r", .piece_end = SmolLmPieceEnd},
+    {.name = "codeshell", .piece_end = SmolLmPieceEnd},
+    {.name = "exaone", .piece_end = SmolLmPieceEnd},
+    {.name = "minerva-7b", .piece_end = SmolLmPieceEnd},
     {.name = "qwen2", .piece_end = Qwen2PieceEnd, .normalizes_nfc = true},
     {.name = "deepseek-r1-qwen", .piece_end = Qwen2PieceEnd, .normalizes_nfc = true},
+    {.name = "stablelm2", .piece_end = Qwen2PieceEnd},
+    {.name = "hunyuan", .piece_end = Qwen2PieceEnd},
+    {.name = "megrez", .piece_end = Qwen2PieceEnd},
     {.name = "llama-bpe", .piece_end = Llama3PieceEnd, .ignores_merges = true, .adds_bos = true},
     {.name = "llama-v3", .piece_end = Llama3PieceEnd, .ignores_merges = true, .adds_bos = true},
     {.name = "llama3", .piece_end = Llama3PieceEnd, .ignores_merges = true, .adds_bos = true},
+    {.name = "falcon3", .piece_end = Llama3PieceEnd, .ignores_merges = true, .adds_bos = true},
+    {.name = "pixtral", .piece_end = Llama3PieceEnd, .ignores_merges = true, .adds_bos = true},
+    {.name = "smaug-bpe", .piece_end = Llama3PieceEnd},
+    {.name = "dbrx", .piece_end = Llama3PieceEnd},
+    {.name = "glm4", .piece_end = Llama3PieceEnd},
+    {.name = "chatglm-bpe", .piece_end = Llama3PieceEnd},
     {.name = "tekken", .piece_end = TekkenPieceEnd, .ignores_merges = true, .adds_bos = true},
+    {.name = "gpt-4o", .piece_end = Gpt4oPieceEnd},
+    {.name = "llama4", .piece_end = Gpt4oPieceEnd},
 };
 
 }  // namespace

@@ -100,6 +100,12 @@ const Rule kRules[] = {
      {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
       R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
       R"(|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
+    {"gpt-4o",
+     {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
+      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
+      R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
+      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
+      R"(|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
 };
 
 class PreTokenizerPropertyTest : public ::testing::TestWithParam<Rule> {
@@ -180,6 +186,7 @@ INSTANTIATE_TEST_SUITE_P(All, PreTokenizerPropertyTest, ::testing::ValuesIn(kRul
 TEST(PreTokenizerTest, KeepsContractionsAndTheLastSpace) {
   EXPECT_THAT(Split("gpt-2", "I'm  here"), ElementsAre("I", "'m", " ", " here"));
   EXPECT_THAT(Split("llama-bpe", "WE'LL  go"), ElementsAre("WE", "'LL", " ", " go"));
+  EXPECT_THAT(Split("gpt-4o", "WE'LL  go"), ElementsAre("WE'LL", " ", " go"));
 }
 
 TEST(PreTokenizerTest, SplitsDigitsAsEachModelDoes) {
@@ -187,6 +194,7 @@ TEST(PreTokenizerTest, SplitsDigitsAsEachModelDoes) {
   EXPECT_THAT(Split("llama-bpe", "12345"), ElementsAre("123", "45"));
   EXPECT_THAT(Split("qwen2", "123"), ElementsAre("1", "2", "3"));
   EXPECT_THAT(Split("tekken", "123"), ElementsAre("1", "2", "3"));
+  EXPECT_THAT(Split("gpt-4o", "12345"), ElementsAre("123", "45"));
   EXPECT_THAT(Split("default", "12345"), ElementsAre("123", "45"));
 }
 
