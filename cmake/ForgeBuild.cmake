@@ -9,6 +9,8 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
 endif()
 include(GNUInstallDirs)
+# Where systemd's ConfigurationDirectory= looks, whatever the prefix.
+set(FORGE_SYSCONFDIR /etc CACHE PATH "Where forge/config.yaml is installed")
 find_package(Threads REQUIRED)
 
 find_program(FORGE_CCACHE ccache)

@@ -34,6 +34,15 @@ class InstallTest(unittest.TestCase):
                         "**/etc/forge/config.yaml"):
             self.assertEqual(1, len(list(self.prefix.glob(pattern))), pattern)
 
+    def test_the_unit_names_the_program_wherever_it_was_installed(self):
+        with tempfile.TemporaryDirectory(prefix="forge-install-") as folder:
+            subprocess.run(["cmake", "--install", os.environ["FORGE_BUILD_DIR"], "--prefix", "/opt/forge"],
+                           check=True, stdout=subprocess.DEVNULL, env={**os.environ, "DESTDIR": folder})
+            unit = Path(folder, "opt/forge/lib/systemd/system/forged.service").read_text()
+            self.assertIn("ExecStart=/opt/forge/bin/forged\n", unit)
+            self.assertTrue(Path(folder, "opt/forge/bin/forged").is_file())
+            self.assertTrue(Path(folder, "etc/forge/config.yaml").is_file())
+
     def test_installed_programs_know_their_version(self):
         for program in ("forged", "forgectl"):
             out = subprocess.run([self.root / "bin" / program, "--version" if program == "forged"
