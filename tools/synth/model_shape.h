@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace forge {
+
+// The measures of a published model, from which a file of the same tensors can be made.
+struct ModelShape {
+  std::string_view name;          // "llama-3.2-1b"
+  std::string_view architecture;  // general.architecture
+  uint32_t n_layers = 0;          // of the published model
+  uint32_t default_layers = 0;    // as many are written unless asked otherwise
+  uint32_t n_embd = 0;
+  uint32_t n_ff = 0;
+  uint32_t n_heads = 0;
+  uint32_t n_kv_heads = 0;
+  uint32_t head_dim = 0;
+  uint32_t n_vocab = 0;
+  uint32_t n_context = 0;
+  float rms_epsilon = 1e-5f;
+  float rope_base = 10000.0f;
+  uint32_t rotary_dim = 0;  // written where it is not head_dim; 0: head_dim
+  uint32_t n_experts = 0;   // 0: a dense feed-forward net
+  uint32_t n_experts_used = 0;
+  uint32_t n_expert_ff = 0;
+  uint32_t sliding_window = 0;  // 0: the family has none
+  float rope_factor = 0.0f;     // of Llama 3's frequency factors; 0: no such tensor
+  bool has_tied_output = false;
+  bool has_qkv_bias = false;
+  bool has_qk_norm = false;
+  bool has_post_norms = false;     // after attention and feed-forward
+  bool has_fused_gate_up = false;  // one matrix of 2 n_ff rows, ffn_up
+
+  // Whether the file must say head_dim, because it is not n_embd / n_heads.
+  bool writes_head_dim() const { return head_dim * n_heads != n_embd; }
+};
+
+// Every shape that forge-synth knows, by family and size.
+std::span<const ModelShape> ModelShapes();
+// nullptr if there is none of that name.
+const ModelShape* FindModelShape(std::string_view name);
+
+}  // namespace forge

@@ -1,0 +1,189 @@
+#include "tools/synth/synth_model.h"
+
+#include <cmath>
+#include <utility>
+
+#include "tools/synth/format_mix.h"
+#include "tools/synth/synth_vocabulary.h"
+
+namespace forge {
+namespace {
+
+// The template of ChatML, whose control tokens the vocabulary has.
+constexpr std::string_view kChatTemplate =
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + "
+    "message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}"
+    "{{ '<|im_start|>assistant\\n' }}{% endif %}";
+
+// Appends the tensors of a model in the order in which converters write them.
+class TensorList {
+ public:
+  TensorList(const FormatMix& mix, SynthModel& model) : mix_(mix), model_(model) {}
+
+  void set_layer(uint32_t layer) {
+    layer_ = layer;
+    prefix_ = "blk." + std::to_string(layer) + ".";
+  }
+  Status Matrix(std::string_view name, MatrixRole role, uint64_t n_cols, uint64_t n_rows) {
+    FORGE_ASSIGN_OR_RETURN(const FormatInfo* const format,
+                           mix_.Choose({role, layer_, n_cols, /*is_expert=*/false}));
+    Add(name, {n_cols, n_rows}, format, SynthValues::kMatrix);
+    return Status();
+  }
+  Status Experts(std::string_view name, MatrixRole role, uint64_t n_cols, uint64_t n_rows) {
+    FORGE_ASSIGN_OR_RETURN(const FormatInfo* const format,
+                           mix_.Choose({role, layer_, n_cols, /*is_expert=*/true}));
+    Add(name, {n_cols, n_rows, model_.shape.n_experts}, format, SynthValues::kMatrix);
+    return Status();
+  }
+  void Float32(std::string_view name, std::vector<uint64_t> extents, SynthValues values) {
+    Add(name, std::move(extents), FindFormat(DType{0}), values);
+  }
+
+ private:
+  void Add(std::string_view name, std::vector<uint64_t> extents, const FormatInfo* format,
+           SynthValues values) {
+    model_.tensors.push_back(
+        {.name = prefix_ + std::string(name) + (name.ends_with(".bias") ? "" : ".weight"),
+         .extents = std::move(extents),
+         .format = format});
+    model_.values.push_back(values);
+  }
+
+  const FormatMix& mix_;
+  SynthModel& model_;
+  uint32_t layer_ = 0;
+  std::string prefix_;
+};
+
+Status AddAttention(const ModelShape& shape, TensorList& list) {
+  const uint64_t n_embd = shape.n_embd;
+  const uint64_t q_rows = uint64_t{shape.n_heads} * shape.head_dim;
+  const uint64_t kv_rows = uint64_t{shape.n_kv_heads} * shape.head_dim;
+  list.Float32("attn_norm", {n_embd}, SynthValues::kNorm);
+  FORGE_TRY(list.Matrix("attn_q", MatrixRole::kAttnQ, n_embd, q_rows));
+  FORGE_TRY(list.Matrix("attn_k", MatrixRole::kAttnK, n_embd, kv_rows));
+  FORGE_TRY(list.Matrix("attn_v", MatrixRole::kAttnV, n_embd, kv_rows));
+  if (shape.has_qkv_bias) {
+    list.Float32("attn_q.bias", {q_rows}, SynthValues::kBias);
+    list.Float32("attn_k.bias", {kv_rows}, SynthValues::kBias);
+    list.Float32("attn_v.bias", {kv_rows}, SynthValues::kBias);
+  }
+  if (shape.has_qk_norm) {
+    list.Float32("attn_q_norm", {shape.head_dim}, SynthValues::kNorm);
+    list.Float32("attn_k_norm", {shape.head_dim}, SynthValues::kNorm);
+  }
+  FORGE_TRY(list.Matrix("attn_output", MatrixRole::kAttnOutput, q_rows, n_embd));
+  if (shape.has_post_norms) list.Float32("post_attention_norm", {n_embd}, SynthValues::kNorm);
+  return Status();
+}
+
+Status AddFeedForward(const ModelShape& shape, TensorList& list) {
+  const uint64_t n_embd = shape.n_embd, n_ff = shape.n_ff;
+  list.Float32("ffn_norm", {n_embd}, SynthValues::kNorm);
+  if (shape.n_experts > 0) {
+    const uint64_t n_expert_ff = shape.n_expert_ff;
+    list.Float32("ffn_gate_inp", {n_embd, shape.n_experts}, SynthValues::kMatrix);
+    FORGE_TRY(list.Experts("ffn_gate_exps", MatrixRole::kFfnGate, n_embd, n_expert_ff));
+    FORGE_TRY(list.Experts("ffn_up_exps", MatrixRole::kFfnUp, n_embd, n_expert_ff));
+    FORGE_TRY(list.Experts("ffn_down_exps", MatrixRole::kFfnDown, n_expert_ff, n_embd));
+  } else {
+    const bool is_fused = shape.has_fused_gate_up;
+    if (!is_fused) FORGE_TRY(list.Matrix("ffn_gate", MatrixRole::kFfnGate, n_embd, n_ff));
+    FORGE_TRY(list.Matrix("ffn_up", MatrixRole::kFfnUp, n_embd, is_fused ? 2 * n_ff : n_ff));
+    FORGE_TRY(list.Matrix("ffn_down", MatrixRole::kFfnDown, n_ff, n_embd));
+  }
+  if (shape.has_post_norms) list.Float32("post_ffw_norm", {n_embd}, SynthValues::kNorm);
+  return Status();
+}
+
+Status AddTensors(const FormatMix& mix, SynthModel& model) {
+  const ModelShape& shape = model.shape;
+  TensorList list(mix, model);
+  FORGE_TRY(list.Matrix("token_embd", MatrixRole::kTokenEmbedding, shape.n_embd, shape.n_vocab));
+  list.Float32("output_norm", {shape.n_embd}, SynthValues::kNorm);
+  if (!shape.has_tied_output)
+    FORGE_TRY(list.Matrix("output", MatrixRole::kOutput, shape.n_embd, shape.n_vocab));
+  if (shape.rope_factor > 0)
+    list.Float32("rope_freqs", {shape.head_dim / 2}, SynthValues::kRopeFactors);
+  for (uint32_t layer = 0; layer < model.n_layers; ++layer) {
+    list.set_layer(layer);
+    FORGE_TRY(AddAttention(shape, list));
+    FORGE_TRY(AddFeedForward(shape, list));
+  }
+  return Status();
+}
+
+void AddModelKeys(const SynthModel& model, std::string_view name, uint32_t file_type,
+                  GgufHeaderWriter& header) {
+  const ModelShape& shape = model.shape;
+  const std::string prefix = std::string(shape.architecture) + ".";
+  header.Add("general.architecture", shape.architecture);
+  header.Add("general.name", name);
+  header.Add("general.file_type", file_type);
+  header.Add("general.quantization_version", uint32_t{2});
+  header.Add(prefix + "block_count", model.n_layers);
+  header.Add(prefix + "context_length", shape.n_context);
+  header.Add(prefix + "embedding_length", shape.n_embd);
+  header.Add(prefix + "feed_forward_length", shape.n_ff);
+  header.Add(prefix + "attention.head_count", shape.n_heads);
+  header.Add(prefix + "attention.head_count_kv", shape.n_kv_heads);
+  header.Add(prefix + "attention.layer_norm_rms_epsilon", shape.rms_epsilon);
+  header.Add(prefix + "rope.freq_base", shape.rope_base);
+  if (shape.writes_head_dim()) {
+    header.Add(prefix + "attention.key_length", shape.head_dim);
+    header.Add(prefix + "attention.value_length", shape.head_dim);
+  }
+  // Files of the llama family have it always, and llama.cpp's loader of that family wants it.
+  if (shape.rotary_dim > 0 || shape.architecture == "llama")
+    header.Add(prefix + "rope.dimension_count",
+               shape.rotary_dim > 0 ? shape.rotary_dim : shape.head_dim);
+  if (shape.sliding_window > 0)
+    header.Add(prefix + "attention.sliding_window", shape.sliding_window);
+  if (shape.n_experts > 0) {
+    header.Add(prefix + "expert_count", shape.n_experts);
+    header.Add(prefix + "expert_used_count", shape.n_experts_used);
+    header.Add(prefix + "expert_feed_forward_length", shape.n_expert_ff);
+  }
+}
+
+void AddVocabulary(uint32_t n_vocab, GgufHeaderWriter& header) {
+  const SynthVocabulary vocabulary = MakeSynthVocabulary(n_vocab);
+  header.Add("tokenizer.ggml.model", "gpt2");
+  header.Add("tokenizer.ggml.pre", "gpt-2");
+  header.Add("tokenizer.ggml.tokens", std::span<const std::string>(vocabulary.tokens));
+  header.Add("tokenizer.ggml.token_type", std::span<const int32_t>(vocabulary.types));
+  header.Add("tokenizer.ggml.merges", std::span<const std::string>(vocabulary.merges));
+  header.Add("tokenizer.ggml.bos_token_id", n_vocab - 3);
+  header.Add("tokenizer.ggml.eos_token_id", n_vocab - 1);
+  header.Add("tokenizer.ggml.add_bos_token", false);
+  header.Add("tokenizer.chat_template", kChatTemplate);
+}
+
+}  // namespace
+
+uint64_t SynthModel::file_bytes() const {
+  if (tensors.empty()) return header.size();
+  return header.size() + tensors.back().offset_bytes + AlignedSize(tensors.back().size_bytes());
+}
+
+Result<SynthModel> PlanSynthModel(const SynthOptions& options) {
+  const ModelShape* const shape = FindModelShape(options.shape);
+  if (shape == nullptr)
+    return NotFound("unknown shape '" + options.shape + "'; --list shows the shapes");
+  SynthModel model;
+  model.shape = *shape;
+  model.n_layers = options.n_layers == 0 ? shape->default_layers : options.n_layers;
+  if (model.n_layers > 512)
+    return InvalidArgument("a model has 1 to 512 layers, not " + std::to_string(model.n_layers));
+  FORGE_ASSIGN_OR_RETURN(const FormatMix mix,
+                         FormatMix::Create(options.type, *shape, model.n_layers, options.is_pure));
+  FORGE_TRY(AddTensors(mix, model));
+  GgufHeaderWriter header;
+  AddModelKeys(model, "synthetic " + options.shape + " " + options.type, mix.file_type(), header);
+  AddVocabulary(shape->n_vocab, header);
+  model.header = header.Finish(model.tensors);
+  return model;
+}
+
+}  // namespace forge
