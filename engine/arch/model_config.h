@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,12 @@ enum class RopeLayout {
   kHalves,       // (0, n/2), (1, n/2 + 1), ...: NeoX; qwen2
 };
 
-enum class RopeScaling { kNone, kLinear, kYarn };
+enum class RopeScaling {
+  kNone,
+  kLinear,
+  kYarn,
+  kLongRope,  // the model's own divisors, one set for long contexts and one for short: phi3
+};
 
 // Rotary position embedding. Frequencies: base^(-2i/dimension), then scaling.
 struct RopeConfig {
@@ -22,11 +28,33 @@ struct RopeConfig {
   double base = 10000.0;
   RopeScaling scaling = RopeScaling::kNone;
   double factor = 1.0;            // linear and YaRN: context is stretched by this
-  uint32_t original_context = 0;  // YaRN: context of the original training
+  uint32_t original_context = 0;  // YaRN, long RoPE: context of the original training
+  double attn_factor = 1.0;       // YaRN, long RoPE: multiplies the rotated elements
   double yarn_beta_fast = 32.0;
   double yarn_beta_slow = 1.0;
   double yarn_ext_factor = 1.0;
-  double yarn_attn_factor = 1.0;
+};
+
+// What the gate of a feed-forward net goes through before it multiplies; `Activation` of the ops.
+enum class GateActivation { kSilu, kGelu, kClampedSwiglu };
+
+// How the router's logits become weights of the experts it chooses.
+enum class ExpertGating {
+  kSoftmaxOfAll,     // of all logits; the chosen keep their share of it
+  kSoftmaxOfChosen,  // of the chosen logits
+};
+
+// A feed-forward net of which each token uses a few of many.
+struct ExpertConfig {
+  uint32_t count = 0;        // 0: one dense net
+  uint32_t used = 0;         // of each token, 1..count
+  uint32_t n_ff = 0;         // of each expert
+  uint32_t n_shared_ff = 0;  // of the expert that every token uses besides; 0: there is none
+  ExpertGating gating = ExpertGating::kSoftmaxOfAll;
+  bool normalizes_weights = false;  // the chosen weights are divided by their sum
+  double weight_scale = 1.0;        // then multiplied by this
+  bool has_bias = false;            // of the router and of every expert
+  bool is_split = false;  // blk.N.ffn_gate.E.weight in place of blk.N.ffn_gate_exps.weight
 };
 
 // Everything the one transformer forward needs to know about a model, read from its header and
@@ -41,19 +69,40 @@ struct ModelConfig {
   uint32_t n_kv_heads = 0;  // <= n_heads and divides it
   uint32_t head_dim = 0;    // of queries and keys
   uint32_t value_dim = 0;   // of values, per head
-  uint32_t n_ff = 0;
+  uint32_t n_ff = 0;        // of a dense net
   uint32_t n_context_train = 0;
   float rms_epsilon = 0.0f;
+  double embedding_scale = 1.0;  // multiplies the token's embedding
+
   RopeConfig rope;
-  bool has_qkv_bias = false;      // blk.N.attn_{q,k,v}.bias
-  bool has_output_bias = false;   // blk.N.attn_output.bias
-  bool has_fused_qkv = false;     // blk.N.attn_qkv.weight in place of the three
-  bool has_tied_output = false;   // token_embd.weight is the output head too
-  bool has_rope_factors = false;  // rope_freqs.weight divides the frequencies
+  std::optional<RopeConfig> window_rope;  // of the layers with a window, where it is another
+  double attention_scale = 0.0;           // multiplies query times key
+  double attention_soft_cap = 0.0;        // 0: none
+  double final_soft_cap = 0.0;            // of the logits; 0: none
+  uint32_t window = 0;                    // positions a windowed layer sees, itself included
+  std::vector<bool> windowed;             // [n_layers], or empty: every layer sees all positions
+
+  GateActivation activation = GateActivation::kSilu;
+  ExpertConfig experts;
+
+  bool has_qkv_bias = false;           // blk.N.attn_{q,k,v}.bias
+  bool has_output_bias = false;        // blk.N.attn_output.bias
+  bool has_fused_qkv = false;          // blk.N.attn_qkv.weight in place of the three
+  bool has_qk_norm = false;            // of each head, before rotation
+  bool has_sinks = false;              // blk.N.attn_sinks.weight
+  bool has_post_norms = false;         // of what attention and feed-forward add
+  bool has_fused_gate_up = false;      // gate and up are the halves of blk.N.ffn_up.weight
+  bool has_tied_output = false;        // token_embd.weight is the output head too
+  bool has_rope_factors = false;       // rope_freqs.weight divides the frequencies
+  bool has_long_rope_factors = false;  // rope_factors_{long,short}.weight do
 
   uint32_t q_rows() const { return n_heads * head_dim; }
   uint32_t k_rows() const { return n_kv_heads * head_dim; }
   uint32_t v_rows() const { return n_kv_heads * value_dim; }
+  bool HasWindow(uint32_t layer) const { return !windowed.empty() && windowed[layer]; }
+  const RopeConfig& RopeOf(uint32_t layer) const {
+    return window_rope && HasWindow(layer) ? *window_rope : rope;
+  }
 };
 
 }  // namespace forge

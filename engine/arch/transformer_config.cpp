@@ -136,7 +136,7 @@ Status ReadYarn(const KeyReader& keys, uint32_t n_context, RopeConfig& rope) {
                          keys.metadata().Float(keys.Key("rope.scaling.yarn_ext_factor")));
   // Converters write -1 for "as usual".
   if (ext_factor && *ext_factor >= 0) rope.yarn_ext_factor = *ext_factor;
-  rope.yarn_attn_factor = attn_factor * yarn_attn_factor;  // two names, both in use
+  rope.attn_factor = attn_factor * yarn_attn_factor;  // two names, both in use
   return Status();
 }
 

@@ -218,11 +218,11 @@ void Model::BindWeights() {
 KvLayerView Model::KvLayer(uint32_t layer) const {
   FORGE_CHECK(layer < config_.n_layers, "layer " + std::to_string(layer));
   const KvPlan& kv = plan_.kv;
-  std::byte* const keys = kv_base_ + layer * (kv.layer_key_bytes + kv.layer_value_bytes);
-  return {.keys = keys,
-          .values = keys + kv.layer_key_bytes,
+  const KvLayerPlan& place = kv.layers[layer];
+  return {.keys = kv_base_ + place.key_offset_bytes,
+          .values = kv_base_ + place.value_offset_bytes,
           .dtype = kv.dtype,
-          .n_blocks = static_cast<int>(kv.n_blocks),
+          .n_blocks = static_cast<int>(kv.groups[place.group].n_blocks),
           .block_tokens = static_cast<int>(kKvBlockTokens),
           .n_kv_heads = static_cast<int>(config_.n_kv_heads),
           .head_dim = static_cast<int>(config_.head_dim),

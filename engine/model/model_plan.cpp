@@ -1,7 +1,6 @@
 #include "engine/model/model_plan.h"
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,17 +13,9 @@
 namespace forge {
 namespace {
 
-constexpr uint64_t kAlignment = 64;
-constexpr uint64_t kMaxBytes = std::numeric_limits<int64_t>::max();
 constexpr uint32_t kDefaultContext = 4096;
 constexpr uint32_t kMaxSequences = 256;
 constexpr uint32_t kMaxPrefillChunk = 4096;
-
-Status TooLarge(std::string_view what) {
-  return InvalidArgument(std::string(what) +
-                         " would pass 2^63 bytes; ask for a shorter context or fewer sequences")
-      .WithReason("INVALID_REQUEST");
-}
 
 Status CheckRange(std::string_view field, uint32_t value, uint32_t max) {
   if (value >= 1 && value <= max) return Status();
@@ -34,30 +25,6 @@ Status CheckRange(std::string_view field, uint32_t value, uint32_t max) {
       .WithDetail("field", field)
       .WithDetail("value", uint64_t{value});
 }
-
-// Lays buffers out one after the other, each at a multiple of 64, and remembers whether a size
-// passed kMaxBytes.
-class ArenaLayout {
- public:
-  ScratchSlot Add(const CheckedSum& bytes) {
-    const std::optional<uint64_t> size = bytes.total();
-    const std::optional<uint64_t> end = size && total_ ? CheckedAdd(*total_, *size) : std::nullopt;
-    const std::optional<uint64_t> aligned = end ? CheckedAlignUp(*end, kAlignment) : std::nullopt;
-    const ScratchSlot slot = {total_.value_or(0), size.value_or(0)};
-    total_ = aligned && *aligned <= kMaxBytes ? aligned : std::nullopt;
-    return slot;
-  }
-  ScratchSlot Add(uint64_t bytes) { return Add(CheckedSum().Add(bytes)); }
-  // n_rows rows of n_cols elements of 4 bytes.
-  ScratchSlot AddWords(uint64_t n_rows, uint64_t n_cols = 1) {
-    return Add(CheckedSum().AddProduct(n_rows, n_cols, 4));
-  }
-  // nullopt if it does not fit.
-  std::optional<uint64_t> total() const { return total_; }
-
- private:
-  std::optional<uint64_t> total_ = 0;
-};
 
 // Where the rows of `spec` lie in the file. Sizes cannot overflow: the tensor lies in the file.
 WeightPlacement LocateInFile(const TensorSpec& spec, const GgufTensor& tensor,
@@ -121,7 +88,7 @@ Status PlanWeights(const ModelDescription& description, const GgufFile& file, co
     plan.file_bytes += placement.file_bytes();
     plan.weights.push_back(std::move(placement));
   }
-  if (!layout.total()) return TooLarge("the model's weights");
+  if (!layout.total()) return TooLargeToPlan("the model's weights");
   plan.weights_bytes = *layout.total();
   return Status();
 }
@@ -155,15 +122,17 @@ Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan
   scratch.positions = layout.AddWords(n_tokens);
   scratch.token_sequence = layout.AddWords(n_tokens);
   scratch.first_token = layout.AddWords(uint64_t{plan.kv.max_sequences} + 1);
-  scratch.block_tables = layout.AddWords(plan.kv.max_sequences, plan.kv.blocks_per_sequence);
   scratch.logit_rows = layout.AddWords(n_logit_rows);
+  for (const KvGroup& group : plan.kv.groups)
+    scratch.block_tables.push_back(
+        layout.AddWords(plan.kv.max_sequences, group.blocks_per_sequence));
   const auto max_tokens = static_cast<int>(scratch.max_tokens);
   scratch.matmul_workspace =
       layout.Add(device.MatmulWorkspaceBytes(max_tokens, LongestRow(plan.weights)));
   scratch.attention_workspace = layout.Add(device.AttentionWorkspaceBytes(
       max_tokens, static_cast<int>(config.n_heads), static_cast<int>(config.value_dim)));
   scratch.rope_frequencies = layout.AddWords(config.rope.dimension / 2);
-  if (!layout.total()) return TooLarge("the activations of a step");
+  if (!layout.total()) return TooLargeToPlan("the activations of a step");
   scratch.total_bytes = *layout.total();
   return scratch;
 }
@@ -188,44 +157,6 @@ Result<LoadOptions> ResolveOptions(const LoadOptions& options, const ModelConfig
   return resolved;
 }
 
-Result<KvPlan> PlanKv(const ModelConfig& config, const LoadOptions& options) {
-  KvPlan kv;
-  kv.dtype = options.kv_dtype;
-  kv.context_length = options.context_length;
-  kv.max_sequences = options.max_sequences;
-  kv.blocks_per_sequence = static_cast<uint32_t>(
-      (uint64_t{options.context_length} + kKvBlockTokens - 1) / kKvBlockTokens);
-  const uint64_t n_blocks = uint64_t{kv.max_sequences} * kv.blocks_per_sequence;
-  if (n_blocks > static_cast<uint64_t>(std::numeric_limits<int32_t>::max()))
-    return InvalidArgument(
-               "the KV cache would need more blocks than can be numbered; ask for a "
-               "shorter context or fewer sequences: " +
-               std::to_string(n_blocks) + " blocks of " + std::to_string(kKvBlockTokens) +
-               " tokens")
-        .WithReason("INVALID_REQUEST")
-        .WithDetail("field", "context_length")
-        .WithDetail("value", uint64_t{options.context_length});
-  kv.n_blocks = static_cast<uint32_t>(n_blocks);
-
-  const uint64_t element_bytes = KvElementBytes(kv.dtype);
-  ArenaLayout layout;
-  for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
-    kv.layer_key_bytes =
-        layout
-            .Add(CheckedSum().AddProduct(n_blocks * kKvBlockTokens, config.n_kv_heads,
-                                         config.head_dim, element_bytes))
-            .size_bytes;
-    kv.layer_value_bytes =
-        layout
-            .Add(CheckedSum().AddProduct(n_blocks * kKvBlockTokens, config.n_kv_heads,
-                                         config.value_dim, element_bytes))
-            .size_bytes;
-  }
-  if (!layout.total()) return TooLarge("the KV cache");
-  kv.total_bytes = *layout.total();
-  return kv;
-}
-
 Result<ModelPlan> PlanModel(const ModelDescription& description, const GgufFile& file,
                             const LoadOptions& options, const Device& device) {
   ModelPlan plan;
@@ -238,7 +169,7 @@ Result<ModelPlan> PlanModel(const ModelDescription& description, const GgufFile&
                                             .Add(plan.kv.total_bytes)
                                             .Add(plan.scratch.total_bytes)
                                             .total();
-  if (!total || *total > kMaxBytes) return TooLarge("the model");
+  if (!total || *total > ArenaLayout::kMaxBytes) return TooLargeToPlan("the model");
   return plan;
 }
 

@@ -4,14 +4,14 @@
 #include <vector>
 
 #include "engine/arch/architecture.h"
+#include "engine/model/arena_layout.h"
+#include "engine/model/kv_plan.h"
 #include "engine/model/load_options.h"
 #include "kernels/api/device.h"
 #include "kernels/base/result.h"
 
 namespace forge {
 
-// Positions in a KV block.
-inline constexpr uint32_t kKvBlockTokens = 32;
 // The largest row group (Device::pack_row_multiple() rows) of a weight in the file: the loader's
 // staging memory holds at least one whole.
 inline constexpr uint64_t kMaxRowGroupBytes = uint64_t{64} << 20;
@@ -29,30 +29,13 @@ struct WeightPlacement {
   uint64_t file_bytes() const { return file_row_bytes * n_file_rows; }
 };
 
-// The KV cache: blocks of kKvBlockTokens positions, for every layer.
-struct KvPlan {
-  KvDType dtype = KvDType::kF16;
-  uint32_t context_length = 0;  // of each sequence, after defaults
-  uint32_t max_sequences = 0;
-  uint32_t blocks_per_sequence = 0;
-  uint32_t n_blocks = 0;         // of the whole cache
-  uint64_t layer_key_bytes = 0;  // one layer's keys
-  uint64_t layer_value_bytes = 0;
-  uint64_t total_bytes = 0;
-};
-
-// One buffer in the scratch arena.
-struct ScratchSlot {
-  uint64_t offset_bytes = 0;
-  uint64_t size_bytes = 0;
-};
-
 // The activations of one step, for max_tokens tokens, and the ops' workspaces.
 struct ScratchPlan {
   uint32_t max_tokens = 0;      // tokens of a step: max_sequences + prefill_chunk
   uint32_t max_logit_rows = 0;  // tokens of a step whose logits are wanted
   ScratchSlot hidden, normed, q, k, v, attention, gate, up, gathered, logits;
-  ScratchSlot tokens, positions, token_sequence, first_token, block_tables, logit_rows;
+  ScratchSlot tokens, positions, token_sequence, first_token, logit_rows;
+  std::vector<ScratchSlot> block_tables;  // of each KV group
   ScratchSlot matmul_workspace, attention_workspace;
   ScratchSlot rope_frequencies;
   uint64_t total_bytes = 0;
@@ -74,9 +57,6 @@ struct ModelPlan {
 // Fills in the defaults. kInvalidArgument (reason INVALID_REQUEST) naming field, value and range;
 // kOutOfRange (reason CONTEXT_LENGTH_EXCEEDED) for a context longer than the model was trained for.
 Result<LoadOptions> ResolveOptions(const LoadOptions& options, const ModelConfig& config);
-
-// The KV cache for resolved options. kInvalidArgument for more blocks than indices, or 2^63 bytes.
-Result<KvPlan> PlanKv(const ModelConfig& config, const LoadOptions& options);
 
 // Plans `description`, which is DescribeModel(file), on `device`. Errors as ResolveOptions and
 // PlanKv, kUnimplemented (reason ARCHITECTURE_UNSUPPORTED) for a format without kernels or rows

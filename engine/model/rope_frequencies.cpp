@@ -33,7 +33,7 @@ Status CheckConfig(const RopeConfig& config, std::span<const float> factors) {
     FORGE_TRY(CheckPositive("rope.scaling.original_context_length", config.original_context));
     FORGE_TRY(CheckPositive("rope.scaling.yarn_beta_fast", config.yarn_beta_fast));
     FORGE_TRY(CheckPositive("rope.scaling.yarn_beta_slow", config.yarn_beta_slow));
-    FORGE_TRY(CheckPositive("rope.scaling.attn_factor", config.yarn_attn_factor));
+    FORGE_TRY(CheckPositive("rope.scaling.attn_factor", config.attn_factor));
     if (!std::isfinite(config.yarn_ext_factor))
       return Invalid("YaRN needs a finite number", "rope.scaling.yarn_ext_factor",
                      config.yarn_ext_factor);
@@ -96,7 +96,7 @@ Result<RopeTable> ComputeRopeTable(const RopeConfig& config, std::span<const flo
   if (is_yarn) {
     // Without extrapolation YaRN is plain interpolation, whose attention needs no correction.
     const bool corrects = config.yarn_ext_factor != 0.0 && config.factor > 1.0;
-    table.scale = static_cast<float>(config.yarn_attn_factor *
+    table.scale = static_cast<float>(config.attn_factor *
                                      (corrects ? 1.0 + 0.1 * std::log(config.factor) : 1.0));
   }
   return table;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/model/model.h"
+#include "engine/runtime/step_context.h"
 #include "engine/runtime/step_runner.h"
 #include "kernels/api/device.h"
 
@@ -17,30 +18,32 @@ class Forward final : public StepRunner {
  public:
   static Result<std::unique_ptr<Forward>> Create(const Model& model);
 
-  // REQUIRES: at most plan().scratch.max_tokens tokens, and max_logit_rows sequences that want
-  // logits. Errors of the device as they come: kUnavailable (reason DEVICE_LOST) when it is gone.
+  // REQUIRES: at most plan().scratch.max_tokens tokens, prefill_chunk of them of one sequence, and
+  // max_logit_rows sequences that want logits. Errors of the device as they come: kUnavailable
+  // (reason DEVICE_LOST) when it is gone.
   Result<StepLogits> Run(const StepBatch& batch) override;
 
  private:
+  struct BlockTables {
+    std::vector<int32_t> values;  // [n_sequences, max_blocks]
+    int max_blocks = 0;
+  };
   // The batch's index arrays on the host, as RaggedBatch lays them out.
   struct HostBatch {
-    std::vector<int32_t> tokens, positions, token_sequence, first_token, block_tables, logit_rows;
-    int max_blocks = 0;
+    std::vector<int32_t> tokens, positions, token_sequence, first_token, logit_rows;
+    std::vector<BlockTables> block_tables;  // of each KvGroup
   };
 
   Forward(const Model& model, std::unique_ptr<Stream> stream);
 
   void Flatten(const StepBatch& batch);
+  void FlattenBlocks(const StepBatch& batch);
   Status Enqueue();
   Status CopyBatchIn();
   Status CopyIn(const ScratchSlot& slot, const std::vector<int32_t>& values);
-  Status Embed();
-  Status Attend(uint32_t layer);       // hidden += attention(norm(hidden))
-  Status FeedForward(uint32_t layer);  // hidden += feed_forward(norm(hidden))
-  Status ComputeLogits();
-  Status Norm(const float* weight, const float* x, float* y, int n_rows);
-  Status Rope(float* x, uint32_t n_heads);
-  Workspace MatmulWorkspace() const;
+  StepContext Context() const;
+  Status Embed(const StepContext& step);
+  Status ComputeLogits(const StepContext& step);
 
   // Constant after construction.
   const Model& model_;
@@ -49,7 +52,6 @@ class Forward final : public StepRunner {
 
   // Of the running step. The host arrays stay until the stream is synchronised.
   HostBatch host_;
-  RaggedBatch batch_;
   std::vector<float> logits_;  // [n_logit_rows, n_vocab]
 };
 

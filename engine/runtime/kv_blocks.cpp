@@ -1,5 +1,6 @@
 #include "engine/runtime/kv_blocks.h"
 
+#include <algorithm>
 #include <string>
 
 #include "kernels/base/check.h"
@@ -35,6 +36,37 @@ void KvBlockPool::Release(KvBlockTable& table) {
     free_.push_back(*block);
   }
   table.clear();
+}
+
+KvBlocks::KvBlocks(const std::vector<KvGroup>& groups, uint32_t block_tokens)
+    : groups_(groups), block_tokens_(block_tokens) {
+  for (const KvGroup& group : groups) pools_.emplace_back(group.n_blocks);
+}
+
+uint32_t KvBlocks::BlocksFor(size_t group, uint32_t n_positions) const {
+  const uint32_t n_blocks = (n_positions + block_tokens_ - 1) / block_tokens_;
+  return std::min(n_blocks, groups_[group].blocks_per_sequence);
+}
+
+bool KvBlocks::CanExtend(const KvBlockTables& tables, uint32_t n_positions) const {
+  for (size_t group = 0; group < pools_.size(); ++group) {
+    const size_t n_held = tables.empty() ? 0 : tables[group].size();
+    if (n_held + pools_[group].n_free() < BlocksFor(group, n_positions)) return false;
+  }
+  return true;
+}
+
+void KvBlocks::Extend(KvBlockTables& tables, uint32_t n_positions) {
+  tables.resize(pools_.size());
+  for (size_t group = 0; group < pools_.size(); ++group) {
+    const Status extended = pools_[group].Extend(tables[group], BlocksFor(group, n_positions));
+    FORGE_CHECK(extended.ok(), extended.message());
+  }
+}
+
+void KvBlocks::Release(KvBlockTables& tables) {
+  for (size_t group = 0; group < tables.size(); ++group) pools_[group].Release(tables[group]);
+  tables.clear();
 }
 
 }  // namespace forge

@@ -13,7 +13,7 @@ SchedulerOptions OptionsFor(const Model& model, uint32_t max_queued_turns) {
           .max_sequences = plan.kv.max_sequences,
           .prefill_chunk = plan.options.prefill_chunk,
           .max_queued_turns = max_queued_turns,
-          .n_blocks = plan.kv.n_blocks,
+          .kv_groups = plan.kv.groups,
           .block_tokens = kKvBlockTokens};
 }
 

@@ -32,11 +32,13 @@ void Deliver(std::vector<std::function<void()>>& deliveries) {
 
 Scheduler::Scheduler(const SchedulerOptions& options, StepRunner& runner,
                      std::function<void()> wake)
-    : options_(options), runner_(runner), wake_(std::move(wake)), blocks_(options.n_blocks) {
-  const uint64_t blocks_of_context =
-      (uint64_t{options.limits.context_length} + options.block_tokens - 1) / options.block_tokens;
-  FORGE_CHECK(options.n_blocks >= blocks_of_context * options.max_sequences,
-              std::to_string(options.n_blocks) + " KV blocks cannot hold every sequence");
+    : options_(options),
+      runner_(runner),
+      wake_(std::move(wake)),
+      blocks_(options.kv_groups, options.block_tokens) {
+  for (const KvGroup& group : options.kv_groups)
+    FORGE_CHECK(group.n_blocks / options.max_sequences >= group.blocks_per_sequence,
+                std::to_string(group.n_blocks) + " KV blocks cannot hold every sequence");
 }
 
 // --- Any thread
@@ -272,10 +274,8 @@ void Scheduler::AddToStep(Session& session, uint32_t n_tokens, PlannedStep& step
 }
 
 void Scheduler::EnsureBlocks(Session& session, uint32_t n_positions) {
-  const uint32_t n_blocks = (n_positions + options_.block_tokens - 1) / options_.block_tokens;
-  while (session.blocks.size() + blocks_.n_free() < n_blocks) EvictOne();
-  const Status extended = blocks_.Extend(session.blocks, n_blocks);
-  FORGE_CHECK(extended.ok(), extended.message());
+  while (!blocks_.CanExtend(session.blocks, n_positions)) EvictOne();
+  blocks_.Extend(session.blocks, n_positions);
 }
 
 // Idle sessions go before those whose next turn waits already, and the longest unused first.

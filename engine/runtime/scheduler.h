@@ -22,7 +22,7 @@ struct SchedulerOptions {
   uint32_t max_sequences = 1;
   uint32_t prefill_chunk = 1;  // most prompt tokens in one step
   uint32_t max_queued_turns = 0;
-  uint32_t n_blocks = 0;  // at least max_sequences times what a full context takes
+  std::vector<KvGroup> kv_groups;  // each with blocks for max_sequences whole contexts
   uint32_t block_tokens = 1;
 };
 
@@ -105,7 +105,7 @@ class Scheduler {
   std::unordered_map<SessionId, std::unique_ptr<Session>> sessions_ FORGE_GUARDED_BY(mutex_);
   std::deque<Session*> queue_ FORGE_GUARDED_BY(mutex_);
   std::vector<Session*> active_ FORGE_GUARDED_BY(mutex_);  // in order of admission
-  KvBlockPool blocks_ FORGE_GUARDED_BY(mutex_);
+  KvBlocks blocks_ FORGE_GUARDED_BY(mutex_);
   uint64_t n_steps_ FORGE_GUARDED_BY(mutex_) = 0;
   bool ended_ FORGE_GUARDED_BY(mutex_) = false;
 };

@@ -13,14 +13,15 @@ namespace forge {
 // One conversation: a sequence of tokens, what of it is in the KV cache, and the turn that extends
 // it. Plain data of the Scheduler.
 //
-// Invariants: the keys and values of tokens[0, n_computed) are in `blocks`; n_computed <
-// tokens.size() while a turn runs, because the token chosen last is never in the cache; tokens
-// never outnumber the context length. A session with a turn is removed by the executor thread only.
+// Invariants: the keys and values of tokens[0, n_computed) are in `blocks`, or those that the next
+// token sees where a layer has a window; n_computed < tokens.size() while a turn runs, because the
+// token chosen last is never in the cache; tokens never outnumber the context length. A session
+// with a turn is removed by the executor thread only.
 struct Session {
   SessionId id = 0;
   std::vector<TokenId> tokens;
   uint32_t n_computed = 0;
-  KvBlockTable blocks;
+  KvBlockTables blocks;
   SequenceStatus::State state = SequenceStatus::State::kIdle;
   std::unique_ptr<Turn> turn;  // null exactly while kIdle
   uint32_t n_output = 0;       // tokens of the turn, or of the last one

@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/runtime/kv_blocks.h"
 #include "engine/text/tokenizer.h"
 #include "kernels/base/result.h"
 
@@ -11,10 +12,10 @@ namespace forge {
 
 // The part of one sequence that a step computes.
 struct StepSequence {
-  std::span<const TokenId> tokens;  // at least one
-  uint32_t first_position = 0;      // of tokens[0]; everything before it is in the cache
-  std::span<const int32_t> blocks;  // enough for all positions up to the last token
-  bool wants_logits = false;        // of the last token
+  std::span<const TokenId> tokens;       // at least one
+  uint32_t first_position = 0;           // of tokens[0]; everything before it is in the cache
+  std::span<const KvBlockTable> blocks;  // of each KvGroup, enough for the last token's position
+  bool wants_logits = false;             // of the last token
 };
 
 // One step: tokens of several sequences that go through the model together.

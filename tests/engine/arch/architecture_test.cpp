@@ -185,7 +185,7 @@ TEST(ArchitectureTest, ReadsYarn) {
   EXPECT_EQ(defaults.yarn_beta_fast, 32.0);
   EXPECT_EQ(defaults.yarn_beta_slow, 1.0);
   EXPECT_EQ(defaults.yarn_ext_factor, 1.0);
-  EXPECT_EQ(defaults.yarn_attn_factor, 1.0);
+  EXPECT_EQ(defaults.attn_factor, 1.0);
   builder.AddUint32("llama.rope.scaling.original_context_length", 128);
   builder.AddFloat32("llama.rope.scaling.attn_factor", 0.5f);
   builder.AddFloat32("llama.rope.scaling.yarn_attn_factor", 3.0f);
@@ -194,7 +194,7 @@ TEST(ArchitectureTest, ReadsYarn) {
   builder.AddFloat32("llama.rope.scaling.yarn_beta_slow", 2.0f);
   const RopeConfig all = Described(builder).config.rope;
   EXPECT_EQ(all.original_context, 128u);
-  EXPECT_EQ(all.yarn_attn_factor, 1.5);
+  EXPECT_EQ(all.attn_factor, 1.5);
   EXPECT_EQ(all.yarn_ext_factor, 0.25);
   EXPECT_EQ(all.yarn_beta_fast, 16.0);
   EXPECT_EQ(all.yarn_beta_slow, 2.0);

@@ -62,10 +62,13 @@ TEST(KvPlanTest, GrowsWithSequencesContextAndElementSize) {
 TEST(KvPlanTest, RoundsEachSequenceUpToWholeBlocks) {
   const Result<KvPlan> kv = PlanKv(Qwen25_7B(), {.context_length = 33, .max_sequences = 3});
   ASSERT_TRUE(kv.ok());
-  EXPECT_EQ(kv->blocks_per_sequence, 2u);
-  EXPECT_EQ(kv->n_blocks, 6u);
-  EXPECT_EQ(kv->layer_key_bytes, uint64_t{6} * 32 * 4 * 128 * 2);
-  EXPECT_EQ(kv->total_bytes, 28 * (kv->layer_key_bytes + kv->layer_value_bytes));
+  ASSERT_EQ(kv->groups.size(), 1u);
+  EXPECT_EQ(kv->groups[0].blocks_per_sequence, 2u);
+  EXPECT_EQ(kv->groups[0].n_blocks, 6u);
+  ASSERT_EQ(kv->layers.size(), 28u);
+  const KvLayerPlan& layer = kv->layers[0];
+  EXPECT_EQ(layer.key_bytes, uint64_t{6} * 32 * 4 * 128 * 2);
+  EXPECT_EQ(kv->total_bytes, 28 * (layer.key_bytes + layer.value_bytes));
 }
 
 TEST(KvPlanTest, TakesKeysAndValuesOfDifferentWidth) {
@@ -73,7 +76,65 @@ TEST(KvPlanTest, TakesKeysAndValuesOfDifferentWidth) {
   config.value_dim = 64;
   const Result<KvPlan> kv = PlanKv(config, {.context_length = 32, .max_sequences = 1});
   ASSERT_TRUE(kv.ok());
-  EXPECT_EQ(kv->layer_key_bytes, 2 * kv->layer_value_bytes);
+  EXPECT_EQ(kv->layers[0].key_bytes, 2 * kv->layers[0].value_bytes);
+}
+
+// As Gemma 2 9B: every other layer sees 4096 positions.
+ModelConfig Gemma2_9B() {
+  ModelConfig config;
+  config.n_layers = 42;
+  config.n_kv_heads = 8;
+  config.head_dim = 256;
+  config.value_dim = 256;
+  config.window = 4096;
+  for (int layer = 0; layer < 42; ++layer) config.windowed.push_back(layer % 2 == 0);
+  config.n_context_train = 8192;
+  return config;
+}
+
+TEST(KvPlanTest, WindowedLayersHoldTheirWindowAndOneStep) {
+  const LoadOptions options = {.context_length = 8192, .max_sequences = 2, .prefill_chunk = 128};
+  const Result<KvPlan> kv = PlanKv(Gemma2_9B(), options);
+  ASSERT_TRUE(kv.ok());
+  ASSERT_EQ(kv->groups.size(), 2u);
+  const KvGroup& ring = kv->groups[kv->layers[0].group];
+  const KvGroup& full = kv->groups[kv->layers[1].group];
+  EXPECT_EQ(full.window, 0u);
+  EXPECT_EQ(full.blocks_per_sequence, 256u);
+  EXPECT_EQ(ring.window, 4096u);
+  EXPECT_EQ(ring.blocks_per_sequence, 133u);  // (4096 + 128 - 2) / 32, rounded up, and one
+  EXPECT_EQ(ring.n_blocks, 2u * 133u);
+  const uint64_t block_bytes = 32 * 8 * 256 * 2 * 2;
+  EXPECT_EQ(kv->total_bytes, 2 * 21 * block_bytes * (256 + 133));
+  uint64_t end = 0;
+  for (const KvLayerPlan& layer : kv->layers) {
+    EXPECT_EQ(layer.key_offset_bytes, end);
+    EXPECT_EQ(layer.value_offset_bytes, end + layer.key_bytes);
+    end = layer.value_offset_bytes + layer.value_bytes;
+  }
+  EXPECT_EQ(end, kv->total_bytes);
+}
+
+TEST(KvPlanTest, AWindowBeyondTheContextTakesNoMoreThanTheContext) {
+  const LoadOptions options = {.context_length = 4096, .max_sequences = 1};
+  const Result<KvPlan> kv = PlanKv(Gemma2_9B(), options);
+  ASSERT_TRUE(kv.ok());
+  for (const KvGroup& group : kv->groups) EXPECT_EQ(group.blocks_per_sequence, 128u);
+}
+
+// Every position that some token of a step sees, and all of the step's own, in blocks of their own:
+// tried out for every place that a step may begin at.
+TEST(KvPlanTest, ARingIsAsSmallAsItCanBe) {
+  for (const uint32_t window : {1u, 2u, 16u, 31u, 32u, 33u, 100u})
+    for (const uint32_t n_tokens : {1u, 2u, 7u, 32u, 65u}) {
+      uint32_t most = 0;
+      for (uint32_t first = 1000; first < 1000 + kKvBlockTokens; ++first) {
+        const uint32_t first_block = (first - window + 1) / kKvBlockTokens;
+        const uint32_t last_block = (first + n_tokens - 1) / kKvBlockTokens;
+        most = std::max(most, last_block - first_block + 1);
+      }
+      EXPECT_EQ(RingBlocks(window, n_tokens), most) << window << ", " << n_tokens;
+    }
 }
 
 TEST(KvPlanTest, LargestContextGivesATrueSizeAndNeverWraps) {
@@ -230,7 +291,7 @@ TEST(ModelPlanTest, ScratchHoldsEveryBufferOfALargestStep) {
       {s.positions, 16},
       {s.token_sequence, 16},
       {s.first_token, 4},
-      {s.block_tables, 3 * 4},
+      {s.block_tables[0], 3 * 4},
       {s.logit_rows, 3},
       {s.rope_frequencies, 4},
       {s.matmul_workspace, device.MatmulWorkspaceBytes(16, 128) / 4},

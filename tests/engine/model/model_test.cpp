@@ -163,11 +163,11 @@ TEST_P(LoadedModelTest, StartsWithAnEmptyCacheOfAllLayers) {
     const auto* const keys = static_cast<const std::byte*>(view.keys);
     const auto* const values = static_cast<const std::byte*>(view.values);
     EXPECT_TRUE(layer == 0 || keys == next) << layer;
-    EXPECT_EQ(values, keys + kv.layer_key_bytes);
-    next = values + kv.layer_value_bytes;
+    EXPECT_EQ(values, keys + kv.layers[layer].key_bytes);
+    next = values + kv.layers[layer].value_bytes;
     for (const std::byte* byte = keys; byte < next; ++byte) ASSERT_EQ(*byte, std::byte{0});
     EXPECT_EQ(static_cast<uint64_t>(view.n_blocks) * static_cast<uint64_t>(view.block_tokens),
-              uint64_t{kv.max_sequences} * kv.blocks_per_sequence * kKvBlockTokens);
+              uint64_t{kv.max_sequences} * kv.groups[0].blocks_per_sequence * kKvBlockTokens);
     EXPECT_EQ(view.n_kv_heads, static_cast<int>((*model)->config().n_kv_heads));
     EXPECT_EQ(view.dtype, GetParam().load.kv_dtype);
   }

@@ -123,7 +123,7 @@ TEST(RopeFrequenciesTest, YarnRampRunsLinearlyBetweenItsBorders) {
 TEST(RopeFrequenciesTest, YarnScalesMagnitudesByTheAttentionFactor) {
   RopeConfig config = YarnConfig();
   ExpectNear(Compute(config).scale, 1.0 + 0.1 * std::log(4.0));
-  config.yarn_attn_factor = 0.5;
+  config.attn_factor = 0.5;
   ExpectNear(Compute(config).scale, 0.5 * (1.0 + 0.1 * std::log(4.0)));
   config.factor = 1.0;  // nothing is stretched
   ExpectNear(Compute(config).scale, 0.5);

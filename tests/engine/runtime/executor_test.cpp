@@ -26,7 +26,7 @@ SchedulerOptions Options() {
           .max_sequences = 2,
           .prefill_chunk = 16,
           .max_queued_turns = 4,
-          .n_blocks = 2 * 256,
+          .kv_groups = {{.blocks_per_sequence = 256, .n_blocks = 2 * 256}},
           .block_tokens = 16};
 }
 

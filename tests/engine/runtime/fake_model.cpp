@@ -22,8 +22,10 @@ std::vector<TokenId> TestTokens(std::string_view text) {
   return TestTokenizer().Encode(text, {.add_special = false, .parse_special = false});
 }
 
-FakeModel::FakeModel(const SchedulerOptions& options)
-    : options_(options), cache_(size_t{options.n_blocks} * options.block_tokens, -1) {}
+FakeModel::FakeModel(const SchedulerOptions& options) : options_(options) {
+  for (const KvGroup& group : options.kv_groups)
+    caches_.emplace_back(size_t{group.n_blocks} * options.block_tokens, -1);
+}
 
 Result<StepLogits> FakeModel::Run(const StepBatch& batch) {
   if (during_step) during_step();
@@ -46,20 +48,33 @@ Result<StepLogits> FakeModel::Run(const StepBatch& batch) {
   return StepLogits{logits_, options_.limits.n_vocab};
 }
 
-void FakeModel::Store(const StepSequence& sequence) {
-  for (size_t i = 0; i < sequence.tokens.size(); ++i) {
-    const size_t position = sequence.first_position + i;
-    const auto block = static_cast<size_t>(sequence.blocks[position / options_.block_tokens]);
-    cache_[block * options_.block_tokens + position % options_.block_tokens] = sequence.tokens[i];
-  }
+TokenId& FakeModel::Slot(size_t group, const StepSequence& sequence, size_t position) {
+  const size_t index = position / options_.block_tokens;
+  const KvGroup& limits = options_.kv_groups[group];
+  const size_t in_table = limits.window != 0 ? index % limits.blocks_per_sequence : index;
+  const auto block = static_cast<size_t>(sequence.blocks[group].at(in_table));
+  return caches_[group][block * options_.block_tokens + position % options_.block_tokens];
 }
 
-std::vector<TokenId> FakeModel::ReadBack(const StepSequence& sequence) const {
+void FakeModel::Store(const StepSequence& sequence) {
+  for (size_t group = 0; group < caches_.size(); ++group)
+    for (size_t i = 0; i < sequence.tokens.size(); ++i)
+      Slot(group, sequence, sequence.first_position + i) = sequence.tokens[i];
+}
+
+// The first group gives the sequence. A later one, a ring, must agree on what the step's first
+// token sees; where it does not, the token is replaced.
+std::vector<TokenId> FakeModel::ReadBack(const StepSequence& sequence) {
+  const size_t end = sequence.first_position + sequence.tokens.size();
   std::vector<TokenId> tokens;
-  for (size_t position = 0; position < sequence.first_position + sequence.tokens.size();
-       ++position) {
-    const auto block = static_cast<size_t>(sequence.blocks[position / options_.block_tokens]);
-    tokens.push_back(cache_[block * options_.block_tokens + position % options_.block_tokens]);
+  for (size_t position = 0; position < end; ++position)
+    tokens.push_back(Slot(0, sequence, position));
+  for (size_t group = 1; group < caches_.size(); ++group) {
+    const size_t window = options_.kv_groups[group].window;
+    const size_t first =
+        sequence.first_position + 1 > window ? sequence.first_position + 1 - window : 0;
+    for (size_t position = first; position < end; ++position)
+      if (Slot(group, sequence, position) != tokens[position]) tokens[position] = -1;
   }
   return tokens;
 }

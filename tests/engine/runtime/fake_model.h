@@ -22,7 +22,7 @@ std::vector<TokenId> TestTokens(std::string_view text);
 // Stands in for a model: its "keys and values" are the tokens themselves, kept in blocks as the
 // scheduler hands them out, and the next token is a function of the whole sequence read back
 // through the block table. A wrong position, a block in two tables, or one that was lost and not
-// computed again changes the answer.
+// computed again changes the answer; so does one that a ring lost before its window had passed.
 class FakeModel final : public StepRunner {
  public:
   // What one sequence contributed to a step.
@@ -56,10 +56,11 @@ class FakeModel final : public StepRunner {
 
  private:
   void Store(const StepSequence& sequence);
-  std::vector<TokenId> ReadBack(const StepSequence& sequence) const;
+  std::vector<TokenId> ReadBack(const StepSequence& sequence);
+  TokenId& Slot(size_t group, const StepSequence& sequence, size_t position);
 
   SchedulerOptions options_;
-  std::vector<TokenId> cache_;  // [n_blocks, block_tokens]
+  std::vector<std::vector<TokenId>> caches_;  // [n_groups][n_blocks, block_tokens]
   std::vector<float> logits_;
   std::vector<std::vector<Part>> steps_;
 };

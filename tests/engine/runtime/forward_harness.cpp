@@ -18,8 +18,11 @@ ForwardHarness::ForwardHarness(const std::filesystem::path& path, const LoadOpti
   const KvPlan& kv = model_->plan().kv;
   blocks_.resize(kv.max_sequences);
   n_tokens_.assign(kv.max_sequences, 0);
-  for (uint32_t block = 0; block < kv.n_blocks; ++block)
-    blocks_[block % kv.max_sequences].push_back(static_cast<int32_t>(block));
+  for (const KvGroup& group : kv.groups) {
+    for (KvBlockTables& tables : blocks_) tables.emplace_back();
+    for (uint32_t block = 0; block < group.n_blocks; ++block)
+      blocks_[block % kv.max_sequences].back().push_back(static_cast<int32_t>(block));
+  }
 }
 
 ForwardHarness::~ForwardHarness() = default;
@@ -28,10 +31,9 @@ std::vector<Logits> ForwardHarness::Step(const std::vector<Part>& parts) {
   StepBatch batch;
   for (const Part& part : parts) {
     const uint32_t end = n_tokens_[part.sequence] + static_cast<uint32_t>(part.tokens.size());
-    const std::span<const int32_t> blocks = blocks_[part.sequence];
     batch.sequences.push_back({.tokens = part.tokens,
                                .first_position = n_tokens_[part.sequence],
-                               .blocks = blocks.first((end + kKvBlockTokens - 1) / kKvBlockTokens),
+                               .blocks = blocks_[part.sequence],
                                .wants_logits = true});
     n_tokens_[part.sequence] = end;
   }

@@ -42,7 +42,7 @@ class ForwardHarness {
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<Forward> forward_;
-  std::vector<std::vector<int32_t>> blocks_;  // of each sequence, interleaved with the others'
+  std::vector<KvBlockTables> blocks_;  // of each sequence, interleaved with the others'
   std::vector<uint32_t> n_tokens_;
 };
 

@@ -59,5 +59,37 @@ TEST(KvBlockPoolDeathTest, RefusesABlockThatIsFreeAlready) {
   EXPECT_DEATH(pool.Release(copy), "block");
 }
 
+// One group of all positions and one of the last few, with blocks of 8.
+std::vector<KvGroup> TwoGroups() {
+  return {{.window = 0, .blocks_per_sequence = 10, .n_blocks = 20},
+          {.window = 16, .blocks_per_sequence = 3, .n_blocks = 6}};
+}
+
+TEST(KvBlocksTest, ARingStopsGrowingWhereItsWindowIsFull) {
+  KvBlocks blocks(TwoGroups(), 8);
+  KvBlockTables tables;
+  blocks.Extend(tables, 9);
+  ASSERT_EQ(tables.size(), 2u);
+  EXPECT_EQ(tables[0].size(), 2u);
+  EXPECT_EQ(tables[1].size(), 2u);
+  blocks.Extend(tables, 80);
+  EXPECT_EQ(tables[0].size(), 10u);
+  EXPECT_EQ(tables[1].size(), 3u);
+}
+
+TEST(KvBlocksTest, NeedsRoomInEveryGroup) {
+  KvBlocks blocks({{.window = 0, .blocks_per_sequence = 10, .n_blocks = 20},
+                   {.window = 16, .blocks_per_sequence = 3, .n_blocks = 4}},
+                  8);
+  KvBlockTables a, b;
+  blocks.Extend(a, 80);
+  EXPECT_TRUE(blocks.CanExtend(b, 8));
+  EXPECT_FALSE(blocks.CanExtend(b, 9));  // a second block of the ring is not there
+  EXPECT_TRUE(blocks.CanExtend(a, 80));
+  blocks.Release(a);
+  EXPECT_TRUE(a.empty());
+  EXPECT_TRUE(blocks.CanExtend(b, 80));
+}
+
 }  // namespace
 }  // namespace forge

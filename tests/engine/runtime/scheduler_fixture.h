@@ -20,7 +20,7 @@ inline SchedulerOptions SmallOptions() {
           .max_sequences = 2,
           .prefill_chunk = 16,
           .max_queued_turns = 4,
-          .n_blocks = 2 * 32,
+          .kv_groups = {{.blocks_per_sequence = 32, .n_blocks = 2 * 32}},
           .block_tokens = 8};
 }
 

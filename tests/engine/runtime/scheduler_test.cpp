@@ -324,5 +324,61 @@ TEST_F(SchedulerTest, CallsForUnknownSessionsAreRefusedOrIgnored) {
   EXPECT_THAT(model_.steps(), IsEmpty());
 }
 
+// Blocks of 8 and steps of up to 16 tokens: a window of 12 needs (12 + 16 - 2) / 8, rounded up, and
+// one block more.
+SchedulerOptions WindowedOptions() {
+  SchedulerOptions options = testing::SmallOptions();
+  options.kv_groups.push_back({.window = 12, .blocks_per_sequence = 5, .n_blocks = 2 * 5});
+  return options;
+}
+
+class WindowedSchedulerTest : public testing::SchedulerTest {
+ protected:
+  WindowedSchedulerTest() : SchedulerTest(WindowedOptions()) {}
+};
+
+TEST_F(WindowedSchedulerTest, ARingKeepsWhatItsWindowSees) {
+  const auto a = Submit(Greedy(Prompt(150, 1), 40));
+  const auto b = Submit(Greedy(Prompt(7, 2), 90));
+  RunUntilIdle();
+  EXPECT_EQ(a->tokens, model_.Continue(Prompt(150, 1), 40));
+  EXPECT_EQ(b->tokens, model_.Continue(Prompt(7, 2), 90));
+}
+
+TEST_F(WindowedSchedulerTest, ContinuingASessionFindsItsWindow) {
+  const SessionId session = Open();
+  std::vector<TokenId> sequence;
+  for (uint32_t turn = 0; turn < 6; ++turn) {
+    const std::vector<TokenId> prompt = Prompt(5 + 13 * (turn % 3), turn);
+    sequence.insert(sequence.end(), prompt.begin(), prompt.end());
+    const auto sink = Submit(session, Greedy(prompt, 9));
+    RunUntilIdle();
+    EXPECT_EQ(sink->tokens, model_.Continue(sequence, 9)) << "turn " << turn;
+    sequence.insert(sequence.end(), sink->tokens.begin(), sink->tokens.end());
+  }
+}
+
+// The rings are for two sequences, while the blocks of all positions would hold more idle ones.
+TEST_F(WindowedSchedulerTest, IdleSessionsLoseTheirBlocksWhereARingIsMissing) {
+  std::vector<SessionId> sessions;
+  std::vector<std::vector<TokenId>> sequences;
+  for (uint32_t i = 0; i < 5; ++i) {
+    sessions.push_back(Open());
+    sequences.push_back(Prompt(60, i));
+    const auto sink = Submit(sessions[i], Greedy(sequences[i], 4));
+    RunUntilIdle();
+    sequences[i].insert(sequences[i].end(), sink->tokens.begin(), sink->tokens.end());
+  }
+  EXPECT_EQ(States().size(), 2u);
+  for (uint32_t i = 0; i < 5; ++i) {
+    const std::vector<TokenId> more = Prompt(3, 9 + i);
+    sequences[i].insert(sequences[i].end(), more.begin(), more.end());
+    const auto sink = Submit(sessions[i], Greedy(more, 4));
+    RunUntilIdle();
+    EXPECT_EQ(sink->tokens, model_.Continue(sequences[i], 4)) << "session " << i;
+    EXPECT_EQ(sink->usage.cached_tokens, 0u);
+  }
+}
+
 }  // namespace
 }  // namespace forge

@@ -1,0 +1,84 @@
+#include "engine/model/kv_plan.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "engine/model/arena_layout.h"
+
+namespace forge {
+namespace {
+
+uint32_t BlocksOf(uint64_t n_positions) {
+  return static_cast<uint32_t>((n_positions + kKvBlockTokens - 1) / kKvBlockTokens);
+}
+
+Result<KvGroup> PlanGroup(uint32_t window, const LoadOptions& options) {
+  KvGroup group;
+  group.window = window;
+  group.blocks_per_sequence = BlocksOf(options.context_length);
+  if (window != 0)
+    group.blocks_per_sequence =
+        std::min(group.blocks_per_sequence, RingBlocks(window, options.prefill_chunk));
+  const uint64_t n_blocks = uint64_t{options.max_sequences} * group.blocks_per_sequence;
+  if (n_blocks > static_cast<uint64_t>(std::numeric_limits<int32_t>::max()))
+    return InvalidArgument(
+               "the KV cache would need more blocks than can be numbered; ask for a "
+               "shorter context or fewer sequences: " +
+               std::to_string(n_blocks) + " blocks of " + std::to_string(kKvBlockTokens) +
+               " tokens")
+        .WithReason("INVALID_REQUEST")
+        .WithDetail("field", "context_length")
+        .WithDetail("value", uint64_t{options.context_length});
+  group.n_blocks = static_cast<uint32_t>(n_blocks);
+  return group;
+}
+
+// The group of layers with this window, which is added if there is none.
+Result<uint32_t> GroupOf(uint32_t window, const LoadOptions& options, KvPlan& kv) {
+  const auto found = std::ranges::find(kv.groups, window, &KvGroup::window);
+  if (found == kv.groups.end()) {
+    FORGE_ASSIGN_OR_RETURN(const KvGroup group, PlanGroup(window, options));
+    kv.groups.push_back(group);
+    return static_cast<uint32_t>(kv.groups.size() - 1);
+  }
+  return static_cast<uint32_t>(found - kv.groups.begin());
+}
+
+}  // namespace
+
+uint32_t RingBlocks(uint32_t window, uint32_t step_tokens) {
+  const uint64_t n_positions = uint64_t{window} + step_tokens - 1;
+  // The first of them may be the last of its block.
+  return BlocksOf(n_positions - 1) + 1;
+}
+
+Result<KvPlan> PlanKv(const ModelConfig& config, const LoadOptions& options) {
+  KvPlan kv;
+  kv.dtype = options.kv_dtype;
+  kv.context_length = options.context_length;
+  kv.max_sequences = options.max_sequences;
+  ArenaLayout layout;
+  const auto add = [&](const KvGroup& group, uint32_t row_elements) {
+    return layout.Add(CheckedSum().AddProduct(uint64_t{group.n_blocks} * kKvBlockTokens,
+                                              config.n_kv_heads, row_elements,
+                                              KvElementBytes(kv.dtype)));
+  };
+  for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
+    const uint32_t window = config.HasWindow(layer) ? config.window : 0;
+    KvLayerPlan place;
+    FORGE_ASSIGN_OR_RETURN(place.group, GroupOf(window, options, kv));
+    const ScratchSlot keys = add(kv.groups[place.group], config.head_dim);
+    const ScratchSlot values = add(kv.groups[place.group], config.value_dim);
+    place.key_offset_bytes = keys.offset_bytes;
+    place.key_bytes = keys.size_bytes;
+    place.value_offset_bytes = values.offset_bytes;
+    place.value_bytes = values.size_bytes;
+    kv.layers.push_back(place);
+  }
+  if (!layout.total()) return TooLargeToPlan("the KV cache");
+  kv.total_bytes = *layout.total();
+  return kv;
+}
+
+}  // namespace forge

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/arch/model_config.h"
+#include "engine/model/load_options.h"
+#include "kernels/base/result.h"
+
+namespace forge {
+
+// Positions in a KV block.
+inline constexpr uint32_t kKvBlockTokens = 32;
+
+// Layers that keep the same positions, and so share block tables.
+//
+// With a window a sequence's table is a ring: position p is in block
+// table[(p / block_tokens) % blocks_per_sequence], which holds the positions that a step's first
+// token sees and all of the step's own.
+struct KvGroup {
+  uint32_t window = 0;               // positions that a token sees, itself included; 0: all
+  uint32_t blocks_per_sequence = 0;  // at most
+  uint32_t n_blocks = 0;             // of all sequences
+};
+
+// Where one layer's keys and values lie in the KV arena.
+struct KvLayerPlan {
+  uint32_t group = 0;
+  uint64_t key_offset_bytes = 0;
+  uint64_t key_bytes = 0;
+  uint64_t value_offset_bytes = 0;
+  uint64_t value_bytes = 0;
+};
+
+// The KV cache: blocks of kKvBlockTokens positions, for every layer.
+struct KvPlan {
+  KvDType dtype = KvDType::kF16;
+  uint32_t context_length = 0;  // of each sequence, after defaults
+  uint32_t max_sequences = 0;
+  std::vector<KvGroup> groups;      // at least one; each has layers
+  std::vector<KvLayerPlan> layers;  // [n_layers]
+  uint64_t total_bytes = 0;
+};
+
+// Blocks of a ring in which a step of up to `step_tokens` tokens still finds what its first token
+// sees: window - 1 positions before it, wherever in a block they begin.
+uint32_t RingBlocks(uint32_t window, uint32_t step_tokens);
+
+// The KV cache for resolved options. kInvalidArgument (reason INVALID_REQUEST) for more blocks than
+// indices, or 2^63 bytes.
+Result<KvPlan> PlanKv(const ModelConfig& config, const LoadOptions& options);
+
+}  // namespace forge

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <vector>
+
+#include "engine/model/model.h"
+#include "kernels/api/device.h"
+
+namespace forge {
+
+// What the blocks of a forward pass share while a step runs: the model, and the step's batch in the
+// model's scratch memory. Thread-compatible. Lifetime: model and stream must outlive it.
+class StepContext {
+ public:
+  // `batches`: of each KvGroup, differing in their block tables only.
+  StepContext(const Model& model, Stream& stream, std::vector<RaggedBatch> batches)
+      : model_(model), stream_(stream), batches_(std::move(batches)) {}
+
+  const ModelConfig& config() const { return model_.config(); }
+  const ScratchPlan& scratch() const { return model_.plan().scratch; }
+  const LayerWeights& Layer(uint32_t layer) const { return model_.weights().layers[layer]; }
+  const Model& model() const { return model_; }
+  const OpTable& ops() const { return model_.device().ops(); }
+  Stream& stream() const { return stream_; }
+
+  int n_tokens() const { return batches_.front().n_tokens; }
+  const int32_t* positions() const { return batches_.front().positions; }
+  // With the block tables of this layer's group.
+  const RaggedBatch& BatchOf(uint32_t layer) const {
+    return batches_[model_.plan().kv.layers[layer].group];
+  }
+
+  float* Floats(const ScratchSlot& slot) const { return model_.Scratch<float>(slot); }
+  Workspace WorkspaceOf(const ScratchSlot& slot) const {
+    return {model_.Scratch<void>(slot), slot.size_bytes};
+  }
+
+  // y = norm(x) over the embedding width. `y` may be `x`.
+  Status Norm(const float* weight, const float* x, float* y, int n_rows) const;
+
+ private:
+  const Model& model_;
+  Stream& stream_;
+  const std::vector<RaggedBatch> batches_;
+};
+
+}  // namespace forge
