@@ -18,8 +18,8 @@ Status RunFeedForward(const StepContext& step, uint32_t layer) {
        .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
       step.stream()));
   const int64_t n_values = int64_t{step.n_tokens()} * step.config().n_ff;
-  FORGE_TRY(
-      step.ops().silu_mul({.gate = gate, .up = up, .y = gate, .n = n_values}, step.stream()));
+  FORGE_TRY(step.ops().gated_activation({.gate = gate, .up = up, .y = gate, .n = n_values},
+                                        step.stream()));
   return step.ops().matmul(
       {.x = gate,
        .n_tokens = step.n_tokens(),

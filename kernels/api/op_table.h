@@ -2,12 +2,13 @@
 
 #include "kernels/api/attention.h"
 #include "kernels/api/embed.h"
+#include "kernels/api/gated_activation.h"
 #include "kernels/api/gather_rows.h"
 #include "kernels/api/kv_append.h"
 #include "kernels/api/matmul.h"
 #include "kernels/api/rms_norm.h"
 #include "kernels/api/rope.h"
-#include "kernels/api/silu_mul.h"
+#include "kernels/api/soft_cap.h"
 #include "kernels/api/stream.h"
 
 namespace forge {
@@ -21,8 +22,9 @@ struct OpTable {
   Status (*rope)(const RopeArgs&, Stream&);
   Status (*kv_append)(const KvAppendArgs&, Stream&);
   Status (*attention)(const AttentionArgs&, Stream&);
-  Status (*silu_mul)(const SiluMulArgs&, Stream&);
+  Status (*gated_activation)(const GatedActivationArgs&, Stream&);
   Status (*gather_rows)(const GatherRowsArgs&, Stream&);
+  Status (*soft_cap)(const SoftCapArgs&, Stream&);
 };
 
 }  // namespace forge

@@ -9,6 +9,7 @@
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/cpu_features.h"
 #include "kernels/cpu/cpu_stream.h"
+#include "kernels/cpu/gated_activation.h"
 #include "kernels/cpu/gather_rows.h"
 #include "kernels/cpu/host_memory.h"
 #include "kernels/cpu/kv_append.h"
@@ -17,7 +18,7 @@
 #include "kernels/cpu/page_memory.h"
 #include "kernels/cpu/rms_norm.h"
 #include "kernels/cpu/rope.h"
-#include "kernels/cpu/silu_mul.h"
+#include "kernels/cpu/soft_cap.h"
 #include "kernels/cpu/thread_pool.h"
 
 namespace forge {
@@ -30,8 +31,9 @@ constexpr OpTable kOps = {
     .rope = CpuRope,
     .kv_append = CpuKvAppend,
     .attention = CpuAttention,
-    .silu_mul = CpuSiluMul,
+    .gated_activation = CpuGatedActivation,
     .gather_rows = CpuGatherRows,
+    .soft_cap = CpuSoftCap,
 };
 
 // The host's processor and memory. Its streams share one pool of threads; packing runs on the

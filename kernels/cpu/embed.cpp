@@ -41,7 +41,10 @@ Status CpuEmbed(const EmbedArgs& args, Stream& stream) {
   const RowReader read = FindReader(shape.dtype, static_cast<const Formats*>(nullptr));
   const auto* matrix = static_cast<const std::byte*>(args.table.data);
   AsCpu(stream).pool().ParallelFor(args.n_tokens, [&](int64_t token, int) {
-    read(matrix, args.tokens[token], shape.n_cols, args.y + token * shape.n_cols);
+    float* y = args.y + token * shape.n_cols;
+    read(matrix, args.tokens[token], shape.n_cols, y);
+    if (args.scale == 1.0f) return;
+    for (int64_t k = 0; k < shape.n_cols; ++k) y[k] *= args.scale;
   });
   return Status();
 }

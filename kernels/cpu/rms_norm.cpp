@@ -11,9 +11,11 @@ Status CpuRmsNorm(const RmsNormArgs& args, Stream& stream) {
   CpuStream& cpu = AsCpu(stream);
   const VectorKernels& kernels = VectorKernelsFor(cpu.level());
   ParallelRows(cpu.pool(), args.n_rows, args.dim, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row)
-      kernels.rms_norm(args.x + row * args.dim, args.weight, args.y + row * args.dim, args.dim,
-                       args.epsilon);
+    for (int64_t row = begin; row < end; ++row) {
+      const float* residual = args.residual == nullptr ? nullptr : args.residual + row * args.dim;
+      kernels.rms_norm(args.x + row * args.dim, args.weight, residual, args.y + row * args.dim,
+                       args.dim, args.epsilon);
+    }
   });
   return Status();
 }

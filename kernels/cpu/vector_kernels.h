@@ -49,8 +49,12 @@ struct AttentionState {
 // The inner loops of the CPU's ops, compiled once for each instruction set. They run on the calling
 // thread. Each output depends on its own row only, bit for bit, whatever is computed beside it.
 struct VectorKernels {
-  void (*rms_norm)(const float* x, const float* weight, float* y, int64_t dim, float epsilon);
-  void (*silu_mul)(const float* gate, const float* up, float* y, int64_t n);
+  // `residual` may be null. See RmsNormArgs.
+  void (*rms_norm)(const float* x, const float* weight, const float* residual, float* y,
+                   int64_t dim, float epsilon);
+  // [Activation]
+  void (*gated_activation[3])(const float* gate, const float* up, float* y, int64_t n);
+  void (*soft_cap)(const float* x, float* y, int64_t n, float cap);
   // Rotates the pairs (a[i], b[i]).
   void (*rotate_halves)(float* a, float* b, const float* cosines, const float* sines,
                         int64_t n_pairs);

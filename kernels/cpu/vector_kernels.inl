@@ -46,7 +46,24 @@ inline Vec Exp(Vec x) {
 
 float Exp(float x) { return Exp(Set(x))[0]; }
 
-void RmsNorm(const float* x, const float* weight, float* y, int64_t dim, float epsilon) {
+// Within 2 units in the last place. Near 0 the polynomial of Cephes (S. Moshier, tanhf); beyond, the
+// quotient of exponentials, which would cancel there.
+inline Vec Tanh(Vec x) {
+  const Vec square = x * x;
+  Vec p = Set(-5.70498872745e-3f);
+  p = Fma(p, square, Set(2.06390887954e-2f));
+  p = Fma(p, square, Set(-5.37397155531e-2f));
+  p = Fma(p, square, Set(1.33314422036e-1f));
+  p = Fma(p, square, Set(-3.33332819422e-1f));
+  const Vec near = Fma(p * square, x, x);
+  const Vec magnitude = Max(x, -x);  // of NaN, NaN
+  const Vec far = Set(1.0f) - Set(2.0f) / (Exp(magnitude + magnitude) + Set(1.0f));
+  const Vec signed_far = x < Set(0.0f) ? -far : far;
+  return magnitude < Set(0.625f) ? near : signed_far;
+}
+
+void RmsNorm(const float* x, const float* weight, const float* residual, float* y, int64_t dim,
+             float epsilon) {
   Vec squares[4] = {};
   int64_t i = 0;
   for (; i + 4 * kLanes <= dim; i += 4 * kLanes) {
@@ -62,21 +79,56 @@ void RmsNorm(const float* x, const float* weight, float* y, int64_t dim, float e
   }
   const float sum = Sum((squares[0] + squares[1]) + (squares[2] + squares[3]));
   const Vec scale = Set(1.0f / __builtin_sqrtf(sum / static_cast<float>(dim) + epsilon));
-  for (i = 0; i + kLanes <= dim; i += kLanes) Store(y + i, Load(x + i) * scale * Load(weight + i));
+  for (i = 0; i + kLanes <= dim; i += kLanes) {
+    const Vec normed = Load(x + i) * scale * Load(weight + i);
+    Store(y + i, residual == nullptr ? normed : Load(residual + i) + normed);
+  }
   if (i < dim) {
     const int n = static_cast<int>(dim - i);
-    StoreFirst(y + i, LoadFirst(x + i, n) * scale * LoadFirst(weight + i, n), n);
+    const Vec normed = LoadFirst(x + i, n) * scale * LoadFirst(weight + i, n);
+    StoreFirst(y + i, residual == nullptr ? normed : LoadFirst(residual + i, n) + normed, n);
   }
 }
 
-inline Vec SiluMul(Vec gate, Vec up) { return gate / (Set(1.0f) + Exp(-gate)) * up; }
+struct Silu {
+  static Vec Of(Vec gate, Vec up) { return gate / (Set(1.0f) + Exp(-gate)) * up; }
+};
 
-void SiluMul(const float* gate, const float* up, float* y, int64_t n) {
+// (1 + tanh(z)) / 2 = 1 / (1 + exp(-2 z)), which does not cancel where z is far below 0.
+struct GeluTanh {
+  static Vec Of(Vec gate, Vec up) {
+    const Vec factor = Fma(gate * gate, Set(-0x1.2444f2p-4f), Set(-0x1.988454p+0f));
+    return gate / (Set(1.0f) + Exp(gate * factor)) * up;
+  }
+};
+
+struct SwigluClamped {
+  static Vec Of(Vec gate, Vec up) {
+    const Vec limit = Set(7.0f);
+    const Vec g = Min(limit, gate);  // NaN stays: it is the second operand
+    const Vec u = Max(-limit, Min(limit, up));
+    return g / (Set(1.0f) + Exp(Set(-1.702f) * g)) * (u + Set(1.0f));
+  }
+};
+
+template <typename Gate>
+void Activate(const float* gate, const float* up, float* y, int64_t n) {
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) Store(y + i, SiluMul(Load(gate + i), Load(up + i)));
+  for (; i + kLanes <= n; i += kLanes) Store(y + i, Gate::Of(Load(gate + i), Load(up + i)));
   if (i < n) {
     const int rest = static_cast<int>(n - i);
-    StoreFirst(y + i, SiluMul(LoadFirst(gate + i, rest), LoadFirst(up + i, rest)), rest);
+    StoreFirst(y + i, Gate::Of(LoadFirst(gate + i, rest), LoadFirst(up + i, rest)), rest);
+  }
+}
+
+inline Vec SoftCap(Vec x, Vec cap) { return cap * Tanh(x / cap); }
+
+void SoftCap(const float* x, float* y, int64_t n, float cap) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) Store(y + i, SoftCap(Load(x + i), Set(cap)));
+  if (i < n) {
+    const int rest = static_cast<int>(n - i);
+    StoreFirst(y + i, SoftCap(LoadFirst(x + i, rest), Set(cap)), rest);
   }
 }
 
@@ -123,7 +175,8 @@ namespace {
 
 constexpr VectorKernels kVectorKernels = {
     .rms_norm = RmsNorm,
-    .silu_mul = SiluMul,
+    .gated_activation = {Activate<Silu>, Activate<GeluTanh>, Activate<SwigluClamped>},
+    .soft_cap = SoftCap,
     .rotate_halves = RotateHalves,
     .rotate_neighbours = RotateNeighbours,
     .to_half = ToHalf,

@@ -2,15 +2,17 @@
 
 #include <cstdint>
 
+#include "kernels/api/gated_activation.h"
 #include "kernels/api/ragged_batch.h"
 
 // The ops in double precision, written as their formulas read and without regard to speed: what
 // kernel tests compare with. Inputs are the float32 numbers that a kernel is given.
 namespace forge {
 
-// See RmsNormArgs. x: [n_rows, dim], weight: [dim], y: [n_rows, dim].
-void ReferenceRmsNorm(const float* x, const float* weight, double* y, int64_t n_rows, int64_t dim,
-                      double epsilon);
+// See RmsNormArgs. x: [n_rows, dim], weight: [dim], residual: [n_rows, dim] or null,
+// y: [n_rows, dim].
+void ReferenceRmsNorm(const float* x, const float* weight, const float* residual, double* y,
+                      int64_t n_rows, int64_t dim, double epsilon);
 
 // See RopeArgs. x and y: [n_tokens, n_heads, head_dim], positions: [n_tokens].
 struct ReferenceRopeShape {
@@ -39,8 +41,12 @@ struct ReferenceAttentionShape {
 void ReferenceAttention(const float* q, const double* keys, const double* values, double scale,
                         double* y, const ReferenceAttentionShape& shape);
 
-// See SiluMulArgs. All: [n].
-void ReferenceSiluMul(const float* gate, const float* up, double* y, int64_t n);
+// See GatedActivationArgs. All: [n].
+void ReferenceGatedActivation(Activation activation, const float* gate, const float* up, double* y,
+                              int64_t n);
+
+// See SoftCapArgs. x, y: [n].
+void ReferenceSoftCap(const float* x, double* y, int64_t n, double cap);
 
 // See GatherRowsArgs. x: [.., dim], rows: [n_rows], y: [n_rows, dim].
 void ReferenceGatherRows(const float* x, const int32_t* rows, double* y, int64_t n_rows,

@@ -4,8 +4,8 @@
 
 namespace forge {
 
-void ReferenceRmsNorm(const float* x, const float* weight, double* y, int64_t n_rows, int64_t dim,
-                      double epsilon) {
+void ReferenceRmsNorm(const float* x, const float* weight, const float* residual, double* y,
+                      int64_t n_rows, int64_t dim, double epsilon) {
   for (int64_t r = 0; r < n_rows; ++r) {
     double squares = 0.0;
     for (int64_t i = 0; i < dim; ++i) {
@@ -13,8 +13,11 @@ void ReferenceRmsNorm(const float* x, const float* weight, double* y, int64_t n_
       squares += v * v;
     }
     const double rms = std::sqrt(squares / static_cast<double>(dim) + epsilon);
-    for (int64_t i = 0; i < dim; ++i)
-      y[r * dim + i] = static_cast<double>(x[r * dim + i]) / rms * static_cast<double>(weight[i]);
+    for (int64_t i = 0; i < dim; ++i) {
+      const int64_t at = r * dim + i;
+      const double normed = static_cast<double>(x[at]) / rms * static_cast<double>(weight[i]);
+      y[at] = residual == nullptr ? normed : static_cast<double>(residual[at]) + normed;
+    }
   }
 }
 

@@ -43,7 +43,8 @@ TEST(CpuDeviceTest, OffersEveryOp) {
   const OpTable& ops = MakeDevice()->ops();
   EXPECT_TRUE(ops.embed != nullptr && ops.rms_norm != nullptr && ops.matmul != nullptr &&
               ops.rope != nullptr && ops.kv_append != nullptr && ops.attention != nullptr &&
-              ops.silu_mul != nullptr && ops.gather_rows != nullptr);
+              ops.gated_activation != nullptr && ops.gather_rows != nullptr &&
+              ops.soft_cap != nullptr);
 }
 
 TEST(CpuDeviceTest, AllocatesAlignedZeroedMemoryWithEveryPageBacked) {
@@ -141,8 +142,8 @@ TEST(CpuDeviceTest, RunsOpsOfSeveralStreamsAtOnce) {
       for (int i = 0; i < 20; ++i) {
         ASSERT_TRUE(
             device->ops()
-                .silu_mul({.gate = gate.data(), .up = up.data(), .y = y.data(), .n = 100000},
-                          *stream)
+                .gated_activation(
+                    {.gate = gate.data(), .up = up.data(), .y = y.data(), .n = 100000}, *stream)
                 .ok());
         const float want = static_cast<float>(t) / (1.0f + std::exp(-static_cast<float>(t)));
         ASSERT_NEAR(y.front(), want, 1e-6f);

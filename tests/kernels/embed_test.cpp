@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,41 @@ TEST_P(CpuEmbedTest, ReturnsTheBitsOfTheFormat) {
     ASSERT_EQ(std::bit_cast<uint32_t>(actual), std::bit_cast<uint32_t>(expected[i]))
         << "value " << i << ": " << actual << " instead of " << expected[i];
   }
+}
+
+TEST_P(CpuEmbedTest, ScalesWhatItReturns) {
+  const uint32_t seed = 13;
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 rng(seed);
+  const int64_t dim = 3 * GetParam().block_elements;
+  PackedMatrix table({GetParam().dtype, 20, dim}, rng);
+  const int32_t tokens[] = {19, 0, 7};
+  const float scale = 45.254834f;  // sqrt(2048), as a gemma model has it
+  const auto n_values = 3 * static_cast<size_t>(dim);
+  GuardedBytes y(n_values * sizeof(float));
+  ASSERT_TRUE(CpuEmbed({.table = table.view(),
+                        .tokens = tokens,
+                        .y = reinterpret_cast<float*>(y.data()),
+                        .n_tokens = 3,
+                        .scale = scale},
+                       stream_)
+                  .ok());
+  EXPECT_TRUE(y.IsIntact());
+  std::vector<float> expected(n_values);
+  ReferenceEmbed(GetParam().dtype, table.file_rows().data(), dim, tokens, 3, expected.data());
+  for (size_t i = 0; i < n_values; ++i)
+    ASSERT_EQ(reinterpret_cast<const float*>(y.data())[i], expected[i] * scale) << i;
+}
+
+TEST_P(CpuEmbedTest, RefusesAScaleThatIsNotFinite) {
+  std::mt19937 rng(14);
+  PackedMatrix table({GetParam().dtype, 20, GetParam().block_elements}, rng);
+  std::vector<float> y(GetParam().block_elements, 5.0f);
+  const int32_t token = 0;
+  const Status status = CpuEmbed(
+      {.table = table.view(), .tokens = &token, .y = y.data(), .n_tokens = 1, .scale = NAN},
+      stream_);
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
 }
 
 TEST_P(CpuEmbedTest, RefusesTokensOutsideTheTable) {

@@ -19,7 +19,7 @@ void CheckShape(CpuRig& rig, int n_rows, int dim, uint32_t seed) {
   const std::vector<float> x = testing::NormalFloats(n, random, 3.0f);
   const std::vector<float> weight = testing::NormalFloats(static_cast<size_t>(dim), random);
   std::vector<double> want(n);
-  ReferenceRmsNorm(x.data(), weight.data(), want.data(), n_rows, dim, 1e-5f);
+  ReferenceRmsNorm(x.data(), weight.data(), nullptr, want.data(), n_rows, dim, 1e-5f);
 
   GuardedArray<float> y(n);
   RmsNormArgs args = {.x = x.data(),
@@ -45,6 +45,68 @@ TEST_P(RmsNormTest, MatchesReferenceForEveryLength) {
   for (const int dim : testing::Lengths())
     for (const int n_rows : {1, 3}) CheckShape(rig, n_rows, dim, seed++);
   CheckShape(rig, 300, 257, seed);
+}
+
+TEST_P(RmsNormTest, AddsToAResidualAlsoInPlace) {
+  CpuRig rig(GetParam());
+  uint32_t seed = 100;
+  for (const int dim : testing::Lengths()) {
+    for (const int n_rows : {1, 5}) {
+      SCOPED_TRACE("n_rows " + std::to_string(n_rows) + ", dim " + std::to_string(dim) + ", seed " +
+                   std::to_string(seed));
+      std::mt19937 random(seed++);
+      const auto n = static_cast<size_t>(n_rows) * static_cast<size_t>(dim);
+      const std::vector<float> x = testing::NormalFloats(n, random, 3.0f);
+      const std::vector<float> residual = testing::NormalFloats(n, random, 2.0f);
+      const std::vector<float> weight = testing::NormalFloats(static_cast<size_t>(dim), random);
+      std::vector<double> want(n);
+      ReferenceRmsNorm(x.data(), weight.data(), residual.data(), want.data(), n_rows, dim, 1e-6f);
+      GuardedArray<float> y(n);
+      RmsNormArgs args = {.x = x.data(),
+                          .weight = weight.data(),
+                          .residual = residual.data(),
+                          .y = y.data(),
+                          .n_rows = n_rows,
+                          .dim = dim,
+                          .epsilon = 1e-6f};
+      ASSERT_TRUE(CpuRmsNorm(args, rig.stream()).ok());
+      EXPECT_TRUE(testing::Near(y.span(), want, testing::kResidualNormTolerance));
+      EXPECT_TRUE(y.GuardsIntact());
+
+      GuardedArray<float> in_place(n);
+      in_place.Assign(residual);
+      args.residual = args.y = in_place.data();
+      ASSERT_TRUE(CpuRmsNorm(args, rig.stream()).ok());
+      EXPECT_EQ(std::memcmp(in_place.data(), y.data(), n * sizeof(float)), 0);
+    }
+  }
+}
+
+TEST_P(RmsNormTest, GivesARowTheSameBitsInEveryBatchAndOnEveryPool) {
+  CpuRig one(GetParam(), 1), three(GetParam(), 3);
+  std::mt19937 random(7);
+  constexpr int kRows = 700, kDim = 129;
+  const std::vector<float> x = testing::NormalFloats(kRows * kDim, random);
+  const std::vector<float> residual = testing::NormalFloats(kRows * kDim, random);
+  const std::vector<float> weight = testing::NormalFloats(kDim, random);
+  const auto run = [&](CpuRig& rig, int first, int n_rows) {
+    std::vector<float> y(static_cast<size_t>(n_rows) * kDim);
+    EXPECT_TRUE(CpuRmsNorm({.x = x.data() + first * kDim,
+                            .weight = weight.data(),
+                            .residual = residual.data() + first * kDim,
+                            .y = y.data(),
+                            .n_rows = n_rows,
+                            .dim = kDim,
+                            .epsilon = 1e-6f},
+                           rig.stream())
+                    .ok());
+    return y;
+  };
+  const std::vector<float> together = run(three, 0, kRows);
+  for (int row = 0; row < kRows; row += 37) {
+    const std::vector<float> alone = run(one, row, 1);
+    ASSERT_EQ(std::memcmp(alone.data(), together.data() + row * kDim, kDim * sizeof(float)), 0);
+  }
 }
 
 TEST_P(RmsNormTest, KeepsARowOfZerosZero) {

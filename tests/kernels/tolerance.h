@@ -15,13 +15,25 @@ constexpr double kFloatEpsilon = 0x1p-24;
 // Sums of up to 8192 squares in 64 or fewer partial sums, one square root, three roundings.
 constexpr Tolerance kRmsNormTolerance = {.relative = 16 * kFloatEpsilon, .absolute = 1e-30};
 
+// With a residual the sum may cancel: the error is that of the norm's own values, up to some 15.
+constexpr Tolerance kResidualNormTolerance = {.relative = 16 * kFloatEpsilon, .absolute = 1.5e-5};
+
 // Sine and cosine are rounded once and each product once; a difference of two numbers near 1 keeps
 // the error of the greater, so it is absolute.
 constexpr Tolerance kRopeTolerance = {.relative = 4 * kFloatEpsilon, .absolute = 1e-6};
 
 // An exponential good to 1.5 units, an addition, a division and a product. Below -88.7 the
-// exponential of the negated gate is infinite and the result 0 instead of some -2.6e-37.
-constexpr Tolerance kSiluMulTolerance = {.relative = 10 * kFloatEpsilon, .absolute = 3e-37};
+// exponential of the negated gate is infinite and the result 0 instead of some -2.6e-37 times the
+// other factor, which tests keep below 18.
+constexpr Tolerance kSiluTolerance = {.relative = 10 * kFloatEpsilon, .absolute = 5e-36};
+
+// As above, but the exponent x is itself a product: its roundings make the exponential off by up to
+// 4 |x| units, and x reaches 88.
+constexpr Tolerance kGeluTolerance = {.relative = 400 * kFloatEpsilon, .absolute = 1e-36};
+constexpr Tolerance kSwigluTolerance = {.relative = 200 * kFloatEpsilon, .absolute = 1e-35};
+
+// Two roundings and a tanh good to 2 units, whose argument is rounded once.
+constexpr Tolerance kSoftCapTolerance = {.relative = 8 * kFloatEpsilon, .absolute = 1e-37};
 
 // Scores are sums of up to 256 products of numbers around 1, so they are off by some 1e-6, and a
 // weight exp(score) by the same fraction; the weighted mean of values around 1 inherits that.

@@ -1,4 +1,4 @@
-#include "kernels/cpu/silu_mul.h"
+#include "kernels/cpu/gated_activation.h"
 
 #include "kernels/cpu/cpu_stream.h"
 #include "kernels/cpu/parallel_rows.h"
@@ -6,13 +6,14 @@
 
 namespace forge {
 
-Status CpuSiluMul(const SiluMulArgs& args, Stream& stream) {
+Status CpuGatedActivation(const GatedActivationArgs& args, Stream& stream) {
   FORGE_TRY(Validate(args));
   CpuStream& cpu = AsCpu(stream);
-  const VectorKernels& kernels = VectorKernelsFor(cpu.level());
+  const auto activate =
+      VectorKernelsFor(cpu.level()).gated_activation[static_cast<size_t>(args.activation)];
   // An exponential and a division make an element four times as dear as a plain one.
   ParallelRows(cpu.pool(), args.n, 4, [&](int64_t begin, int64_t end) {
-    kernels.silu_mul(args.gate + begin, args.up + begin, args.y + begin, end - begin);
+    activate(args.gate + begin, args.up + begin, args.y + begin, end - begin);
   });
   return Status();
 }
