@@ -16,6 +16,11 @@ Status Validate(const AttentionArgs& args) {
         std::to_string(args.n_heads) + ", n_kv_heads " + std::to_string(args.cache.n_kv_heads));
   if (!std::isfinite(args.scale))
     return InvalidArgument("attention: scale is not finite: " + std::to_string(args.scale));
+  if (!std::isfinite(args.soft_cap) || args.soft_cap < 0.0f)
+    return InvalidArgument("attention: soft_cap must be finite and not negative: " +
+                           std::to_string(args.soft_cap));
+  if (args.window < 0)
+    return InvalidArgument("attention: window is negative: " + std::to_string(args.window));
   if (args.workspace.data == nullptr || args.workspace.bytes == 0)
     return InvalidArgument("attention: there is no workspace");
   return Status();

@@ -19,8 +19,7 @@ struct RaggedBatch {
   const int32_t* positions = nullptr;       // [n_tokens], position of each token in its sequence
   const int32_t* token_sequence = nullptr;  // [n_tokens], index into the sequences of this batch
   const int32_t* first_token = nullptr;     // [n_sequences + 1], the batch range of each sequence
-  const int32_t* block_tables = nullptr;    // [n_sequences, max_blocks], KV block of each
-                                            // block_tokens positions of the sequence
+  const int32_t* block_tables = nullptr;    // [n_sequences, max_blocks], see KvLayerView
   int max_blocks = 0;
 };
 
@@ -29,7 +28,9 @@ struct RaggedBatch {
 Status Validate(const RaggedBatch& batch);
 
 // The KV cache of one layer, in blocks of block_tokens positions. A sequence's position p is in
-// block block_tables[s][p / block_tokens] at offset p % block_tokens.
+// block block_tables[s][(p / block_tokens) % max_blocks] at offset p % block_tokens: a table is a
+// ring, so that a layer with a window needs blocks for its window and the tokens of a step only.
+// What a step appends and what it attends to must fit the ring; kInvalidArgument otherwise.
 //
 // A block holds the positions of all KV heads and nothing else, so whole blocks may be copied and
 // shared. The order of elements within a block is the device's own; only KvAppend and Attention

@@ -29,20 +29,23 @@ class AttentionRun {
   void RunItem(int64_t item, int64_t wave_begin, int64_t wave_end) const {
     const AttentionItem at = plan_.Find(item);
     Attend(at, plan_.PartialOf(item - wave_begin));
-    const int64_t task_first = item - at.partition;
+    const int64_t task_first = item - at.index;
+    const int64_t task_end = task_first + at.n_items;
     const int64_t first = std::max(task_first, wave_begin);
-    const int64_t end = std::min(task_first + at.n_partitions, wave_end);
+    const int64_t end = std::min(task_end, wave_end);
     std::atomic_ref<int32_t> n_done(plan_.done_counts()[at.task]);
     if (n_done.fetch_add(1, std::memory_order_acq_rel) + 1 != end - first) return;
     n_done.store(0, std::memory_order_relaxed);
+    if (first == task_first) StartRows(at);
     for (int64_t i = first; i < end; ++i)
-      Merge(at, i - task_first, plan_.PartialOf(i - wave_begin));
-    if (end == task_first + at.n_partitions) Finish(at);
+      Merge(at, at.block->first_partition + (i - task_first), plan_.PartialOf(i - wave_begin));
+    if (end == task_end) Finish(at);
   }
 
  private:
   void Attend(const AttentionItem& at, const AttentionPartial& partial) const;
-  int CollectSegments(const AttentionItem& at, KvSegment* segments) const;
+  int CollectSegments(const AttentionItem& at, int64_t begin, KvSegment* segments) const;
+  void StartRows(const AttentionItem& at) const;
   void Merge(const AttentionItem& at, int64_t partition, const AttentionPartial& partial) const;
   void Finish(const AttentionItem& at) const;
 
@@ -57,20 +60,20 @@ class AttentionRun {
   const int group_;
 };
 
-// Cuts the item's partition at the borders of cache blocks, up to the last position that the query
-// block sees.
-int AttentionRun::CollectSegments(const AttentionItem& at, KvSegment* segments) const {
+// Cuts the item's partition, from position `begin` to the last that the query block sees, at the
+// borders of cache blocks.
+int AttentionRun::CollectSegments(const AttentionItem& at, int64_t begin,
+                                  KvSegment* segments) const {
   const KvLayerView& cache = args_.cache;
   const QueryBlock& block = *at.block;
   const int64_t sequence = args_.batch.token_sequence[block.first_token];
   const int32_t* table = args_.batch.block_tables + sequence * args_.batch.max_blocks;
   const int64_t last = args_.batch.positions[block.first_token + block.n_tokens - 1];
-  const int64_t begin = at.partition * kAttentionPartition;
-  const int64_t end = std::min<int64_t>(begin + kAttentionPartition, last + 1);
+  const int64_t end = std::min<int64_t>((at.partition() + 1) * kAttentionPartition, last + 1);
   const auto element_bytes = static_cast<int64_t>(KvElementBytes(cache.dtype));
   int n_segments = 0;
   for (int64_t position = begin; position < end;) {
-    const int64_t cache_block = table[position / cache.block_tokens];
+    const int64_t cache_block = table[position / cache.block_tokens % args_.batch.max_blocks];
     const int64_t offset = position % cache.block_tokens;
     const int64_t n = std::min<int64_t>(cache.block_tokens - offset, end - position);
     segments[n_segments++] = {
@@ -87,19 +90,25 @@ int AttentionRun::CollectSegments(const AttentionItem& at, KvSegment* segments) 
 void AttentionRun::Attend(const AttentionItem& at, const AttentionPartial& partial) const {
   KvSegment segments[kAttentionPartition];  // a segment has at least one position
   const QueryBlock& block = *at.block;
+  const int64_t first_position = at.partition() * kAttentionPartition;
+  const int64_t first_seen = std::max(
+      first_position, FirstSeenPosition(args_.batch.positions[block.first_token], args_.window));
   const AttentionPartition partition = {
       .segments = segments,
-      .n_segments = CollectSegments(at, segments),
+      .n_segments = CollectSegments(at, first_seen, segments),
       .key_stride = args_.cache.block_tokens,
       .head_dim = args_.cache.head_dim,
       .value_dim = args_.cache.value_dim,
       .scale = args_.scale,
+      .soft_cap = args_.soft_cap,
+      .window = args_.window,
       .q = args_.q + RowIndex(at, 0) * args_.cache.head_dim,
       .q_token_stride = static_cast<int64_t>(args_.n_heads) * args_.cache.head_dim,
       .n_tokens = block.n_tokens,
       .group = group_,
       .positions = args_.batch.positions + block.first_token,
-      .first_position = at.partition * kAttentionPartition,
+      .first_position = first_position,
+      .first_column = static_cast<int>(first_seen - first_position),
       .sums = partial.sums,
       .maxima = partial.maxima,
       .totals = partial.totals,
@@ -111,23 +120,36 @@ void AttentionRun::Attend(const AttentionItem& at, const AttentionPartial& parti
   }
 }
 
+// A sink is what a row has gathered before its first partition: a position with value 0.
+void AttentionRun::StartRows(const AttentionItem& at) const {
+  const int64_t value_dim = args_.cache.value_dim;
+  const int n_rows = at.block->n_tokens * group_;
+  for (int row = 0; row < n_rows; ++row) {
+    const int64_t index = RowIndex(at, row);
+    plan_.states()[index] =
+        args_.sinks == nullptr
+            ? AttentionState{.maximum = -std::numeric_limits<float>::infinity(), .total = 0.0f}
+            : AttentionState{.maximum = args_.sinks[index % args_.n_heads], .total = 1.0f};
+    float* y = args_.y + index * value_dim;
+    std::fill(y, y + value_dim, 0.0f);
+  }
+}
+
 void AttentionRun::Merge(const AttentionItem& at, int64_t partition,
                          const AttentionPartial& partial) const {
   const int64_t value_dim = args_.cache.value_dim;
   const int n_rows = at.block->n_tokens * group_;
   for (int row = 0; row < n_rows; ++row) {
     const int64_t index = RowIndex(at, row);
-    AttentionState& state = plan_.states()[index];
-    float* y = args_.y + index * value_dim;
-    if (partition == 0) {
-      state = {.maximum = -std::numeric_limits<float>::infinity(), .total = 0.0f};
-      std::fill(y, y + value_dim, 0.0f);
-    }
-    // An earlier token of the block may not see this partition at all.
+    // An earlier token of the block may not see this partition yet, a later one no more.
     const int64_t position = args_.batch.positions[at.block->first_token + row / group_];
-    if (position < partition * kAttentionPartition) continue;
+    const int64_t begin = partition * kAttentionPartition;
+    if (position < begin ||
+        FirstSeenPosition(position, args_.window) >= begin + kAttentionPartition)
+      continue;
     kernels_.merge_partition(partial.sums + row * value_dim, partial.maxima[row],
-                             partial.totals[row], state, y, value_dim);
+                             partial.totals[row], plan_.states()[index],
+                             args_.y + index * value_dim, value_dim);
   }
 }
 
@@ -149,7 +171,7 @@ uint64_t CpuAttentionWorkspaceBytes(int max_tokens, int n_heads, int value_dim) 
 Status CpuAttention(const AttentionArgs& args, Stream& stream) {
   FORGE_TRY(Validate(args));
   if (args.batch.n_tokens == 0) return Status();
-  FORGE_TRY(CheckBatch(args.batch, args.cache).WithContext("attention"));
+  FORGE_TRY(CheckBatch(args.batch, args.cache, args.window).WithContext("attention"));
   const uint64_t needed =
       CpuAttentionWorkspaceBytes(args.batch.n_tokens, args.n_heads, args.cache.value_dim);
   if (args.workspace.bytes < needed)

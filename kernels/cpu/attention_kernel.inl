@@ -25,27 +25,41 @@ inline void Prefetch(const Kv* from) {
 struct RowTile {
   int first_row;
   const float* q[kTileRows];
-  int visible[kTileRows];  // how many positions of the partition the row sees
-  int most_visible;
-  int least_visible;
+  // The row sees columns [begin, end) of the partition; none if begin >= end.
+  int begin[kTileRows];
+  int end[kTileRows];
+  int first_begin, last_begin;
+  int first_end, last_end;
   alignas(64) float scores[kTileRows][kAttentionPartition + kLanes];
 };
 
+int ToColumn(int64_t offset) {
+  if (offset < 0) return 0;
+  return offset > kAttentionPartition ? kAttentionPartition : static_cast<int>(offset);
+}
+
 void SetUpTile(const AttentionPartition& a, int first_row, int n_rows, RowTile& tile) {
   tile.first_row = first_row;
-  tile.most_visible = 0;
-  tile.least_visible = kAttentionPartition;
+  tile.first_begin = tile.first_end = kAttentionPartition;
+  tile.last_begin = tile.last_end = 0;
   for (int r = 0; r < n_rows; ++r) {
     const int token = (first_row + r) / a.group;
     const int head = (first_row + r) % a.group;
     tile.q[r] = a.q + token * a.q_token_stride + static_cast<int64_t>(head) * a.head_dim;
-    int64_t visible = a.positions[token] + 1 - a.first_position;
-    visible = visible < 0 ? 0 : visible;
-    visible = visible > kAttentionPartition ? kAttentionPartition : visible;
-    tile.visible[r] = static_cast<int>(visible);
-    if (tile.visible[r] > tile.most_visible) tile.most_visible = tile.visible[r];
-    if (tile.visible[r] < tile.least_visible) tile.least_visible = tile.visible[r];
+    const int64_t position = a.positions[token];
+    tile.end[r] = ToColumn(position + 1 - a.first_position);
+    tile.begin[r] =
+        a.window == 0 ? 0 : ToColumn(position - a.window + 1 - a.first_position);
+    if (tile.begin[r] < tile.first_begin) tile.first_begin = tile.begin[r];
+    if (tile.begin[r] > tile.last_begin) tile.last_begin = tile.begin[r];
+    if (tile.end[r] < tile.first_end) tile.first_end = tile.end[r];
+    if (tile.end[r] > tile.last_end) tile.last_end = tile.end[r];
   }
+}
+
+Vec ScoreOf(const AttentionPartition& a, Vec dots) {
+  const Vec scaled = dots * Set(a.scale);
+  return a.soft_cap == 0.0f ? scaled : SoftCap(scaled, Set(a.soft_cap));
 }
 
 // Scores of kVectors * kLanes positions that start at column `column` of the tile. Fetches the same
@@ -65,7 +79,7 @@ void Score(const AttentionPartition& a, const Kv* keys, const Kv* next, int colu
   }
   for (int r = 0; r < kRows; ++r)
     for (int v = 0; v < kVectors; ++v)
-      Store(&tile.scores[r][column + v * kLanes], sums[r][v] * Set(a.scale));
+      Store(&tile.scores[r][column + v * kLanes], ScoreOf(a, sums[r][v]));
 }
 
 // The same for the last n < kLanes positions of a segment.
@@ -76,19 +90,20 @@ void ScoreFirst(const AttentionPartition& a, const Kv* keys, int n, int column, 
     const Vec k = LoadCacheFirst(keys + d * a.key_stride, n);
     for (int r = 0; r < kRows; ++r) sums[r] = Fma(Set(tile.q[r][d]), k, sums[r]);
   }
-  for (int r = 0; r < kRows; ++r) Store(&tile.scores[r][column], sums[r] * Set(a.scale));
+  for (int r = 0; r < kRows; ++r) Store(&tile.scores[r][column], ScoreOf(a, sums[r]));
 }
 
 template <typename Kv, int kRows>
 void ScoreSegments(const AttentionPartition& a, RowTile& tile) {
-  int column = 0;
-  for (int s = 0; s < a.n_segments && column < tile.most_visible; ++s) {
+  int column = a.first_column;
+  for (int s = 0; s < a.n_segments && column < tile.last_end; ++s) {
     const Kv* keys = static_cast<const Kv*>(a.segments[s].keys);
-    const int rest = tile.most_visible - column;
+    const int rest = tile.last_end - column;
     const int n = a.segments[s].n < rest ? a.segments[s].n : rest;
     const bool is_last = s + 1 == a.n_segments;
     const Kv* next = is_last ? keys : static_cast<const Kv*>(a.segments[s + 1].keys);
-    int j = 0;
+    // Not before the first column that a row of the tile sees.
+    int j = tile.first_begin > column ? tile.first_begin - column : 0;
     for (; j + 2 * kLanes <= n; j += 2 * kLanes)
       Score<Kv, kRows, 2>(a, keys + j, next + j, column + j, tile);
     for (; j + kLanes <= n; j += kLanes)
@@ -98,17 +113,20 @@ void ScoreSegments(const AttentionPartition& a, RowTile& tile) {
   }
 }
 
-// Turns a row's scores into exp(score - maximum).
+// Turns a row's scores into exp(score - maximum). Columns keep their lanes wherever the row's first
+// one is, so that the total does not depend on it.
 void ExponentiateRow(const AttentionPartition& a, int r, RowTile& tile) {
   const int row = tile.first_row + r;
-  const int n = tile.visible[r];
+  const int begin = tile.begin[r] / kLanes * kLanes;
+  const int end = tile.begin[r] < tile.end[r] ? tile.end[r] : begin;
   float* scores = tile.scores[r];
-  for (int j = n; j % kLanes != 0; ++j) scores[j] = -__builtin_inff();
+  for (int j = begin; j < tile.begin[r]; ++j) scores[j] = -__builtin_inff();
+  for (int j = end; j % kLanes != 0; ++j) scores[j] = -__builtin_inff();
   Vec maxima = Set(-__builtin_inff());
-  for (int j = 0; j < n; j += kLanes) maxima = Max(maxima, Load(scores + j));
+  for (int j = begin; j < end; j += kLanes) maxima = Max(maxima, Load(scores + j));
   const float maximum = MaxOfLanes(maxima);
   Vec totals = {};
-  for (int j = 0; j < n; j += kLanes) {
+  for (int j = begin; j < end; j += kLanes) {
     const Vec p = Exp(Load(scores + j) - Set(maximum));
     Store(scores + j, p);
     totals += p;
@@ -131,7 +149,7 @@ void AddValues(const AttentionPartition& a, const RowTile& tile, int r, int begi
       const float* from = out + static_cast<int64_t>(i) * a.value_dim + v * kLanes;
       sums[i][v] = kPart ? LoadFirst(from, n_part) : Load(from);
     }
-  int column = 0;
+  int column = a.first_column;
   for (int s = 0; s < a.n_segments && column < end; ++s) {
     const Kv* values = static_cast<const Kv*>(a.segments[s].values) + first;
     const bool is_last = s + 1 == a.n_segments;
@@ -186,9 +204,12 @@ void AttendTile(const AttentionPartition& a, int first_row) {
   for (int r = 0; r < kRows; ++r) ExponentiateRow(a, r, tile);
   // What all rows see goes through them together, the rest row by row: multiplying a position that
   // a row does not see by 0 would let a NaN there reach the row.
-  AddValuesOfRows<Kv, kRows>(a, tile, 0, 0, tile.least_visible);
+  const int begin = tile.last_begin;
+  const int end = tile.first_end < begin ? begin : tile.first_end;
   for (int r = 0; r < kRows; ++r)
-    AddValuesOfRows<Kv, 1>(a, tile, r, tile.least_visible, tile.visible[r]);
+    AddValuesOfRows<Kv, 1>(a, tile, r, tile.begin[r], begin < tile.end[r] ? begin : tile.end[r]);
+  AddValuesOfRows<Kv, kRows>(a, tile, 0, begin, end);
+  for (int r = 0; r < kRows; ++r) AddValuesOfRows<Kv, 1>(a, tile, r, end, tile.end[r]);
 }
 
 // Handles the last n_rows <= kRows rows.

@@ -69,11 +69,17 @@ void AttentionPlan::CutQueries(const AttentionArgs& args) {
     const int end = batch.first_token[sequence + 1];
     for (int first = batch.first_token[sequence]; first < end; first += block_tokens) {
       const int n = std::min(block_tokens, end - first);
-      blocks_[n_blocks_++] = {.first_token = first, .n_tokens = n, .first_item = n_items_};
-      const int64_t last_position = batch.positions[first + n - 1];
-      n_items_ += (last_position / kAttentionPartition + 1) * n_kv_heads_;
+      const int64_t first_seen = FirstSeenPosition(batch.positions[first], args.window);
+      const int64_t last_seen = batch.positions[first + n - 1];
+      const int64_t first_partition = first_seen / kAttentionPartition;
+      blocks_[n_blocks_++] = {.first_token = first,
+                              .n_tokens = n,
+                              .first_item = n_items_,
+                              .first_partition = first_partition};
+      n_items_ += (last_seen / kAttentionPartition - first_partition + 1) * n_kv_heads_;
       max_rows_ = std::max(max_rows_, n * group);
-      n_products_ += (last_position + 1) * n * args.n_heads * (args.cache.head_dim + value_dim_);
+      n_products_ +=
+          (last_seen - first_seen + 1) * n * args.n_heads * (args.cache.head_dim + value_dim_);
     }
   }
 }
@@ -84,14 +90,14 @@ AttentionItem AttentionPlan::Find(int64_t item) const {
                        [](int64_t value, const QueryBlock& b) { return value < b.first_item; });
   const QueryBlock* block = after - 1;
   const int64_t items_end = after == blocks_ + n_blocks_ ? n_items_ : after->first_item;
-  const int64_t n_partitions = (items_end - block->first_item) / n_kv_heads_;
+  const int64_t n_items = (items_end - block->first_item) / n_kv_heads_;  // of a task
   const int64_t within = item - block->first_item;
-  const int64_t kv_head = within / n_partitions;
+  const int64_t kv_head = within / n_items;
   return {.block = block,
           .task = (block - blocks_) * n_kv_heads_ + kv_head,
           .kv_head = static_cast<int>(kv_head),
-          .partition = within % n_partitions,
-          .n_partitions = n_partitions};
+          .index = within % n_items,
+          .n_items = n_items};
 }
 
 AttentionPartial AttentionPlan::PartialOf(int64_t slot) const {

@@ -7,11 +7,17 @@
 
 namespace forge {
 
+// The first position that a token at `position` sees.
+constexpr int64_t FirstSeenPosition(int64_t position, int64_t window) {
+  return window == 0 || position < window ? 0 : position - window + 1;
+}
+
 // Adjacent tokens of one sequence whose query rows are computed together.
 struct QueryBlock {
   int32_t first_token;
   int32_t n_tokens;
   int64_t first_item;
+  int64_t first_partition;  // the first that any of its tokens sees
 };
 
 // One unit of work: the query rows of a block for one KV head, against one partition.
@@ -19,8 +25,9 @@ struct AttentionItem {
   const QueryBlock* block;
   int64_t task;  // counts pairs of block and KV head
   int kv_head;
-  int64_t partition;
-  int64_t n_partitions;  // of the task
+  int64_t index;    // within the task
+  int64_t n_items;  // of the task
+  int64_t partition() const { return block->first_partition + index; }
 };
 
 // The result of an item; see AttentionPartition.

@@ -1,5 +1,6 @@
 #include "kernels/cpu/batch_check.h"
 
+#include <algorithm>
 #include <string>
 
 namespace forge {
@@ -22,21 +23,26 @@ Status CheckTokens(const RaggedBatch& batch, int sequence) {
   return Status();
 }
 
-Status CheckBlocks(const RaggedBatch& batch, const KvLayerView& cache, int sequence) {
+Status CheckBlocks(const RaggedBatch& batch, const KvLayerView& cache, int window, int sequence) {
   const int last_position = batch.positions[batch.first_token[sequence + 1] - 1];
-  const int n_blocks = last_position / cache.block_tokens + 1;
-  if (n_blocks > batch.max_blocks)
-    return InvalidArgument("a block table is too short: position " + std::to_string(last_position) +
-                           " of sequence " + std::to_string(sequence) + " needs " +
-                           std::to_string(n_blocks) + " blocks of " +
+  const int first_position =
+      window == 0 ? 0 : std::max(0, batch.positions[batch.first_token[sequence]] - window + 1);
+  const int first_block = first_position / cache.block_tokens;
+  const int last_block = last_position / cache.block_tokens;
+  if (last_block - first_block >= batch.max_blocks)
+    return InvalidArgument("a block table is too short: positions " +
+                           std::to_string(first_position) + " to " + std::to_string(last_position) +
+                           " of sequence " + std::to_string(sequence) + " need " +
+                           std::to_string(last_block - first_block + 1) + " blocks of " +
                            std::to_string(cache.block_tokens) + " positions, max_blocks is " +
                            std::to_string(batch.max_blocks));
   const int32_t* table = batch.block_tables + static_cast<int64_t>(sequence) * batch.max_blocks;
-  for (int i = 0; i < n_blocks; ++i) {
-    if (table[i] < 0 || table[i] >= cache.n_blocks)
-      return InvalidArgument("a block is not in the cache: entry " + std::to_string(i) +
+  for (int block = first_block; block <= last_block; ++block) {
+    const int entry = block % batch.max_blocks;
+    if (table[entry] < 0 || table[entry] >= cache.n_blocks)
+      return InvalidArgument("a block is not in the cache: entry " + std::to_string(entry) +
                              " of sequence " + std::to_string(sequence) + " is " +
-                             std::to_string(table[i]) + ", the cache has " +
+                             std::to_string(table[entry]) + ", the cache has " +
                              std::to_string(cache.n_blocks));
   }
   return Status();
@@ -44,7 +50,7 @@ Status CheckBlocks(const RaggedBatch& batch, const KvLayerView& cache, int seque
 
 }  // namespace
 
-Status CheckBatch(const RaggedBatch& batch, const KvLayerView& cache) {
+Status CheckBatch(const RaggedBatch& batch, const KvLayerView& cache, int window) {
   if (batch.first_token[0] != 0 || batch.first_token[batch.n_sequences] != batch.n_tokens)
     return InvalidArgument("first_token must run from 0 to n_tokens: it runs from " +
                            std::to_string(batch.first_token[0]) + " to " +
@@ -59,7 +65,7 @@ Status CheckBatch(const RaggedBatch& batch, const KvLayerView& cache) {
   }
   for (int s = 0; s < batch.n_sequences; ++s) {
     FORGE_TRY(CheckTokens(batch, s));
-    FORGE_TRY(CheckBlocks(batch, cache, s));
+    FORGE_TRY(CheckBlocks(batch, cache, window, s));
   }
   return Status();
 }

@@ -5,9 +5,10 @@
 namespace forge {
 
 // Checks what a batch's arrays say, which Validate cannot see on every device: that each sequence
-// is a range of tokens at rising positions, and that every block up to its last position is in the
-// cache. kInvalidArgument otherwise.
-// REQUIRES: Validate accepts both, and the batch has tokens.
-Status CheckBatch(const RaggedBatch& batch, const KvLayerView& cache);
+// is a range of tokens at rising positions, that the positions it touches fit its ring of blocks,
+// and that each of these blocks is in the cache. Touched are the positions from the first token's
+// p - window + 1 (from 0 without a window) to the last token's. kInvalidArgument otherwise.
+// REQUIRES: Validate accepts both, and the batch has tokens; window >= 0.
+Status CheckBatch(const RaggedBatch& batch, const KvLayerView& cache, int window);
 
 }  // namespace forge

@@ -41,8 +41,8 @@ void StoreToken(const KvAppendArgs& args, const VectorKernels& kernels, int64_t 
   const KvLayerView& cache = args.cache;
   const int position = args.batch.positions[token];
   const int64_t sequence = args.batch.token_sequence[token];
-  const int64_t block =
-      args.batch.block_tables[sequence * args.batch.max_blocks + position / cache.block_tokens];
+  const int64_t entry = position / cache.block_tokens % args.batch.max_blocks;
+  const int64_t block = args.batch.block_tables[sequence * args.batch.max_blocks + entry];
   const int64_t offset = position % cache.block_tokens;
   for (int64_t head = 0; head < cache.n_kv_heads; ++head) {
     const int64_t row = token * cache.n_kv_heads + head;
@@ -58,7 +58,8 @@ void StoreToken(const KvAppendArgs& args, const VectorKernels& kernels, int64_t 
 Status CpuKvAppend(const KvAppendArgs& args, Stream& stream) {
   FORGE_TRY(Validate(args));
   if (args.batch.n_tokens == 0) return Status();
-  FORGE_TRY(CheckBatch(args.batch, args.cache).WithContext("kv_append"));
+  // Appending touches the batch's own positions only: a window of 1.
+  FORGE_TRY(CheckBatch(args.batch, args.cache, /*window=*/1).WithContext("kv_append"));
   CpuStream& cpu = AsCpu(stream);
   const VectorKernels& kernels = VectorKernelsFor(cpu.level());
   const bool is_f32 = args.cache.dtype == KvDType::kF32;

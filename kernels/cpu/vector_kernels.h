@@ -26,6 +26,8 @@ struct AttentionPartition {
   int head_dim;
   int value_dim;
   float scale;
+  float soft_cap;  // 0: none
+  int64_t window;  // 0: none
 
   const float* q;  // row (token t, head h) at t * q_token_stride + h * head_dim
   int64_t q_token_stride;
@@ -33,6 +35,7 @@ struct AttentionPartition {
   int group;
   const int32_t* positions;  // [n_tokens], rising
   int64_t first_position;    // of the partition
+  int first_column;          // the segments start at this position of the partition
 
   // With m the row's greatest score and p[j] = exp(s[j] - m) of each position that the row may see:
   float* sums;    // [rows, value_dim], sum_j p[j] * value[j]

@@ -37,6 +37,9 @@ struct ReferenceAttentionShape {
   int64_t n_kv_heads;
   int64_t head_dim;
   int64_t value_dim;
+  double soft_cap = 0.0;         // 0: none
+  int64_t window = 0;            // 0: all
+  const float* sinks = nullptr;  // [n_heads], or null
 };
 void ReferenceAttention(const float* q, const double* keys, const double* values, double scale,
                         double* y, const ReferenceAttentionShape& shape);

@@ -20,13 +20,22 @@ class AttentionTest : public ::testing::TestWithParam<std::tuple<CpuLevel, KvDTy
   KvDType dtype() const { return std::get<1>(GetParam()); }
 };
 
+// What AttentionArgs has beside shapes.
+struct Options {
+  float soft_cap = 0.0f;
+  int window = 0;
+  bool has_sinks = false;
+  float q_deviation = 1.0f;
+};
+
 // A batch over sequences whose earlier positions are in the cache already.
 class Scene {
  public:
   Scene(CpuRig& rig, const CacheShape& shape, int n_heads, const std::vector<Piece>& pieces,
-        uint32_t seed, float q_deviation = 1.0f)
+        uint32_t seed, const Options& options = {})
       : shape_(shape),
         n_heads_(n_heads),
+        options_(options),
         random_(seed),
         pieces_(pieces),
         cache_(shape, CountSequences(pieces), CountPositions(pieces), random_) {
@@ -37,13 +46,17 @@ class Scene {
     EXPECT_TRUE(CpuKvAppend(batch.append_args(cache_), rig.stream()).ok());
     int n_tokens = 0;
     for (const Piece& piece : pieces) n_tokens += piece.n_tokens;
-    q_ = testing::NormalFloats(static_cast<size_t>(n_tokens) * q_stride(), random_, q_deviation);
+    q_ = testing::NormalFloats(static_cast<size_t>(n_tokens) * q_stride(), random_,
+                               options.q_deviation);
+    sinks_ = testing::NormalFloats(static_cast<size_t>(n_heads), random_, 2.0f);
   }
 
   size_t q_stride() const { return static_cast<size_t>(n_heads_ * shape_.head_dim); }
   size_t y_stride() const { return static_cast<size_t>(n_heads_ * shape_.value_dim); }
   float scale() const { return 1.0f / std::sqrt(static_cast<float>(shape_.head_dim)); }
   PagedCache& cache() { return cache_; }
+
+  const float* sinks() const { return options_.has_sinks ? sinks_.data() : nullptr; }
 
   // Runs the tokens of `pieces`, whose queries start at token `first_token` of the scene.
   std::vector<float> Run(CpuRig& rig, const std::vector<Piece>& pieces, size_t first_token = 0) {
@@ -61,6 +74,9 @@ class Scene {
                                         .y = y.data(),
                                         .n_heads = n_heads_,
                                         .scale = scale(),
+                                        .soft_cap = options_.soft_cap,
+                                        .window = options_.window,
+                                        .sinks = sinks(),
                                         .workspace = {.data = aligned, .bytes = bytes}},
                                        rig.stream());
     EXPECT_TRUE(status.ok()) << status.ToString();
@@ -86,7 +102,10 @@ class Scene {
                             .n_heads = n_heads_,
                             .n_kv_heads = shape_.n_kv_heads,
                             .head_dim = shape_.head_dim,
-                            .value_dim = shape_.value_dim});
+                            .value_dim = shape_.value_dim,
+                            .soft_cap = options_.soft_cap,
+                            .window = options_.window,
+                            .sinks = sinks()});
         y.insert(y.end(), row.begin(), row.end());
       }
     }
@@ -113,10 +132,12 @@ class Scene {
 
   CacheShape shape_;
   int n_heads_;
+  Options options_;
   std::mt19937 random_;
   std::vector<Piece> pieces_;
   PagedCache cache_;
   std::vector<float> q_;
+  std::vector<float> sinks_;
 };
 
 struct HeadShape {
@@ -160,6 +181,96 @@ TEST_P(AttentionTest, MatchesReferenceAroundEveryBorderOfDepth) {
   }
 }
 
+TEST_P(AttentionTest, MatchesReferenceWithCapsWindowsAndSinks) {
+  CpuRig rig(level(), 3);
+  const std::vector<Piece> pieces = {{0, 0, 40}, {1, 250, 12}, {2, 1029, 7}, {3, 511, 2}};
+  const std::vector<HeadShape> heads = {{4, 2, 64, 64}, {7, 1, 33, 31}, {5, 5, 16, 16}};
+  uint32_t seed = 200;
+  for (const HeadShape& h : heads) {
+    for (const int window : {0, 1, 2, 15, 16, 17, 100, 255, 256, 257, 512, 4000}) {
+      for (const float soft_cap : {0.0f, 1.5f, 50.0f}) {
+        for (const bool has_sinks : {false, true}) {
+          SCOPED_TRACE("n_heads " + std::to_string(h.n_heads) + ", window " +
+                       std::to_string(window) + ", soft_cap " + std::to_string(soft_cap) +
+                       ", sinks " + std::to_string(has_sinks) + ", seed " + std::to_string(seed));
+          const CacheShape shape = {.dtype = dtype(),
+                                    .block_tokens = window % 2 == 0 ? 16 : 7,
+                                    .n_kv_heads = h.n_kv_heads,
+                                    .head_dim = h.head_dim,
+                                    .value_dim = h.value_dim};
+          Scene scene(rig, shape, h.n_heads, pieces, seed++,
+                      {.soft_cap = soft_cap, .window = window, .has_sinks = has_sinks});
+          EXPECT_TRUE(
+              testing::Near(scene.Run(rig), scene.Reference(), testing::kAttentionTolerance));
+        }
+      }
+    }
+  }
+}
+
+// A sequence runs through a ring that holds its window and a step's tokens, and no more: what a
+// step reads is what it would read from a cache that keeps everything.
+TEST_P(AttentionTest, ReadsItsWindowFromARingOfBlocks) {
+  CpuRig rig(level());
+  uint32_t seed = 300;
+  for (const int block_tokens : {7, 16, 32}) {
+    for (const int window : {1, 20, 300}) {
+      for (const int step_tokens : {1, 13}) {
+        SCOPED_TRACE("block_tokens " + std::to_string(block_tokens) + ", window " +
+                     std::to_string(window) + ", step_tokens " + std::to_string(step_tokens) +
+                     ", seed " + std::to_string(seed));
+        const CacheShape shape = {.dtype = dtype(),
+                                  .block_tokens = block_tokens,
+                                  .n_kv_heads = 2,
+                                  .head_dim = 32,
+                                  .value_dim = 32};
+        constexpr int kPositions = 700;
+        const Options options = {.window = window};
+        Scene whole(rig, shape, 4, {{0, 0, kPositions}}, seed++, options);
+        const std::vector<float> want = whole.Run(rig);
+        const int ring_blocks = (window + step_tokens - 2) / block_tokens + 2;
+        std::vector<float> got;
+        whole.cache().UseRing(ring_blocks);
+        for (int first = 0; first < kPositions; first += step_tokens) {
+          const Piece step = {0, first, std::min(step_tokens, kPositions - first)};
+          const Batch batch(whole.cache(), shape, {step});
+          ASSERT_TRUE(CpuKvAppend(batch.append_args(whole.cache()), rig.stream()).ok());
+          const std::vector<float> y = whole.Run(rig, {step}, static_cast<size_t>(first));
+          got.insert(got.end(), y.begin(), y.end());
+        }
+        EXPECT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(float)), 0);
+      }
+    }
+  }
+}
+
+TEST_P(AttentionTest, GivesTheValueLittleWhereTheSinkIsGreat) {
+  CpuRig rig(level());
+  const CacheShape shape = {.dtype = dtype(), .n_kv_heads = 1, .head_dim = 32, .value_dim = 32};
+  std::mt19937 random(5);
+  PagedCache cache(shape, 1, 32, random);
+  const Batch batch(cache, shape, {{0, 0, 1}});
+  ASSERT_TRUE(CpuKvAppend(batch.append_args(cache), rig.stream()).ok());
+  const std::vector<float> q(2 * 32), sinks = {-INFINITY, 100.0f};
+  std::vector<float> y(2 * 32);
+  const uint64_t bytes = CpuAttentionWorkspaceBytes(1, 2, 32);
+  std::vector<std::byte> workspace(bytes);
+  ASSERT_TRUE(CpuAttention({.batch = batch.view(),
+                            .cache = cache.view(),
+                            .q = q.data(),
+                            .y = y.data(),
+                            .n_heads = 2,
+                            .scale = 1.0f,
+                            .sinks = sinks.data(),
+                            .workspace = {.data = workspace.data(), .bytes = bytes}},
+                           rig.stream())
+                  .ok());
+  for (size_t d = 0; d < 32; ++d) {
+    EXPECT_EQ(static_cast<double>(y[d]), ReferenceKvElement(cache.values_of(0)[d], dtype()));
+    EXPECT_NEAR(y[32 + d], 0.0f, 1e-40f);
+  }
+}
+
 // Few results fit the workspace at once where values are wide, so the work runs in several waves.
 TEST_P(AttentionTest, MatchesReferenceWhenTheWorkTakesSeveralWaves) {
   CpuRig rig(level(), 3);
@@ -172,16 +283,23 @@ TEST_P(AttentionTest, MatchesReferenceWhenTheWorkTakesSeveralWaves) {
 TEST_P(AttentionTest, StaysFiniteAndNearWhenScoresAreLarge) {
   CpuRig rig(level());
   const CacheShape shape = {.dtype = dtype(), .n_kv_heads = 1, .head_dim = 64, .value_dim = 64};
-  Scene scene(rig, shape, 2, {{0, 700, 3}}, 61, 200.0f);
+  Scene scene(rig, shape, 2, {{0, 700, 3}}, 61, {.q_deviation = 200.0f});
   EXPECT_TRUE(testing::Near(scene.Run(rig), scene.Reference(), testing::kLargeScoreTolerance));
 }
 
 TEST_P(AttentionTest, GivesEachTokenTheSameBitsWhateverSharesTheBatch) {
   CpuRig rig(level());
   const std::vector<Piece> pieces = {{0, 0, 40}, {1, 500, 30}, {2, 1023, 1}, {3, 250, 11}};
-  for (const int n_heads : {2, 6, 14}) {
+  const std::vector<std::pair<int, Options>> cases = {
+      {2, {}},
+      {6, {}},
+      {14, {}},
+      {6, {.soft_cap = 2.0f, .window = 20, .has_sinks = true}},
+      {14, {.soft_cap = 50.0f, .window = 300}},
+      {2, {.window = 5}}};
+  for (const auto& [n_heads, options] : cases) {
     const CacheShape shape = {.dtype = dtype(), .n_kv_heads = 2, .head_dim = 64, .value_dim = 48};
-    Scene scene(rig, shape, n_heads, pieces, 70);
+    Scene scene(rig, shape, n_heads, pieces, 70, options);
     const std::vector<float> together = scene.Run(rig);
     size_t token = 0;
     for (const Piece& piece : pieces) {
@@ -191,7 +309,7 @@ TEST_P(AttentionTest, GivesEachTokenTheSameBitsWhateverSharesTheBatch) {
         ASSERT_EQ(std::memcmp(alone.data(), together.data() + token * scene.y_stride(),
                               alone.size() * sizeof(float)),
                   0)
-            << "n_heads " << n_heads << ", token " << token;
+            << "n_heads " << n_heads << ", window " << options.window << ", token " << token;
       }
     }
   }
@@ -200,14 +318,17 @@ TEST_P(AttentionTest, GivesEachTokenTheSameBitsWhateverSharesTheBatch) {
 TEST_P(AttentionTest, GivesTheSameBitsForEveryNumberOfThreads) {
   CpuRig one(level(), 1);
   const CacheShape shape = {.dtype = dtype(), .n_kv_heads = 2, .head_dim = 64, .value_dim = 64};
-  Scene scene(one, shape, 8, {{0, 3000, 1}, {1, 700, 60}}, 71);
-  const std::vector<float> want = scene.Run(one);
-  for (const int n_threads : {2, 3, 8}) {
-    CpuRig rig(level(), n_threads);
-    for (int round = 0; round < 5; ++round) {
-      const std::vector<float> got = scene.Run(rig);
-      ASSERT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(float)), 0)
-          << n_threads << " threads";
+  for (const Options& options :
+       {Options(), Options{.soft_cap = 30.0f, .window = 700, .has_sinks = true}}) {
+    Scene scene(one, shape, 8, {{0, 3000, 1}, {1, 700, 60}}, 71, options);
+    const std::vector<float> want = scene.Run(one);
+    for (const int n_threads : {2, 3, 8}) {
+      CpuRig rig(level(), n_threads);
+      for (int round = 0; round < 5; ++round) {
+        const std::vector<float> got = scene.Run(rig);
+        ASSERT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(float)), 0)
+            << n_threads << " threads, window " << options.window;
+      }
     }
   }
 }
@@ -254,6 +375,9 @@ TEST_P(AttentionTest, RefusesBadArguments) {
   EXPECT_EQ(code_with([](AttentionArgs& a) { a.n_heads = 3; }), refused);
   EXPECT_EQ(code_with([](AttentionArgs& a) { a.n_heads = 0; }), refused);
   EXPECT_EQ(code_with([](AttentionArgs& a) { a.scale = NAN; }), refused);
+  EXPECT_EQ(code_with([](AttentionArgs& a) { a.soft_cap = -1.0f; }), refused);
+  EXPECT_EQ(code_with([](AttentionArgs& a) { a.soft_cap = INFINITY; }), refused);
+  EXPECT_EQ(code_with([](AttentionArgs& a) { a.window = -1; }), refused);
   EXPECT_EQ(code_with([](AttentionArgs& a) { a.workspace.data = nullptr; }), refused);
   EXPECT_EQ(code_with([](AttentionArgs& a) { a.workspace.bytes -= 1; }), refused);
   EXPECT_EQ(code_with([](AttentionArgs& a) { a.cache.keys = nullptr; }), refused);

@@ -54,7 +54,7 @@ class PagedCache {
     return {.keys = keys_.data(),
             .values = values_.data(),
             .dtype = shape_.dtype,
-            .n_blocks = n_sequences_ * max_blocks_,
+            .n_blocks = static_cast<int>(tables_.size()),
             .block_tokens = shape_.block_tokens,
             .n_kv_heads = shape_.n_kv_heads,
             .head_dim = shape_.head_dim,
@@ -69,6 +69,13 @@ class PagedCache {
   }
   const int32_t* table_of(int sequence) const { return tables_.data() + sequence * max_blocks_; }
   int max_blocks() const { return max_blocks_; }
+  // From now on the tables of new batches have the first n_blocks entries only, as rings, and all
+  // memory is NaN again. REQUIRES: one sequence, which fills more than n_blocks.
+  void UseRing(int n_blocks) {
+    max_blocks_ = std::min(max_blocks_, n_blocks);
+    std::memset(keys_.data(), 0xff, keys_.span().size());
+    std::memset(values_.data(), 0xff, values_.span().size());
+  }
   bool GuardsIntact() const { return keys_.GuardsIntact() && values_.GuardsIntact(); }
   const GuardedArray<std::byte>& key_bytes() const { return keys_; }
   const GuardedArray<std::byte>& value_bytes() const { return values_; }
