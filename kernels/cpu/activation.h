@@ -9,6 +9,9 @@ namespace forge {
 // Tokens are kept in tiles of up to kTileTokens or of kWideTileTokens; a tile of `kTokens` tokens
 // is an array of these blocks along the columns, so that a kernel finds all its tokens at constant
 // distances.
+//
+// The second digits are what rounding left over, for formats that ask for them (kDigits of their
+// PackLayout); undefined in tiles that no such format reads.
 template <int kTokens>
 struct ActivationBlock {
   int8_t codes[kTokens][32];               // in [-127, 127]
@@ -16,21 +19,26 @@ struct ActivationBlock {
   float scaled_sum[kTokens];               // scale times the sum of the codes
   int32_t negative_sum[kTokens];           // minus the sum of the codes
   int32_t negative_half_sums[2][kTokens];  // of codes 0-15 and of codes 16-31
+  int8_t digits[kTokens][32];              // in [-127, 127]; value = scale * (code + digit / 254)
+  int32_t negative_digit_sum[kTokens];     // minus the sum of the second digits
 };
+
+constexpr float kDigitStep = 1.0f / 254;  // of a second digit
 
 constexpr int kTileTokens = 8;
 constexpr int kWideTileTokens = 16;  // where there are kernels for it, see MatmulKernels
 constexpr int kActivationBlockColumns = 32;
-constexpr int64_t kActivationBlockBytes = 52;  // per token
+constexpr int64_t kActivationBlockBytes = 88;  // per token
 static_assert(sizeof(ActivationBlock<1>) == kActivationBlockBytes);
 static_assert(sizeof(ActivationBlock<kTileTokens>) == kTileTokens * kActivationBlockBytes);
 
-// Rounds the 32 values at `x` into slot `token` of the block of `n_tokens` tokens at `block`.
+// Rounds the 32 values at `x` into slot `token` of the block of `n_tokens` tokens at `block`, with
+// second digits if `has_digits`.
 // A block with an infinity or NaN gets the scale NaN, so that it shows in the result.
 //
 // Always inlined, and free of calls: it is compiled once for each instruction set.
 [[gnu::always_inline]] inline void QuantizeActivationBlock(const float* x, int token, int n_tokens,
-                                                           std::byte* block) {
+                                                           bool has_digits, std::byte* block) {
   int32_t max_bits = 0;  // magnitudes of floats order as their bits do
   for (int i = 0; i < 32; ++i) {
     const int32_t bits = __builtin_bit_cast(int32_t, x[i]) & 0x7fffffff;
@@ -60,14 +68,26 @@ static_assert(sizeof(ActivationBlock<kTileTokens>) == kTileTokens * kActivationB
   ints[token] = -sums[0] - sums[1];
   ints[n_tokens + token] = -sums[0];
   ints[2 * n_tokens + token] = -sums[1];
+  if (!has_digits) return;
+  auto* digits = reinterpret_cast<int8_t*>(block) + 52 * n_tokens + 32 * token;
+  int32_t digit_sum = 0;
+  for (int i = 0; i < 32; ++i) {
+    const float rest = (is_finite ? x[i] : 0.0f) * inverse - static_cast<float>(codes[i]);
+    const float shifted = rest * 254.0f + 12582912.0f;
+    const int32_t digit = __builtin_bit_cast(int32_t, shifted) - 0x4b400000;
+    digits[i] = static_cast<int8_t>(digit);
+    digit_sum += digit;
+  }
+  reinterpret_cast<int32_t*>(block + 84 * n_tokens)[token] = -digit_sum;
 }
 
 // Rounds the n_cols values at `x` into slot `token` of the tile of `n_tokens` tokens at `tile`.
 // REQUIRES: n_cols is a multiple of 32.
 [[gnu::always_inline]] inline void QuantizeActivations(const float* x, int64_t n_cols, int token,
-                                                       int n_tokens, std::byte* tile) {
+                                                       int n_tokens, bool has_digits,
+                                                       std::byte* tile) {
   for (int64_t i = 0; i < n_cols; i += kActivationBlockColumns) {
-    QuantizeActivationBlock(x + i, token, n_tokens, tile);
+    QuantizeActivationBlock(x + i, token, n_tokens, has_digits, tile);
     tile += n_tokens * kActivationBlockBytes;
   }
 }

@@ -28,13 +28,14 @@ constexpr int64_t kParallelQuantizeValues = 16384;
 struct FormatTraits {
   DType dtype;
   bool is_quantized;
+  bool needs_digits;
   int64_t (*group_bytes)(int64_t n_cols);
 };
 
 template <typename... Format>
 constexpr std::array<FormatTraits, sizeof...(Format)> MakeTraits(const std::tuple<Format...>*) {
-  return {
-      FormatTraits{Format::kDType, PackLayout<Format>::kIsQuantized, PackedGroupBytes<Format>}...};
+  return {FormatTraits{Format::kDType, PackLayout<Format>::kIsQuantized,
+                       PackLayout<Format>::kDigits == 2, PackedGroupBytes<Format>}...};
 }
 
 constexpr auto kTraits = MakeTraits(static_cast<const Formats*>(nullptr));
@@ -89,6 +90,7 @@ class TiledMatmul {
   int64_t weight_bytes_ = 0;
   int64_t span_tokens_ = 0;  // a multiple of kWideTileTokens
   bool needs_quantized_ = false;
+  bool needs_digits_ = false;
 };
 
 TiledMatmul::TiledMatmul(const MatmulArgs& args, CpuLevel level)
@@ -113,6 +115,7 @@ TiledMatmul::TiledMatmul(const MatmulArgs& args, CpuLevel level)
     n_groups_ += products_[i].n_groups;
     weight_bytes_ += products_[i].n_groups * products_[i].group_bytes;
     (kTraits[format].is_quantized ? needs_quantized_ : needs_floats) = true;
+    needs_digits_ |= kTraits[format].needs_digits;
   }
   const int64_t token_bytes = needs_floats
                                   ? n_in_ * static_cast<int64_t>(sizeof(float))
@@ -125,7 +128,7 @@ void TiledMatmul::Quantize(ThreadPool& pool) const {
   const auto quantize = [this](int64_t token, int) {
     const int64_t first = TileStart(token);
     kernels_.quantize(args_.x + token * n_in_, n_in_, static_cast<int>(token - first),
-                      TileTokens(first), Tile(first));
+                      TileTokens(first), needs_digits_, Tile(first));
   };
   if (args_.n_tokens * n_in_ >= kParallelQuantizeValues && args_.n_tokens > 1)
     return pool.ParallelFor(args_.n_tokens, quantize);

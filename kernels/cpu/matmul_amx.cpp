@@ -1,5 +1,6 @@
 #include <immintrin.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "kernels/cpu/matmul_kernels.h"
@@ -50,11 +51,11 @@ constexpr TileConfig MakeConfig(int n_cols) {
 
 // Writes the signed weights of 16 rows x 32 columns, one quad after the other.
 template <typename Layout>
-[[gnu::always_inline]] inline void UnpackWeights(const PackedCodes<Layout::kBits>& packed,
+[[gnu::always_inline]] inline void UnpackWeights(const typename Layout::Block& block, int64_t s,
                                                  int8_t* weights) {
   const __m512i zero = _mm512_set1_epi8(static_cast<char>(Layout::kZero));
   __m512i codes[8];
-  LoadCodes(packed, codes);
+  LoadCodes(block.codes[s], codes);
 #pragma GCC unroll 8
   for (int q = 0; q < 8; ++q) _mm512_store_si512(weights + 64 * q, _mm512_sub_epi8(codes[q], zero));
 }
@@ -67,17 +68,26 @@ template <typename Layout>
                                                __m512 (&sums)[kTokens]) {
 #pragma GCC unroll 16
   for (int t = 0; t < kTokens; ++t) {
-    __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(products[0][t])), scale[0]);
-    if constexpr (Layout::Scales::kPerSubBlock == 2)
+    __m512 scaled = _mm512_cvtepi32_ps(_mm512_load_si512(products[0][t]));
+    if constexpr (Layout::kDigits == 2)
+      scaled = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_load_si512(products[1][t])),
+                               _mm512_set1_ps(kDigitStep), scaled);
+    scaled = _mm512_mul_ps(scaled, scale[0]);
+    if constexpr (Layout::kScales == 2)
       scaled =
           _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_load_si512(products[1][t])), scale[1], scaled);
+    if constexpr (Layout::kOffsets == 2) {
+      scaled = _mm512_fnmadd_ps(offset[0], BroadcastAsFloat(x.negative_half_sums[0][t]), scaled);
+      scaled = _mm512_fnmadd_ps(offset[1], BroadcastAsFloat(x.negative_half_sums[1][t]), scaled);
+    }
     sums[t] = _mm512_fmadd_ps(scaled, _mm512_set1_ps(x.scale[t]), sums[t]);
-    if constexpr (Layout::Scales::kHasOffset)
+    if constexpr (Layout::kOffsets == 1)
       sums[t] = _mm512_fmadd_ps(offset[0], _mm512_set1_ps(x.scaled_sum[t]), sums[t]);
   }
 }
 
-// Integer products of 32 columns, or of each 16 where these have a scale of their own.
+// Integer products of 32 columns, with each digit of the activations; or of each 16 columns where
+// these have a scale of their own.
 template <typename Layout>
 [[gnu::always_inline]] inline void Multiply(const int8_t* weights,
                                             const ActivationBlock<kTokens>& x,
@@ -89,7 +99,13 @@ template <typename Layout>
   _tile_loadd(3, weights, 64);
   _tile_dpbssd(0, 2, 3);
   _tile_stored(0, products[0], 64);
-  if constexpr (Layout::Scales::kPerSubBlock == 2) {
+  if constexpr (Layout::kDigits == 2) {
+    _tile_zero(1);
+    _tile_loadd(2, x.digits[0], sizeof(x.digits[0]));
+    _tile_dpbssd(1, 2, 3);
+    _tile_stored(1, products[1], 64);
+  }
+  if constexpr (Layout::kScales == 2) {
     _tile_zero(1);
     _tile_loadd(2, x.codes[0] + 16, sizeof(x.codes[0]));
     _tile_loadd(3, weights + 4 * 64, 64);
@@ -107,7 +123,8 @@ constexpr int kScaleRing = 16;  // sub-blocks whose scales are kept: two blocks 
 template <typename Layout>
 void RunQuantized(const TileArgs& args) {
   using Block = typename Layout::Block;
-  constexpr int kScales = Layout::Scales::kPerSubBlock;
+  constexpr int kScales = Layout::kScales;
+  constexpr int kOffsets = std::max(1, Layout::kOffsets);
   constexpr int64_t kSubBytes = sizeof(Block) / Layout::kSubBlocks;
   static constexpr TileConfig kConfig = MakeConfig(32 / kScales);
   const auto* block = reinterpret_cast<const Block*>(args.weights);
@@ -115,9 +132,10 @@ void RunQuantized(const TileArgs& args) {
   const auto* ahead = reinterpret_cast<const char*>(args.weights) + kPrefetchBytes;
   const int64_t n = args.n_cols / 32;
   alignas(64) int8_t weights[kRing][8 * 64];
-  alignas(64) int32_t products[kRing][kScales][kTokens][16];
+  constexpr int kProducts = std::max(kScales, Layout::kDigits);
+  alignas(64) int32_t products[kRing][kProducts][kTokens][16];
   __m512 scale[kScaleRing][kScales];
-  __m512 offset[kScaleRing];
+  __m512 offset[kScaleRing][kOffsets];
   __m512 sums[kTokens];
 #pragma GCC unroll 16
   for (int t = 0; t < kTokens; ++t) sums[t] = _mm512_setzero_ps();
@@ -127,17 +145,17 @@ void RunQuantized(const TileArgs& args) {
     if (i < n) {
       const Block& source = block[i / Layout::kSubBlocks];
       const int64_t s = i % Layout::kSubBlocks;
-      if (s == 0) LoadScales(source.scales, scale[i % kScaleRing], offset + i % kScaleRing);
+      if (s == 0) LoadScales(source.scales, scale[i % kScaleRing], offset[i % kScaleRing]);
       if (args.prefetch) {
 #pragma GCC unroll 16
         for (int64_t p = 0; p < kSubBytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
       }
-      UnpackWeights<Layout>(source.codes[s], weights[i % kRing]);
+      UnpackWeights<Layout>(source, s, weights[i % kRing]);
     }
     if (const int64_t m = i - kLag; m >= 0 && m < n)
       Multiply<Layout>(weights[m % kRing], x[m], products[m % kRing]);
     if (const int64_t a = i - 2 * kLag; a >= 0)
-      AddProducts<Layout>(products[a % kRing], scale[a % kScaleRing], offset + a % kScaleRing, x[a],
+      AddProducts<Layout>(products[a % kRing], scale[a % kScaleRing], offset[a % kScaleRing], x[a],
                           sums);
   }
   _tile_release();

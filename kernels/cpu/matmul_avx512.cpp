@@ -1,5 +1,7 @@
 #include <immintrin.h>
 
+#include <algorithm>
+
 #include "kernels/cpu/matmul_kernels.h"
 #include "kernels/cpu/pack_layout.h"
 #include "kernels/cpu/pack_read_avx512.h"
@@ -46,13 +48,13 @@ template <int kZero>
 // predecessor.
 template <int kFirst, int kQuads, int kTokens>
 [[gnu::always_inline]] inline void MultiplyCodes(const __m512i (&codes)[8],
-                                                 const ActivationBlock<kTokens>& x,
+                                                 const int8_t (&x)[kTokens][32],
                                                  __m512i (&products)[kTokens]) {
 #pragma GCC unroll 8
   for (int q = kFirst; q < kFirst + kQuads; ++q) {
 #pragma GCC unroll 8
     for (int t = 0; t < kTokens; ++t)
-      products[t] = MultiplyQuad(products[t], codes[q], x.codes[t] + 4 * q);
+      products[t] = MultiplyQuad(products[t], codes[q], x[t] + 4 * q);
   }
 }
 
@@ -66,32 +68,52 @@ template <typename Layout, int kTokens>
   constexpr int kZero = Layout::kZero;
   __m512 scaled[kTokens];
   __m512i products[kTokens];
-  if constexpr (Layout::Scales::kPerSubBlock == 1) {
+  if constexpr (Layout::kScales == 1) {
 #pragma GCC unroll 8
     for (int t = 0; t < kTokens; ++t) products[t] = StartOfProduct<kZero>(x.negative_sum[t]);
-    MultiplyCodes<0, 8>(codes, x, products);
+    MultiplyCodes<0, 8>(codes, x.codes, products);
 #pragma GCC unroll 8
-    for (int t = 0; t < kTokens; ++t)
-      scaled[t] = _mm512_mul_ps(_mm512_cvtepi32_ps(products[t]), scale[0]);
+    for (int t = 0; t < kTokens; ++t) scaled[t] = _mm512_cvtepi32_ps(products[t]);
+    if constexpr (Layout::kDigits == 2) {
+#pragma GCC unroll 8
+      for (int t = 0; t < kTokens; ++t)
+        products[t] = StartOfProduct<kZero>(x.negative_digit_sum[t]);
+      MultiplyCodes<0, 8>(codes, x.digits, products);
+#pragma GCC unroll 8
+      for (int t = 0; t < kTokens; ++t)
+        scaled[t] =
+            _mm512_fmadd_ps(_mm512_cvtepi32_ps(products[t]), _mm512_set1_ps(kDigitStep), scaled[t]);
+    }
+#pragma GCC unroll 8
+    for (int t = 0; t < kTokens; ++t) scaled[t] = _mm512_mul_ps(scaled[t], scale[0]);
   } else {
 #pragma GCC unroll 8
     for (int t = 0; t < kTokens; ++t)
       products[t] = StartOfProduct<kZero>(x.negative_half_sums[0][t]);
-    MultiplyCodes<0, 4>(codes, x, products);
+    MultiplyCodes<0, 4>(codes, x.codes, products);
 #pragma GCC unroll 8
     for (int t = 0; t < kTokens; ++t) {
       scaled[t] = _mm512_mul_ps(_mm512_cvtepi32_ps(products[t]), scale[0]);
       products[t] = StartOfProduct<kZero>(x.negative_half_sums[1][t]);
     }
-    MultiplyCodes<4, 4>(codes, x, products);
+    MultiplyCodes<4, 4>(codes, x.codes, products);
 #pragma GCC unroll 8
     for (int t = 0; t < kTokens; ++t)
       scaled[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(products[t]), scale[1], scaled[t]);
   }
+  if constexpr (Layout::kOffsets == 2) {
+#pragma GCC unroll 8
+    for (int t = 0; t < kTokens; ++t) {
+      scaled[t] =
+          _mm512_fnmadd_ps(offset[0], BroadcastAsFloat(x.negative_half_sums[0][t]), scaled[t]);
+      scaled[t] =
+          _mm512_fnmadd_ps(offset[1], BroadcastAsFloat(x.negative_half_sums[1][t]), scaled[t]);
+    }
+  }
 #pragma GCC unroll 8
   for (int t = 0; t < kTokens; ++t) {
     sums[t] = _mm512_fmadd_ps(scaled[t], _mm512_set1_ps(x.scale[t]), sums[t]);
-    if constexpr (Layout::Scales::kHasOffset)
+    if constexpr (Layout::kOffsets == 1)
       sums[t] = _mm512_fmadd_ps(offset[0], _mm512_set1_ps(x.scaled_sum[t]), sums[t]);
   }
 }
@@ -99,7 +121,7 @@ template <typename Layout, int kTokens>
 template <typename Layout, int kTokens>
 void RunQuantized(const TileArgs& args) {
   using Block = typename Layout::Block;
-  constexpr int kScales = Layout::Scales::kPerSubBlock;
+  constexpr int kOffsets = std::max(1, Layout::kOffsets);
   constexpr int64_t kSubBytes = sizeof(Block) / Layout::kSubBlocks;
   const auto* block = reinterpret_cast<const Block*>(args.weights);
   const auto* x = reinterpret_cast<const ActivationBlock<kTokens>*>(args.activations);
@@ -109,8 +131,8 @@ void RunQuantized(const TileArgs& args) {
   for (int t = 0; t < kTokens; ++t) sums[t] = _mm512_setzero_ps();
 
   for (int64_t i = 0; i < args.n_cols; i += Layout::kColumns, ++block) {
-    __m512 scale[kScales * Layout::kSubBlocks];
-    __m512 offset[Layout::kSubBlocks];
+    __m512 scale[Layout::kScales * Layout::kSubBlocks];
+    __m512 offset[kOffsets * Layout::kSubBlocks];
     LoadScales(block->scales, scale, offset);
 #pragma GCC unroll 1
     for (int s = 0; s < Layout::kSubBlocks; ++s, ++x, ahead += kSubBytes) {
@@ -120,7 +142,8 @@ void RunQuantized(const TileArgs& args) {
       }
       __m512i codes[8];
       LoadCodes(block->codes[s], codes);
-      Accumulate<Layout, kTokens>(codes, scale + kScales * s, offset + s, *x, sums);
+      Accumulate<Layout, kTokens>(codes, scale + Layout::kScales * s, offset + kOffsets * s, *x,
+                                  sums);
     }
   }
 #pragma GCC unroll 8
@@ -188,8 +211,9 @@ struct Kernels {
   }
 };
 
-void Quantize(const float* x, int64_t n_cols, int token, int n_tokens, std::byte* tile) {
-  QuantizeActivations(x, n_cols, token, n_tokens, tile);
+void Quantize(const float* x, int64_t n_cols, int token, int n_tokens, bool has_digits,
+              std::byte* tile) {
+  QuantizeActivations(x, n_cols, token, n_tokens, has_digits, tile);
 }
 
 }  // namespace

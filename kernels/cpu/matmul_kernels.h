@@ -30,7 +30,8 @@ using TileKernel = void (*)(const TileArgs&);
 struct MatmulKernels {
   static constexpr size_t kFormats = std::tuple_size_v<Formats>;
   // Rounds one token's activations into a tile, see activation.h.
-  void (*quantize)(const float* x, int64_t n_cols, int token, int n_tokens, std::byte* tile);
+  void (*quantize)(const float* x, int64_t n_cols, int token, int n_tokens, bool has_digits,
+                   std::byte* tile);
   TileKernel tiles[kFormats][kTileTokens];  // [index in Formats][number of tokens - 1]
 };
 

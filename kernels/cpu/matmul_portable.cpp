@@ -6,8 +6,8 @@ namespace forge {
 namespace {
 
 // The integers that 16 rows x 32 columns stand for.
-template <int kBits>
-void ReadCodes(const PackedCodes<kBits>& weights, int zero, int8_t (&values)[16][32]) {
+template <typename Codes>
+void ReadCodes(const Codes& weights, int zero, int8_t (&values)[16][32]) {
   for (int row = 0; row < 16; ++row)
     for (int k = 0; k < 32; ++k)
       values[row][k] = static_cast<int8_t>(CodeAt(weights, row, k) - zero);
@@ -27,10 +27,12 @@ void RunQuantized(const TileArgs& args) {
   for (int64_t i = 0; i < args.n_cols; i += Layout::kColumns, ++block) {
     for (int s = 0; s < Layout::kSubBlocks; ++s, ++x) {
       float scale[2][16];
-      float offset[16];
+      float offset[2][16];
       for (int row = 0; row < 16; ++row) {
-        for (int h = 0; h < 2; ++h) scale[h][row] = ScaleAt(block->scales, row, s, h);
-        offset[row] = OffsetAt(block->scales, row, s);
+        for (int h = 0; h < 2; ++h) {
+          scale[h][row] = ScaleAt(block->scales, row, s, h);
+          offset[h][row] = OffsetAt(block->scales, row, s, h);
+        }
       }
       int8_t values[16][32];
       ReadCodes(block->codes[s], Layout::kZero, values);
@@ -38,10 +40,18 @@ void RunQuantized(const TileArgs& args) {
         for (int row = 0; row < 16; ++row) {
           const int32_t first = Dot16(values[row], x->codes[t]);
           const int32_t second = Dot16(values[row] + 16, x->codes[t] + 16);
-          const float product = static_cast<float>(first) * scale[0][row] +
-                                static_cast<float>(second) * scale[1][row];
+          float product = static_cast<float>(first) * scale[0][row] +
+                          static_cast<float>(second) * scale[1][row];
+          if constexpr (Layout::kDigits == 2) {
+            const int32_t digits =
+                Dot16(values[row], x->digits[t]) + Dot16(values[row] + 16, x->digits[t] + 16);
+            product += static_cast<float>(digits) * kDigitStep * scale[0][row];
+          }
+          if constexpr (Layout::kOffsets == 2)
+            product -= offset[0][row] * static_cast<float>(x->negative_half_sums[0][t]) +
+                       offset[1][row] * static_cast<float>(x->negative_half_sums[1][t]);
           float sum = args.sums[16 * t + row] + product * x->scale[t];
-          if constexpr (Layout::Scales::kHasOffset) sum += offset[row] * x->scaled_sum[t];
+          if constexpr (Layout::kOffsets == 1) sum += offset[0][row] * x->scaled_sum[t];
           args.sums[16 * t + row] = sum;
         }
       }
@@ -81,8 +91,9 @@ struct Kernels {
   }
 };
 
-void Quantize(const float* x, int64_t n_cols, int token, int n_tokens, std::byte* tile) {
-  QuantizeActivations(x, n_cols, token, n_tokens, tile);
+void Quantize(const float* x, int64_t n_cols, int token, int n_tokens, bool has_digits,
+              std::byte* tile) {
+  QuantizeActivations(x, n_cols, token, n_tokens, has_digits, tile);
 }
 
 }  // namespace

@@ -34,6 +34,32 @@ void PackNibbles(const uint8_t* codes, int row, uint8_t (&nibbles)[4][64]) {
   }
 }
 
+// The low two bits of each code.
+void PackPairs(const uint8_t* codes, int row, uint8_t (&pairs)[2][64]) {
+  for (int half = 0; half < 2; ++half) {
+    uint32_t bits = 0;
+    for (int q = 0; q < 4; ++q)
+      bits |= (LoadQuad(codes + 16 * half + 4 * q) & 0x03030303u) << (2 * q);
+    StoreQuad(bits, row, pairs[half]);
+  }
+}
+
+void PackCodes(const uint8_t* codes, int row, PackedCodes<2>& packed) {
+  PackPairs(codes, row, packed.pairs);
+}
+
+void PackCodes(const uint8_t* codes, int row, PackedCodes<3>& packed) {
+  PackPairs(codes, row, packed.pairs);
+  uint32_t bits = 0;
+  for (int q = 0; q < 8; ++q) bits |= (LoadQuad(codes + 4 * q) >> 2 & 0x01010101u) << q;
+  StoreQuad(bits, row, packed.third_bits);
+}
+
+template <typename Table, int kBits>
+void PackCodes(const uint8_t* indices, int row, PackedIndices<Table, kBits>& packed) {
+  PackNibbles(indices, row, packed.nibbles);
+}
+
 void PackCodes(const uint8_t* codes, int row, PackedCodes<4>& packed) {
   PackNibbles(codes, row, packed.nibbles);
 }
@@ -71,6 +97,33 @@ void PackScales(const FileBlock& block, int row, PackedScalesAndOffsets& packed)
 }
 
 template <typename FileBlock>
+void PackScales(const FileBlock& block, int row, PackedExponents& packed) {
+  packed.exponent[row] = block.exponent;
+}
+
+template <typename FileBlock>
+void PackScales(const FileBlock& block, int row, PackedSharedScale& packed) {
+  packed.scale[row] = block.scale;
+}
+
+template <typename FileBlock>
+void PackScales(const FileBlock& block, int row, PackedSplitScales& packed) {
+  uint32_t low = 0;
+  for (int i = 0; i < 4; ++i) low |= static_cast<uint32_t>(block.scales_low[i]) << (8 * i);
+  packed.low[row] = low;
+  packed.high[row] = block.scales_high;
+  packed.scale[row] = block.scale;
+}
+
+void PackSixBits(const uint32_t (&values)[16], int row, uint32_t (&six_bit)[3][16]) {
+  for (int word = 0; word < 3; ++word) {
+    uint32_t bits = (values[15] >> (2 * word) & 3) << 30;
+    for (int i = 0; i < 5; ++i) bits |= values[5 * word + i] << (6 * i);
+    six_bit[word][row] = bits;
+  }
+}
+
+template <typename FileBlock>
 void PackScales(const FileBlock& block, int row, PackedKScales& packed) {
   const KScales sub = UnpackKScales(block.scales);
   uint32_t values[16];
@@ -78,11 +131,7 @@ void PackScales(const FileBlock& block, int row, PackedKScales& packed) {
     values[i] = sub.scales[i];
     values[8 + i] = sub.mins[i];
   }
-  for (int word = 0; word < 3; ++word) {
-    uint32_t bits = (values[15] >> (2 * word) & 3) << 30;
-    for (int i = 0; i < 5; ++i) bits |= values[5 * word + i] << (6 * i);
-    packed.six_bit[word][row] = bits;
-  }
+  PackSixBits(values, row, packed.six_bit);
   packed.scale[row] = block.scale;
   packed.min[row] = block.min;
 }
@@ -91,6 +140,30 @@ template <typename FileBlock>
 void PackScales(const FileBlock& block, int row, PackedHalfScales& packed) {
   for (int i = 0; i < 16; ++i) packed.sub[i][row] = block.scales[i];
   packed.scale[row] = block.scale;
+}
+
+void PackScales(const Q3_K::Block& block, int row, PackedSixBitHalfScales& packed) {
+  uint32_t values[16];
+  for (int i = 0; i < 16; ++i) values[i] = Q3_K::UnpackScale(block, i);
+  PackSixBits(values, row, packed.six_bit);
+  packed.scale[row] = block.scale;
+}
+
+template <typename FileBlock>
+void PackScales(const FileBlock& block, int row, PackedHalfScalesAndMins& packed) {
+  for (int i = 0; i < 16; ++i) packed.sub[i][row] = block.scales[i];
+  packed.scale[row] = block.scale;
+  packed.min[row] = block.min;
+}
+
+// What is packed of a block: its codes, or its indices into a table of codes.
+template <typename Format>
+void UnpackPacked(const typename Format::Block& block, uint8_t* codes) {
+  if constexpr (requires { typename Format::Table; }) {
+    Format::UnpackIndices(block, codes);
+  } else {
+    Format::Unpack(block, codes);
+  }
 }
 
 // Packs the n_rows <= 16 rows at `file_rows` into one group; the group's other rows become zero.
@@ -109,7 +182,7 @@ void PackGroup(const std::byte* file_rows, int64_t n_rows, int64_t n_cols, std::
                     sizeof(block));
       if constexpr (Layout::kIsQuantized) {
         uint8_t codes[Format::kBlockElements];
-        Format::Unpack(block, codes);
+        UnpackPacked<Format>(block, codes);
         for (int s = 0; s < Layout::kSubBlocks; ++s)
           PackCodes(codes + 32 * s, row, blocks[b].codes[s]);
         PackScales(block, row, blocks[b].scales);

@@ -15,44 +15,94 @@ namespace forge {
 
 // The codes of 16 rows x 32 columns. Four columns form a quad; the four codes of a row and quad are
 // adjacent bytes, so that quad q of all rows is 64 bytes: byte 4 * row + i is column 4 * q + i.
-template <int kBits>
+// kBits: codes are below 2^kBits once they are read.
+template <int kBitsOfCode>
 struct PackedCodes;
 
 template <>
+struct PackedCodes<2> {
+  static constexpr int kBits = 2;
+  uint8_t pairs[2][64];  // [h]: bits 2 r and 2 r + 1 belong to quad 4 h + r
+};
+
+template <>
+struct PackedCodes<3> {
+  static constexpr int kBits = 3;
+  uint8_t pairs[2][64];
+  uint8_t third_bits[64];  // bit q of a byte belongs to quad q
+};
+
+template <>
 struct PackedCodes<4> {
+  static constexpr int kBits = 4;
   uint8_t nibbles[4][64];  // [q]: quad q in the low nibbles, quad q + 4 in the high ones
 };
 
 template <>
 struct PackedCodes<5> {
+  static constexpr int kBits = 5;
   uint8_t nibbles[4][64];
   uint8_t fifth_bits[64];  // bit q of a byte belongs to quad q
 };
 
 template <>
 struct PackedCodes<6> {
+  static constexpr int kBits = 6;
   uint8_t nibbles[4][64];
   uint8_t upper_bits[2][64];  // [h]: bits 2 r and 2 r + 1 belong to quad 4 h + r
 };
 
 template <>
 struct PackedCodes<8> {
+  static constexpr int kBits = 8;
   uint8_t bytes[8][64];
 };
 
-// The scales of 16 rows. kPerSubBlock is the number of scales that 32 columns have, kHasOffset says
-// that value = scale * code + offset rather than scale * (code - zero).
+// Indices into the sixteen codes of a table.
+template <typename TableOfFormat, int kBitsOfCode>
+struct PackedIndices {
+  static constexpr int kBits = kBitsOfCode;
+  using Table = TableOfFormat;
+  uint8_t nibbles[4][64];  // as in PackedCodes<4>
+};
+
+// The scales of 16 rows. kPerSubBlock is the number of scales that 32 columns have; with kOffsets,
+// the number of offsets, value = scale * code + offset, else value = scale * (code - zero).
 struct PackedScales {
   static constexpr int kPerSubBlock = 1;
-  static constexpr bool kHasOffset = false;
+  static constexpr int kOffsets = 0;
   F16 scale[16];
 };
 
 struct PackedScalesAndOffsets {
   static constexpr int kPerSubBlock = 1;
-  static constexpr bool kHasOffset = true;
+  static constexpr int kOffsets = 1;
   F16 scale[16];
   F16 offset[16];
+};
+
+// Scale: 2^(exponent - 128).
+struct PackedExponents {
+  static constexpr int kPerSubBlock = 1;
+  static constexpr int kOffsets = 0;
+  uint8_t exponent[16];
+};
+
+// One scale for eight sub-blocks.
+struct PackedSharedScale {
+  static constexpr int kPerSubBlock = 1;
+  static constexpr int kOffsets = 0;
+  F16 scale[16];
+};
+
+// Scale of sub-block s: scale * (six-bit value s - 32). The value's low nibble is at bit 4 s of
+// `low`, its upper two bits at bit 2 s of `high`.
+struct PackedSplitScales {
+  static constexpr int kPerSubBlock = 1;
+  static constexpr int kOffsets = 0;
+  uint32_t low[16];
+  uint16_t high[16];
+  F16 scale[16];
 };
 
 // Scale of sub-block s: scale * (six-bit value s); offset: -min * (six-bit value 8 + s). Word w of
@@ -60,7 +110,7 @@ struct PackedScalesAndOffsets {
 // value 15, lowest first.
 struct PackedKScales {
   static constexpr int kPerSubBlock = 1;
-  static constexpr bool kHasOffset = true;
+  static constexpr int kOffsets = 1;
   uint32_t six_bit[3][16];
   F16 scale[16];
   F16 min[16];
@@ -69,22 +119,48 @@ struct PackedKScales {
 // Scale of columns 16 i .. 16 i + 15: scale * sub[i].
 struct PackedHalfScales {
   static constexpr int kPerSubBlock = 2;
-  static constexpr bool kHasOffset = false;
+  static constexpr int kOffsets = 0;
   int8_t sub[16][16];  // [i][row]
   F16 scale[16];
 };
 
-// Rows of quantised weights; codes are stored unsigned, `kZeroCode` above their value.
-template <int kBitsOfCode, typename ScalesOfBlock, int kSubBlocksOfBlock, int kZeroCode>
+// Scale of columns 16 i .. 16 i + 15: scale * (six-bit value i - 32), which lie as in
+// PackedKScales.
+struct PackedSixBitHalfScales {
+  static constexpr int kPerSubBlock = 2;
+  static constexpr int kOffsets = 0;
+  uint32_t six_bit[3][16];
+  F16 scale[16];
+};
+
+// Columns 16 i .. 16 i + 15 have the scale: scale * (low nibble of sub[i]), and the offset: -min *
+// (high nibble).
+struct PackedHalfScalesAndMins {
+  static constexpr int kPerSubBlock = 2;
+  static constexpr int kOffsets = 2;
+  uint8_t sub[16][16];  // [i][row]
+  F16 scale[16];
+  F16 min[16];
+};
+
+// Rows of quantised weights; codes are stored unsigned, `kZeroCode` above their value. With two
+// digits the activations are rounded to 16 bits instead of 8.
+template <typename CodesOfSubBlock, typename ScalesOfBlock, int kSubBlocksOfBlock, int kZeroCode,
+          int kDigitsOfActivations = 1>
 struct QuantizedLayout {
   static constexpr bool kIsQuantized = true;
-  static constexpr int kBits = kBitsOfCode;
+  static constexpr int kDigits = kDigitsOfActivations;
+  static_assert(kDigits == 1 ||
+                (kDigits == 2 && ScalesOfBlock::kPerSubBlock == 1 && ScalesOfBlock::kOffsets == 0));
   static constexpr int kSubBlocks = kSubBlocksOfBlock;  // of 32 columns
   static constexpr int kColumns = 32 * kSubBlocks;
   static constexpr int kZero = kZeroCode;
+  static constexpr int kBits = CodesOfSubBlock::kBits;
+  static constexpr int kScales = ScalesOfBlock::kPerSubBlock;
+  static constexpr int kOffsets = ScalesOfBlock::kOffsets;
   using Scales = ScalesOfBlock;
   struct Block {
-    PackedCodes<kBits> codes[kSubBlocks];
+    CodesOfSubBlock codes[kSubBlocks];
     Scales scales;
   };
 };
@@ -93,6 +169,7 @@ struct QuantizedLayout {
 template <typename ElementOfRow>
 struct FloatLayout {
   static constexpr bool kIsQuantized = false;
+  static constexpr int kDigits = 1;
   static constexpr int kColumns = 1;
   using Element = ElementOfRow;
   struct Block {
@@ -109,21 +186,37 @@ struct PackLayout<F16Format> : FloatLayout<F16> {};
 template <>
 struct PackLayout<Bf16Format> : FloatLayout<Bf16> {};
 template <>
-struct PackLayout<Q4_0> : QuantizedLayout<4, PackedScales, 1, Q4_0::kZero> {};
+struct PackLayout<Q4_0> : QuantizedLayout<PackedCodes<4>, PackedScales, 1, Q4_0::kZero> {};
 template <>
-struct PackLayout<Q4_1> : QuantizedLayout<4, PackedScalesAndOffsets, 1, 0> {};
+struct PackLayout<Q4_1> : QuantizedLayout<PackedCodes<4>, PackedScalesAndOffsets, 1, 0> {};
 template <>
-struct PackLayout<Q5_0> : QuantizedLayout<5, PackedScales, 1, Q5_0::kZero> {};
+struct PackLayout<Q5_0> : QuantizedLayout<PackedCodes<5>, PackedScales, 1, Q5_0::kZero> {};
 template <>
-struct PackLayout<Q5_1> : QuantizedLayout<5, PackedScalesAndOffsets, 1, 0> {};
+struct PackLayout<Q5_1> : QuantizedLayout<PackedCodes<5>, PackedScalesAndOffsets, 1, 0> {};
 template <>
-struct PackLayout<Q8_0> : QuantizedLayout<8, PackedScales, 1, Q8_0::kZero> {};
+struct PackLayout<Q8_0> : QuantizedLayout<PackedCodes<8>, PackedScales, 1, Q8_0::kZero> {};
 template <>
-struct PackLayout<Q4_K> : QuantizedLayout<4, PackedKScales, 8, 0> {};
+struct PackLayout<Q2_K> : QuantizedLayout<PackedCodes<2>, PackedHalfScalesAndMins, 8, 0> {};
 template <>
-struct PackLayout<Q5_K> : QuantizedLayout<5, PackedKScales, 8, 0> {};
+struct PackLayout<Q3_K> : QuantizedLayout<PackedCodes<3>, PackedSixBitHalfScales, 8, Q3_K::kZero> {
+};
 template <>
-struct PackLayout<Q6_K> : QuantizedLayout<6, PackedHalfScales, 8, Q6_K::kZero> {};
+struct PackLayout<Q4_K> : QuantizedLayout<PackedCodes<4>, PackedKScales, 8, 0> {};
+template <>
+struct PackLayout<Q5_K> : QuantizedLayout<PackedCodes<5>, PackedKScales, 8, 0> {};
+template <>
+struct PackLayout<Q6_K> : QuantizedLayout<PackedCodes<6>, PackedHalfScales, 8, Q6_K::kZero> {};
+template <>
+struct PackLayout<IQ4_NL>
+    : QuantizedLayout<PackedIndices<Iq4Values, 8>, PackedScales, 1, Iq4Values::kZero, 2> {};
+template <>
+struct PackLayout<IQ4_XS>
+    : QuantizedLayout<PackedIndices<Iq4Values, 8>, PackedSplitScales, 8, Iq4Values::kZero> {};
+template <>
+struct PackLayout<TQ2_0> : QuantizedLayout<PackedCodes<2>, PackedSharedScale, 8, TQ2_0::kZero> {};
+template <>
+struct PackLayout<MXFP4>
+    : QuantizedLayout<PackedIndices<Mxfp4Values, 5>, PackedExponents, 1, Mxfp4Values::kZero> {};
 
 // Bytes of one group of 16 rows.
 template <typename Format>

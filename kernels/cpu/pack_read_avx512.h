@@ -15,6 +15,10 @@ namespace forge {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 
+[[gnu::always_inline]] inline __m512 BroadcastAsFloat(int32_t value) {
+  return _mm512_cvtepi32_ps(_mm512_set1_epi32(value));
+}
+
 // Quads 0-7 of 16 rows as bytes; `nibbles` holds two quads in each vector.
 [[gnu::always_inline]] inline void LoadNibbles(const uint8_t (&nibbles)[4][64], __m512i* codes) {
   const __m512i mask = _mm512_set1_epi8(15);
@@ -29,6 +33,47 @@ namespace forge {
 // low | (high & mask)
 [[gnu::always_inline]] inline __m512i OrMasked(__m512i low, __m512i high, __m512i mask) {
   return _mm512_ternarylogic_epi32(low, high, mask, 0xf8);
+}
+
+// The low two bits of quads 0-7; each vector of `pairs` holds four quads.
+[[gnu::always_inline]] inline void LoadPairs(const uint8_t (&pairs)[2][64], __m512i* codes) {
+  const __m512i mask = _mm512_set1_epi8(3);
+#pragma GCC unroll 2
+  for (int h = 0; h < 2; ++h) {
+    const __m512i bits = Load(pairs[h]);
+    codes[4 * h] = _mm512_and_si512(bits, mask);
+    codes[4 * h + 1] = _mm512_and_si512(_mm512_srli_epi16(bits, 2), mask);
+    codes[4 * h + 2] = _mm512_and_si512(_mm512_srli_epi16(bits, 4), mask);
+    codes[4 * h + 3] = _mm512_and_si512(_mm512_srli_epi16(bits, 6), mask);
+  }
+}
+
+[[gnu::always_inline]] inline void LoadCodes(const PackedCodes<2>& packed, __m512i* codes) {
+  LoadPairs(packed.pairs, codes);
+}
+
+[[gnu::always_inline]] inline void LoadCodes(const PackedCodes<3>& packed, __m512i* codes) {
+  LoadPairs(packed.pairs, codes);
+  const __m512i bits = Load(packed.third_bits);
+  const __m512i mask = _mm512_set1_epi8(4);
+  codes[0] = OrMasked(codes[0], _mm512_slli_epi16(bits, 2), mask);
+  codes[1] = OrMasked(codes[1], _mm512_slli_epi16(bits, 1), mask);
+  codes[2] = OrMasked(codes[2], bits, mask);
+  codes[3] = OrMasked(codes[3], _mm512_srli_epi16(bits, 1), mask);
+  codes[4] = OrMasked(codes[4], _mm512_srli_epi16(bits, 2), mask);
+  codes[5] = OrMasked(codes[5], _mm512_srli_epi16(bits, 3), mask);
+  codes[6] = OrMasked(codes[6], _mm512_srli_epi16(bits, 4), mask);
+  codes[7] = OrMasked(codes[7], _mm512_srli_epi16(bits, 5), mask);
+}
+
+template <typename Table, int kBits>
+[[gnu::always_inline]] inline void LoadCodes(const PackedIndices<Table, kBits>& packed,
+                                             __m512i* codes) {
+  const __m512i table =
+      _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(&Table::kCodes)));
+  LoadNibbles(packed.nibbles, codes);
+#pragma GCC unroll 8
+  for (int q = 0; q < 8; ++q) codes[q] = _mm512_shuffle_epi8(table, codes[q]);
 }
 
 [[gnu::always_inline]] inline void LoadCodes(const PackedCodes<4>& packed, __m512i* codes) {
@@ -79,30 +124,69 @@ namespace forge {
   offset[0] = LoadHalves(packed.offset);
 }
 
-[[gnu::always_inline]] inline void LoadScales(const PackedKScales& packed, __m512* scale,
-                                              __m512* offset) {
-  const __m512i mask = _mm512_set1_epi32(63);
-  const __m512i words[3] = {_mm512_loadu_si512(packed.six_bit[0]),
-                            _mm512_loadu_si512(packed.six_bit[1]),
-                            _mm512_loadu_si512(packed.six_bit[2])};
+[[gnu::always_inline]] inline void LoadScales(const PackedExponents& packed, __m512* scale,
+                                              __m512*) {
+  const __m512i exponent =
+      _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(packed.exponent)));
+  const __m512i normal = _mm512_slli_epi32(_mm512_sub_epi32(exponent, _mm512_set1_epi32(1)), 23);
+  const __m512i subnormal = _mm512_sllv_epi32(_mm512_set1_epi32(0x00200000), exponent);
+  const __mmask16 is_subnormal = _mm512_cmplt_epu32_mask(exponent, _mm512_set1_epi32(2));
+  scale[0] = _mm512_castsi512_ps(_mm512_mask_mov_epi32(normal, is_subnormal, subnormal));
+}
+
+[[gnu::always_inline]] inline void LoadScales(const PackedSharedScale& packed, __m512* scale,
+                                              __m512*) {
+  const __m512 shared = LoadHalves(packed.scale);
+#pragma GCC unroll 8
+  for (int s = 0; s < 8; ++s) scale[s] = shared;
+}
+
+[[gnu::always_inline]] inline void LoadScales(const PackedSplitScales& packed, __m512* scale,
+                                              __m512*) {
+  const __m512i low = _mm512_loadu_si512(packed.low);
+  const __m512i high =
+      _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(packed.high)));
   const __m512 super_scale = LoadHalves(packed.scale);
-  const __m512 super_offset = _mm512_sub_ps(_mm512_setzero_ps(), LoadHalves(packed.min));
+#pragma GCC unroll 8
+  for (int s = 0; s < 8; ++s) {
+    const __m512i low_bits =
+        _mm512_and_si512(_mm512_srl_epi32(low, _mm_cvtsi32_si128(4 * s)), _mm512_set1_epi32(15));
+    const __m512i high_bits = _mm512_slli_epi32(
+        _mm512_and_si512(_mm512_srl_epi32(high, _mm_cvtsi32_si128(2 * s)), _mm512_set1_epi32(3)),
+        4);
+    const __m512i factor =
+        _mm512_sub_epi32(_mm512_or_si512(low_bits, high_bits), _mm512_set1_epi32(32));
+    scale[s] = _mm512_mul_ps(super_scale, _mm512_cvtepi32_ps(factor));
+  }
+}
+
+// The sixteen six-bit values of 16 rows; see PackedKScales.
+[[gnu::always_inline]] inline void LoadSixBits(const uint32_t (&six_bit)[3][16], __m512i* values) {
+  const __m512i mask = _mm512_set1_epi32(63);
+  const __m512i words[3] = {_mm512_loadu_si512(six_bit[0]), _mm512_loadu_si512(six_bit[1]),
+                            _mm512_loadu_si512(six_bit[2])};
 #pragma GCC unroll 15
   for (int i = 0; i < 15; ++i) {
     const __m128i count = _mm_cvtsi32_si128(6 * (i % 5));
-    const __m512i value = _mm512_and_si512(_mm512_srl_epi32(words[i / 5], count), mask);
-    const __m512 factor = _mm512_cvtepi32_ps(value);
-    if (i < 8) {
-      scale[i] = _mm512_mul_ps(super_scale, factor);
-    } else {
-      offset[i - 8] = _mm512_mul_ps(super_offset, factor);
-    }
+    values[i] = _mm512_and_si512(_mm512_srl_epi32(words[i / 5], count), mask);
   }
   const __m512i low = _mm512_srli_epi32(words[0], 30);
   const __m512i middle = _mm512_slli_epi32(_mm512_srli_epi32(words[1], 30), 2);
   const __m512i high = _mm512_slli_epi32(_mm512_srli_epi32(words[2], 30), 4);
-  const __m512i last = _mm512_or_si512(_mm512_or_si512(low, middle), high);
-  offset[7] = _mm512_mul_ps(super_offset, _mm512_cvtepi32_ps(last));
+  values[15] = _mm512_or_si512(_mm512_or_si512(low, middle), high);
+}
+
+[[gnu::always_inline]] inline void LoadScales(const PackedKScales& packed, __m512* scale,
+                                              __m512* offset) {
+  __m512i values[16];
+  LoadSixBits(packed.six_bit, values);
+  const __m512 super_scale = LoadHalves(packed.scale);
+  const __m512 super_offset = _mm512_sub_ps(_mm512_setzero_ps(), LoadHalves(packed.min));
+#pragma GCC unroll 8
+  for (int s = 0; s < 8; ++s) {
+    scale[s] = _mm512_mul_ps(super_scale, _mm512_cvtepi32_ps(values[s]));
+    offset[s] = _mm512_mul_ps(super_offset, _mm512_cvtepi32_ps(values[8 + s]));
+  }
 }
 
 [[gnu::always_inline]] inline void LoadScales(const PackedHalfScales& packed, __m512* scale,
@@ -112,6 +196,32 @@ namespace forge {
   for (int i = 0; i < 16; ++i) {
     const __m128i sub = _mm_loadu_si128(reinterpret_cast<const __m128i*>(packed.sub[i]));
     scale[i] = _mm512_mul_ps(super_scale, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(sub)));
+  }
+}
+
+[[gnu::always_inline]] inline void LoadScales(const PackedSixBitHalfScales& packed, __m512* scale,
+                                              __m512*) {
+  __m512i values[16];
+  LoadSixBits(packed.six_bit, values);
+  const __m512 super_scale = LoadHalves(packed.scale);
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) {
+    const __m512i factor = _mm512_sub_epi32(values[i], _mm512_set1_epi32(32));
+    scale[i] = _mm512_mul_ps(super_scale, _mm512_cvtepi32_ps(factor));
+  }
+}
+
+[[gnu::always_inline]] inline void LoadScales(const PackedHalfScalesAndMins& packed, __m512* scale,
+                                              __m512* offset) {
+  const __m512 super_scale = LoadHalves(packed.scale);
+  const __m512 super_offset = _mm512_sub_ps(_mm512_setzero_ps(), LoadHalves(packed.min));
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) {
+    const __m512i sub =
+        _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(packed.sub[i])));
+    const __m512i factor = _mm512_and_si512(sub, _mm512_set1_epi32(15));
+    scale[i] = _mm512_mul_ps(super_scale, _mm512_cvtepi32_ps(factor));
+    offset[i] = _mm512_mul_ps(super_offset, _mm512_cvtepi32_ps(_mm512_srli_epi32(sub, 4)));
   }
 }
 

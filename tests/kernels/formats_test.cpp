@@ -91,9 +91,12 @@ TEST(FormatsTest, HasTheBlockSizesOfTheFileFormat) {
     uint32_t id, elements, bytes;
   };
   const Expected expected[] = {
-      {"F32", 0, 1, 4},       {"F16", 1, 1, 2},       {"Q4_0", 2, 32, 18}, {"Q4_1", 3, 32, 20},
-      {"Q5_0", 6, 32, 22},    {"Q5_1", 7, 32, 24},    {"Q8_0", 8, 32, 34}, {"Q4_K", 12, 256, 144},
-      {"Q5_K", 13, 256, 176}, {"Q6_K", 14, 256, 210}, {"BF16", 30, 1, 2}};
+      {"F32", 0, 1, 4},       {"F16", 1, 1, 2},         {"Q4_0", 2, 32, 18},
+      {"Q4_1", 3, 32, 20},    {"Q5_0", 6, 32, 22},      {"Q5_1", 7, 32, 24},
+      {"Q8_0", 8, 32, 34},    {"Q2_K", 10, 256, 84},    {"Q3_K", 11, 256, 110},
+      {"Q4_K", 12, 256, 144}, {"Q5_K", 13, 256, 176},   {"Q6_K", 14, 256, 210},
+      {"IQ4_NL", 20, 32, 18}, {"IQ4_XS", 23, 256, 136}, {"BF16", 30, 1, 2},
+      {"TQ2_0", 35, 256, 66}, {"MXFP4", 39, 32, 17}};
   ASSERT_EQ(KnownFormats().size(), std::size(expected));
   for (size_t i = 0; i < std::size(expected); ++i) {
     const FormatInfo& format = KnownFormats()[i];

@@ -219,6 +219,23 @@ INSTANTIATE_TEST_SUITE_P(EveryLevelAndFormat, CpuMatmulTest,
                                   std::string(std::get<1>(instance.param).name);
                          });
 
+// MXFP4's scales are powers of two, down to subnormal ones.
+TEST(CpuMatmulScaleTest, MultipliesSubnormalPowersOfTwo) {
+  const std::unique_ptr<ThreadPool> pool = ThreadPool::Create(1).value();
+  for (const CpuLevel level :
+       {CpuLevel::kPortable, CpuLevel::kAvx2, CpuLevel::kAvx512, CpuLevel::kAmx}) {
+    if (level > HighestCpuLevel()) break;
+    SCOPED_TRACE(CpuLevelName(level));
+    CpuStream stream(*pool, level);
+    std::mt19937 rng(43);
+    std::vector<std::byte> rows = testing::RandomWeights(MXFP4::kDType, 16, 64, rng);
+    for (size_t i = 0; i < rows.size(); i += sizeof(MXFP4::Block))
+      rows[i] = static_cast<std::byte>(i / sizeof(MXFP4::Block) % 3);
+    PackedMatrix weight({MXFP4::kDType, 16, 64}, std::move(rows));
+    ExpectNearReference(weight, GridActivations(64, rng), 1, {}, {}, kFloatTolerance, stream);
+  }
+}
+
 // --- What does not depend on the format
 
 class CpuMatmulArgsTest : public ::testing::Test {

@@ -72,7 +72,7 @@ INSTANTIATE_TEST_SUITE_P(EveryFormat, PackTest, ::testing::ValuesIn(KnownFormats
                          [](const auto& format) { return NameOf(format.param); });
 
 TEST(PackShapeTest, RefusesAFormatWithoutKernels) {
-  const auto bytes = CpuPackedWeightBytes({DType{10}, 16, 256});
+  const auto bytes = CpuPackedWeightBytes({DType{15}, 16, 256});
   ASSERT_FALSE(bytes.ok());
   EXPECT_EQ(bytes.status().code(), StatusCode::kUnimplemented);
   EXPECT_EQ(bytes.status().reason(), "ARCHITECTURE_UNSUPPORTED");

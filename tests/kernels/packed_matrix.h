@@ -8,6 +8,7 @@
 #include <memory>
 #include <new>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "kernels/api/weight.h"
@@ -44,12 +45,14 @@ class GuardedBytes {
   std::unique_ptr<std::byte[], Deleter> data_;
 };
 
-// A random matrix as the file has it and as the CPU device has it.
+// A matrix as the file has it and as the CPU device has it.
 class PackedMatrix {
  public:
   PackedMatrix(const WeightShape& shape, std::mt19937& rng)
+      : PackedMatrix(shape, RandomWeights(shape.dtype, shape.n_rows, shape.n_cols, rng)) {}
+  PackedMatrix(const WeightShape& shape, std::vector<std::byte> file_rows)
       : shape_(shape),
-        file_rows_(RandomWeights(shape.dtype, shape.n_rows, shape.n_cols, rng)),
+        file_rows_(std::move(file_rows)),
         packed_(CpuPackedWeightBytes(shape).value()) {
     const Status status = CpuPackRows(shape, 0, shape.n_rows, file_rows_.data(), packed_.data());
     EXPECT_TRUE(status.ok()) << status.ToString();

@@ -23,6 +23,8 @@ typename Format::Block RandomBlock(std::mt19937& rng) {
   if constexpr (requires { block.scale; }) block.scale = ToF16(scale(rng));
   if constexpr (requires { block.min; }) block.min = ToF16(scale(rng));
   if constexpr (requires { block.offset; }) block.offset = ToF16(-8.0f * scale(rng));
+  if constexpr (requires { block.exponent; })
+    block.exponent = static_cast<uint8_t>(117 + rng() % 4);
   if constexpr (Format::kDType == F32Format::kDType) block.value = value(rng);
   if constexpr (Format::kDType == F16Format::kDType) block.value = ToF16(value(rng));
   if constexpr (Format::kDType == Bf16Format::kDType) block.value = ToBf16(value(rng));

@@ -23,7 +23,7 @@ using testing::LittleEndian32;
 using testing::MakeTinyModel;
 using testing::TinyModelOptions;
 
-constexpr uint32_t kF32 = 0, kQ8_0 = 8, kQ2_K = 10;
+constexpr uint32_t kF32 = 0, kQ8_0 = 8, kQ8_K = 15;
 constexpr uint32_t kUint32 = 4, kFloat32 = 6;
 
 struct Case {
@@ -201,7 +201,7 @@ GgufBuilder WithTensor(const TinyModelOptions& options, std::string_view name,
                        std::vector<uint64_t> shape, uint32_t type = kF32) {
   uint64_t n = 1;
   for (const uint64_t extent : shape) n *= extent;
-  const uint64_t bytes = type == kF32 ? n * 4 : type == kQ8_0 ? n / 32 * 34 : n / 256 * 84;
+  const uint64_t bytes = type == kF32 ? n * 4 : type == kQ8_0 ? n / 32 * 34 : n / 256 * 292;
   GgufBuilder builder = MakeTinyModel(options);
   builder.AddTensor(name, shape, type, std::string(bytes, '\0'));
   return builder;
@@ -231,8 +231,8 @@ std::vector<Case> TensorCases() {
               "blk.0.attn_qkv.bias (shape)", "[64]"),
       Refused("QuantisedVector", WithTensor(tied, "blk.0.attn_output.bias", {64}, kQ8_0),
               "blk.0.attn_output.bias (type)", "Q8_0", kUnimplemented),
-      Refused("FormatUnknownToTheEngine", WithTensor(wide, "output.weight", {256, n_vocab}, kQ2_K),
-              "output.weight (type)", "Q2_K", kUnimplemented),
+      Refused("FormatUnknownToTheEngine", WithTensor(wide, "output.weight", {256, n_vocab}, kQ8_K),
+              "output.weight (type)", "Q8_K", kUnimplemented),
       Refused("BiasOfQOnly", WithTensor({.n_layers = 1}, "blk.0.attn_q.bias", {64}),
               "blk.0.attn_k.bias", "absent"),
       Refused("BiasOfKOnly", WithTensor({.n_layers = 1}, "blk.0.attn_k.bias", {32}),

@@ -145,12 +145,12 @@ TEST(GgufFileTest, ToleratesWhatRealFilesHold) {
 }
 
 TEST(GgufFileTest, AcceptsTensorTypesWithoutAFormat) {
-  constexpr uint32_t kQ2_K = 10;
+  constexpr uint32_t kQ8_K = 15;
   const uint64_t shape[] = {256, 3};
   const auto file =
-      OpenBytes(GgufBuilder().AddTensor("t", shape, kQ2_K, std::string(3 * 84, 'q')).Build());
+      OpenBytes(GgufBuilder().AddTensor("t", shape, kQ8_K, std::string(3 * 292, 'q')).Build());
   ASSERT_TRUE(file.ok()) << file.status().ToString();
-  EXPECT_EQ((*file)->FindTensor("t")->size_bytes, 3u * 84);
+  EXPECT_EQ((*file)->FindTensor("t")->size_bytes, 3u * 292);
 }
 
 // F1: a file that ends at any byte before the end of its last tensor.

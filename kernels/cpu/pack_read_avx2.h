@@ -1,0 +1,240 @@
+#pragma once
+
+#include <immintrin.h>
+
+#include "kernels/cpu/pack_layout.h"
+
+namespace forge {
+
+// Reads the packed layout with AVX2, eight rows at a time: `rows` is 0 or 8. For files that are
+// compiled for it and for nothing less: everything is always inlined, so that no other file can be
+// linked to a copy from here.
+
+// Eight rows' bytes of one plane; `rows` is 0 or 8.
+[[gnu::always_inline]] inline __m256i Load(const uint8_t* plane, int rows) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(plane + 4 * rows));
+}
+
+[[gnu::always_inline]] inline __m256 LoadHalves(const F16* p, int rows) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + rows)));
+}
+
+// Quads 0-7 of eight rows as bytes; `nibbles` holds two quads in each vector.
+[[gnu::always_inline]] inline void LoadNibbles(const uint8_t (&nibbles)[4][64], int rows,
+                                               __m256i* codes) {
+  const __m256i mask = _mm256_set1_epi8(15);
+#pragma GCC unroll 4
+  for (int q = 0; q < 4; ++q) {
+    const __m256i both = Load(nibbles[q], rows);
+    codes[q] = _mm256_and_si256(both, mask);
+    codes[q + 4] = _mm256_and_si256(_mm256_srli_epi16(both, 4), mask);
+  }
+}
+
+// low | (high & mask)
+[[gnu::always_inline]] inline __m256i OrMasked(__m256i low, __m256i high, __m256i mask) {
+  return _mm256_or_si256(low, _mm256_and_si256(high, mask));
+}
+
+// The low two bits of quads 0-7; each vector of `pairs` holds four quads.
+[[gnu::always_inline]] inline void LoadPairs(const uint8_t (&pairs)[2][64], int rows,
+                                             __m256i* codes) {
+  const __m256i mask = _mm256_set1_epi8(3);
+#pragma GCC unroll 2
+  for (int h = 0; h < 2; ++h) {
+    const __m256i bits = Load(pairs[h], rows);
+    codes[4 * h] = _mm256_and_si256(bits, mask);
+    codes[4 * h + 1] = _mm256_and_si256(_mm256_srli_epi16(bits, 2), mask);
+    codes[4 * h + 2] = _mm256_and_si256(_mm256_srli_epi16(bits, 4), mask);
+    codes[4 * h + 3] = _mm256_and_si256(_mm256_srli_epi16(bits, 6), mask);
+  }
+}
+
+[[gnu::always_inline]] inline void LoadCodes(const PackedCodes<2>& packed, int rows,
+                                             __m256i* codes) {
+  LoadPairs(packed.pairs, rows, codes);
+}
+
+[[gnu::always_inline]] inline void LoadCodes(const PackedCodes<3>& packed, int rows,
+                                             __m256i* codes) {
+  LoadPairs(packed.pairs, rows, codes);
+  const __m256i bits = Load(packed.third_bits, rows);
+  const __m256i mask = _mm256_set1_epi8(4);
+  codes[0] = OrMasked(codes[0], _mm256_slli_epi16(bits, 2), mask);
+  codes[1] = OrMasked(codes[1], _mm256_slli_epi16(bits, 1), mask);
+  codes[2] = OrMasked(codes[2], bits, mask);
+  codes[3] = OrMasked(codes[3], _mm256_srli_epi16(bits, 1), mask);
+  codes[4] = OrMasked(codes[4], _mm256_srli_epi16(bits, 2), mask);
+  codes[5] = OrMasked(codes[5], _mm256_srli_epi16(bits, 3), mask);
+  codes[6] = OrMasked(codes[6], _mm256_srli_epi16(bits, 4), mask);
+  codes[7] = OrMasked(codes[7], _mm256_srli_epi16(bits, 5), mask);
+}
+
+template <typename Table, int kBits>
+[[gnu::always_inline]] inline void LoadCodes(const PackedIndices<Table, kBits>& packed, int rows,
+                                             __m256i* codes) {
+  const __m256i table = _mm256_broadcastsi128_si256(
+      _mm_loadu_si128(reinterpret_cast<const __m128i*>(&Table::kCodes)));
+  LoadNibbles(packed.nibbles, rows, codes);
+#pragma GCC unroll 8
+  for (int q = 0; q < 8; ++q) codes[q] = _mm256_shuffle_epi8(table, codes[q]);
+}
+
+[[gnu::always_inline]] inline void LoadCodes(const PackedCodes<4>& packed, int rows,
+                                             __m256i* codes) {
+  LoadNibbles(packed.nibbles, rows, codes);
+}
+
+[[gnu::always_inline]] inline void LoadCodes(const PackedCodes<5>& packed, int rows,
+                                             __m256i* codes) {
+  LoadNibbles(packed.nibbles, rows, codes);
+  const __m256i bits = Load(packed.fifth_bits, rows);
+  const __m256i mask = _mm256_set1_epi8(16);
+  codes[0] = OrMasked(codes[0], _mm256_slli_epi16(bits, 4), mask);
+  codes[1] = OrMasked(codes[1], _mm256_slli_epi16(bits, 3), mask);
+  codes[2] = OrMasked(codes[2], _mm256_slli_epi16(bits, 2), mask);
+  codes[3] = OrMasked(codes[3], _mm256_slli_epi16(bits, 1), mask);
+  codes[4] = OrMasked(codes[4], bits, mask);
+  codes[5] = OrMasked(codes[5], _mm256_srli_epi16(bits, 1), mask);
+  codes[6] = OrMasked(codes[6], _mm256_srli_epi16(bits, 2), mask);
+  codes[7] = OrMasked(codes[7], _mm256_srli_epi16(bits, 3), mask);
+}
+
+[[gnu::always_inline]] inline void LoadCodes(const PackedCodes<6>& packed, int rows,
+                                             __m256i* codes) {
+  LoadNibbles(packed.nibbles, rows, codes);
+  const __m256i mask = _mm256_set1_epi8(0x30);
+#pragma GCC unroll 2
+  for (int h = 0; h < 2; ++h) {
+    const __m256i bits = Load(packed.upper_bits[h], rows);
+    __m256i* half = codes + 4 * h;
+    half[0] = OrMasked(half[0], _mm256_slli_epi16(bits, 4), mask);
+    half[1] = OrMasked(half[1], _mm256_slli_epi16(bits, 2), mask);
+    half[2] = OrMasked(half[2], bits, mask);
+    half[3] = OrMasked(half[3], _mm256_srli_epi16(bits, 2), mask);
+  }
+}
+
+[[gnu::always_inline]] inline void LoadCodes(const PackedCodes<8>& packed, int rows,
+                                             __m256i* codes) {
+#pragma GCC unroll 8
+  for (int q = 0; q < 8; ++q) codes[q] = Load(packed.bytes[q], rows);
+}
+
+// The scales and offsets of all sub-blocks of a block, a vector of eight rows each.
+[[gnu::always_inline]] inline void LoadScales(const PackedScales& packed, int rows, __m256* scale,
+                                              __m256*) {
+  scale[0] = LoadHalves(packed.scale, rows);
+}
+
+[[gnu::always_inline]] inline void LoadScales(const PackedScalesAndOffsets& packed, int rows,
+                                              __m256* scale, __m256* offset) {
+  scale[0] = LoadHalves(packed.scale, rows);
+  offset[0] = LoadHalves(packed.offset, rows);
+}
+
+[[gnu::always_inline]] inline void LoadScales(const PackedExponents& packed, int rows,
+                                              __m256* scale, __m256*) {
+  const __m256i exponent = _mm256_cvtepu8_epi32(
+      _mm_loadl_epi64(reinterpret_cast<const __m128i*>(packed.exponent + rows)));
+  const __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(exponent, _mm256_set1_epi32(1)), 23);
+  const __m256i subnormal = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), exponent);
+  const __m256i is_subnormal = _mm256_cmpgt_epi32(_mm256_set1_epi32(2), exponent);
+  scale[0] = _mm256_castsi256_ps(_mm256_blendv_epi8(normal, subnormal, is_subnormal));
+}
+
+[[gnu::always_inline]] inline void LoadScales(const PackedSharedScale& packed, int rows,
+                                              __m256* scale, __m256*) {
+  const __m256 shared = LoadHalves(packed.scale, rows);
+#pragma GCC unroll 8
+  for (int s = 0; s < 8; ++s) scale[s] = shared;
+}
+
+[[gnu::always_inline]] inline void LoadScales(const PackedSplitScales& packed, int rows,
+                                              __m256* scale, __m256*) {
+  const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(packed.low + rows));
+  const __m256i high =
+      _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(packed.high + rows)));
+  const __m256 super_scale = LoadHalves(packed.scale, rows);
+#pragma GCC unroll 8
+  for (int s = 0; s < 8; ++s) {
+    const __m256i low_bits =
+        _mm256_and_si256(_mm256_srl_epi32(low, _mm_cvtsi32_si128(4 * s)), _mm256_set1_epi32(15));
+    const __m256i high_bits = _mm256_slli_epi32(
+        _mm256_and_si256(_mm256_srl_epi32(high, _mm_cvtsi32_si128(2 * s)), _mm256_set1_epi32(3)),
+        4);
+    const __m256i factor =
+        _mm256_sub_epi32(_mm256_or_si256(low_bits, high_bits), _mm256_set1_epi32(32));
+    scale[s] = _mm256_mul_ps(super_scale, _mm256_cvtepi32_ps(factor));
+  }
+}
+
+// The sixteen six-bit values of eight rows; see PackedKScales.
+[[gnu::always_inline]] inline void LoadSixBits(const uint32_t (&six_bit)[3][16], int rows,
+                                               __m256i* values) {
+  const __m256i mask = _mm256_set1_epi32(63);
+  __m256i words[3];
+#pragma GCC unroll 3
+  for (int w = 0; w < 3; ++w)
+    words[w] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(six_bit[w] + rows));
+#pragma GCC unroll 15
+  for (int i = 0; i < 15; ++i) {
+    const __m128i count = _mm_cvtsi32_si128(6 * (i % 5));
+    values[i] = _mm256_and_si256(_mm256_srl_epi32(words[i / 5], count), mask);
+  }
+  const __m256i low = _mm256_srli_epi32(words[0], 30);
+  const __m256i middle = _mm256_slli_epi32(_mm256_srli_epi32(words[1], 30), 2);
+  const __m256i high = _mm256_slli_epi32(_mm256_srli_epi32(words[2], 30), 4);
+  values[15] = _mm256_or_si256(_mm256_or_si256(low, middle), high);
+}
+
+[[gnu::always_inline]] inline void LoadScales(const PackedKScales& packed, int rows, __m256* scale,
+                                              __m256* offset) {
+  __m256i values[16];
+  LoadSixBits(packed.six_bit, rows, values);
+  const __m256 super_scale = LoadHalves(packed.scale, rows);
+  const __m256 super_offset = _mm256_sub_ps(_mm256_setzero_ps(), LoadHalves(packed.min, rows));
+#pragma GCC unroll 8
+  for (int s = 0; s < 8; ++s) {
+    scale[s] = _mm256_mul_ps(super_scale, _mm256_cvtepi32_ps(values[s]));
+    offset[s] = _mm256_mul_ps(super_offset, _mm256_cvtepi32_ps(values[8 + s]));
+  }
+}
+
+[[gnu::always_inline]] inline void LoadScales(const PackedHalfScales& packed, int rows,
+                                              __m256* scale, __m256*) {
+  const __m256 super_scale = LoadHalves(packed.scale, rows);
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) {
+    const __m128i sub = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(packed.sub[i] + rows));
+    scale[i] = _mm256_mul_ps(super_scale, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(sub)));
+  }
+}
+
+[[gnu::always_inline]] inline void LoadScales(const PackedSixBitHalfScales& packed, int rows,
+                                              __m256* scale, __m256*) {
+  __m256i values[16];
+  LoadSixBits(packed.six_bit, rows, values);
+  const __m256 super_scale = LoadHalves(packed.scale, rows);
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) {
+    const __m256i factor = _mm256_sub_epi32(values[i], _mm256_set1_epi32(32));
+    scale[i] = _mm256_mul_ps(super_scale, _mm256_cvtepi32_ps(factor));
+  }
+}
+
+[[gnu::always_inline]] inline void LoadScales(const PackedHalfScalesAndMins& packed, int rows,
+                                              __m256* scale, __m256* offset) {
+  const __m256 super_scale = LoadHalves(packed.scale, rows);
+  const __m256 super_offset = _mm256_sub_ps(_mm256_setzero_ps(), LoadHalves(packed.min, rows));
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) {
+    const __m256i sub = _mm256_cvtepu8_epi32(
+        _mm_loadl_epi64(reinterpret_cast<const __m128i*>(packed.sub[i] + rows)));
+    const __m256i factor = _mm256_and_si256(sub, _mm256_set1_epi32(15));
+    scale[i] = _mm256_mul_ps(super_scale, _mm256_cvtepi32_ps(factor));
+    offset[i] = _mm256_mul_ps(super_offset, _mm256_cvtepi32_ps(_mm256_srli_epi32(sub, 4)));
+  }
+}
+
+}  // namespace forge
