@@ -22,6 +22,8 @@ ALLOWED = {
     "engine/memory": ["kernels/base", "kernels/api"],
     "engine/gguf": ["kernels/base", "kernels/formats"],
     "engine/text": ["kernels/base", "engine/gguf"],
+    "engine/text/jinja": ["kernels/base", "engine/gguf/gguf_fault.h", "engine/text/characters.h",
+                          "engine/text/utf8.h"],
     "engine/arch": ["kernels/base", "kernels/formats", "engine/gguf"],
     "engine/model": ["kernels/base", "kernels/formats", "kernels/api", "engine/memory",
                      "engine/gguf", "engine/text", "engine/arch"],
