@@ -1,0 +1,108 @@
+#include "bench/measure.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "bench/model_runner.h"
+#include "kernels/cpu/cpu_features.h"
+#include "kernels/cpu/host_memory.h"
+
+namespace forge {
+namespace {
+
+using Seconds = ModelRunner::Seconds;
+
+Status MeasureTests(const MeasureOptions& options, RunnerOptions runner_options, Probes& probes,
+                    ModelReport& report) {
+  std::optional<OpProfile> profile;
+  if (options.has_ops) runner_options.profile = &profile.emplace();
+  runner_options.context_length = ContextFor(options.tests);
+  FORGE_ASSIGN_OR_RETURN(const auto runner, ModelRunner::Create(runner_options));
+  report.info = runner->info();
+  for (const SpeedTest& test : options.tests) {
+    FORGE_TRY(runner->Run(test).status());
+    TestReport& measured = report.tests.emplace_back();
+    measured.test = test;
+    measured.limits = probes.Measure();
+    if (profile) profile->Reset();
+    for (int i = 0; i < options.repetitions; ++i) {
+      FORGE_ASSIGN_OR_RETURN(const Seconds time, runner->Run(test));
+      measured.seconds.push_back(time.count());
+    }
+    if (profile) measured.ops = profile->Records();
+  }
+  return Status();
+}
+
+Status MeasureStreams(const MeasureOptions& options, RunnerOptions runner_options,
+                      ModelReport& report) {
+  runner_options.max_sequences = *std::max_element(options.streams.begin(), options.streams.end());
+  // As in ModelRunner::RunStreams, a stream goes on while others still begin.
+  const uint32_t n_prompt_steps =
+      runner_options.max_sequences * options.n_stream_prompt / options.n_batch + 1;
+  runner_options.context_length =
+      options.n_stream_prompt + options.n_stream_gen + n_prompt_steps + 2;
+  FORGE_ASSIGN_OR_RETURN(const auto runner, ModelRunner::Create(runner_options));
+  report.info = runner->info();
+  for (const uint32_t n_streams : options.streams) {
+    const StreamTest test = {
+        .n_streams = n_streams, .n_prompt = options.n_stream_prompt, .n_gen = options.n_stream_gen};
+    FORGE_TRY(runner->RunStreams(test).status());
+    StreamReport& measured = report.streams.emplace_back();
+    measured.n_streams = n_streams;
+    for (int i = 0; i < options.repetitions; ++i) {
+      FORGE_ASSIGN_OR_RETURN(const double speed, runner->RunStreams(test));
+      measured.tokens_per_second.push_back(speed);
+    }
+  }
+  return Status();
+}
+
+}  // namespace
+
+Result<ModelReport> MeasureModel(const std::string& path, const MeasureOptions& options) {
+  ModelReport report;
+  report.path = path;
+  report.n_batch = options.n_batch;
+  FORGE_ASSIGN_OR_RETURN(report.cost, ReadModelCost(path));
+  FORGE_ASSIGN_OR_RETURN(const auto probes, Probes::Create(options.n_threads));
+  report.n_threads = probes->n_threads();
+  FORGE_ASSIGN_OR_RETURN(const CpuLevel level, Result<CpuLevel>(CpuLevelInUse()));
+  report.cpu = ReadCpuName() + ", " + std::string(CpuLevelName(level)) + ", " +
+               std::to_string(report.n_threads) + (report.n_threads == 1 ? " thread" : " threads");
+  const RunnerOptions runner_options = {
+      .model_path = path, .n_threads = options.n_threads, .n_batch = options.n_batch};
+  if (options.tests.empty() && options.streams.empty()) return report;
+  FORGE_TRY(VerifyGreedy({.model_path = path,
+                          .n_threads = options.n_threads,
+                          .n_batch = options.n_batch,
+                          .context_length = 0}));
+  if (!options.tests.empty()) FORGE_TRY(MeasureTests(options, runner_options, *probes, report));
+  if (!options.streams.empty()) FORGE_TRY(MeasureStreams(options, runner_options, report));
+  return report;
+}
+
+Status MeasureLoads(const MeasureOptions& options, std::vector<ModelReport>& reports) {
+  std::unique_ptr<ModelRunner> previous;
+  for (int i = 0; i < options.repetitions; ++i) {
+    for (ModelReport& report : reports) {
+      const auto start = std::chrono::steady_clock::now();
+      const bool is_switch = previous != nullptr;
+      if (is_switch) FORGE_TRY(previous->Unload().status());
+      FORGE_ASSIGN_OR_RETURN(previous, ModelRunner::Create({.model_path = report.path,
+                                                            .n_threads = options.n_threads,
+                                                            .n_batch = options.n_batch}));
+      FORGE_TRY(previous->Run({.n_prompt = 1}).status());
+      const Seconds time = std::chrono::steady_clock::now() - start;
+      report.info = previous->info();
+      report.load.load_seconds.push_back(previous->load_time().count());
+      if (is_switch) report.load.switch_seconds.push_back(time.count());
+    }
+  }
+  return Status();
+}
+
+}  // namespace forge

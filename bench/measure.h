@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "bench/report.h"
+#include "bench/speed_test.h"
+#include "kernels/base/result.h"
+
+namespace forge {
+
+struct MeasureOptions {
+  std::vector<std::string> models;
+  std::vector<SpeedTest> tests;
+  std::vector<uint32_t> streams;  // numbers of sequences that decode at once
+  uint32_t n_stream_prompt = 32, n_stream_gen = 24;
+  bool has_ops = false;
+  bool has_load = false;
+  int n_threads = 0;  // 0: as the daemon would
+  uint32_t n_batch = 128;
+  int repetitions = 5;
+};
+
+// Measures one model: greedy tokens are verified first, and every test runs once before it counts.
+// Errors as VerifyGreedy and ModelRunner. Blocks.
+Result<ModelReport> MeasureModel(const std::string& path, const MeasureOptions& options);
+
+// Loads the models of `reports` in turn, each after the one before was unloaded, and fills in the
+// times.
+Status MeasureLoads(const MeasureOptions& options, std::vector<ModelReport>& reports);
+
+}  // namespace forge

@@ -1,0 +1,66 @@
+#include "bench/model_cost.h"
+
+#include <string_view>
+
+#include "engine/gguf/gguf_file.h"
+
+namespace forge {
+namespace {
+
+constexpr uint64_t kF16Bytes = 2;
+
+Result<uint32_t> KeyOr(const GgufMetadata& metadata, const std::string& key, uint32_t fallback) {
+  FORGE_ASSIGN_OR_RETURN(const std::optional<uint32_t> value, metadata.Uint32(key));
+  return value.value_or(fallback);
+}
+
+Result<uint64_t> ReadKvBytes(const GgufMetadata& metadata, const std::string& prefix) {
+  FORGE_ASSIGN_OR_RETURN(const uint32_t n_layers, KeyOr(metadata, prefix + "block_count", 0));
+  FORGE_ASSIGN_OR_RETURN(const uint32_t n_embd, KeyOr(metadata, prefix + "embedding_length", 0));
+  FORGE_ASSIGN_OR_RETURN(const uint32_t n_heads,
+                         KeyOr(metadata, prefix + "attention.head_count", 0));
+  if (n_layers == 0 || n_embd == 0 || n_heads == 0)
+    return InvalidArgument("the model file lacks " + prefix + "block_count, embedding_length or " +
+                           "attention.head_count");
+  // Some families have a number for each layer; then the cache counts as if it were not grouped.
+  const Result<uint32_t> grouped = KeyOr(metadata, prefix + "attention.head_count_kv", n_heads);
+  const uint32_t n_kv_heads = grouped.ok() ? *grouped : n_heads;
+  FORGE_ASSIGN_OR_RETURN(const uint32_t key_dim,
+                         KeyOr(metadata, prefix + "attention.key_length", n_embd / n_heads));
+  FORGE_ASSIGN_OR_RETURN(const uint32_t value_dim,
+                         KeyOr(metadata, prefix + "attention.value_length", n_embd / n_heads));
+  return uint64_t{n_layers} * n_kv_heads * (uint64_t{key_dim} + value_dim) * kF16Bytes;
+}
+
+}  // namespace
+
+double ModelCost::BytesPerToken(const SpeedTest& test) const {
+  const double n_positions = test.n_depth + 0.5 * test.n_gen;
+  return static_cast<double>(weight_bytes) + n_positions * static_cast<double>(kv_bytes);
+}
+
+Result<ModelCost> ReadModelCost(const std::string& path) {
+  FORGE_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(path));
+  FORGE_ASSIGN_OR_RETURN(const std::optional<std::string_view> architecture,
+                         file->metadata().String("general.architecture"));
+  if (!architecture) return InvalidArgument("the model file has no key general.architecture");
+  const std::string prefix = std::string(*architecture) + ".";
+  FORGE_ASSIGN_OR_RETURN(const uint32_t n_experts,
+                         KeyOr(file->metadata(), prefix + "expert_count", 0));
+  FORGE_ASSIGN_OR_RETURN(const uint32_t n_used,
+                         KeyOr(file->metadata(), prefix + "expert_used_count", n_experts));
+  ModelCost cost;
+  FORGE_ASSIGN_OR_RETURN(cost.kv_bytes, ReadKvBytes(file->metadata(), prefix));
+  const bool has_output = file->FindTensor("output.weight") != nullptr;
+  for (const GgufTensor& tensor : file->tensors()) {
+    if (tensor.name == "token_embd.weight" && has_output) continue;
+    const bool is_expert = n_experts > 0 && tensor.name.find("_exps.") != std::string::npos;
+    const uint64_t numerator = is_expert ? n_used : 1, denominator = is_expert ? n_experts : 1;
+    cost.weight_bytes += tensor.size_bytes / denominator * numerator;
+    if (tensor.n_dims > 1)
+      cost.multiplied += tensor.row_elements() * tensor.n_rows() / denominator * numerator;
+  }
+  return cost;
+}
+
+}  // namespace forge

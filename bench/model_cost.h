@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "bench/speed_test.h"
+#include "kernels/base/result.h"
+
+namespace forge {
+
+// What one token costs by the model's tensors: the least that any engine has to read and compute.
+struct ModelCost {
+  uint64_t weight_bytes = 0;  // read for one token: of experts, those used; of a separate
+                              // embedding, nothing
+  uint64_t multiplied = 0;    // weights a token is multiplied with, output included
+  uint64_t kv_bytes = 0;      // that one position takes in an f16 cache
+
+  // Bytes that a generated token reads, on average over the test.
+  double BytesPerToken(const SpeedTest& test) const;
+};
+
+// Reads it from the header of a model file. Errors of GgufFile::Open, kInvalidArgument for keys
+// that are missing.
+Result<ModelCost> ReadModelCost(const std::string& path);
+
+}  // namespace forge

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bench/op_profile.h"
+#include "bench/speed_test.h"
+#include "engine/runtime/engine.h"
+#include "kernels/base/result.h"
+
+namespace forge {
+
+struct RunnerOptions {
+  std::string model_path;
+  int n_threads = 0;              // 0: as the daemon would
+  uint32_t n_batch = 128;         // most prompt tokens in a step
+  uint32_t context_length = 512;  // tokens of each sequence
+  uint32_t max_sequences = 1;
+  KvDType kv_dtype = KvDType::kF16;
+  OpProfile* profile = nullptr;  // times every op if given; it must outlive the runner
+};
+
+// Decoding of several sequences at once.
+struct StreamTest {
+  uint32_t n_streams = 0;
+  uint32_t n_prompt = 32;  // of each
+  uint32_t n_gen = 24;     // of each, while all of them generate
+};
+
+// Runs one model in an engine of its own, through the facade that the daemon uses: what is measured
+// holds scheduling, sampling and detokenisation too. Not thread-safe.
+class ModelRunner {
+ public:
+  using Seconds = std::chrono::duration<double>;
+
+  // Loads the model. Errors as Engine::Load.
+  static Result<std::unique_ptr<ModelRunner>> Create(const RunnerOptions& options);
+
+  const ModelFileInfo& info() const { return info_; }
+  Seconds load_time() const { return load_time_; }
+
+  // Runs one repetition with fresh random tokens, and returns how long the measured part took.
+  // kInvalidArgument for a prompt of 1 token at a depth, which the facade cannot separate.
+  Result<Seconds> Run(const SpeedTest& test);
+  // Tokens of all streams together, per second, counted while all of them generate.
+  Result<double> RunStreams(const StreamTest& test);
+  // The `n` most likely tokens after `prompt`, of each of `n_streams` equal sequences that run at
+  // the same time.
+  Result<std::vector<std::vector<TokenId>>> Greedy(const std::vector<TokenId>& prompt, uint32_t n,
+                                                   uint32_t n_streams);
+  // Random tokens of the vocabulary, the same for the same seed.
+  std::vector<TokenId> RandomTokens(size_t n, uint64_t seed) const;
+
+  // Takes the model out of memory; nothing can be run after that.
+  Result<Seconds> Unload();
+
+ private:
+  struct Outcome;
+  class Sink;
+  class Gate;
+
+  ModelRunner() = default;
+  Result<std::shared_ptr<Sink>> Submit(SessionId session, std::vector<TokenId> prompt,
+                                       uint32_t n_gen);
+  // Turns that begin in the same step, of one new session each.
+  Result<std::vector<Outcome>> RunTogether(const std::vector<std::vector<TokenId>>& prompts,
+                                           uint32_t n_tokens);
+  Result<Seconds> RunInSession(const SpeedTest& test, SessionId session);
+
+  std::unique_ptr<Engine> engine_;
+  ModelId model_ = 0;
+  ModelFileInfo info_;
+  Seconds load_time_{0};
+  uint64_t n_runs_ = 0;
+};
+
+// The longest sequence that the tests make, in tokens.
+uint32_t ContextFor(const std::vector<SpeedTest>& tests);
+
+// Whether a model's greedy tokens are the same computed in chunks of `options.n_batch` on
+// `options.n_threads` threads, in four streams at once, and token by token on one thread. A speed
+// of a model that fails is worth nothing. kDataLoss naming the first token that differs.
+Status VerifyGreedy(RunnerOptions options);
+
+}  // namespace forge

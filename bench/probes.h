@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "kernels/base/result.h"
+#include "kernels/cpu/thread_pool.h"
+
+namespace forge {
+
+// What the machine gives at this moment. Neighbours move these from minute to minute, so speeds are
+// judged by their share of the probes of the same run.
+struct MachineLimits {
+  double read_gbs = 0;   // GB/s that all threads together read from memory
+  double int8_gops = 0;  // 10^9 int8 multiplications and additions per second; 0: not measured
+  double f32_gflops = 0;
+};
+
+// Measures them on threads of its own, as many as the engine has. Each figure is the best of some
+// rounds of a few milliseconds. Not thread-safe.
+class Probes {
+ public:
+  // Takes 256 MiB, more than caches hold. Errors as ThreadPool::Create; `n_threads` 0: as the CPU
+  // device would.
+  static Result<std::unique_ptr<Probes>> Create(int n_threads);
+
+  int n_threads() const { return pool_->n_threads(); }
+  MachineLimits Measure();
+  double MeasureRead();
+
+ private:
+  explicit Probes(std::unique_ptr<ThreadPool> pool);
+  template <typename Kernel>
+  double Peak(const Kernel& kernel);
+
+  std::unique_ptr<ThreadPool> pool_;
+  std::unique_ptr<uint64_t[]> memory_;
+};
+
+}  // namespace forge

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "bench/model_cost.h"
+#include "bench/op_profile.h"
+#include "bench/probes.h"
+#include "bench/speed_test.h"
+#include "engine/runtime/engine.h"
+
+namespace forge {
+
+// The repetitions of one test.
+struct TestReport {
+  SpeedTest test;
+  std::vector<double> seconds;  // of each repetition
+  MachineLimits limits;         // measured just before
+  std::vector<OpRecord> ops;    // of all repetitions; empty unless asked for
+};
+
+struct StreamReport {
+  uint32_t n_streams = 0;
+  std::vector<double> tokens_per_second;  // of all streams together, of each repetition
+};
+
+struct LoadReport {
+  std::vector<double> load_seconds;    // into empty memory
+  std::vector<double> switch_seconds;  // the model before goes, this one comes and answers a token
+};
+
+// All that was measured of one model.
+struct ModelReport {
+  std::string path;
+  ModelFileInfo info;
+  ModelCost cost;
+  std::string cpu;  // with instruction set and threads, as the device describes itself
+  int n_threads = 0;
+  uint32_t n_batch = 0;
+  std::vector<TestReport> tests;
+  std::vector<StreamReport> streams;
+  LoadReport load;
+};
+
+// JSON with the field names of llama-bench -o json for what it measures too; see
+// docs/performance.md for the others.
+std::string ReportJson(const std::vector<ModelReport>& models);
+// Tables for a terminal, valid Markdown.
+std::string ReportText(const std::vector<ModelReport>& models);
+
+}  // namespace forge

@@ -1,0 +1,51 @@
+#include "bench/model_cost.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/tiny_model.h"
+#include "tools/synth/synth_model.h"
+
+namespace forge {
+namespace {
+
+ModelCost CostOf(const std::string& shape, const std::string& type, uint32_t n_layers) {
+  const Result<SynthModel> model =
+      PlanSynthModel({.shape = shape, .type = type, .n_layers = n_layers});
+  EXPECT_TRUE(model.ok()) << model.status().ToString();
+  const testing::TempFile file(model->header);
+  std::filesystem::resize_file(file.path(), model->file_bytes());
+  const Result<ModelCost> cost = ReadModelCost(file.path());
+  EXPECT_TRUE(cost.ok()) << cost.status().ToString();
+  return cost.ok() ? *cost : ModelCost();
+}
+
+TEST(ModelCostTest, CountsATiedEmbeddingAsTheOutput) {
+  const ModelCost cost = CostOf("llama-3.2-1b", "F16", 16);
+  EXPECT_NEAR(static_cast<double>(cost.multiplied) * 1e-9, 1.236, 0.001);
+  EXPECT_NEAR(static_cast<double>(cost.weight_bytes) * 1e-9, 2.472, 0.002);
+  EXPECT_EQ(cost.kv_bytes, 16u * 8 * (64 + 64) * 2);
+}
+
+TEST(ModelCostTest, LeavesOutAnEmbeddingOfWhichOneRowIsRead) {
+  const ModelCost cost = CostOf("llama-3.1-8b", "Q8_0", 32);
+  EXPECT_NEAR(static_cast<double>(cost.multiplied) * 1e-9, 8.03 - 0.525, 0.001);
+}
+
+TEST(ModelCostTest, CountsTheExpertsThatATokenUses) {
+  const ModelCost cost = CostOf("qwen3-30b-a3b", "Q4_0", 48);
+  EXPECT_NEAR(static_cast<double>(cost.multiplied) * 1e-9, 3.35 - 0.311, 0.02);
+}
+
+TEST(ModelCostTest, AddsTheCacheOfTheTestsMeanDepth) {
+  const ModelCost cost = {.weight_bytes = 1000, .multiplied = 0, .kv_bytes = 10};
+  EXPECT_EQ(cost.BytesPerToken({.n_gen = 20, .n_depth = 100}), 1000 + 10 * 110);
+}
+
+TEST(ModelCostTest, RefusesAFileThatIsNoModel) {
+  EXPECT_FALSE(ReadModelCost("/no/such/file.gguf").ok());
+  const testing::TempFile file(testing::GgufBuilder().Build());
+  EXPECT_EQ(ReadModelCost(file.path()).status().code(), StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace forge

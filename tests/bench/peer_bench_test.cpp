@@ -1,0 +1,78 @@
+#include "bench/peer_bench.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "tests/support/gguf_builder.h"
+
+namespace forge {
+namespace {
+
+using ::testing::HasSubstr;
+
+// What llama-bench of llama.cpp 0.7.0 printed for -p 32 -n 8 -pg 16,4 -d 0,64 -fa 0,1 -o json.
+constexpr const char* kSample = FORGE_SOURCE_DIR "/tests/bench/llama_bench_sample.json";
+
+std::string ReadSample() {
+  std::ifstream stream(kSample);
+  return std::string(std::istreambuf_iterator<char>(stream), {});
+}
+
+TEST(PeerBenchTest, ReadsWhatLlamaBenchPrints) {
+  const Result<std::vector<PeerResult>> results = ParsePeerResults(ReadSample());
+  ASSERT_TRUE(results.ok()) << results.status().ToString();
+  ASSERT_EQ(results->size(), 12u);  // three tests, two depths, with and without flash attention
+  EXPECT_EQ((*results)[0].test, (SpeedTest{.n_prompt = 32}));
+  EXPECT_EQ((*results)[0].build, "build 11669 (Debian)");
+  EXPECT_EQ((*results)[0].n_threads, 2);
+  for (const PeerResult& result : *results) EXPECT_GT(result.tokens_per_second, 0);
+}
+
+TEST(PeerBenchTest, RefusesOutputThatIsNoResultList) {
+  for (const char* text : {"", "llama-bench: error", "{}", "[{\"n_prompt\": 1}]", "[1]"})
+    EXPECT_EQ(ParsePeerResults(text).status().code(), StatusCode::kDataLoss) << text;
+}
+
+TEST(PeerBenchTest, TakesTheFasterOfTheResultsForATest) {
+  const std::vector<SpeedTest> tests = {{.n_gen = 8}, {.n_prompt = 32, .n_depth = 64}};
+  const Result<std::vector<PeerResult>> all = ParsePeerResults(ReadSample());
+  ASSERT_TRUE(all.ok());
+  const Result<std::vector<PeerResult>> best = RunPeer(std::string("cat '") + kSample + "'", tests);
+  ASSERT_TRUE(best.ok()) << best.status().ToString();
+  ASSERT_EQ(best->size(), 2u);
+  for (size_t i = 0; i < tests.size(); ++i) {
+    EXPECT_EQ((*best)[i].test, tests[i]);
+    for (const PeerResult& result : *all) {
+      if (result.test != tests[i]) continue;
+      EXPECT_GE((*best)[i].tokens_per_second, result.tokens_per_second);
+    }
+  }
+}
+
+TEST(PeerBenchTest, NamesATestThatThePeerLeftOut) {
+  const Status status = RunPeer(std::string("cat '") + kSample + "'", {{.n_gen = 9}}).status();
+  EXPECT_EQ(status.code(), StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("tg9"));
+}
+
+TEST(PeerBenchTest, ShowsWhatAFailingPeerSaid) {
+  const Status status = RunPeer("echo out of luck >&2; exit 7 #", {{.n_gen = 8}}).status();
+  EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("status 7"));
+}
+
+TEST(PeerBenchTest, BuildsTheCommandLine) {
+  const std::vector<SpeedTest> tests = {
+      {.n_prompt = 512}, {.n_gen = 64}, {.n_prompt = 8, .n_gen = 4}};
+  EXPECT_EQ(PeerCommandLine("llama-bench", "/m/a b.gguf", tests, 2, "-fa 0,1"),
+            "llama-bench -m '/m/a b.gguf' -p 512 -n 64 -pg 8,4 -t 2 -r 1 -o json -fa 0,1");
+  EXPECT_EQ(PeerCommandLine("in {dir} run -m /mnt/{name}", "/m/it's.gguf",
+                            {{.n_gen = 32, .n_depth = 4096}}, 1, ""),
+            "in '/m' run -m /mnt/'it'\\''s.gguf' -p 0 -n 32 -d 4096 -t 1 -r 1 -o json");
+}
+
+}  // namespace
+}  // namespace forge
