@@ -104,7 +104,8 @@ Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan
                                 const Device& device) {
   ScratchPlan scratch;
   scratch.max_tokens = plan.options.max_sequences + plan.options.prefill_chunk;
-  // A sequence decodes or prefills, and either way wants the logits of its last token only.
+  // A sequence decodes or prefills, and either way generating takes the logits of its last token
+  // only. Those of more rows are computed in groups that fit logit_area.
   scratch.max_logit_rows = plan.options.max_sequences;
   const uint64_t n_tokens = scratch.max_tokens, n_logit_rows = scratch.max_logit_rows;
   ArenaLayout layout;
@@ -118,6 +119,9 @@ Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan
   scratch.up = layout.AddWords(n_tokens, config.n_ff);
   scratch.gathered = layout.AddWords(n_logit_rows, config.n_embd);
   scratch.logits = layout.AddWords(n_logit_rows, config.n_vocab);
+  scratch.logit_area = {
+      scratch.q.offset_bytes,
+      scratch.logits.offset_bytes + scratch.logits.size_bytes - scratch.q.offset_bytes};
   scratch.tokens = layout.AddWords(n_tokens);
   scratch.positions = layout.AddWords(n_tokens);
   scratch.token_sequence = layout.AddWords(n_tokens);

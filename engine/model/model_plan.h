@@ -34,6 +34,9 @@ struct ScratchPlan {
   uint32_t max_tokens = 0;      // tokens of a step: max_sequences + prefill_chunk
   uint32_t max_logit_rows = 0;  // tokens of a step whose logits are wanted
   ScratchSlot hidden, normed, q, k, v, attention, gate, up, gathered, logits;
+  // From q to logits: free once the layers of a step are computed, and then the place of the logits
+  // of many rows at once. Takes no bytes of its own.
+  ScratchSlot logit_area;
   ScratchSlot tokens, positions, token_sequence, first_token, logit_rows;
   std::vector<ScratchSlot> block_tables;  // of each KV group
   ScratchSlot matmul_workspace, attention_workspace;

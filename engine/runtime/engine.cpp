@@ -282,6 +282,17 @@ Status EngineImpl::Submit(SessionId session, GenerateRequest request,
   return model->scheduler().Submit(session, std::move(request), std::move(sink));
 }
 
+Status EngineImpl::Score(SessionId session, ScoreRequest request, std::shared_ptr<ScoreSink> sink) {
+  FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> model, FindSession(session));
+  return model->scheduler().Score(session, std::move(request), std::move(sink));
+}
+
+Status EngineImpl::Embed(SessionId session, EmbedRequest request,
+                         std::shared_ptr<EmbeddingSink> sink) {
+  FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> model, FindSession(session));
+  return model->scheduler().Embed(session, std::move(request), std::move(sink));
+}
+
 void EngineImpl::Cancel(SessionId session) {
   const Result<std::shared_ptr<LoadedModel>> model = FindSession(session);
   if (model.ok()) model.value()->scheduler().Cancel(session);

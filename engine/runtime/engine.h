@@ -97,17 +97,67 @@ struct GenerateRequest {
   bool ignore_end = false;    // go on past eos
 };
 
-// Receives a turn. Called on the engine's executor thread: must not block and must not call the
-// engine. Exactly one OnFinished ends a turn that Submit accepted; nothing follows it.
-class GenerationSink {
+// Receives how far something is. All sinks are called on the engine's executor thread: they must
+// not block and must not call the engine. Exactly one OnFinished ends what the engine accepted;
+// nothing follows it.
+class ProgressSink {
  public:
-  virtual ~GenerationSink() = default;
+  virtual ~ProgressSink() = default;
   virtual void OnQueued(uint32_t position) = 0;  // 0: next in line
   virtual void OnPromptProgress(uint32_t tokens_done, uint32_t tokens_total) = 0;
+};
+
+// Receives a turn.
+class GenerationSink : public ProgressSink {
+ public:
   virtual void OnToken(TokenEvent event) = 0;
   // `trailing_text`: text held back that turned out to belong to the answer.
   virtual void OnFinished(const Status& status, FinishReason reason, std::string trailing_text,
                           const GenerateUsage& usage) = 0;
+};
+
+// Which tokens' log-probabilities to compute.
+struct ScoreRequest {
+  std::vector<TokenId> tokens;  // at least one, at most the context
+  uint32_t top_logprobs = 0;    // at most 256
+};
+
+// How probable a token was after those before it.
+struct TokenScore {
+  TokenId token;
+  float logprob;                           // natural logarithm, of the model's own distribution
+  std::vector<TokenLogprob> top_logprobs;  // descending; as many as asked for
+};
+
+// How the hidden states of a text's tokens become one vector.
+enum class Pooling {
+  kMean,
+  kCls,   // that of the first token
+  kLast,  // that of the last token
+};
+
+struct EmbedRequest {
+  std::vector<TokenId> tokens;  // at least one, at most the context
+  Pooling pooling = Pooling::kMean;
+  bool normalize = true;  // to length 1
+};
+
+// Receives the reading of a text. `status` is kCancelled after Cancel or CloseSession; `usage`
+// counts the text as prompt.
+class ReadingSink : public ProgressSink {
+ public:
+  virtual void OnFinished(const Status& status, const GenerateUsage& usage) = 0;
+};
+
+class ScoreSink : public ReadingSink {
+ public:
+  // Of consecutive tokens, from the second on; every token but the first is scored once.
+  virtual void OnScores(std::vector<TokenScore> scores) = 0;
+};
+
+class EmbeddingSink : public ReadingSink {
+ public:
+  virtual void OnEmbedding(std::vector<float> embedding) = 0;  // [n_embd], once
 };
 
 // A turn in a slot, or waiting for one.
@@ -209,6 +259,12 @@ class Engine {
   // kFailedPrecondition if a turn of the session is still running; then the sink is not called.
   virtual Status Submit(SessionId session, GenerateRequest request,
                         std::shared_ptr<GenerationSink> sink) = 0;
+  // Reads a text instead: as Submit, and kFailedPrecondition unless the session is new. Nothing is
+  // generated. The results do not depend on what else runs, nor on the size of chunks.
+  virtual Status Score(SessionId session, ScoreRequest request,
+                       std::shared_ptr<ScoreSink> sink) = 0;
+  virtual Status Embed(SessionId session, EmbedRequest request,
+                       std::shared_ptr<EmbeddingSink> sink) = 0;
   // Ends the session's turn with FinishReason::kCancelled at the next step. No effect if idle.
   virtual void Cancel(SessionId session) = 0;
 };

@@ -40,6 +40,9 @@ class EngineImpl final : public Engine {
   void CloseSession(SessionId session) override;
   Status Submit(SessionId session, GenerateRequest request,
                 std::shared_ptr<GenerationSink> sink) override;
+  Status Score(SessionId session, ScoreRequest request, std::shared_ptr<ScoreSink> sink) override;
+  Status Embed(SessionId session, EmbedRequest request,
+               std::shared_ptr<EmbeddingSink> sink) override;
   void Cancel(SessionId session) override;
 
  private:

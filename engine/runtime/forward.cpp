@@ -16,18 +16,17 @@ Result<std::unique_ptr<Forward>> Forward::Create(const Model& model) {
 }
 
 Forward::Forward(const Model& model, std::unique_ptr<Stream> stream)
-    : model_(model), ops_(model.device().ops()), stream_(std::move(stream)) {}
+    : model_(model), ops_(model.device().ops()), stream_(std::move(stream)), outputs_(model) {}
 
-Result<StepLogits> Forward::Run(const StepBatch& batch) {
+Status Forward::Run(const StepBatch& batch, const RowReader& read_row) {
   Flatten(batch);
-  const Status enqueued = Enqueue();
+  const Status computed = ComputeStep(batch, read_row);
   // Also after an error: the stream may still read the host arrays.
   FORGE_TRY(stream_->Synchronize());
-  FORGE_TRY(enqueued);
-  return StepLogits{logits_, model_.config().n_vocab};
+  return computed;
 }
 
-Status Forward::Enqueue() {
+Status Forward::ComputeStep(const StepBatch& batch, const RowReader& read_row) {
   FORGE_TRY(CopyBatchIn());
   const StepContext step = Context();
   FORGE_TRY(Embed(step));
@@ -35,7 +34,7 @@ Status Forward::Enqueue() {
     FORGE_TRY(RunAttention(step, layer));
     FORGE_TRY(RunFeedForward(step, layer));
   }
-  return ComputeLogits(step);
+  return outputs_.Read(step, batch, host_.first_token, read_row);
 }
 
 void Forward::Flatten(const StepBatch& batch) {
@@ -48,7 +47,7 @@ void Forward::Flatten(const StepBatch& batch) {
       host_.positions.push_back(static_cast<int32_t>(sequence.first_position + i));
       host_.token_sequence.push_back(static_cast<int32_t>(s));
     }
-    if (sequence.wants_logits)
+    if (sequence.wants == StepOutput::kLastLogits)
       host_.logit_rows.push_back(static_cast<int32_t>(host_.tokens.size()) - 1);
   }
   host_.first_token.push_back(static_cast<int32_t>(host_.tokens.size()));
@@ -116,31 +115,6 @@ Status Forward::Embed(const StepContext& step) {
                      .y = model_.Scratch<float>(scratch.hidden),
                      .n_tokens = step.n_tokens()},
                     *stream_);
-}
-
-Status Forward::ComputeLogits(const StepContext& step) {
-  const ModelConfig& config = model_.config();
-  const ScratchPlan& scratch = model_.plan().scratch;
-  const int n_rows = static_cast<int>(host_.logit_rows.size());
-  logits_.resize(host_.logit_rows.size() * config.n_vocab);
-  if (n_rows == 0) return Status();
-  auto* gathered = model_.Scratch<float>(scratch.gathered);
-  auto* logits = model_.Scratch<float>(scratch.logits);
-  FORGE_TRY(ops_.gather_rows({.x = model_.Scratch<float>(scratch.hidden),
-                              .rows = model_.Scratch<int32_t>(scratch.logit_rows),
-                              .y = gathered,
-                              .n_x_rows = step.n_tokens(),
-                              .n_rows = n_rows,
-                              .dim = static_cast<int>(config.n_embd)},
-                             *stream_));
-  FORGE_TRY(step.Norm(model_.weights().output_norm, gathered, gathered, n_rows));
-  FORGE_TRY(ops_.matmul({.x = gathered,
-                         .n_tokens = n_rows,
-                         .n_targets = 1,
-                         .targets = {{{.weight = model_.weights().output, .y = logits}}},
-                         .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
-                        *stream_));
-  return model_.device().CopyOut(logits_.data(), logits, logits_.size() * sizeof(float), *stream_);
 }
 
 }  // namespace forge

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/model/model.h"
+#include "engine/runtime/output_reader.h"
 #include "engine/runtime/step_context.h"
 #include "engine/runtime/step_runner.h"
 #include "kernels/api/device.h"
@@ -19,9 +20,9 @@ class Forward final : public StepRunner {
   static Result<std::unique_ptr<Forward>> Create(const Model& model);
 
   // REQUIRES: at most plan().scratch.max_tokens tokens, prefill_chunk of them of one sequence, and
-  // max_logit_rows sequences that want logits. Errors of the device as they come: kUnavailable
-  // (reason DEVICE_LOST) when it is gone.
-  Result<StepLogits> Run(const StepBatch& batch) override;
+  // max_logit_rows sequences that want the logits of their last token. Errors of the device as they
+  // come: kUnavailable (reason DEVICE_LOST) when it is gone.
+  Status Run(const StepBatch& batch, const RowReader& read_row) override;
 
  private:
   struct BlockTables {
@@ -38,12 +39,11 @@ class Forward final : public StepRunner {
 
   void Flatten(const StepBatch& batch);
   void FlattenBlocks(const StepBatch& batch);
-  Status Enqueue();
+  Status ComputeStep(const StepBatch& batch, const RowReader& read_row);
   Status CopyBatchIn();
   Status CopyIn(const ScratchSlot& slot, const std::vector<int32_t>& values);
   StepContext Context() const;
   Status Embed(const StepContext& step);
-  Status ComputeLogits(const StepContext& step);
 
   // Constant after construction.
   const Model& model_;
@@ -52,7 +52,7 @@ class Forward final : public StepRunner {
 
   // Of the running step. The host arrays stay until the stream is synchronised.
   HostBatch host_;
-  std::vector<float> logits_;  // [n_logit_rows, n_vocab]
+  OutputReader outputs_;
 };
 
 }  // namespace forge

@@ -4,6 +4,7 @@
 #include <tuple>
 #include <utility>
 
+#include "engine/runtime/reading.h"
 #include "kernels/base/check.h"
 
 namespace forge {
@@ -58,7 +59,7 @@ void Scheduler::Close(SessionId id) {
     MutexLock lock(mutex_);
     Session* session = Find(id);
     if (session == nullptr) return;
-    if (session->turn == nullptr) return Forget(*session);
+    if (session->task == nullptr) return Forget(*session);
     session->cancelled = session->closed = true;
   }
   wake_();
@@ -67,17 +68,32 @@ void Scheduler::Close(SessionId id) {
 Status Scheduler::Submit(SessionId id, GenerateRequest request,
                          std::shared_ptr<GenerationSink> sink) {
   FORGE_TRY(ValidateRequest(request, options_.limits.n_vocab));
+  return Enqueue(id, std::make_unique<Turn>(options_.limits, std::move(request), std::move(sink)));
+}
+
+Status Scheduler::Score(SessionId id, ScoreRequest request, std::shared_ptr<ScoreSink> sink) {
+  FORGE_TRY(ValidateRequest(request, options_.limits.n_vocab));
+  return Enqueue(id, MakeReading(std::move(request), std::move(sink)));
+}
+
+Status Scheduler::Embed(SessionId id, EmbedRequest request, std::shared_ptr<EmbeddingSink> sink) {
+  FORGE_TRY(ValidateRequest(request, options_.limits.n_vocab));
+  return Enqueue(id, MakeReading(std::move(request), std::move(sink)));
+}
+
+Status Scheduler::Enqueue(SessionId id, std::unique_ptr<Task> task) {
   {
     MutexLock lock(mutex_);
     Session* session = Find(id);
     if (session == nullptr) return SessionNotFound(id);
-    if (session->turn != nullptr)
+    if (session->task != nullptr)
       return FailedPrecondition("session " + std::to_string(id) +
                                 " is still generating; wait until its turn has ended")
           .WithReason("SESSION_BUSY")
           .WithDetail("session", id);
-    FORGE_TRY(CheckRoom(*session, request.prompt.size()));
-    session->turn = std::make_unique<Turn>(options_.limits, std::move(request), std::move(sink));
+    FORGE_TRY(CheckRoom(*session, *task));
+    FORGE_TRY(CheckQueue());
+    session->task = std::move(task);
     session->state = State::kQueued;
     session->n_output = 0;
     session->told_position = Session::kNotTold;
@@ -87,35 +103,44 @@ Status Scheduler::Submit(SessionId id, GenerateRequest request,
   return Status();
 }
 
-Status Scheduler::CheckRoom(const Session& session, size_t n_prompt) const {
-  const uint64_t n_needed = session.n_tokens() + uint64_t{n_prompt} + 1;
-  if (n_needed > options_.limits.context_length)
-    return OutOfRange("prompt does not fit the context: " + std::to_string(n_prompt) +
-                      " prompt tokens, " + std::to_string(session.n_tokens()) +
-                      " in the session before them and one to generate exceed the " +
-                      std::to_string(options_.limits.context_length) +
-                      " that the model was loaded with")
-        .WithReason("CONTEXT_LENGTH_EXCEEDED")
-        .WithDetail("promptTokens", n_prompt)
-        .WithDetail("sessionTokens", session.n_tokens())
-        .WithDetail("contextTokens", options_.limits.context_length);
-  // A turn that finds a free slot passes through the queue without waiting in it.
+Status Scheduler::CheckRoom(const Session& session, const Task& task) const {
+  const uint64_t n_prompt = task.prompt().size();
+  const uint32_t n_context = options_.limits.context_length;
+  if (task.is_reading()) {
+    if (session.n_tokens() == 0) return CheckFits(n_prompt, n_context);
+    return FailedPrecondition("session " + std::to_string(session.id) +
+                              " holds tokens already; read a text in a new one")
+        .WithReason("SESSION_BUSY")
+        .WithDetail("session", session.id);
+  }
+  if (session.n_tokens() + n_prompt + 1 <= n_context) return Status();
+  return OutOfRange("prompt does not fit the context: " + std::to_string(n_prompt) +
+                    " prompt tokens, " + std::to_string(session.n_tokens()) +
+                    " in the session before them and one to generate exceed the " +
+                    std::to_string(n_context) + " that the model was loaded with")
+      .WithReason("CONTEXT_LENGTH_EXCEEDED")
+      .WithDetail("promptTokens", n_prompt)
+      .WithDetail("sessionTokens", session.n_tokens())
+      .WithDetail("contextTokens", n_context);
+}
+
+Status Scheduler::CheckQueue() const {
+  // A task that finds a free slot passes through the queue without waiting in it.
   const size_t n_free = options_.max_sequences - active_.size();
-  if (queue_.size() >= n_free + options_.max_queued_turns)
-    return ResourceExhausted("queue is full: " + std::to_string(queue_.size()) +
-                             " turns wait for one of the model's " +
-                             std::to_string(options_.max_sequences) + " slots; try again later")
-        .WithReason("QUEUE_FULL")
-        .WithDetail("queuedTurns", queue_.size())
-        .WithDetail("slots", options_.max_sequences);
-  return Status();
+  if (queue_.size() < n_free + options_.max_queued_turns) return Status();
+  return ResourceExhausted("queue is full: " + std::to_string(queue_.size()) +
+                           " turns wait for one of the model's " +
+                           std::to_string(options_.max_sequences) + " slots; try again later")
+      .WithReason("QUEUE_FULL")
+      .WithDetail("queuedTurns", queue_.size())
+      .WithDetail("slots", options_.max_sequences);
 }
 
 void Scheduler::Cancel(SessionId id) {
   {
     MutexLock lock(mutex_);
     Session* session = Find(id);
-    if (session == nullptr || session->turn == nullptr) return;
+    if (session == nullptr || session->task == nullptr) return;
     session->cancelled = true;
   }
   wake_();
@@ -178,15 +203,18 @@ void Scheduler::Step() {
   }
   Deliver(deliveries);
   if (step.sessions.empty()) return;
-  const Result<StepLogits> logits = runner_.Run(step.batch);
-  ChosenTokens tokens;
-  if (logits.ok()) tokens = ChooseTokens(step, *logits);
+  const Status status =
+      runner_.Run(step.batch, [&step](size_t i, size_t token, std::span<const float> row) {
+        const Session& session = *step.sessions[i];
+        const auto position = static_cast<uint32_t>(session.n_computed + token);
+        session.task->TakeRow(position, row, session.tokens);
+      });
   {
     MutexLock lock(mutex_);
-    if (logits.ok())
-      Apply(step, std::move(tokens), deliveries);
+    if (status.ok())
+      Apply(step, deliveries);
     else
-      FinishEvery(logits.status(), deliveries);
+      FinishEvery(status, deliveries);
   }
   Deliver(deliveries);
 }
@@ -226,16 +254,16 @@ void Scheduler::AdmitQueued(Deliveries& deliveries) {
     Session& session = *queue_[position];
     if (std::exchange(session.told_position, position) == position) continue;
     deliveries.push_back(
-        [sink = session.turn->shared_sink(), position] { sink->OnQueued(position); });
+        [sink = session.task->progress_sink(), position] { sink->OnQueued(position); });
   }
 }
 
 void Scheduler::Start(Session& session) {
-  const std::vector<TokenId>& prompt = session.turn->prompt();
+  const std::vector<TokenId>& prompt = session.task->prompt();
   session.tokens.insert(session.tokens.end(), prompt.begin(), prompt.end());
   session.state = State::kPrefill;
   session.last_step = n_steps_;
-  session.turn->Start(session.n_computed, session.n_pending());
+  session.task->Start(session.n_computed, session.n_pending());
 }
 
 Scheduler::PlannedStep Scheduler::Compose() {
@@ -270,7 +298,7 @@ void Scheduler::AddToStep(Session& session, uint32_t n_tokens, PlannedStep& step
       {.tokens = std::span(session.tokens).subspan(session.n_computed, n_tokens),
        .first_position = session.n_computed,
        .blocks = session.blocks,
-       .wants_logits = end == session.n_tokens()});
+       .wants = session.task->Wants(session.n_computed, end, session.n_tokens())});
 }
 
 void Scheduler::EnsureBlocks(Session& session, uint32_t n_positions) {
@@ -293,55 +321,38 @@ void Scheduler::EvictOne() {
   victim->n_computed = 0;
 }
 
-Scheduler::ChosenTokens Scheduler::ChooseTokens(const PlannedStep& step, const StepLogits& logits) {
-  ChosenTokens tokens(step.sessions.size());
-  size_t row = 0;
-  for (size_t i = 0; i < step.sessions.size(); ++i) {
-    if (!step.batch.sequences[i].wants_logits) continue;
-    const Session& session = *step.sessions[i];
-    tokens[i] = session.turn->NextToken(logits.Row(row++), session.tokens);
-  }
-  return tokens;
-}
-
-void Scheduler::Apply(const PlannedStep& step, ChosenTokens tokens, Deliveries& deliveries) {
+void Scheduler::Apply(const PlannedStep& step, Deliveries& deliveries) {
   for (size_t i = 0; i < step.sessions.size(); ++i) {
     Session& session = *step.sessions[i];
     session.n_computed += static_cast<uint32_t>(step.batch.sequences[i].tokens.size());
     if (session.state == State::kPrefill) {
-      const uint32_t total = session.turn->n_to_compute();
-      deliveries.push_back([sink = session.turn->shared_sink(), done = total - session.n_pending(),
+      const uint32_t total = session.task->n_to_compute();
+      deliveries.push_back([sink = session.task->progress_sink(),
+                            done = total - session.n_pending(),
                             total] { sink->OnPromptProgress(done, total); });
     }
-    if (!tokens[i]) continue;
-    if (tokens[i]->ok())
-      AddToken(session, std::move(*tokens[i]).value(), deliveries);
-    else
-      Finish(session, tokens[i]->status(), FinishReason::kCancelled, deliveries);
+    ApplyOutcome(session, session.task->TakeOutcome(session.n_pending()), deliveries);
   }
 }
 
-void Scheduler::AddToken(Session& session, Turn::Token token, Deliveries& deliveries) {
-  session.tokens.push_back(token.event.token);
-  session.state = State::kDecode;
-  ++session.n_output;
-  deliveries.push_back(
-      [sink = session.turn->shared_sink(), event = std::move(token.event)]() mutable {
-        sink->OnToken(std::move(event));
-      });
-  if (token.finish) Finish(session, Status(), *token.finish, deliveries);
+void Scheduler::ApplyOutcome(Session& session, Task::Outcome outcome, Deliveries& deliveries) {
+  if (outcome.delivery) deliveries.push_back(std::move(outcome.delivery));
+  if (!outcome.status.ok())
+    return Finish(session, outcome.status, FinishReason::kCancelled, deliveries);
+  if (outcome.token) {
+    session.tokens.push_back(*outcome.token);
+    session.state = State::kDecode;
+    ++session.n_output;
+  }
+  if (outcome.finish) Finish(session, Status(), *outcome.finish, deliveries);
 }
 
 void Scheduler::Finish(Session& session, const Status& status, FinishReason reason,
                        Deliveries& deliveries) {
-  deliveries.push_back([sink = session.turn->shared_sink(), status, reason,
-                        trailing_text = session.turn->TakeTrailingText(),
-                        usage = session.turn->Usage(session.n_tokens())] {
-    sink->OnFinished(status, reason, trailing_text, usage);
-  });
+  deliveries.push_back(session.task->End(status, reason, session.n_tokens()));
   EraseValue(active_, &session);
   EraseValue(queue_, &session);
-  session.turn.reset();
+  session.task.reset();
   session.state = State::kIdle;
   session.cancelled = false;
   if (session.closed) Forget(session);

@@ -13,6 +13,7 @@
 #include "engine/runtime/kv_blocks.h"
 #include "engine/runtime/session.h"
 #include "engine/runtime/step_runner.h"
+#include "engine/runtime/turn.h"
 #include "kernels/base/mutex.h"
 
 namespace forge {
@@ -34,13 +35,14 @@ struct SchedulerStatus {
 
 // Decides what each step of one model computes, and keeps the model's sessions.
 //
-// Up to max_sequences turns run; further ones wait in order. A step takes one token of every
-// sequence that decodes and up to prefill_chunk prompt tokens beside them. The chunk goes to the
-// prompt that waited longest, what it leaves to the next, so that neither streams nor short prompts
-// wait for a long one. Idle sessions keep their KV blocks until a running one needs them; then the
-// session unused for longest loses its own and is computed again at its next turn.
+// Up to max_sequences tasks, which are turns or readings, run; further ones wait in order. A step
+// takes one token of every sequence that decodes and up to prefill_chunk prompt tokens beside them.
+// The chunk goes to the prompt that waited longest, what it leaves to the next, so that neither
+// streams nor short prompts wait for a long one. Idle sessions keep their KV blocks until a running
+// one needs them; then the session unused for longest loses its own and is computed again at its
+// next turn.
 //
-// Thread-safe, but HasWork aside, the methods under "Executor" are called by one thread. Turns are
+// Thread-safe, but HasWork aside, the methods under "Executor" are called by one thread. Tasks are
 // created on any thread and run on that one.
 class Scheduler {
  public:
@@ -53,6 +55,8 @@ class Scheduler {
   Status Open(SessionId session);
   void Close(SessionId session);
   Status Submit(SessionId session, GenerateRequest request, std::shared_ptr<GenerationSink> sink);
+  Status Score(SessionId session, ScoreRequest request, std::shared_ptr<ScoreSink> sink);
+  Status Embed(SessionId session, EmbedRequest request, std::shared_ptr<EmbeddingSink> sink);
   void Cancel(SessionId session);
   // The last token of the session's sequence; nullopt if it is empty. kNotFound (reason
   // SESSION_NOT_FOUND).
@@ -74,10 +78,12 @@ class Scheduler {
     StepBatch batch;
     std::vector<Session*> sessions;  // of batch.sequences
   };
-  using ChosenTokens = std::vector<std::optional<Result<Turn::Token>>>;  // of batch.sequences
 
+  // Puts a valid task into the queue.
+  Status Enqueue(SessionId session, std::unique_ptr<Task> task);
   Session* Find(SessionId session) const FORGE_REQUIRES(mutex_);
-  Status CheckRoom(const Session& session, size_t n_prompt) const FORGE_REQUIRES(mutex_);
+  Status CheckRoom(const Session& session, const Task& task) const FORGE_REQUIRES(mutex_);
+  Status CheckQueue() const FORGE_REQUIRES(mutex_);
   bool IsActive(const Session& session) const FORGE_REQUIRES(mutex_);
   void Forget(Session& session) FORGE_REQUIRES(mutex_);
 
@@ -88,10 +94,10 @@ class Scheduler {
   void AddToStep(Session& session, uint32_t n_tokens, PlannedStep& step) FORGE_REQUIRES(mutex_);
   void EnsureBlocks(Session& session, uint32_t n_positions) FORGE_REQUIRES(mutex_);
   void EvictOne() FORGE_REQUIRES(mutex_);
-  ChosenTokens ChooseTokens(const PlannedStep& step, const StepLogits& logits);
-  void Apply(const PlannedStep& step, ChosenTokens tokens, Deliveries& deliveries)
+  // After a step that succeeded.
+  void Apply(const PlannedStep& step, Deliveries& deliveries) FORGE_REQUIRES(mutex_);
+  void ApplyOutcome(Session& session, Task::Outcome outcome, Deliveries& deliveries)
       FORGE_REQUIRES(mutex_);
-  void AddToken(Session& session, Turn::Token token, Deliveries& deliveries) FORGE_REQUIRES(mutex_);
   void Finish(Session& session, const Status& status, FinishReason reason, Deliveries& deliveries)
       FORGE_REQUIRES(mutex_);
   void FinishEvery(const Status& status, Deliveries& deliveries) FORGE_REQUIRES(mutex_);

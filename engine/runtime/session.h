@@ -6,27 +6,27 @@
 
 #include "engine/runtime/engine.h"
 #include "engine/runtime/kv_blocks.h"
-#include "engine/runtime/turn.h"
+#include "engine/runtime/task.h"
 
 namespace forge {
 
-// One conversation: a sequence of tokens, what of it is in the KV cache, and the turn that extends
-// it. Plain data of the Scheduler.
+// One conversation: a sequence of tokens, what of it is in the KV cache, and the task that
+// runs on it. Plain data of the Scheduler.
 //
 // Invariants: the keys and values of tokens[0, n_computed) are in `blocks`, or those that the next
-// token sees where a layer has a window; n_computed < tokens.size() while a turn runs, because the
+// token sees where a layer has a window; n_computed < tokens.size() while a task runs, because the
 // token chosen last is never in the cache; tokens never outnumber the context length. A session
-// with a turn is removed by the executor thread only.
+// with a task is removed by the executor thread only.
 struct Session {
   SessionId id = 0;
   std::vector<TokenId> tokens;
   uint32_t n_computed = 0;
   KvBlockTables blocks;
   SequenceStatus::State state = SequenceStatus::State::kIdle;
-  std::unique_ptr<Turn> turn;  // null exactly while kIdle
+  std::unique_ptr<Task> task;  // null exactly while kIdle
   uint32_t n_output = 0;       // tokens of the turn, or of the last one
-  bool cancelled = false;      // the turn ends before the next step
-  bool closed = false;         // the session goes with its turn
+  bool cancelled = false;      // the task ends before the next step
+  bool closed = false;         // the session goes with its task
   uint64_t last_step = 0;      // the last one it took part in, or was admitted at
   uint32_t told_position = 0;  // in the queue, as last reported; kNotTold before that
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -10,12 +11,20 @@
 
 namespace forge {
 
+// What a sequence wants of a step, in float32.
+enum class StepOutput {
+  kNothing,     // its keys and values in the cache
+  kLastLogits,  // [n_vocab] after its last token
+  kAllLogits,   // [n_vocab] after each token
+  kAllHidden,   // [n_embd] of each token, after the output norm
+};
+
 // The part of one sequence that a step computes.
 struct StepSequence {
   std::span<const TokenId> tokens;       // at least one
   uint32_t first_position = 0;           // of tokens[0]; everything before it is in the cache
   std::span<const KvBlockTable> blocks;  // of each KvGroup, enough for the last token's position
-  bool wants_logits = false;             // of the last token
+  StepOutput wants = StepOutput::kNothing;
 };
 
 // One step: tokens of several sequences that go through the model together.
@@ -23,22 +32,18 @@ struct StepBatch {
   std::vector<StepSequence> sequences;
 };
 
-// The logits of a step's sequences that want them, in order of the batch. A view that the runner's
-// next step overwrites.
-struct StepLogits {
-  std::span<const float> values;  // [n_rows, n_vocab]
-  uint32_t n_vocab = 0;
-
-  std::span<const float> Row(size_t row) const { return values.subspan(row * n_vocab, n_vocab); }
-};
+// Takes one row of what a step computed: that of token `token` of sequence `sequence` of the batch.
+// The row is valid during the call only.
+using RowReader = std::function<void(size_t sequence, size_t token, std::span<const float> row)>;
 
 // Computes steps of one model. Thread-compatible.
 class StepRunner {
  public:
   virtual ~StepRunner() = default;
-  // Stores the batch's keys and values in the cache and returns the logits. Blocks until they are
-  // there. On failure the cache's contents at the batch's positions are unspecified.
-  virtual Result<StepLogits> Run(const StepBatch& batch) = 0;
+  // Stores the batch's keys and values in the cache, and calls `read_row` for every row wanted, on
+  // this thread; those of one sequence in order. Blocks until all is done. On failure some rows may
+  // have been read, and the cache's contents at the batch's positions are unspecified.
+  virtual Status Run(const StepBatch& batch, const RowReader& read_row) = 0;
 };
 
 }  // namespace forge

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/runtime/logprobs.h"
+#include "engine/runtime/request_checks.h"
 
 namespace forge {
 namespace {
@@ -12,24 +13,6 @@ namespace {
 constexpr size_t kMaxStopStrings = 64;
 constexpr size_t kMaxStopStringBytes = 1024;
 constexpr size_t kMaxStopTokens = 256;
-constexpr uint32_t kMaxTopLogprobs = 256;
-
-Status InvalidRequest(std::string_view field, const std::string& value, std::string_view range) {
-  return InvalidArgument("request field out of range: " + std::string(field) + " must be " +
-                         std::string(range) + ", not " + value)
-      .WithReason("INVALID_REQUEST")
-      .WithDetail("field", field)
-      .WithDetail("value", value);
-}
-
-Status CheckTokens(std::string_view field, const std::vector<TokenId>& tokens, uint32_t n_vocab) {
-  for (size_t i = 0; i < tokens.size(); ++i)
-    if (tokens[i] < 0 || static_cast<uint32_t>(tokens[i]) >= n_vocab)
-      return InvalidRequest(std::string(field) + "[" + std::to_string(i) + "]",
-                            std::to_string(tokens[i]),
-                            "a token id in [0, " + std::to_string(n_vocab) + ")");
-  return Status();
-}
 
 Status CheckStops(const GenerateRequest& request, uint32_t n_vocab) {
   if (request.stop_strings.size() > kMaxStopStrings)
@@ -56,10 +39,7 @@ Status ValidateRequest(const GenerateRequest& request, uint32_t n_vocab) {
   FORGE_TRY(CheckTokens("prompt", request.prompt, n_vocab));
   FORGE_TRY(ValidateSampling(request.sampling, n_vocab));
   FORGE_TRY(CheckStops(request, n_vocab));
-  if (request.top_logprobs > kMaxTopLogprobs)
-    return InvalidRequest("top_logprobs", std::to_string(request.top_logprobs),
-                          "at most " + std::to_string(kMaxTopLogprobs));
-  return Status();
+  return CheckTopLogprobs(request.top_logprobs);
 }
 
 Turn::Turn(const TurnLimits& limits, GenerateRequest request, std::shared_ptr<GenerationSink> sink)
@@ -75,6 +55,36 @@ void Turn::Start(uint32_t n_cached, uint32_t n_to_compute) {
   n_cached_ = n_cached;
   n_to_compute_ = n_to_compute;
   started_ = Clock::now();
+}
+
+StepOutput Turn::Wants(uint32_t /*first*/, uint32_t end, uint32_t n_tokens) const {
+  return end == n_tokens ? StepOutput::kLastLogits : StepOutput::kNothing;
+}
+
+void Turn::TakeRow(uint32_t /*position*/, std::span<const float> row,
+                   std::span<const TokenId> sequence) {
+  next_ = NextToken(row, sequence);
+}
+
+Task::Outcome Turn::TakeOutcome(uint32_t /*n_pending*/) {
+  Outcome outcome;
+  if (!next_) return outcome;
+  Result<Token> next = *std::exchange(next_, std::nullopt);
+  if (!next.ok()) {
+    outcome.status = next.status();
+    return outcome;
+  }
+  outcome.token = next->event.token;
+  outcome.finish = next->finish;
+  outcome.delivery = [sink = sink_, event = std::move(next->event)]() mutable {
+    sink->OnToken(std::move(event));
+  };
+  return outcome;
+}
+
+std::function<void()> Turn::End(const Status& status, FinishReason reason, uint32_t context_used) {
+  return [sink = sink_, status, reason, trailing_text = TakeTrailingText(),
+          usage = Usage(context_used)] { sink->OnFinished(status, reason, trailing_text, usage); };
 }
 
 Result<Turn::Token> Turn::NextToken(std::span<const float> logits,

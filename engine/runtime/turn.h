@@ -9,6 +9,7 @@
 #include "engine/runtime/engine.h"
 #include "engine/runtime/sampler.h"
 #include "engine/runtime/stop_matcher.h"
+#include "engine/runtime/task.h"
 
 namespace forge {
 
@@ -24,10 +25,7 @@ struct TurnLimits {
 Status ValidateRequest(const GenerateRequest& request, uint32_t n_vocab);
 
 // One answer in the making: chooses tokens, turns them into text, and knows when to stop.
-//
-// Does not hold the sequence and does not call the sink. Not thread-safe: after its creation it
-// belongs to the executor thread.
-class Turn {
+class Turn final : public Task {
  public:
   using Clock = std::chrono::steady_clock;
 
@@ -40,14 +38,17 @@ class Turn {
   // REQUIRES: ValidateRequest is OK. Lifetime: limits.tokenizer must outlive it.
   Turn(const TurnLimits& limits, GenerateRequest request, std::shared_ptr<GenerationSink> sink);
 
-  const std::vector<TokenId>& prompt() const { return request_.prompt; }
-  GenerationSink& sink() const { return *sink_; }
-  std::shared_ptr<GenerationSink> shared_sink() const { return sink_; }
-
-  // The turn leaves the queue. `n_cached` tokens of the sequence are in the cache, `n_to_compute`
-  // tokens are not: the prompt, and what went before it and was lost.
-  void Start(uint32_t n_cached, uint32_t n_to_compute);
-  uint32_t n_to_compute() const { return n_to_compute_; }
+  const std::vector<TokenId>& prompt() const override { return request_.prompt; }
+  bool is_reading() const override { return false; }
+  std::shared_ptr<ProgressSink> progress_sink() const override { return sink_; }
+  void Start(uint32_t n_cached, uint32_t n_to_compute) override;
+  uint32_t n_to_compute() const override { return n_to_compute_; }
+  StepOutput Wants(uint32_t first, uint32_t end, uint32_t n_tokens) const override;
+  void TakeRow(uint32_t position, std::span<const float> row,
+               std::span<const TokenId> sequence) override;
+  Outcome TakeOutcome(uint32_t n_pending) override;
+  std::function<void()> End(const Status& status, FinishReason reason,
+                            uint32_t context_used) override;
 
   // Chooses the token after `sequence`. kDataLoss if the logits are no numbers.
   Result<Token> NextToken(std::span<const float> logits, std::span<const TokenId> sequence);
@@ -68,6 +69,7 @@ class Turn {
   Sampler sampler_;
   StreamDecoder decoder_;
   StopMatcher stop_matcher_;
+  std::optional<Result<Token>> next_;  // chosen in the running step
   uint32_t n_cached_ = 0;
   uint32_t n_to_compute_ = 0;
   uint32_t n_output_ = 0;

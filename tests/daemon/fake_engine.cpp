@@ -99,7 +99,7 @@ size_t FakeEngine::n_sessions() const {
 uint32_t FakeEngine::n_running() const {
   const MutexLock lock(mutex_);
   uint32_t n_running = 0;
-  for (const auto& [id, session] : sessions_) n_running += session.turn ? 1 : 0;
+  for (const auto& [id, session] : sessions_) n_running += session.turn || session.reading ? 1 : 0;
   return n_running;
 }
 
@@ -217,10 +217,7 @@ Result<uint64_t> FakeEngine::Unload(ModelId model) {
       ++session;
       continue;
     }
-    if (session->second.turn) {
-      orphans_.push_back({*std::move(session->second.turn),
-                          Cancelled("the model was unloaded").WithReason("MODEL_NOT_LOADED")});
-    }
+    Orphan(session->second, Cancelled("the model was unloaded").WithReason("MODEL_NOT_LOADED"));
     session = sessions_.erase(session);
   }
   models_.erase(found);
@@ -241,7 +238,7 @@ ModelStatus FakeEngine::StatusOf(ModelId id, const ModelFileInfo& info) const {
     sequence.context_used = session.context_used;
     sequence.output_tokens = session.turn ? session.turn->n_done : 0;
     status.sequences.push_back(sequence);
-    status.slots_busy += session.turn ? 1 : 0;
+    status.slots_busy += session.turn || session.reading ? 1 : 0;
   }
   return status;
 }
@@ -331,7 +328,7 @@ Result<SessionId> FakeEngine::OpenSession(ModelId model) {
     return NotFound("no such model").WithReason("MODEL_NOT_LOADED");
   }
   const SessionId id = next_id_++;
-  sessions_[id] = Session{model, 0, std::nullopt};
+  sessions_[id] = Session{model, 0, std::nullopt, std::nullopt};
   changed_.NotifyAll();
   return id;
 }
@@ -340,7 +337,7 @@ void FakeEngine::CloseSession(SessionId session) {
   const MutexLock lock(mutex_);
   const auto found = sessions_.find(session);
   if (found == sessions_.end()) return;
-  if (found->second.turn) orphans_.push_back({*std::move(found->second.turn), Status()});
+  Orphan(found->second, Status());
   sessions_.erase(found);
   changed_.NotifyAll();
 }
@@ -367,6 +364,7 @@ void FakeEngine::Cancel(SessionId session) {
   const MutexLock lock(mutex_);
   const auto found = sessions_.find(session);
   if (found != sessions_.end() && found->second.turn) found->second.turn->cancelled = true;
+  if (found != sessions_.end() && found->second.reading) found->second.reading->cancelled = true;
 }
 
 void FakeEngine::RunExecutor() {
@@ -375,9 +373,9 @@ void FakeEngine::RunExecutor() {
     {
       const MutexLock lock(mutex_);
       delay = token_delay_;
-      if (stopping_ && orphans_.empty()) break;
-      bool idle = orphans_.empty();
-      for (const auto& [id, session] : sessions_) idle = idle && !session.turn;
+      bool idle = orphans_.empty() && orphan_readings_.empty();
+      if (stopping_ && idle) break;
+      for (const auto& [id, session] : sessions_) idle = idle && !session.turn && !session.reading;
       if (idle) {
         changed_.WaitUntil(mutex_,
                            std::chrono::steady_clock::now() + std::chrono::milliseconds(20));
@@ -385,6 +383,7 @@ void FakeEngine::RunExecutor() {
       }
     }
     Step();
+    StepReadings();
     std::this_thread::sleep_for(delay);
   }
   std::vector<SessionId> ids;
@@ -392,9 +391,10 @@ void FakeEngine::RunExecutor() {
     const MutexLock lock(mutex_);
     for (const auto& [id, session] : sessions_) ids.push_back(id);
   }
+  const Status ends = Unavailable("the engine ends").WithReason("SHUTTING_DOWN");
   for (const SessionId id : ids) {
-    EndTurn(id, FinishReason::kCancelled,
-            Unavailable("the engine ends").WithReason("SHUTTING_DOWN"));
+    EndTurn(id, FinishReason::kCancelled, ends);
+    EndReading(id, ends);
   }
 }
 

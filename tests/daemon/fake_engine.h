@@ -48,6 +48,7 @@ class FakeEngine : public Engine {
   // Waits up to five seconds for the number of open sessions.
   bool WaitForSessions(size_t n_sessions) const;
   GenerateRequest last_request() const;
+  EmbedRequest last_embed_request() const;
   uint64_t reserved_bytes() const;
 
   // ---- Engine
@@ -71,6 +72,9 @@ class FakeEngine : public Engine {
   void CloseSession(SessionId session) override;
   Status Submit(SessionId session, GenerateRequest request,
                 std::shared_ptr<GenerationSink> sink) override;
+  Status Score(SessionId session, ScoreRequest request, std::shared_ptr<ScoreSink> sink) override;
+  Status Embed(SessionId session, EmbedRequest request,
+               std::shared_ptr<EmbeddingSink> sink) override;
   void Cancel(SessionId session) override;
 
   static constexpr TokenId kBos = 1000;
@@ -85,10 +89,18 @@ class FakeEngine : public Engine {
     uint32_t n_done = 0;
     bool cancelled = false;
   };
+  // A text being read, one result with each step.
+  struct Reading {
+    std::shared_ptr<ReadingSink> sink;
+    std::function<bool()> deliver_next;  // false once there is no more
+    uint32_t n_tokens = 0;
+    bool cancelled = false;
+  };
   struct Session {
     ModelId model;
     uint32_t context_used = 0;
     std::optional<Turn> turn;
+    std::optional<Reading> reading;
   };
 
   void RunExecutor();
@@ -96,6 +108,12 @@ class FakeEngine : public Engine {
   void Step();
   void Emit(SessionId id, const Turn& turn);
   void EndTurn(SessionId id, FinishReason reason, const Status& status);
+  // In fake_readings.cpp.
+  Status StartReading(SessionId session, Reading reading);
+  void StepReadings();
+  void EndReading(SessionId id, const Status& status);
+  // What remains of a session that is gone.
+  void Orphan(Session& session, const Status& status) FORGE_REQUIRES(mutex_);
   ModelStatus StatusOf(ModelId id, const ModelFileInfo& info) const FORGE_REQUIRES(mutex_);
   static Status Find(const std::map<std::string, Status>& failures, const std::string& path);
 
@@ -119,7 +137,9 @@ class FakeEngine : public Engine {
   // Turns whose session is gone, and what to tell them; they get their OnFinished from the
   // executor.
   std::deque<std::pair<Turn, Status>> orphans_ FORGE_GUARDED_BY(mutex_);
+  std::deque<std::pair<Reading, Status>> orphan_readings_ FORGE_GUARDED_BY(mutex_);
   GenerateRequest last_request_ FORGE_GUARDED_BY(mutex_);
+  EmbedRequest last_embed_request_ FORGE_GUARDED_BY(mutex_);
   bool stopping_ FORGE_GUARDED_BY(mutex_) = false;
   std::thread executor_;
 };

@@ -27,25 +27,39 @@ FakeModel::FakeModel(const SchedulerOptions& options) : options_(options) {
     caches_.emplace_back(size_t{group.n_blocks} * options.block_tokens, -1);
 }
 
-Result<StepLogits> FakeModel::Run(const StepBatch& batch) {
+Status FakeModel::Run(const StepBatch& batch, const RowReader& read_row) {
   if (during_step) during_step();
   if (failure) return *failure;
   std::vector<Part> parts;
-  logits_.clear();
   for (const StepSequence& sequence : batch.sequences) Store(sequence);
-  for (const StepSequence& sequence : batch.sequences) {
-    parts.push_back({sequence.first_position, static_cast<uint32_t>(sequence.tokens.size()),
-                     sequence.wants_logits});
-    if (!sequence.wants_logits) continue;
-    const std::vector<TokenId> tokens = ReadBack(sequence);
-    const size_t row = logits_.size();
-    logits_.resize(row + options_.limits.n_vocab,
-                   computes_nonsense ? std::numeric_limits<float>::quiet_NaN() : 0.0f);
-    const std::optional<TokenId> scripted = script ? script(tokens) : std::nullopt;
-    logits_[row + static_cast<size_t>(scripted.value_or(Next(tokens)))] += 20.0f;
+  for (size_t s = 0; s < batch.sequences.size(); ++s) {
+    const StepSequence& sequence = batch.sequences[s];
+    const size_t n_tokens = sequence.tokens.size();
+    parts.push_back({sequence.first_position, static_cast<uint32_t>(n_tokens), sequence.wants});
+    if (sequence.wants == StepOutput::kNothing) continue;
+    const std::vector<TokenId> all = ReadBack(sequence);
+    const bool wants_last = sequence.wants == StepOutput::kLastLogits;
+    for (size_t token = wants_last ? n_tokens - 1 : 0; token < n_tokens; ++token) {
+      const auto tokens = std::span(all).first(sequence.first_position + token + 1);
+      const bool wants_hidden = sequence.wants == StepOutput::kAllHidden;
+      read_row(s, token, wants_hidden ? Hidden(tokens) : Logits(tokens));
+    }
   }
   steps_.push_back(std::move(parts));
-  return StepLogits{logits_, options_.limits.n_vocab};
+  return Status();
+}
+
+std::vector<float> FakeModel::Logits(std::span<const TokenId> sequence) const {
+  std::vector<float> logits(options_.limits.n_vocab,
+                            computes_nonsense ? std::numeric_limits<float>::quiet_NaN() : 0.0f);
+  const std::optional<TokenId> scripted = script ? script(sequence) : std::nullopt;
+  logits[static_cast<size_t>(scripted.value_or(Next(sequence)))] += 20.0f;
+  return logits;
+}
+
+std::vector<float> FakeModel::Hidden(std::span<const TokenId> sequence) const {
+  if (computes_nonsense) return {std::numeric_limits<float>::quiet_NaN()};
+  return {static_cast<float>(sequence.size()), static_cast<float>(Next(sequence)), 1.0f};
 }
 
 TokenId& FakeModel::Slot(size_t group, const StepSequence& sequence, size_t position) {

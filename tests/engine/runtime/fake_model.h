@@ -29,15 +29,17 @@ class FakeModel final : public StepRunner {
   struct Part {
     uint32_t first_position = 0;
     uint32_t n_tokens = 0;
-    bool wants_logits = false;
+    StepOutput wants = StepOutput::kNothing;
   };
 
   explicit FakeModel(const SchedulerOptions& options);
 
-  Result<StepLogits> Run(const StepBatch& batch) override;
+  Status Run(const StepBatch& batch, const RowReader& read_row) override;
 
   // The token that the model puts after `sequence`, by a wide margin.
   TokenId Next(std::span<const TokenId> sequence) const;
+  // Its hidden state after `sequence`: how many tokens, Next and 1.
+  std::vector<float> Hidden(std::span<const TokenId> sequence) const;
   // `n` tokens after `prompt`.
   std::vector<TokenId> Continue(std::vector<TokenId> prompt, size_t n) const;
 
@@ -57,11 +59,11 @@ class FakeModel final : public StepRunner {
  private:
   void Store(const StepSequence& sequence);
   std::vector<TokenId> ReadBack(const StepSequence& sequence);
+  std::vector<float> Logits(std::span<const TokenId> sequence) const;
   TokenId& Slot(size_t group, const StepSequence& sequence, size_t position);
 
   SchedulerOptions options_;
   std::vector<std::vector<TokenId>> caches_;  // [n_groups][n_blocks, block_tokens]
-  std::vector<float> logits_;
   std::vector<std::vector<Part>> steps_;
 };
 

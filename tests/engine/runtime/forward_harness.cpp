@@ -34,15 +34,16 @@ std::vector<Logits> ForwardHarness::Step(const std::vector<Part>& parts) {
     batch.sequences.push_back({.tokens = part.tokens,
                                .first_position = n_tokens_[part.sequence],
                                .blocks = blocks_[part.sequence],
-                               .wants_logits = true});
+                               .wants = StepOutput::kLastLogits});
     n_tokens_[part.sequence] = end;
   }
-  const StepLogits logits = forward_->Run(batch).value();
   std::vector<Logits> rows;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const std::span<const float> row = logits.Row(i);
-    rows.emplace_back(row.begin(), row.end());
-  }
+  const Status status =
+      forward_->Run(batch, [&](size_t sequence, size_t, std::span<const float> row) {
+        FORGE_CHECK(sequence == rows.size(), "rows come in order of the sequences");
+        rows.emplace_back(row.begin(), row.end());
+      });
+  FORGE_CHECK(status.ok(), status.ToString());
   return rows;
 }
 
