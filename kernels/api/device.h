@@ -75,6 +75,8 @@ class Device {
   // --- Scratch of the ops, in bytes, for the largest arguments a model will use.
   virtual uint64_t MatmulWorkspaceBytes(int max_tokens, int64_t max_cols) const = 0;
   virtual uint64_t AttentionWorkspaceBytes(int max_tokens, int n_heads, int value_dim) const = 0;
+  virtual uint64_t ExpertMatmulWorkspaceBytes(int max_pairs, int64_t max_cols,
+                                              int max_experts) const = 0;
 };
 
 }  // namespace forge

@@ -1,13 +1,16 @@
 #pragma once
 
 #include "kernels/api/attention.h"
+#include "kernels/api/combine_experts.h"
 #include "kernels/api/embed.h"
+#include "kernels/api/expert_matmul.h"
 #include "kernels/api/gated_activation.h"
 #include "kernels/api/gather_rows.h"
 #include "kernels/api/kv_append.h"
 #include "kernels/api/matmul.h"
 #include "kernels/api/rms_norm.h"
 #include "kernels/api/rope.h"
+#include "kernels/api/route_experts.h"
 #include "kernels/api/soft_cap.h"
 #include "kernels/api/stream.h"
 
@@ -25,6 +28,9 @@ struct OpTable {
   Status (*gated_activation)(const GatedActivationArgs&, Stream&);
   Status (*gather_rows)(const GatherRowsArgs&, Stream&);
   Status (*soft_cap)(const SoftCapArgs&, Stream&);
+  Status (*route_experts)(const RouteExpertsArgs&, Stream&);
+  Status (*expert_matmul)(const ExpertMatmulArgs&, Stream&);
+  Status (*combine_experts)(const CombineExpertsArgs&, Stream&);
 };
 
 }  // namespace forge

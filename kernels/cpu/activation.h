@@ -92,4 +92,26 @@ static_assert(sizeof(ActivationBlock<kTileTokens>) == kTileTokens * kActivationB
   }
 }
 
+// Copies the quantised token at `from`, a tile of one token, into slot `token` of the tile of
+// `n_tokens` tokens at `tile`.
+[[gnu::always_inline]] inline void CopyActivations(const std::byte* from, int64_t n_cols, int token,
+                                                   int n_tokens, bool has_digits, std::byte* tile) {
+  // Each field of a block is an array over the tokens: its offset in a block of one token, times
+  // n_tokens, is its offset in theirs.
+  const auto copy = [&](int offset, int size) {
+    __builtin_memcpy(tile + offset * n_tokens + size * token, from + offset,
+                     static_cast<size_t>(size));
+  };
+  for (int64_t i = 0; i < n_cols; i += kActivationBlockColumns) {
+    copy(0, 32);                                                      // codes
+    for (int offset = 32; offset < 52; offset += 4) copy(offset, 4);  // scales and sums
+    if (has_digits) {
+      copy(52, 32);
+      copy(84, 4);
+    }
+    from += kActivationBlockBytes;
+    tile += n_tokens * kActivationBlockBytes;
+  }
+}
+
 }  // namespace forge

@@ -7,8 +7,10 @@
 
 #include "kernels/base/check.h"
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/combine_experts.h"
 #include "kernels/cpu/cpu_features.h"
 #include "kernels/cpu/cpu_stream.h"
+#include "kernels/cpu/expert_matmul.h"
 #include "kernels/cpu/gated_activation.h"
 #include "kernels/cpu/gather_rows.h"
 #include "kernels/cpu/host_memory.h"
@@ -18,6 +20,7 @@
 #include "kernels/cpu/page_memory.h"
 #include "kernels/cpu/rms_norm.h"
 #include "kernels/cpu/rope.h"
+#include "kernels/cpu/route_experts.h"
 #include "kernels/cpu/soft_cap.h"
 #include "kernels/cpu/thread_pool.h"
 
@@ -34,6 +37,9 @@ constexpr OpTable kOps = {
     .gated_activation = CpuGatedActivation,
     .gather_rows = CpuGatherRows,
     .soft_cap = CpuSoftCap,
+    .route_experts = CpuRouteExperts,
+    .expert_matmul = CpuExpertMatmul,
+    .combine_experts = CpuCombineExperts,
 };
 
 // The host's processor and memory. Its streams share one pool of threads; packing runs on the
@@ -78,6 +84,10 @@ class CpuDevice final : public Device {
   }
   uint64_t AttentionWorkspaceBytes(int max_tokens, int n_heads, int value_dim) const override {
     return CpuAttentionWorkspaceBytes(max_tokens, n_heads, value_dim);
+  }
+  uint64_t ExpertMatmulWorkspaceBytes(int max_pairs, int64_t max_cols,
+                                      int max_experts) const override {
+    return CpuExpertMatmulWorkspaceBytes(max_pairs, max_cols, max_experts);
   }
 
  private:

@@ -7,24 +7,16 @@
 
 #include "kernels/cpu/cpu_stream.h"
 #include "kernels/cpu/matmul_kernels.h"
+#include "kernels/cpu/matmul_tiling.h"
 #include "kernels/cpu/pack_layout.h"
 
 namespace forge {
 namespace {
 
-// Tokens are worked on in spans whose activations stay in a core's second-level cache while the
-// weights stream past.
-constexpr int64_t kSpanActivationBytes = 384 << 10;
-
-// A chunk should outweigh by far what it costs to take it, and be short against the whole. These
-// are what a core multiplies and reads in about 50 us.
-constexpr int64_t kChunkProducts = 4'000'000;
-constexpr int64_t kChunkBytes = 512 << 10;
-constexpr int64_t kMinChunksPerThread = 4;
-
 // From here on quantising is spread over the threads; below, waking them costs more.
 constexpr int64_t kParallelQuantizeValues = 16384;
 
+// One row of kTraits for each format.
 struct FormatTraits {
   DType dtype;
   bool is_quantized;
@@ -43,14 +35,9 @@ constexpr auto kTraits = MakeTraits(static_cast<const Formats*>(nullptr));
 // One matrix as the loop below needs it.
 struct Product {
   const MatmulTarget* target;
-  const TileKernel* kernels;  // [n_tokens of the tile - 1]
-  TileKernel wide_kernel;     // or null
-  bool is_quantized;
-  int64_t group_bytes;
+  MatmulFormat format;
   int64_t n_groups;
 };
-
-constexpr int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // A matmul cut into chunks: a span of tokens times a range of the row groups of all matrices.
 class TiledMatmul {
@@ -63,15 +50,6 @@ class TiledMatmul {
   void Multiply(ThreadPool& pool) const;
 
  private:
-  // The first token, and the number of tokens, of the quantised tile that `token` is in.
-  int64_t TileStart(int64_t token) const {
-    if (token < wide_tokens_) return token / kWideTileTokens * kWideTileTokens;
-    return wide_tokens_ + (token - wide_tokens_) / kTileTokens * kTileTokens;
-  }
-  int TileTokens(int64_t first_token) const {
-    if (first_token < wide_tokens_) return kWideTileTokens;
-    return static_cast<int>(std::min<int64_t>(kTileTokens, args_.n_tokens - first_token));
-  }
   // Where the tile that starts at `first_token` lies in the workspace.
   std::byte* Tile(int64_t first_token) const {
     return static_cast<std::byte*>(args_.workspace.data) +
@@ -84,7 +62,7 @@ class TiledMatmul {
   const MatmulArgs& args_;
   const MatmulKernels& kernels_;
   const int64_t n_in_;
-  const int64_t wide_tokens_;  // so many tokens at the beginning are in wide tiles
+  const TokenTiles tiles_;  // of quantised activations
   std::array<Product, 3> products_;
   int64_t n_groups_ = 0;  // of all matrices
   int64_t weight_bytes_ = 0;
@@ -97,38 +75,25 @@ TiledMatmul::TiledMatmul(const MatmulArgs& args, CpuLevel level)
     : args_(args),
       kernels_(MatmulKernelsAt(level)),
       n_in_(args.targets[0].weight.shape.n_cols),
-      wide_tokens_(WideMatmulKernelsAt(level) == nullptr
-                       ? 0
-                       : args.n_tokens / kWideTileTokens * kWideTileTokens) {
-  const WideMatmulKernels* wide = WideMatmulKernelsAt(level);
+      tiles_{args.n_tokens, WideMatmulKernelsAt(level) != nullptr} {
   bool needs_floats = false;
   for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
     const WeightShape& shape = args.targets[i].weight.shape;
-    size_t format = 0;
-    while (kTraits[format].dtype != shape.dtype) ++format;
-    products_[i] = {&args.targets[i],
-                    kernels_.tiles[format],
-                    wide == nullptr ? nullptr : wide->tiles[format],
-                    kTraits[format].is_quantized,
-                    kTraits[format].group_bytes(n_in_),
-                    CeilDivide(shape.n_rows, kCpuPackRows)};
+    const MatmulFormat format = FindMatmulFormat(shape.dtype, n_in_, level);
+    products_[i] = {&args.targets[i], format, CeilDivide(shape.n_rows, kCpuPackRows)};
     n_groups_ += products_[i].n_groups;
-    weight_bytes_ += products_[i].n_groups * products_[i].group_bytes;
-    (kTraits[format].is_quantized ? needs_quantized_ : needs_floats) = true;
-    needs_digits_ |= kTraits[format].needs_digits;
+    weight_bytes_ += products_[i].n_groups * format.group_bytes;
+    (format.is_quantized ? needs_quantized_ : needs_floats) = true;
+    needs_digits_ |= format.needs_digits;
   }
-  const int64_t token_bytes = needs_floats
-                                  ? n_in_ * static_cast<int64_t>(sizeof(float))
-                                  : n_in_ / kActivationBlockColumns * kActivationBlockBytes;
-  span_tokens_ = std::max<int64_t>(1, kSpanActivationBytes / (token_bytes * kWideTileTokens)) *
-                 kWideTileTokens;
+  span_tokens_ = SpanTokens(n_in_, needs_floats);
 }
 
 void TiledMatmul::Quantize(ThreadPool& pool) const {
   const auto quantize = [this](int64_t token, int) {
-    const int64_t first = TileStart(token);
+    const int64_t first = tiles_.Start(token);
     kernels_.quantize(args_.x + token * n_in_, n_in_, static_cast<int>(token - first),
-                      TileTokens(first), needs_digits_, Tile(first));
+                      tiles_.Count(first), needs_digits_, Tile(first));
   };
   if (args_.n_tokens * n_in_ >= kParallelQuantizeValues && args_.n_tokens > 1)
     return pool.ParallelFor(args_.n_tokens, quantize);
@@ -185,22 +150,23 @@ void TiledMatmul::MultiplyGroup(const Product& product, int64_t group, int64_t f
                                 int64_t end_token) const {
   alignas(64) float sums[kWideTileTokens * kCpuPackRows];
   TileArgs tile = {};
-  tile.weights =
-      static_cast<const std::byte*>(product.target->weight.data) + group * product.group_bytes;
+  tile.weights = static_cast<const std::byte*>(product.target->weight.data) +
+                 group * product.format.group_bytes;
   tile.activation_stride = n_in_;
   tile.n_cols = n_in_;
   tile.sums = sums;
   int n_tokens = 0;
   for (int64_t token = first_token; token < end_token; token += n_tokens) {
-    if (product.is_quantized) {
-      n_tokens = TileTokens(token);
+    if (product.format.is_quantized) {
+      n_tokens = tiles_.Count(token);
       tile.activations = Tile(token);
     } else {
       n_tokens = static_cast<int>(std::min<int64_t>(kTileTokens, end_token - token));
       tile.activations = reinterpret_cast<const std::byte*>(args_.x + token * n_in_);
     }
     tile.prefetch = token == first_token;  // from the second tile on the group is in a cache
-    (n_tokens == kWideTileTokens ? product.wide_kernel : product.kernels[n_tokens - 1])(tile);
+    (n_tokens == kWideTileTokens ? product.format.wide_kernel
+                                 : product.format.kernels[n_tokens - 1])(tile);
     StoreTile(*product.target, group, token, n_tokens, sums);
   }
 }
@@ -222,6 +188,17 @@ const WideMatmulKernels* WideMatmulKernelsAt(CpuLevel level) {
 #endif
   static_cast<void>(level);
   return nullptr;
+}
+
+MatmulFormat FindMatmulFormat(DType dtype, int64_t n_cols, CpuLevel level) {
+  size_t format = 0;
+  while (kTraits[format].dtype != dtype) ++format;
+  const WideMatmulKernels* wide = WideMatmulKernelsAt(level);
+  return {.kernels = MatmulKernelsAt(level).tiles[format],
+          .wide_kernel = wide == nullptr ? nullptr : wide->tiles[format],
+          .is_quantized = kTraits[format].is_quantized,
+          .needs_digits = kTraits[format].needs_digits,
+          .group_bytes = kTraits[format].group_bytes(n_cols)};
 }
 
 uint64_t CpuMatmulWorkspaceBytes(int max_tokens, int64_t max_cols) {

@@ -43,6 +43,18 @@ struct AttentionPartition {
   float* totals;  // [rows], sum_j p[j]
 };
 
+// One token of a CombineExpertsArgs.
+struct CombineExpertsRow {
+  const float* x;            // [n_used, dim]
+  const float* weights;      // [n_used]
+  const float* shared;       // [dim], or null
+  const float* shared_gate;  // [1], or null
+  const float* residual;     // [dim], or null; may be `y`
+  float* y;                  // [dim]
+  int n_used;
+  int64_t dim;
+};
+
 // What one row of attention has gathered from the partitions before.
 struct AttentionState {
   float maximum;
@@ -58,6 +70,9 @@ struct VectorKernels {
   // [Activation]
   void (*gated_activation[3])(const float* gate, const float* up, float* y, int64_t n);
   void (*soft_cap)(const float* x, float* y, int64_t n, float cap);
+  // y[i] = exp(x[i] - shift)
+  void (*exponentials)(const float* x, float shift, float* y, int64_t n);
+  void (*combine_experts)(const CombineExpertsRow&);
   // Rotates the pairs (a[i], b[i]).
   void (*rotate_halves)(float* a, float* b, const float* cosines, const float* sines,
                         int64_t n_pairs);

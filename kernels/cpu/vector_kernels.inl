@@ -132,6 +132,27 @@ void SoftCap(const float* x, float* y, int64_t n, float cap) {
   }
 }
 
+void Exponentials(const float* x, float shift, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const int part = n - i < kLanes ? static_cast<int>(n - i) : kLanes;
+    StoreFirst(y + i, Exp(LoadFirst(x + i, part) - Set(shift)), part);
+  }
+}
+
+void CombineExperts(const CombineExpertsRow& row) {
+  float shared_weight = 1.0f;
+  if (row.shared_gate != nullptr) shared_weight = 1.0f / (1.0f + Exp(-*row.shared_gate));
+  for (int64_t d = 0; d < row.dim; d += kLanes) {
+    const int n = row.dim - d < kLanes ? static_cast<int>(row.dim - d) : kLanes;
+    Vec sum = {};
+    for (int k = 0; k < row.n_used; ++k)
+      sum = Fma(Set(row.weights[k]), LoadFirst(row.x + k * row.dim + d, n), sum);
+    if (row.shared != nullptr) sum = Fma(Set(shared_weight), LoadFirst(row.shared + d, n), sum);
+    if (row.residual != nullptr) sum += LoadFirst(row.residual + d, n);
+    StoreFirst(row.y + d, sum, n);
+  }
+}
+
 void RotateHalves(float* a, float* b, const float* cosines, const float* sines, int64_t n_pairs) {
   for (int64_t i = 0; i < n_pairs; i += kLanes) {
     const int n = n_pairs - i < kLanes ? static_cast<int>(n_pairs - i) : kLanes;
@@ -177,6 +198,8 @@ constexpr VectorKernels kVectorKernels = {
     .rms_norm = RmsNorm,
     .gated_activation = {Activate<Silu>, Activate<GeluTanh>, Activate<SwigluClamped>},
     .soft_cap = SoftCap,
+    .exponentials = Exponentials,
+    .combine_experts = CombineExperts,
     .rotate_halves = RotateHalves,
     .rotate_neighbours = RotateNeighbours,
     .to_half = ToHalf,

@@ -2,8 +2,10 @@
 
 #include <cstdint>
 
+#include "kernels/api/combine_experts.h"
 #include "kernels/api/gated_activation.h"
 #include "kernels/api/ragged_batch.h"
+#include "kernels/api/route_experts.h"
 
 // The ops in double precision, written as their formulas read and without regard to speed: what
 // kernel tests compare with. Inputs are the float32 numbers that a kernel is given.
@@ -50,6 +52,15 @@ void ReferenceGatedActivation(Activation activation, const float* gate, const fl
 
 // See SoftCapArgs. x, y: [n].
 void ReferenceSoftCap(const float* x, double* y, int64_t n, double cap);
+
+// See RouteExpertsArgs. logits: [n_tokens, n_experts], experts and weights: [n_tokens, n_used].
+// REQUIRES: no logit is NaN.
+void ReferenceRouteExperts(const float* logits, int64_t n_tokens, int64_t n_experts, int64_t n_used,
+                           ExpertGate gate, bool normalize, double scale, int32_t* experts,
+                           double* weights);
+
+// See CombineExpertsArgs, of which `y` is not used. y: [n_tokens, dim].
+void ReferenceCombineExperts(const CombineExpertsArgs& args, double* y);
 
 // See GatherRowsArgs. x: [.., dim], rows: [n_rows], y: [n_rows, dim].
 void ReferenceGatherRows(const float* x, const int32_t* rows, double* y, int64_t n_rows,

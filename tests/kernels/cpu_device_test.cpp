@@ -44,7 +44,8 @@ TEST(CpuDeviceTest, OffersEveryOp) {
   EXPECT_TRUE(ops.embed != nullptr && ops.rms_norm != nullptr && ops.matmul != nullptr &&
               ops.rope != nullptr && ops.kv_append != nullptr && ops.attention != nullptr &&
               ops.gated_activation != nullptr && ops.gather_rows != nullptr &&
-              ops.soft_cap != nullptr);
+              ops.soft_cap != nullptr && ops.route_experts != nullptr &&
+              ops.expert_matmul != nullptr && ops.combine_experts != nullptr);
 }
 
 TEST(CpuDeviceTest, AllocatesAlignedZeroedMemoryWithEveryPageBacked) {

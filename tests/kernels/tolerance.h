@@ -35,6 +35,13 @@ constexpr Tolerance kSwigluTolerance = {.relative = 200 * kFloatEpsilon, .absolu
 // Two roundings and a tanh good to 2 units, whose argument is rounded once.
 constexpr Tolerance kSoftCapTolerance = {.relative = 8 * kFloatEpsilon, .absolute = 1e-37};
 
+// Exponents are differences rounded once, so that an exponential is off by up to |x| units, x down
+// to -88; sums and quotients are exact beside that.
+constexpr Tolerance kRouteTolerance = {.relative = 100 * kFloatEpsilon, .absolute = 1e-36};
+
+// Sums of up to ten products of numbers around 1 to 5.
+constexpr Tolerance kCombineTolerance = {.relative = 16 * kFloatEpsilon, .absolute = 5e-6};
+
 // Scores are sums of up to 256 products of numbers around 1, so they are off by some 1e-6, and a
 // weight exp(score) by the same fraction; the weighted mean of values around 1 inherits that.
 // A log-probability may be off by 5e-4 after all layers, which is far above.

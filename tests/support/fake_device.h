@@ -66,6 +66,10 @@ class FakeDevice final : public Device {
   uint64_t AttentionWorkspaceBytes(int max_tokens, int n_heads, int value_dim) const override {
     return cpu_->AttentionWorkspaceBytes(max_tokens, n_heads, value_dim);
   }
+  uint64_t ExpertMatmulWorkspaceBytes(int max_pairs, int64_t max_cols,
+                                      int max_experts) const override {
+    return cpu_->ExpertMatmulWorkspaceBytes(max_pairs, max_cols, max_experts);
+  }
 
  private:
   // Freed memory that readings do not show yet.

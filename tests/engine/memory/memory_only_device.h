@@ -84,6 +84,7 @@ class MemoryOnlyDevice : public Device {
   }
   uint64_t MatmulWorkspaceBytes(int, int64_t) const override { return 0; }
   uint64_t AttentionWorkspaceBytes(int, int, int) const override { return 0; }
+  uint64_t ExpertMatmulWorkspaceBytes(int, int64_t, int) const override { return 0; }
 
  private:
   // Constant after construction.

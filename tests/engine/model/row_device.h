@@ -74,6 +74,11 @@ class RowDevice : public MemoryOnlyDevice {
   uint64_t AttentionWorkspaceBytes(int max_tokens, int n_heads, int value_dim) const override {
     return static_cast<uint64_t>(max_tokens) * static_cast<uint64_t>(n_heads * value_dim);
   }
+  uint64_t ExpertMatmulWorkspaceBytes(int max_pairs, int64_t max_cols,
+                                      int max_experts) const override {
+    return static_cast<uint64_t>(max_pairs) * static_cast<uint64_t>(max_cols) +
+           static_cast<uint64_t>(max_experts);
+  }
 
   static uint64_t RowBytes(const WeightShape& shape) {
     const FormatInfo& format = *FindFormat(shape.dtype);

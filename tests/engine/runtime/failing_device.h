@@ -47,6 +47,10 @@ class FailingDevice final : public Device {
   uint64_t AttentionWorkspaceBytes(int max_tokens, int n_heads, int value_dim) const override {
     return device_->AttentionWorkspaceBytes(max_tokens, n_heads, value_dim);
   }
+  uint64_t ExpertMatmulWorkspaceBytes(int max_pairs, int64_t max_cols,
+                                      int max_experts) const override {
+    return device_->ExpertMatmulWorkspaceBytes(max_pairs, max_cols, max_experts);
+  }
 
  private:
   static Status Embed(const EmbedArgs& args, Stream& stream) {

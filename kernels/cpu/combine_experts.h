@@ -1,0 +1,10 @@
+#pragma once
+
+#include "kernels/api/combine_experts.h"
+#include "kernels/api/stream.h"
+
+namespace forge {
+
+Status CpuCombineExperts(const CombineExpertsArgs& args, Stream& stream);
+
+}  // namespace forge

@@ -1,0 +1,280 @@
+#include "kernels/cpu/expert_matmul.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstring>
+#include <span>
+#include <string>
+
+#include "kernels/cpu/cpu_stream.h"
+#include "kernels/cpu/expert_pairs.h"
+#include "kernels/cpu/matmul_tiling.h"
+#include "kernels/cpu/pack.h"
+#include "kernels/cpu/parallel_rows.h"
+
+namespace forge {
+namespace {
+
+// How many elements are copied in the time that one is quantised.
+constexpr int64_t kCopiesPerQuantized = 4;
+
+// One matrix of every expert, as the loop below needs it.
+struct Product {
+  const ExpertMatmulTarget* target;
+  MatmulFormat format;
+  int64_t n_groups;
+};
+
+// The products of the targets that take their activations quantised, or of those that do not.
+//
+// Activations lie in the workspace, in order of the sorted pairs: quantised in the tiles that the
+// kernels read, or as floats. Where a row has several pairs, it is quantised once, as a tile of its
+// own before those of the pairs, and copied from there. A pair that shares its tile with no other
+// is not copied.
+class ExpertProducts {
+ public:
+  // REQUIRES: `pairs` are those of the arguments.
+  ExpertProducts(const ExpertMatmulArgs& args, const ExpertPairs& pairs, CpuLevel level,
+                 bool is_quantized);
+
+  bool empty() const { return n_products_ == 0; }
+  void PrepareActivations(ThreadPool& pool) const;
+  void Multiply(ThreadPool& pool) const;
+
+ private:
+  int64_t RowOf(int64_t sorted_pair) const {
+    return pairs_.order()[sorted_pair] / args_.pairs_per_row;
+  }
+  TokenTiles TilesOf(const ExpertRun& run) const { return {run.n_pairs, has_wide_}; }
+  // A quantised row, as a tile of one token. REQUIRES: row < n_row_tiles_.
+  std::byte* RowTile(int64_t row) const { return pairs_.activations() + row * token_bytes_; }
+  // The tile that starts at a sorted pair.
+  std::byte* PairTile(int64_t sorted_pair) const { return RowTile(n_row_tiles_ + sorted_pair); }
+  void PreparePair(int64_t sorted_pair) const;
+  const std::byte* ActivationsOf(const ExpertRun& run, int64_t pair, int n_tokens) const;
+
+  int64_t GroupsPerChunk(int64_t n_pairs, int n_threads) const;
+  int64_t PlanChunks(int n_threads) const;
+  void MultiplyChunk(int64_t chunk) const;
+  void MultiplyGroup(const Product& product, const ExpertRun& run, int64_t group,
+                     int64_t first_pair, int64_t end_pair) const;
+
+  const ExpertMatmulArgs& args_;
+  const ExpertPairs& pairs_;
+  const MatmulKernels& kernels_;
+  const int64_t n_in_;
+  const bool is_quantized_;
+  const int64_t token_bytes_;  // of a tile
+  const int64_t n_row_tiles_;
+  const int64_t span_pairs_;
+  bool has_wide_ = true;
+  bool needs_digits_ = false;
+  std::array<Product, 2> products_;
+  int n_products_ = 0;
+  int64_t n_groups_ = 0;  // of one expert's matrices
+  int64_t weight_bytes_ = 0;
+};
+
+ExpertProducts::ExpertProducts(const ExpertMatmulArgs& args, const ExpertPairs& pairs,
+                               CpuLevel level, bool is_quantized)
+    : args_(args),
+      pairs_(pairs),
+      kernels_(MatmulKernelsAt(level)),
+      n_in_(args.targets[0].weights.first.shape.n_cols),
+      is_quantized_(is_quantized),
+      token_bytes_(is_quantized ? n_in_ / kActivationBlockColumns * kActivationBlockBytes
+                                : n_in_ * static_cast<int64_t>(sizeof(float))),
+      n_row_tiles_(is_quantized && args.pairs_per_row > 1 ? args.n_x_rows : 0),
+      span_pairs_(SpanTokens(n_in_, !is_quantized)) {
+  for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
+    const WeightShape& shape = args.targets[i].weights.first.shape;
+    const MatmulFormat format = FindMatmulFormat(shape.dtype, n_in_, level);
+    if (format.is_quantized != is_quantized) continue;
+    Product& product = products_[static_cast<size_t>(n_products_++)];
+    product = {&args.targets[i], format, CeilDivide(shape.n_rows, kCpuPackRows)};
+    has_wide_ &= format.wide_kernel != nullptr;
+    needs_digits_ |= format.needs_digits;
+    n_groups_ += product.n_groups;
+    weight_bytes_ += product.n_groups * format.group_bytes;
+  }
+}
+
+void ExpertProducts::PrepareActivations(ThreadPool& pool) const {
+  ParallelRows(pool, n_row_tiles_, n_in_, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      kernels_.quantize(args_.x + row * n_in_, n_in_, 0, 1, needs_digits_, RowTile(row));
+  });
+  const bool only_copies = !is_quantized_ || n_row_tiles_ > 0;
+  const int64_t cost = only_copies ? n_in_ / kCopiesPerQuantized : n_in_;
+  ParallelRows(pool, pairs_.n_pairs(), cost, [&](int64_t begin, int64_t end) {
+    for (int64_t pair = begin; pair < end; ++pair) PreparePair(pair);
+  });
+}
+
+void ExpertProducts::PreparePair(int64_t sorted_pair) const {
+  const ExpertRun& run = pairs_.RunOf(sorted_pair);
+  const TokenTiles tiles = TilesOf(run);
+  const int64_t pair = sorted_pair - run.first_pair;
+  const int64_t first = tiles.Start(pair);
+  const int n_tokens = tiles.Count(first);
+  const int token = static_cast<int>(pair - first);
+  const int64_t row = RowOf(sorted_pair);
+  if (!is_quantized_) {
+    if (n_tokens > 1)
+      std::memcpy(PairTile(sorted_pair), args_.x + row * n_in_, static_cast<size_t>(token_bytes_));
+  } else if (n_row_tiles_ == 0) {
+    kernels_.quantize(args_.x + row * n_in_, n_in_, token, n_tokens, needs_digits_,
+                      PairTile(run.first_pair + first));
+  } else if (n_tokens > 1) {
+    CopyActivations(RowTile(row), n_in_, token, n_tokens, needs_digits_,
+                    PairTile(run.first_pair + first));
+  }
+}
+
+// What PreparePair left for the tile of n_tokens that starts at `pair` of the run.
+const std::byte* ExpertProducts::ActivationsOf(const ExpertRun& run, int64_t pair,
+                                               int n_tokens) const {
+  const int64_t sorted_pair = run.first_pair + pair;
+  if (n_tokens > 1) return PairTile(sorted_pair);
+  if (!is_quantized_)
+    return reinterpret_cast<const std::byte*>(args_.x + RowOf(sorted_pair) * n_in_);
+  return n_row_tiles_ > 0 ? RowTile(RowOf(sorted_pair)) : PairTile(sorted_pair);
+}
+
+int64_t ExpertProducts::GroupsPerChunk(int64_t n_pairs, int n_threads) const {
+  const int64_t tokens = std::min(n_pairs, span_pairs_);
+  const auto n_runs = static_cast<int64_t>(pairs_.runs().size());
+  const int64_t by_products = kChunkProducts / (kCpuPackRows * n_in_ * tokens);
+  const int64_t by_bytes = kChunkBytes * n_groups_ / weight_bytes_;
+  const int64_t by_balance = n_groups_ * n_runs / (kMinChunksPerThread * n_threads);
+  return std::clamp<int64_t>(std::min({by_products, by_bytes, by_balance}), 1, n_groups_);
+}
+
+// Gives each run its chunks: a span of its pairs times a range of the row groups of all products.
+// Returns the number of all chunks.
+int64_t ExpertProducts::PlanChunks(int n_threads) const {
+  int64_t n_chunks = 0;
+  for (ExpertRun& run : pairs_.runs()) {
+    const int64_t groups = GroupsPerChunk(run.n_pairs, n_threads);
+    run.groups_per_chunk = static_cast<int32_t>(groups);
+    run.first_chunk = n_chunks;
+    n_chunks += CeilDivide(run.n_pairs, span_pairs_) * CeilDivide(n_groups_, groups);
+  }
+  return n_chunks;
+}
+
+void ExpertProducts::Multiply(ThreadPool& pool) const {
+  pool.ParallelFor(PlanChunks(pool.n_threads()),
+                   [this](int64_t chunk, int) { MultiplyChunk(chunk); });
+}
+
+void ExpertProducts::MultiplyChunk(int64_t chunk) const {
+  const std::span<ExpertRun> runs = pairs_.runs();
+  const auto after =
+      std::upper_bound(runs.begin(), runs.end(), chunk,
+                       [](int64_t value, const ExpertRun& run) { return value < run.first_chunk; });
+  const ExpertRun& run = *(after - 1);
+  const int64_t within = chunk - run.first_chunk;
+  const int64_t chunks_per_span = CeilDivide(n_groups_, run.groups_per_chunk);
+  const int64_t first_pair = within / chunks_per_span * span_pairs_;
+  const int64_t end_pair = std::min<int64_t>(run.n_pairs, first_pair + span_pairs_);
+  int64_t group = within % chunks_per_span * run.groups_per_chunk;
+  int64_t end_group = std::min(n_groups_, group + run.groups_per_chunk);
+  for (int i = 0; i < n_products_; ++i) {
+    const Product& product = products_[static_cast<size_t>(i)];
+    for (; group < std::min(end_group, product.n_groups); ++group)
+      MultiplyGroup(product, run, group, first_pair, end_pair);
+    group -= product.n_groups;  // numbers within the next matrix
+    end_group -= product.n_groups;
+    if (end_group <= 0) return;
+  }
+}
+
+// y[pair, rows of the group] = sums + bias of the expert, for the pairs of a tile.
+void StoreTile(const ExpertMatmulTarget& target, int32_t expert, int64_t group,
+               std::span<const int32_t> pairs, const float* sums) {
+  const int64_t n_out = target.weights.first.shape.n_rows;
+  const int64_t first_row = group * kCpuPackRows;
+  const int n_rows = static_cast<int>(std::min(kCpuPackRows, n_out - first_row));
+  const float* bias = target.bias == nullptr ? nullptr : target.bias + expert * n_out + first_row;
+  for (const int32_t pair : pairs) {
+    float* y = target.y + pair * n_out + first_row;
+    for (int r = 0; r < n_rows; ++r) y[r] = bias == nullptr ? sums[r] : sums[r] + bias[r];
+    sums += kCpuPackRows;
+  }
+}
+
+void ExpertProducts::MultiplyGroup(const Product& product, const ExpertRun& run, int64_t group,
+                                   int64_t first_pair, int64_t end_pair) const {
+  alignas(64) float sums[kWideTileTokens * kCpuPackRows];
+  const ExpertWeights& weights = product.target->weights;
+  const MatmulFormat& format = product.format;
+  TileArgs tile = {};
+  tile.weights = static_cast<const std::byte*>(weights.first.data) +
+                 static_cast<uint64_t>(run.expert) * weights.stride_bytes +
+                 group * format.group_bytes;
+  tile.activation_stride = n_in_;
+  tile.n_cols = n_in_;
+  tile.sums = sums;
+  const TokenTiles tiles = TilesOf(run);
+  int n_tokens = 0;
+  for (int64_t pair = first_pair; pair < end_pair; pair += n_tokens) {
+    n_tokens = tiles.Count(pair);
+    tile.activations = ActivationsOf(run, pair, n_tokens);
+    tile.prefetch = pair == first_pair;  // from the second tile on the group is in a cache
+    (n_tokens == kWideTileTokens ? format.wide_kernel : format.kernels[n_tokens - 1])(tile);
+    const int32_t* order = pairs_.order() + run.first_pair + pair;
+    StoreTile(*product.target, run.expert, group, {order, static_cast<size_t>(n_tokens)}, sums);
+  }
+}
+
+// What Validate cannot see: device memory, and the size of a packed matrix.
+Status Check(const ExpertMatmulArgs& args) {
+  const ExpertWeights& weights = args.targets[0].weights;
+  const int n_pairs = args.n_x_rows * args.pairs_per_row;
+  for (int i = 0; i < args.n_targets; ++i) {
+    const ExpertWeights& target = args.targets[static_cast<size_t>(i)].weights;
+    FORGE_ASSIGN_OR_RETURN(const uint64_t bytes, CpuPackedWeightBytes(target.first.shape));
+    if (target.stride_bytes < bytes)
+      return InvalidArgument("expert_matmul: a matrix of " + std::to_string(bytes) +
+                             " bytes does not fit stride_bytes " +
+                             std::to_string(target.stride_bytes));
+  }
+  for (int i = 0; i < n_pairs; ++i) {
+    if (args.experts[i] >= 0 && args.experts[i] < weights.n_experts) continue;
+    return InvalidArgument("expert_matmul: an expert is out of range: experts[" +
+                           std::to_string(i) + "] is " + std::to_string(args.experts[i]) +
+                           ", n_experts " + std::to_string(weights.n_experts));
+  }
+  const uint64_t needed =
+      ExpertPairs::WorkspaceBytes(n_pairs, weights.first.shape.n_cols, weights.n_experts);
+  if (args.workspace.data == nullptr || args.workspace.bytes < needed)
+    return InvalidArgument("expert_matmul: the workspace of " +
+                           std::to_string(args.workspace.bytes) + " bytes is too small for " +
+                           std::to_string(n_pairs) + " pairs; it needs " + std::to_string(needed));
+  return Status();
+}
+
+}  // namespace
+
+uint64_t CpuExpertMatmulWorkspaceBytes(int max_pairs, int64_t max_cols, int max_experts) {
+  return ExpertPairs::WorkspaceBytes(max_pairs, max_cols, max_experts);
+}
+
+Status CpuExpertMatmul(const ExpertMatmulArgs& args, Stream& stream) {
+  FORGE_TRY(Validate(args));
+  if (args.n_x_rows == 0) return Status();
+  FORGE_TRY(Check(args));
+  CpuStream& cpu = AsCpu(stream);
+  const ExpertPairs pairs(args);
+  for (const bool is_quantized : {true, false}) {
+    const ExpertProducts products(args, pairs, cpu.level(), is_quantized);
+    if (products.empty()) continue;
+    products.PrepareActivations(cpu.pool());
+    products.Multiply(cpu.pool());
+  }
+  return Status();
+}
+
+}  // namespace forge

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/cpu/activation.h"
+#include "kernels/cpu/matmul_kernels.h"
+
+namespace forge {
+
+// How matrix products are cut up, for the plain one and the one of experts.
+
+// Tokens are worked on in spans whose activations stay in a core's second-level cache while the
+// weights stream past.
+constexpr int64_t kSpanActivationBytes = 384 << 10;
+
+// A chunk should outweigh by far what it costs to take it, and be short against the whole. These
+// are what a core multiplies and reads in about 50 us.
+constexpr int64_t kChunkProducts = 4'000'000;
+constexpr int64_t kChunkBytes = 512 << 10;
+constexpr int64_t kMinChunksPerThread = 4;
+
+constexpr int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// How many tokens of n_in inputs a span has: a multiple of kWideTileTokens.
+constexpr int64_t SpanTokens(int64_t n_in, bool has_floats) {
+  const int64_t token_bytes = has_floats ? n_in * static_cast<int64_t>(sizeof(float))
+                                         : n_in / kActivationBlockColumns * kActivationBlockBytes;
+  return std::max<int64_t>(1, kSpanActivationBytes / (token_bytes * kWideTileTokens)) *
+         kWideTileTokens;
+}
+
+// How n_tokens tokens fall into tiles: wide ones first where there are kernels for them.
+struct TokenTiles {
+  int64_t n_tokens;
+  bool has_wide;
+
+  int64_t wide_tokens() const {
+    return has_wide ? n_tokens / kWideTileTokens * kWideTileTokens : 0;
+  }
+  // The first token, and the number of tokens, of the tile that `token` is in.
+  int64_t Start(int64_t token) const {
+    const int64_t wide = wide_tokens();
+    if (token < wide) return token / kWideTileTokens * kWideTileTokens;
+    return wide + (token - wide) / kTileTokens * kTileTokens;
+  }
+  int Count(int64_t first_token) const {
+    if (first_token < wide_tokens()) return kWideTileTokens;
+    return static_cast<int>(std::min<int64_t>(kTileTokens, n_tokens - first_token));
+  }
+};
+
+// A number format as the kernels of a level take it.
+struct MatmulFormat {
+  const TileKernel* kernels;  // [n_tokens of the tile - 1]
+  TileKernel wide_kernel;     // for tiles of kWideTileTokens, or null
+  bool is_quantized;
+  bool needs_digits;    // second digits of activations, see activation.h
+  int64_t group_bytes;  // of 16 rows of n_cols
+};
+
+// REQUIRES: a known format; level <= HighestCpuLevel().
+MatmulFormat FindMatmulFormat(DType dtype, int64_t n_cols, CpuLevel level);
+
+}  // namespace forge

@@ -1,0 +1,346 @@
+#include "kernels/cpu/expert_matmul.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "kernels/cpu/cpu_features.h"
+#include "kernels/cpu/cpu_stream.h"
+#include "kernels/cpu/matmul.h"
+#include "kernels/reference/matmul.h"
+#include "tests/kernels/packed_matrix.h"
+
+namespace forge {
+namespace {
+
+using testing::GuardedBytes;
+
+std::vector<float> NormalFloats(size_t n, std::mt19937& rng) {
+  std::normal_distribution<float> normal;
+  std::vector<float> x(n);
+  std::generate(x.begin(), x.end(), [&] { return normal(rng); });
+  return x;
+}
+
+std::vector<int32_t> RandomExperts(size_t n, int n_experts, std::mt19937& rng) {
+  std::vector<int32_t> experts(n);
+  for (int32_t& expert : experts)
+    expert = static_cast<int32_t>(rng() % static_cast<uint32_t>(n_experts));
+  return experts;
+}
+
+// The matrices of all experts, with memory between them that belongs to none.
+class PackedExperts {
+ public:
+  PackedExperts(const WeightShape& shape, int n_experts, std::mt19937& rng)
+      : shape_(shape),
+        n_experts_(n_experts),
+        stride_(CpuPackedWeightBytes(shape).value() + 64),
+        packed_(stride_ * static_cast<uint64_t>(n_experts)) {
+    for (int e = 0; e < n_experts; ++e) {
+      file_rows_.push_back(testing::RandomWeights(shape.dtype, shape.n_rows, shape.n_cols, rng));
+      EXPECT_TRUE(
+          CpuPackRows(shape, 0, shape.n_rows, file_rows_.back().data(), expert_data(e)).ok());
+    }
+  }
+
+  const WeightShape& shape() const { return shape_; }
+  int n_experts() const { return n_experts_; }
+  const std::byte* file_rows(int expert) const {
+    return file_rows_[static_cast<size_t>(expert)].data();
+  }
+  WeightView view_of(int expert) { return {expert_data(expert), shape_}; }
+  ExpertWeights view() { return {view_of(0), stride_, n_experts_}; }
+
+ private:
+  std::byte* expert_data(int e) { return packed_.data() + static_cast<uint64_t>(e) * stride_; }
+
+  WeightShape shape_;
+  int n_experts_;
+  uint64_t stride_;
+  GuardedBytes packed_;
+  std::vector<std::vector<std::byte>> file_rows_;
+};
+
+// Activations, and the experts chosen for each of their rows.
+struct Pairs {
+  std::vector<float> x;
+  int n_x_rows;
+  int pairs_per_row;
+  std::vector<int32_t> experts;
+};
+
+Pairs RandomPairs(int n_x_rows, int pairs_per_row, int64_t n_cols, int n_experts,
+                  std::mt19937& rng) {
+  return {NormalFloats(static_cast<size_t>(n_x_rows * n_cols), rng), n_x_rows, pairs_per_row,
+          RandomExperts(static_cast<size_t>(n_x_rows * pairs_per_row), n_experts, rng)};
+}
+
+std::vector<std::vector<float>> Multiply(const std::vector<PackedExperts*>& weights,
+                                         const std::vector<const float*>& biases,
+                                         const Pairs& pairs, CpuStream& stream) {
+  const WeightShape& shape = weights[0]->shape();
+  GuardedBytes workspace(CpuExpertMatmulWorkspaceBytes(static_cast<int>(pairs.experts.size()),
+                                                       shape.n_cols, weights[0]->n_experts()));
+  ExpertMatmulArgs args;
+  args.x = pairs.x.data();
+  args.n_x_rows = pairs.n_x_rows;
+  args.pairs_per_row = pairs.pairs_per_row;
+  args.experts = pairs.experts.data();
+  args.n_targets = static_cast<int>(weights.size());
+  args.workspace = {workspace.data(), workspace.size()};
+  std::vector<std::unique_ptr<GuardedBytes>> y;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const auto n_rows = static_cast<uint64_t>(weights[i]->shape().n_rows);
+    y.push_back(std::make_unique<GuardedBytes>(pairs.experts.size() * n_rows * sizeof(float)));
+    args.targets[i] = {weights[i]->view(), biases[i], reinterpret_cast<float*>(y[i]->data())};
+  }
+  const Status status = CpuExpertMatmul(args, stream);
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  EXPECT_TRUE(workspace.IsIntact());
+  std::vector<std::vector<float>> results;
+  for (const auto& bytes : y) {
+    EXPECT_TRUE(bytes->IsIntact());
+    const auto* values = reinterpret_cast<const float*>(bytes->data());
+    results.emplace_back(values, values + bytes->size() / sizeof(float));
+  }
+  return results;
+}
+
+// What CpuMatmul gives for each pair alone.
+std::vector<float> MultiplyOneByOne(PackedExperts& weights, const float* bias, const Pairs& pairs,
+                                    CpuStream& stream) {
+  const WeightShape& shape = weights.shape();
+  std::vector<float> y(pairs.experts.size() * static_cast<size_t>(shape.n_rows));
+  GuardedBytes workspace(CpuMatmulWorkspaceBytes(1, shape.n_cols));
+  for (size_t i = 0; i < pairs.experts.size(); ++i) {
+    const int32_t expert = pairs.experts[i];
+    MatmulArgs args;
+    args.x = pairs.x.data() + static_cast<int64_t>(i) / pairs.pairs_per_row * shape.n_cols;
+    args.n_tokens = 1;
+    args.n_targets = 1;
+    args.targets[0].weight = weights.view_of(expert);
+    args.targets[0].bias = bias == nullptr ? nullptr : bias + expert * shape.n_rows;
+    args.targets[0].y = y.data() + static_cast<int64_t>(i) * shape.n_rows;
+    args.workspace = {workspace.data(), workspace.size()};
+    EXPECT_TRUE(CpuMatmul(args, stream).ok());
+  }
+  return y;
+}
+
+class CpuExpertMatmulTest : public ::testing::TestWithParam<std::tuple<CpuLevel, FormatInfo>> {
+ protected:
+  void SetUp() override {
+    const CpuLevel level = std::get<CpuLevel>(GetParam());
+    if (level > HighestCpuLevel()) GTEST_SKIP() << "this processor lacks " << CpuLevelName(level);
+    stream_.emplace(*pool_, level);
+  }
+  const FormatInfo& format() const { return std::get<FormatInfo>(GetParam()); }
+  bool is_quantized() const { return format().block_elements > 1; }
+  int64_t ColsOf(int64_t n_blocks) const {
+    return is_quantized() ? n_blocks * format().block_elements : n_blocks * 33;
+  }
+
+  std::unique_ptr<ThreadPool> pool_ = ThreadPool::Create(3).value();
+  std::optional<CpuStream> stream_;
+};
+
+TEST_P(CpuExpertMatmulTest, GivesEachPairTheBitsOfAPlainMatmul) {
+  uint32_t seed = 1;
+  for (const int n_experts : {1, 4, 33}) {
+    for (const auto& [n_x_rows, pairs_per_row] :
+         std::vector<std::pair<int, int>>{{1, 1}, {1, 4}, {2, 3}, {7, 2}, {40, 1}, {70, 2}}) {
+      for (const int64_t n_rows : {1, 17, 100}) {
+        SCOPED_TRACE("n_experts " + std::to_string(n_experts) + ", n_x_rows " +
+                     std::to_string(n_x_rows) + ", pairs_per_row " + std::to_string(pairs_per_row) +
+                     ", n_rows " + std::to_string(n_rows) + ", seed " + std::to_string(seed));
+        std::mt19937 rng(seed);
+        PackedExperts weights({format().dtype, n_rows, ColsOf(2)}, n_experts, rng);
+        const Pairs pairs = RandomPairs(n_x_rows, pairs_per_row, ColsOf(2), n_experts, rng);
+        const std::vector<float> bias = NormalFloats(static_cast<size_t>(n_rows * n_experts), rng);
+        const float* bias_or_null = seed++ % 2 == 0 ? bias.data() : nullptr;
+        const auto y = Multiply({&weights}, {bias_or_null}, pairs, *stream_);
+        const auto want = MultiplyOneByOne(weights, bias_or_null, pairs, *stream_);
+        ASSERT_EQ(0, std::memcmp(y[0].data(), want.data(), want.size() * sizeof(float)));
+      }
+    }
+  }
+}
+
+TEST_P(CpuExpertMatmulTest, MatchesTheReference) {
+  const uint32_t seed = 7;
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 rng(seed);
+  constexpr int64_t kRows = 48;
+  constexpr int kExperts = 5;
+  const int64_t n_cols = ColsOf(4);
+  PackedExperts weights({format().dtype, kRows, n_cols}, kExperts, rng);
+  const Pairs pairs = RandomPairs(30, 2, n_cols, kExperts, rng);
+  const std::vector<float> bias = NormalFloats(kExperts * kRows, rng);
+  const auto y = Multiply({&weights}, {bias.data()}, pairs, *stream_);
+  // A value rounded to int8 is off by up to 1/254 of its block's largest; see matmul_test.cpp.
+  const double share = is_quantized() ? 1.0 / 254 : 4e-6;
+  for (size_t i = 0; i < pairs.experts.size(); ++i) {
+    const int32_t expert = pairs.experts[i];
+    const float* x = pairs.x.data() + static_cast<int64_t>(i) / 2 * n_cols;
+    std::vector<double> want(kRows);
+    ReferenceMatmul(format().dtype, weights.file_rows(expert), kRows, n_cols, x, 1,
+                    bias.data() + expert * kRows, nullptr, want.data());
+    std::vector<float> values(static_cast<size_t>(kRows * n_cols));
+    format().dequantize(weights.file_rows(expert), values.size() / format().block_elements,
+                        values.data());
+    double largest = 0.0, magnitude = 0.0;
+    for (const float value : values)
+      largest = std::max(largest, std::abs(static_cast<double>(value)));
+    for (int64_t k = 0; k < n_cols; ++k) magnitude += std::abs(static_cast<double>(x[k]));
+    for (size_t r = 0; r < kRows; ++r)
+      ASSERT_NEAR(static_cast<double>(y[0][i * kRows + r]), want[r],
+                  share * magnitude * largest + 1e-5)
+          << "pair " << i << ", row " << r;
+  }
+}
+
+TEST_P(CpuExpertMatmulTest, GivesAPairTheSameBitsInEveryStepAndOnEveryPool) {
+  const uint32_t seed = 11;
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 rng(seed);
+  constexpr int64_t kRows = 40;
+  constexpr int kExperts = 3, kTokens = 150, kUsed = 2;  // several spans of some expert's pairs
+  constexpr int64_t kCols = 4096;
+  PackedExperts weights({format().dtype, kRows, kCols}, kExperts, rng);
+  const Pairs pairs = RandomPairs(kTokens, kUsed, kCols, kExperts, rng);
+  const std::unique_ptr<ThreadPool> one_thread = ThreadPool::Create(1).value();
+  CpuStream alone(*one_thread, stream_->level());
+  const auto together = Multiply({&weights}, {nullptr}, pairs, *stream_)[0];
+  for (const auto& [first, n] :
+       std::vector<std::pair<int, int>>{{0, 1}, {1, 2}, {5, 9}, {20, 40}, {0, kTokens}}) {
+    Pairs some = {
+        {pairs.x.begin() + first * kCols, pairs.x.begin() + (first + n) * kCols},
+        n,
+        kUsed,
+        {pairs.experts.begin() + first * kUsed, pairs.experts.begin() + (first + n) * kUsed}};
+    const auto y = Multiply({&weights}, {nullptr}, some, alone)[0];
+    ASSERT_EQ(
+        0, std::memcmp(y.data(), together.data() + first * kUsed * kRows, y.size() * sizeof(float)))
+        << "tokens " << first << " + " << n;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryLevelAndFormat, CpuExpertMatmulTest,
+                         ::testing::Combine(::testing::Values(CpuLevel::kPortable, CpuLevel::kAvx2,
+                                                              CpuLevel::kAvx512, CpuLevel::kAmx),
+                                            ::testing::ValuesIn(KnownFormats())),
+                         [](const auto& instance) {
+                           return std::string(CpuLevelName(std::get<0>(instance.param))) + "_" +
+                                  std::string(std::get<1>(instance.param).name);
+                         });
+
+// --- What does not depend on the format
+
+class CpuExpertMatmulArgsTest : public ::testing::Test {
+ protected:
+  static constexpr int kExperts = 6;
+  static constexpr int64_t kCols = 512;
+
+  std::mt19937 rng_{51};
+  std::unique_ptr<ThreadPool> pool_ = ThreadPool::Create(2).value();
+  CpuStream stream_{*pool_, HighestCpuLevel()};
+};
+
+TEST_F(CpuExpertMatmulArgsTest, MultipliesTwoMatricesOfDifferentFormatsAtOnce) {
+  for (const auto& [gate_type, up_type] :
+       std::vector<std::pair<DType, DType>>{{Q4_K::kDType, Q6_K::kDType},
+                                            {Q8_0::kDType, F16Format::kDType},
+                                            {F32Format::kDType, Q4_0::kDType},
+                                            {F32Format::kDType, Bf16Format::kDType}}) {
+    PackedExperts gate({gate_type, 100, kCols}, kExperts, rng_);
+    PackedExperts up({up_type, 33, kCols}, kExperts, rng_);
+    const std::vector<float> bias = NormalFloats(kExperts * 33, rng_);
+    for (const auto& [n_x_rows, pairs_per_row] :
+         std::vector<std::pair<int, int>>{{1, 4}, {25, 3}, {25, 1}}) {
+      const Pairs pairs = RandomPairs(n_x_rows, pairs_per_row, kCols, kExperts, rng_);
+      const auto y = Multiply({&gate, &up}, {nullptr, bias.data()}, pairs, stream_);
+      EXPECT_EQ(y[0], MultiplyOneByOne(gate, nullptr, pairs, stream_));
+      EXPECT_EQ(y[1], MultiplyOneByOne(up, bias.data(), pairs, stream_));
+    }
+  }
+}
+
+TEST_F(CpuExpertMatmulArgsTest, MultipliesWhenAllPairsChooseOneExpert) {
+  PackedExperts weights({Q4_0::kDType, 64, kCols}, kExperts, rng_);
+  Pairs pairs = RandomPairs(300, 1, kCols, kExperts, rng_);
+  std::fill(pairs.experts.begin(), pairs.experts.end(), kExperts - 1);
+  EXPECT_EQ(Multiply({&weights}, {nullptr}, pairs, stream_)[0],
+            MultiplyOneByOne(weights, nullptr, pairs, stream_));
+}
+
+TEST_F(CpuExpertMatmulArgsTest, TakesNoRowsAsNoWorkAndRefusesBadArguments) {
+  PackedExperts weights({Q8_0::kDType, 20, kCols}, kExperts, rng_);
+  PackedExperts narrow({Q8_0::kDType, 20, 256}, kExperts, rng_);
+  PackedExperts few({Q8_0::kDType, 20, kCols}, kExperts - 1, rng_);
+  Pairs pairs = RandomPairs(3, 2, kCols, kExperts, rng_);
+  std::vector<float> y(2 * 6 * 20, 7.0f);
+  GuardedBytes workspace(CpuExpertMatmulWorkspaceBytes(6, kCols, kExperts));
+  const auto code_with = [&](auto change) {
+    ExpertMatmulArgs args;
+    args.x = pairs.x.data();
+    args.n_x_rows = 3;
+    args.pairs_per_row = 2;
+    args.experts = pairs.experts.data();
+    args.n_targets = 2;
+    args.targets[0] = {weights.view(), nullptr, y.data()};
+    args.targets[1] = {weights.view(), nullptr, y.data() + 6 * 20};
+    args.workspace = {workspace.data(), workspace.size()};
+    change(args);
+    return CpuExpertMatmul(args, stream_).code();
+  };
+  using Args = ExpertMatmulArgs;
+  const StatusCode refused = StatusCode::kInvalidArgument;
+  EXPECT_EQ(code_with([](Args& a) { a.x = nullptr; }), refused);
+  EXPECT_EQ(code_with([](Args& a) { a.experts = nullptr; }), refused);
+  EXPECT_EQ(code_with([](Args& a) { a.n_x_rows = -1; }), refused);
+  EXPECT_EQ(code_with([](Args& a) { a.pairs_per_row = 0; }), refused);
+  EXPECT_EQ(code_with([](Args& a) { a.n_x_rows = 1 << 30; }), refused);
+  EXPECT_EQ(code_with([](Args& a) { a.n_targets = 0; }), refused);
+  EXPECT_EQ(code_with([](Args& a) { a.n_targets = 3; }), refused);
+  EXPECT_EQ(code_with([](Args& a) { a.targets[1].y = nullptr; }), refused);
+  EXPECT_EQ(code_with([](Args& a) { a.targets[1].weights.first.data = nullptr; }), refused);
+  EXPECT_EQ(code_with([](Args& a) { a.targets[1].weights.n_experts = 0; }), refused);
+  EXPECT_EQ(code_with([](Args& a) { a.targets[1].weights.stride_bytes = 0; }), refused);
+  EXPECT_EQ(code_with([](Args& a) { a.targets[1].weights.stride_bytes -= 128; }), refused);
+  EXPECT_EQ(code_with([](Args& a) { a.targets[1].weights.stride_bytes += 1; }), refused);
+  EXPECT_EQ(code_with([&](Args& a) { a.targets[1].weights = narrow.view(); }), refused);
+  EXPECT_EQ(code_with([&](Args& a) { a.targets[1].weights = few.view(); }), refused);
+  EXPECT_EQ(code_with([](Args& a) { a.workspace.bytes -= 1; }), refused);
+  EXPECT_EQ(code_with([](Args& a) { a.workspace.data = nullptr; }), refused);
+  for (const int32_t bad : {-1, kExperts, 1 << 30}) {
+    const int32_t good = std::exchange(pairs.experts[4], bad);
+    EXPECT_EQ(code_with([](Args&) {}), refused) << bad;
+    pairs.experts[4] = good;
+  }
+  EXPECT_EQ(y, std::vector<float>(y.size(), 7.0f));
+  EXPECT_EQ(code_with([](Args& a) { a.n_x_rows = 0; }), StatusCode::kOk);
+  EXPECT_EQ(code_with([](Args&) {}), StatusCode::kOk);
+}
+
+TEST(CpuExpertMatmulWorkspaceTest, GrowsWithEachLimitAndIsZeroForNothing) {
+  const uint64_t bytes = CpuExpertMatmulWorkspaceBytes(8, 512, 16);
+  EXPECT_EQ(CpuExpertMatmulWorkspaceBytes(0, 512, 16), 0u);
+  EXPECT_EQ(CpuExpertMatmulWorkspaceBytes(8, 0, 16), 0u);
+  EXPECT_EQ(CpuExpertMatmulWorkspaceBytes(8, 512, -1), 0u);
+  EXPECT_GE(CpuExpertMatmulWorkspaceBytes(9, 512, 16), bytes);
+  EXPECT_GE(CpuExpertMatmulWorkspaceBytes(8, 544, 16), bytes);
+  EXPECT_GE(CpuExpertMatmulWorkspaceBytes(8, 512, 100), bytes);
+}
+
+}  // namespace
+}  // namespace forge

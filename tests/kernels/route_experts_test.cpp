@@ -1,0 +1,180 @@
+#include "kernels/cpu/route_experts.h"
+
+#include <algorithm>
+#include <set>
+
+#include "kernels/reference/reference.h"
+#include "tests/kernels/op_test.h"
+
+namespace forge {
+namespace {
+
+using testing::CpuRig;
+using testing::GuardedArray;
+
+class RouteExpertsTest : public ::testing::TestWithParam<std::tuple<CpuLevel, ExpertGate, bool>> {
+ protected:
+  ExpertGate gate() const { return std::get<1>(GetParam()); }
+  bool normalize() const { return std::get<2>(GetParam()); }
+
+  // Routes and compares with the reference; returns the chosen experts.
+  std::vector<int32_t> Check(const std::vector<float>& logits, int n_experts, int n_used,
+                             float scale = 1.0f) {
+    const int n_tokens = static_cast<int>(logits.size()) / n_experts;
+    const auto n = static_cast<size_t>(n_tokens) * static_cast<size_t>(n_used);
+    GuardedArray<int32_t> experts(n);
+    GuardedArray<float> weights(n);
+    EXPECT_TRUE(CpuRouteExperts({.logits = logits.data(),
+                                 .n_tokens = n_tokens,
+                                 .n_experts = n_experts,
+                                 .n_used = n_used,
+                                 .gate = gate(),
+                                 .normalize = normalize(),
+                                 .scale = scale,
+                                 .experts = experts.data(),
+                                 .weights = weights.data()},
+                                rig_.stream())
+                    .ok());
+    std::vector<int32_t> want_experts(n);
+    std::vector<double> want_weights(n);
+    ReferenceRouteExperts(logits.data(), n_tokens, n_experts, n_used, gate(), normalize(), scale,
+                          want_experts.data(), want_weights.data());
+    const std::vector<int32_t> got(experts.span().begin(), experts.span().end());
+    EXPECT_EQ(got, want_experts);
+    EXPECT_TRUE(testing::Near(weights.span(), want_weights, testing::kRouteTolerance));
+    EXPECT_TRUE(experts.GuardsIntact() && weights.GuardsIntact());
+    return got;
+  }
+
+  CpuRig rig_{std::get<0>(GetParam()), 3};
+};
+
+TEST_P(RouteExpertsTest, MatchesReferenceForEveryNumberOfExperts) {
+  uint32_t seed = 1;
+  for (const int n_experts : {1, 2, 3, 8, 15, 16, 17, 32, 60, 64, 128, 257, 1000}) {
+    for (const int n_used : {1, 2, 4, 8, 13}) {
+      if (n_used > n_experts) continue;
+      for (const int n_tokens : {0, 1, 5, 300}) {
+        SCOPED_TRACE("n_experts " + std::to_string(n_experts) + ", n_used " +
+                     std::to_string(n_used) + ", n_tokens " + std::to_string(n_tokens) + ", seed " +
+                     std::to_string(seed));
+        std::mt19937 random(seed++);
+        Check(testing::NormalFloats(static_cast<size_t>(n_tokens * n_experts), random, 3.0f),
+              n_experts, n_used, seed % 2 == 0 ? 1.0f : 2.5f);
+        if (HasFailure()) return;
+      }
+    }
+  }
+}
+
+TEST_P(RouteExpertsTest, ChoosesAllExpertsInOrderOfTheirLogits) {
+  EXPECT_EQ(Check({0.0f, 3.0f, -1.0f, 2.0f}, 4, 4), (std::vector<int32_t>{1, 3, 0, 2}));
+}
+
+TEST_P(RouteExpertsTest, BreaksTiesTowardsTheLowerIndex) {
+  EXPECT_EQ(Check({1.0f, 2.0f, 1.0f, 2.0f, 1.0f, 2.0f}, 6, 5),
+            (std::vector<int32_t>{1, 3, 5, 0, 2}));
+  EXPECT_EQ(Check(std::vector<float>(40, 0.25f), 40, 3), (std::vector<int32_t>{0, 1, 2}));
+  EXPECT_EQ(Check({-0.0f, 0.0f}, 2, 1), (std::vector<int32_t>{0}));
+}
+
+TEST_P(RouteExpertsTest, StaysExactWhereLogitsAreLarge) {
+  Check({1000.0f, 999.0f, -1000.0f, 995.5f}, 4, 3);
+  Check({-1000.0f, -1001.0f, -5000.0f}, 3, 2);
+}
+
+TEST_P(RouteExpertsTest, ChoosesDifferentValidExpertsWhateverTheLogits) {
+  const std::vector<float> odd = {NAN, INFINITY, -INFINITY, NAN, 0.0f, NAN, -INFINITY, INFINITY};
+  std::mt19937 random(4);
+  for (int round = 0; round < 100; ++round) {
+    std::vector<float> logits(9);
+    for (float& logit : logits) logit = odd[random() % odd.size()];
+    std::vector<int32_t> experts(6, -1);
+    std::vector<float> weights(6);
+    ASSERT_TRUE(CpuRouteExperts({.logits = logits.data(),
+                                 .n_tokens = 1,
+                                 .n_experts = 9,
+                                 .n_used = 6,
+                                 .gate = gate(),
+                                 .normalize = normalize(),
+                                 .experts = experts.data(),
+                                 .weights = weights.data()},
+                                rig_.stream())
+                    .ok());
+    EXPECT_EQ(std::set<int32_t>(experts.begin(), experts.end()).size(), 6u);
+    EXPECT_GE(*std::min_element(experts.begin(), experts.end()), 0);
+    EXPECT_LT(*std::max_element(experts.begin(), experts.end()), 9);
+  }
+}
+
+TEST_P(RouteExpertsTest, GivesATokenTheSameBitsInEveryBatch) {
+  std::mt19937 random(5);
+  constexpr int kTokens = 500, kExperts = 60, kUsed = 4;
+  const std::vector<float> logits = testing::NormalFloats(kTokens * kExperts, random);
+  const auto run = [&](int first, int n_tokens) {
+    std::vector<int32_t> experts(static_cast<size_t>(n_tokens * kUsed));
+    std::vector<float> weights(experts.size());
+    EXPECT_TRUE(CpuRouteExperts({.logits = logits.data() + first * kExperts,
+                                 .n_tokens = n_tokens,
+                                 .n_experts = kExperts,
+                                 .n_used = kUsed,
+                                 .gate = gate(),
+                                 .normalize = normalize(),
+                                 .experts = experts.data(),
+                                 .weights = weights.data()},
+                                rig_.stream())
+                    .ok());
+    return weights;
+  };
+  const std::vector<float> together = run(0, kTokens);
+  for (int t = 0; t < kTokens; ++t) {
+    const std::vector<float> alone = run(t, 1);
+    ASSERT_EQ(std::memcmp(alone.data(), together.data() + t * kUsed, sizeof(float) * kUsed), 0);
+  }
+}
+
+TEST_P(RouteExpertsTest, RefusesBadArguments) {
+  float logits[4] = {}, weights[4] = {};
+  int32_t experts[4] = {};
+  const auto code_with = [&](auto change) {
+    RouteExpertsArgs args = {.logits = logits,
+                             .n_tokens = 1,
+                             .n_experts = 4,
+                             .n_used = 2,
+                             .gate = gate(),
+                             .normalize = normalize(),
+                             .experts = experts,
+                             .weights = weights};
+    change(args);
+    return CpuRouteExperts(args, rig_.stream()).code();
+  };
+  const StatusCode refused = StatusCode::kInvalidArgument;
+  EXPECT_EQ(code_with([](RouteExpertsArgs& a) { a.logits = nullptr; }), refused);
+  EXPECT_EQ(code_with([](RouteExpertsArgs& a) { a.experts = nullptr; }), refused);
+  EXPECT_EQ(code_with([](RouteExpertsArgs& a) { a.weights = nullptr; }), refused);
+  EXPECT_EQ(code_with([](RouteExpertsArgs& a) { a.n_tokens = -1; }), refused);
+  EXPECT_EQ(code_with([](RouteExpertsArgs& a) { a.n_experts = 0; }), refused);
+  EXPECT_EQ(code_with([](RouteExpertsArgs& a) { a.n_used = 0; }), refused);
+  EXPECT_EQ(code_with([](RouteExpertsArgs& a) { a.n_used = 5; }), refused);
+  EXPECT_EQ(code_with([](RouteExpertsArgs& a) { a.scale = NAN; }), refused);
+  EXPECT_EQ(code_with([](RouteExpertsArgs& a) { a.gate = static_cast<ExpertGate>(7); }), refused);
+  EXPECT_EQ(code_with([](RouteExpertsArgs& a) { a.n_tokens = 0; }), StatusCode::kOk);
+}
+
+std::string NameOf(ExpertGate gate, bool normalize) {
+  return std::string(gate == ExpertGate::kSoftmaxThenTopK ? "SoftmaxThenTopK" : "TopKThenSoftmax") +
+         (normalize ? "Normalized" : "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Levels, RouteExpertsTest,
+                         ::testing::Combine(::testing::ValuesIn(testing::AvailableLevels()),
+                                            ::testing::Values(ExpertGate::kSoftmaxThenTopK,
+                                                              ExpertGate::kTopKThenSoftmax),
+                                            ::testing::Bool()),
+                         [](const auto& test) {
+                           return std::string(CpuLevelName(std::get<0>(test.param))) +
+                                  NameOf(std::get<1>(test.param), std::get<2>(test.param));
+                         });
+
+}  // namespace
+}  // namespace forge
