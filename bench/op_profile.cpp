@@ -86,6 +86,9 @@ OpTable TimeOps(OpTable ops) {
       RunTimed<"gated_activation", GatedActivationArgs, &OpTable::gated_activation>;
   ops.gather_rows = RunTimed<"gather_rows", GatherRowsArgs, &OpTable::gather_rows>;
   ops.soft_cap = RunTimed<"soft_cap", SoftCapArgs, &OpTable::soft_cap>;
+  ops.route_experts = RunTimed<"route_experts", RouteExpertsArgs, &OpTable::route_experts>;
+  ops.expert_matmul = RunTimed<"expert_matmul", ExpertMatmulArgs, &OpTable::expert_matmul>;
+  ops.combine_experts = RunTimed<"combine_experts", CombineExpertsArgs, &OpTable::combine_experts>;
   return ops;
 }
 
@@ -121,6 +124,10 @@ class TimedDevice final : public Device {
   }
   uint64_t AttentionWorkspaceBytes(int max_tokens, int n_heads, int value_dim) const override {
     return device_->AttentionWorkspaceBytes(max_tokens, n_heads, value_dim);
+  }
+  uint64_t ExpertMatmulWorkspaceBytes(int max_pairs, int64_t max_cols,
+                                      int max_experts) const override {
+    return device_->ExpertMatmulWorkspaceBytes(max_pairs, max_cols, max_experts);
   }
 
  private:
