@@ -25,6 +25,15 @@ uint64_t FileBytes(const WeightShape& shape) {
   return n_elements / format->block_elements * format->block_bytes;
 }
 
+// `n_rows` of all matrices together; `n_products`: times that they are multiplied with a vector.
+void DescribeProduct(const WeightShape& shape, int64_t n_rows, int64_t n_products,
+                     OpRecord& record) {
+  const FormatInfo* const format = FindFormat(shape.dtype);
+  record.operations = 2 * static_cast<uint64_t>(n_rows * shape.n_cols * n_products);
+  record.name += " " + std::string(format == nullptr ? "?" : format->name) + " " +
+                 std::to_string(shape.n_cols) + " -> " + std::to_string(n_rows);
+}
+
 void Describe(const MatmulArgs& args, OpRecord& record) {
   int64_t n_rows = 0;
   for (int i = 0; i < args.n_targets; ++i) {
@@ -32,11 +41,22 @@ void Describe(const MatmulArgs& args, OpRecord& record) {
     n_rows += shape.n_rows;
     record.bytes += FileBytes(shape);
   }
-  const WeightShape& shape = args.targets[0].weight.shape;
-  const FormatInfo* const format = FindFormat(shape.dtype);
-  record.operations = 2 * static_cast<uint64_t>(n_rows * shape.n_cols * args.n_tokens);
-  record.name += " " + std::string(format == nullptr ? "?" : format->name) + " " +
-                 std::to_string(shape.n_cols) + " -> " + std::to_string(n_rows);
+  DescribeProduct(args.targets[0].weight.shape, n_rows, args.n_tokens, record);
+}
+
+// Each expert that is used counts once.
+void Describe(const ExpertMatmulArgs& args, OpRecord& record) {
+  const int n_pairs = args.n_x_rows * args.pairs_per_row;
+  std::vector<bool> is_used(static_cast<size_t>(args.targets[0].weights.n_experts));
+  for (int i = 0; i < n_pairs; ++i) is_used[static_cast<size_t>(args.experts[i])] = true;
+  const auto n_used = static_cast<uint64_t>(std::count(is_used.begin(), is_used.end(), true));
+  int64_t n_rows = 0;
+  for (int i = 0; i < args.n_targets; ++i) {
+    const WeightShape& shape = args.targets[static_cast<size_t>(i)].weights.first.shape;
+    n_rows += shape.n_rows;
+    record.bytes += n_used * FileBytes(shape);
+  }
+  DescribeProduct(args.targets[0].weights.first.shape, n_rows, n_pairs, record);
 }
 
 // Keys and values of every sequence once, whatever the number of its tokens in the batch. Looks at
