@@ -55,7 +55,7 @@ template <typename Layout>
                                                  int8_t* weights) {
   const __m512i zero = _mm512_set1_epi8(static_cast<char>(Layout::kZero));
   __m512i codes[8];
-  LoadCodes(block.codes[s], codes);
+  LoadSubBlock<Layout>(block, s, codes);
 #pragma GCC unroll 8
   for (int q = 0; q < 8; ++q) _mm512_store_si512(weights + 64 * q, _mm512_sub_epi8(codes[q], zero));
 }
@@ -145,7 +145,7 @@ void RunQuantized(const TileArgs& args) {
     if (i < n) {
       const Block& source = block[i / Layout::kSubBlocks];
       const int64_t s = i % Layout::kSubBlocks;
-      if (s == 0) LoadScales(source.scales, scale[i % kScaleRing], offset[i % kScaleRing]);
+      if (s == 0) LoadAllScales<Layout>(source, scale[i % kScaleRing], offset[i % kScaleRing]);
       if (args.prefetch) {
 #pragma GCC unroll 16
         for (int64_t p = 0; p < kSubBytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);

@@ -75,7 +75,7 @@ struct Codes {
   __m256i values[8];  // signed, where kAreSigned
 
   [[gnu::always_inline]] void Load(const typename Layout::Block& block, int s, int rows) {
-    LoadCodes(block.codes[s], rows, codes);
+    LoadSubBlock<Layout>(block, s, rows, codes);
     if constexpr (kAreSigned) {
       const __m256i zero = _mm256_set1_epi8(static_cast<char>(Layout::kZero));
 #pragma GCC unroll 8
@@ -138,7 +138,7 @@ template <typename Layout, int kTokens>
   for (int64_t i = 0; i < args.n_cols; i += Layout::kColumns, ++block) {
     __m256 scale[Layout::kScales * Layout::kSubBlocks];
     __m256 offset[kOffsets * Layout::kSubBlocks];
-    LoadScales(block->scales, rows, scale, offset);
+    LoadAllScales<Layout>(*block, rows, scale, offset);
 #pragma GCC unroll 1
     for (int s = 0; s < Layout::kSubBlocks; ++s, ++x, ahead += kSubBytes) {
       if (prefetch) {

@@ -133,7 +133,7 @@ void RunQuantized(const TileArgs& args) {
   for (int64_t i = 0; i < args.n_cols; i += Layout::kColumns, ++block) {
     __m512 scale[Layout::kScales * Layout::kSubBlocks];
     __m512 offset[kOffsets * Layout::kSubBlocks];
-    LoadScales(block->scales, scale, offset);
+    LoadAllScales<Layout>(*block, scale, offset);
 #pragma GCC unroll 1
     for (int s = 0; s < Layout::kSubBlocks; ++s, ++x, ahead += kSubBytes) {
       if (args.prefetch) {
@@ -141,7 +141,7 @@ void RunQuantized(const TileArgs& args) {
         for (int64_t p = 0; p < kSubBytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
       }
       __m512i codes[8];
-      LoadCodes(block->codes[s], codes);
+      LoadSubBlock<Layout>(*block, s, codes);
       Accumulate<Layout, kTokens>(codes, scale + Layout::kScales * s, offset + kOffsets * s, *x,
                                   sums);
     }

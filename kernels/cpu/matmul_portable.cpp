@@ -5,13 +5,50 @@
 namespace forge {
 namespace {
 
-// The integers that 16 rows x 32 columns stand for.
-template <typename Codes>
-void ReadCodes(const Codes& weights, int zero, int8_t (&values)[16][32]) {
-  for (int row = 0; row < 16; ++row)
-    for (int k = 0; k < 32; ++k)
-      values[row][k] = static_cast<int8_t>(CodeAt(weights, row, k) - zero);
-}
+// Reads 16 rows x 32 columns as plain numbers: value = scale * integer + offset, with a scale and
+// an offset for each half of the columns.
+template <typename Layout, bool kIsExpanded = Layout::kIsExpanded>
+class BlockReader {
+ public:
+  explicit BlockReader(const typename Layout::Block& block) : block_(block) {}
+
+  void ReadIntegers(int s, int8_t (&values)[16][32]) const {
+    for (int row = 0; row < 16; ++row)
+      for (int k = 0; k < 32; ++k)
+        values[row][k] = static_cast<int8_t>(CodeAt(block_.codes[s], row, k) - Layout::kZero);
+  }
+  float Scale(int row, int s, int h) const { return ScaleAt(block_.scales, row, s, h); }
+  float Offset(int row, int s, int h) const { return OffsetAt(block_.scales, row, s, h); }
+
+ private:
+  const typename Layout::Block& block_;
+};
+
+template <typename Layout>
+class BlockReader<Layout, true> {
+ public:
+  explicit BlockReader(const typename Layout::Block& packed) {
+    for (int row = 0; row < 16; ++row) {
+      const auto block = FileBlockAt<Layout>(packed, row);
+      Layout::Format::Unpack(block, codes_[row]);
+      Layout::Format::UnpackScales(block, scales_[row]);
+    }
+  }
+
+  void ReadIntegers(int s, int8_t (&values)[16][32]) const {
+    for (int row = 0; row < 16; ++row)
+      for (int k = 0; k < 32; ++k)
+        values[row][k] = static_cast<int8_t>(codes_[row][32 * s + k] - Layout::kZero);
+  }
+  float Scale(int row, int s, int h) const {
+    return scales_[row][(2 * s + h) * Layout::kScales / 2];
+  }
+  float Offset(int, int, int) const { return 0.0f; }
+
+ private:
+  uint8_t codes_[16][Layout::kColumns];
+  float scales_[16][Layout::kSubBlocks * Layout::kScales];
+};
 
 int32_t Dot16(const int8_t* a, const int8_t* b) {
   int32_t sum = 0;
@@ -25,17 +62,18 @@ void RunQuantized(const TileArgs& args) {
   const auto* x = reinterpret_cast<const ActivationBlock<kTokens>*>(args.activations);
   for (int i = 0; i < 16 * kTokens; ++i) args.sums[i] = 0.0f;
   for (int64_t i = 0; i < args.n_cols; i += Layout::kColumns, ++block) {
+    const BlockReader<Layout> reader(*block);
     for (int s = 0; s < Layout::kSubBlocks; ++s, ++x) {
       float scale[2][16];
       float offset[2][16];
       for (int row = 0; row < 16; ++row) {
         for (int h = 0; h < 2; ++h) {
-          scale[h][row] = ScaleAt(block->scales, row, s, h);
-          offset[h][row] = OffsetAt(block->scales, row, s, h);
+          scale[h][row] = reader.Scale(row, s, h);
+          offset[h][row] = reader.Offset(row, s, h);
         }
       }
       int8_t values[16][32];
-      ReadCodes(block->codes[s], Layout::kZero, values);
+      reader.ReadIntegers(s, values);
       for (int t = 0; t < kTokens; ++t) {
         for (int row = 0; row < 16; ++row) {
           const int32_t first = Dot16(values[row], x->codes[t]);

@@ -166,6 +166,14 @@ void UnpackPacked(const typename Format::Block& block, uint8_t* codes) {
   }
 }
 
+template <typename Layout>
+void PackWords(const typename Layout::FileBlock& block, int row, typename Layout::Block& packed) {
+  const auto* bytes = reinterpret_cast<const std::byte*>(&block) + Layout::kFirstWord;
+  for (int w = 0; w < Layout::kWords; ++w)
+    std::memcpy(&packed.words[w][row], bytes + 4 * w, sizeof(uint32_t));
+  if constexpr (Layout::kHasScale) packed.scale[row] = block.scale;
+}
+
 // Packs the n_rows <= 16 rows at `file_rows` into one group; the group's other rows become zero.
 template <typename Format>
 void PackGroup(const std::byte* file_rows, int64_t n_rows, int64_t n_cols, std::byte* group) {
@@ -180,14 +188,16 @@ void PackGroup(const std::byte* file_rows, int64_t n_rows, int64_t n_cols, std::
       if (row < n_rows)
         std::memcpy(&block, file_rows + row * row_bytes + b * static_cast<int64_t>(sizeof(block)),
                     sizeof(block));
-      if constexpr (Layout::kIsQuantized) {
+      if constexpr (!Layout::kIsQuantized) {
+        blocks[b].values[row] = block.value;
+      } else if constexpr (Layout::kIsExpanded) {
+        PackWords<Layout>(block, row, blocks[b]);
+      } else {
         uint8_t codes[Format::kBlockElements];
         UnpackPacked<Format>(block, codes);
         for (int s = 0; s < Layout::kSubBlocks; ++s)
           PackCodes(codes + 32 * s, row, blocks[b].codes[s]);
         PackScales(block, row, blocks[b].scales);
-      } else {
-        blocks[b].values[row] = block.value;
       }
     }
   }

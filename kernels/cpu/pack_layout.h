@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/base/half.h"
@@ -149,6 +150,7 @@ template <typename CodesOfSubBlock, typename ScalesOfBlock, int kSubBlocksOfBloc
           int kDigitsOfActivations = 1>
 struct QuantizedLayout {
   static constexpr bool kIsQuantized = true;
+  static constexpr bool kIsExpanded = false;
   static constexpr int kDigits = kDigitsOfActivations;
   static_assert(kDigits == 1 ||
                 (kDigits == 2 && ScalesOfBlock::kPerSubBlock == 1 && ScalesOfBlock::kOffsets == 0));
@@ -163,6 +165,43 @@ struct QuantizedLayout {
     CodesOfSubBlock codes[kSubBlocks];
     Scales scales;
   };
+};
+
+// The 32-bit words of a block of 16 rows' file blocks, in their order but for the block's F16
+// scale.
+template <int kWords, bool kHasScale>
+struct PackedWords {
+  uint32_t words[kWords][16];
+  F16 scale[16];
+};
+template <int kWords>
+struct PackedWords<kWords, false> {
+  uint32_t words[kWords][16];
+};
+
+// Rows of a format of kernels/formats/expanded.h. Its codes take no more room here than in the
+// file: they are expanded while they are read (expand_codes.h).
+template <typename FormatOfRows>
+struct ExpandedLayout {
+  static constexpr bool kIsQuantized = true;
+  static constexpr bool kIsExpanded = true;
+  static constexpr int kDigits = 1;
+  static constexpr int kSubBlocks = 8;
+  static constexpr int kColumns = 256;
+  static constexpr int kZero = FormatOfRows::kZero;
+  static constexpr int kBits = FormatOfRows::kBits;
+  static constexpr int kScales = FormatOfRows::kScales;
+  static constexpr int kOffsets = 0;
+  using Format = FormatOfRows;
+  using FileBlock = typename Format::Block;
+  // The scale is the first or the last thing in the file's block, or there is none.
+  static constexpr bool kHasScale = requires(FileBlock block) { block.scale; };
+  static constexpr size_t kFirstWord = [] {
+    if constexpr (kHasScale) return offsetof(FileBlock, scale) == 0 ? sizeof(F16) : size_t{0};
+    return size_t{0};
+  }();
+  static constexpr int kWords = sizeof(FileBlock) / sizeof(uint32_t);
+  using Block = PackedWords<kWords, kHasScale>;
 };
 
 // Rows of floating-point weights: the 16 values of one column.
@@ -206,6 +245,22 @@ template <>
 struct PackLayout<Q5_K> : QuantizedLayout<PackedCodes<5>, PackedKScales, 8, 0> {};
 template <>
 struct PackLayout<Q6_K> : QuantizedLayout<PackedCodes<6>, PackedHalfScales, 8, Q6_K::kZero> {};
+template <>
+struct PackLayout<IQ2_XXS> : ExpandedLayout<IQ2_XXS> {};
+template <>
+struct PackLayout<IQ2_XS> : ExpandedLayout<IQ2_XS> {};
+template <>
+struct PackLayout<IQ2_S> : ExpandedLayout<IQ2_S> {};
+template <>
+struct PackLayout<IQ3_XXS> : ExpandedLayout<IQ3_XXS> {};
+template <>
+struct PackLayout<IQ3_S> : ExpandedLayout<IQ3_S> {};
+template <>
+struct PackLayout<IQ1_S> : ExpandedLayout<IQ1_S> {};
+template <>
+struct PackLayout<IQ1_M> : ExpandedLayout<IQ1_M> {};
+template <>
+struct PackLayout<TQ1_0> : ExpandedLayout<TQ1_0> {};
 template <>
 struct PackLayout<IQ4_NL>
     : QuantizedLayout<PackedIndices<Iq4Values, 8>, PackedScales, 1, Iq4Values::kZero, 2> {};

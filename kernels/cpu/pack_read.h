@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "kernels/cpu/pack_layout.h"
 
@@ -111,10 +113,23 @@ inline float OffsetAt(const PackedHalfScalesAndMins& scales, int row, int s, int
   return -(ToFloat(scales.min[row]) * static_cast<float>(scales.sub[2 * s + h][row] >> 4));
 }
 
+// The file's block of `row`.
+template <typename Layout>
+typename Layout::FileBlock FileBlockAt(const typename Layout::Block& packed, int row) {
+  typename Layout::FileBlock block;
+  auto* bytes = reinterpret_cast<std::byte*>(&block) + Layout::kFirstWord;
+  for (int w = 0; w < Layout::kWords; ++w)
+    std::memcpy(bytes + 4 * w, &packed.words[w][row], sizeof(uint32_t));
+  if constexpr (Layout::kHasScale) block.scale = packed.scale[row];
+  return block;
+}
+
 // Expands `row` of one block to the format's exact values.
 template <typename Layout>
 void DequantizePackedRow(const typename Layout::Block& block, int row, float* y) {
-  if constexpr (Layout::kIsQuantized) {
+  if constexpr (requires { typename Layout::FileBlock; }) {
+    Layout::Format::Dequantize(FileBlockAt<Layout>(block, row), y);
+  } else if constexpr (Layout::kIsQuantized) {
     for (int s = 0; s < Layout::kSubBlocks; ++s) {
       for (int h = 0; h < 2; ++h) {
         const float scale = ScaleAt(block.scales, row, s, h);

@@ -2,6 +2,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/cpu/expand_codes.h"
 #include "kernels/cpu/pack_layout.h"
 
 namespace forge {
@@ -234,6 +235,118 @@ template <typename Table, int kBits>
     const __m256i factor = _mm256_and_si256(sub, _mm256_set1_epi32(15));
     scale[i] = _mm256_mul_ps(super_scale, _mm256_cvtepi32_ps(factor));
     offset[i] = _mm256_mul_ps(super_offset, _mm256_cvtepi32_ps(_mm256_srli_epi32(sub, 4)));
+  }
+}
+
+// Eight rows in 32-bit lanes, for expand_codes.h.
+struct RowsAvx2 {
+  using Words = __m256i;
+  using Floats = __m256;
+
+  [[gnu::always_inline]] static Words Load(const uint32_t* words) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+  }
+  [[gnu::always_inline]] static Floats LoadScale(const F16* scale) { return LoadHalves(scale, 0); }
+  [[gnu::always_inline]] static Words Set(uint32_t value) {
+    return _mm256_set1_epi32(static_cast<int>(value));
+  }
+  [[gnu::always_inline]] static Words And(Words a, uint32_t b) {
+    return _mm256_and_si256(a, Set(b));
+  }
+  [[gnu::always_inline]] static Words Or(Words a, Words b) { return _mm256_or_si256(a, b); }
+  [[gnu::always_inline]] static Words Xor(Words a, Words b) { return _mm256_xor_si256(a, b); }
+  [[gnu::always_inline]] static Words Right(Words a, int n) {
+    return _mm256_srl_epi32(a, _mm_cvtsi32_si128(n));
+  }
+  [[gnu::always_inline]] static Words Left(Words a, int n) {
+    return _mm256_sll_epi32(a, _mm_cvtsi32_si128(n));
+  }
+  [[gnu::always_inline]] static Words AddBytes(Words a, Words b) { return _mm256_add_epi8(a, b); }
+  // All ones in the lanes whose bit `n` is set.
+  [[gnu::always_inline]] static Words MaskOfBit(Words a, int n) {
+    return _mm256_srai_epi32(Left(a, 31 - n), 31);
+  }
+  [[gnu::always_inline]] static Floats Scale(Floats scale, Words factor) {
+    return _mm256_mul_ps(scale, _mm256_cvtepi32_ps(factor));
+  }
+  [[gnu::always_inline]] static Floats Scale(Floats scale, float factor) {
+    return _mm256_mul_ps(scale, _mm256_set1_ps(factor));
+  }
+  // The F16 in the low half of each lane.
+  [[gnu::always_inline]] static Floats HalvesToFloats(Words a) {
+    const __m256i halves = _mm256_permute4x64_epi64(_mm256_packus_epi32(a, a), 0x08);
+    return _mm256_cvtph_ps(_mm256_castsi256_si128(halves));
+  }
+  // table[a & 15] for each byte.
+  [[gnu::always_inline]] static Words Lookup(const uint8_t (&table)[16], Words a) {
+    const __m128i lane = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(lane), And(a, 0x0f0f0f0fu));
+  }
+  // Bytes times factor, modulo 256.
+  [[gnu::always_inline]] static Words MultiplyBytes(Words a, int factor) {
+    const __m256i factors = _mm256_set1_epi16(static_cast<int16_t>(factor));
+    const __m256i even = _mm256_and_si256(_mm256_mullo_epi16(a, factors), _mm256_set1_epi16(255));
+    const __m256i odd = _mm256_mullo_epi16(_mm256_srli_epi16(a, 8), factors);
+    return _mm256_or_si256(even, _mm256_slli_epi16(odd, 8));
+  }
+  // 3 * byte / 256: 0, 1 or 2.
+  [[gnu::always_inline]] static Words Thirds(Words a) {
+    const __m256i one = _mm256_set1_epi8(1);
+    const __m256i first = _mm256_min_epu8(_mm256_subs_epu8(a, _mm256_set1_epi8(85)), one);
+    const __m256i second =
+        _mm256_min_epu8(_mm256_subs_epu8(a, _mm256_set1_epi8(static_cast<char>(170))), one);
+    return _mm256_add_epi8(first, second);
+  }
+  // Entries of four bytes.
+  [[gnu::always_inline]] static Words GatherQuad(const void* entries, Words index) {
+    return _mm256_i32gather_epi32(static_cast<const int*>(entries), index, 4);
+  }
+  // Entries of eight bytes: the first four and the last four.
+  [[gnu::always_inline]] static void GatherQuads(const void* entries, Words index, Words* quads) {
+    const auto* base = static_cast<const long long*>(entries);
+    const __m256 low =
+        _mm256_castsi256_ps(_mm256_i32gather_epi64(base, _mm256_castsi256_si128(index), 8));
+    const __m256 high =
+        _mm256_castsi256_ps(_mm256_i32gather_epi64(base, _mm256_extracti128_si256(index, 1), 8));
+    // Within 128-bit lanes: rows 0 1 4 5 and 2 3 6 7.
+    const __m256i even = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0x88));
+    const __m256i odd = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0xdd));
+    quads[0] = _mm256_permute4x64_epi64(even, 0xd8);
+    quads[1] = _mm256_permute4x64_epi64(odd, 0xd8);
+  }
+  // zero + quad, or zero - quad where the sign is set: those of the lane's bytes are the bits
+  // `bits` (a bit for each byte) of its byte `byte`.
+  [[gnu::always_inline]] static Words Signed(Words quad, Words signs, int byte, uint32_t bits,
+                                             int zero) {
+    const __m256i lanes =
+        _mm256_broadcastsi128_si256(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));
+    const __m256i control = _mm256_or_si256(lanes, _mm256_set1_epi8(static_cast<char>(byte)));
+    const __m256i spread = _mm256_and_si256(_mm256_shuffle_epi8(signs, control), Set(bits));
+    const __m256i is_negative = _mm256_cmpeq_epi8(spread, Set(bits));
+    const __m256i value = _mm256_sub_epi8(_mm256_xor_si256(quad, is_negative), is_negative);
+    return _mm256_add_epi8(_mm256_set1_epi8(static_cast<char>(zero)), value);
+  }
+};
+
+// The codes of sub-block s of eight rows, quad by quad.
+template <typename Layout>
+[[gnu::always_inline]] inline void LoadSubBlock(const typename Layout::Block& block, int64_t s,
+                                                int rows, __m256i* codes) {
+  if constexpr (Layout::kIsExpanded) {
+    ExpandCodes<RowsAvx2, Layout>::Codes(block, s, rows, codes);
+  } else {
+    LoadCodes(block.codes[s], rows, codes);
+  }
+}
+
+// The scales and offsets of all sub-blocks of a block, a vector of eight rows each.
+template <typename Layout>
+[[gnu::always_inline]] inline void LoadAllScales(const typename Layout::Block& block, int rows,
+                                                 __m256* scale, __m256* offset) {
+  if constexpr (Layout::kIsExpanded) {
+    ExpandCodes<RowsAvx2, Layout>::Scales(block, rows, scale);
+  } else {
+    LoadScales(block.scales, rows, scale, offset);
   }
 }
 

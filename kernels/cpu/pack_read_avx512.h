@@ -2,6 +2,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/cpu/expand_codes.h"
 #include "kernels/cpu/pack_layout.h"
 
 namespace forge {
@@ -222,6 +223,113 @@ template <typename Table, int kBits>
     const __m512i factor = _mm512_and_si512(sub, _mm512_set1_epi32(15));
     scale[i] = _mm512_mul_ps(super_scale, _mm512_cvtepi32_ps(factor));
     offset[i] = _mm512_mul_ps(super_offset, _mm512_cvtepi32_ps(_mm512_srli_epi32(sub, 4)));
+  }
+}
+
+// 16 rows in 32-bit lanes, for expand_codes.h.
+struct RowsAvx512 {
+  using Words = __m512i;
+  using Floats = __m512;
+
+  [[gnu::always_inline]] static Words Load(const uint32_t* words) {
+    return _mm512_loadu_si512(words);
+  }
+  [[gnu::always_inline]] static Floats LoadScale(const F16* scale) { return LoadHalves(scale); }
+  [[gnu::always_inline]] static Words Set(uint32_t value) {
+    return _mm512_set1_epi32(static_cast<int>(value));
+  }
+  [[gnu::always_inline]] static Words And(Words a, uint32_t b) {
+    return _mm512_and_si512(a, Set(b));
+  }
+  [[gnu::always_inline]] static Words Or(Words a, Words b) { return _mm512_or_si512(a, b); }
+  [[gnu::always_inline]] static Words Xor(Words a, Words b) { return _mm512_xor_si512(a, b); }
+  [[gnu::always_inline]] static Words Right(Words a, int n) {
+    return _mm512_srl_epi32(a, _mm_cvtsi32_si128(n));
+  }
+  [[gnu::always_inline]] static Words Left(Words a, int n) {
+    return _mm512_sll_epi32(a, _mm_cvtsi32_si128(n));
+  }
+  [[gnu::always_inline]] static Words AddBytes(Words a, Words b) { return _mm512_add_epi8(a, b); }
+  // All ones in the lanes whose bit `n` is set.
+  [[gnu::always_inline]] static Words MaskOfBit(Words a, int n) {
+    return _mm512_srai_epi32(Left(a, 31 - n), 31);
+  }
+  [[gnu::always_inline]] static Floats Scale(Floats scale, Words factor) {
+    return _mm512_mul_ps(scale, _mm512_cvtepi32_ps(factor));
+  }
+  [[gnu::always_inline]] static Floats Scale(Floats scale, float factor) {
+    return _mm512_mul_ps(scale, _mm512_set1_ps(factor));
+  }
+  // The F16 in the low half of each lane.
+  [[gnu::always_inline]] static Floats HalvesToFloats(Words a) {
+    return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a));
+  }
+  // table[a & 15] for each byte.
+  [[gnu::always_inline]] static Words Lookup(const uint8_t (&table)[16], Words a) {
+    const __m128i lane = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(lane), And(a, 0x0f0f0f0fu));
+  }
+  // Bytes times factor, modulo 256.
+  [[gnu::always_inline]] static Words MultiplyBytes(Words a, int factor) {
+    const __m512i factors = _mm512_set1_epi16(static_cast<int16_t>(factor));
+    const __m512i even = _mm512_and_si512(_mm512_mullo_epi16(a, factors), _mm512_set1_epi16(255));
+    const __m512i odd = _mm512_mullo_epi16(_mm512_srli_epi16(a, 8), factors);
+    return _mm512_or_si512(even, _mm512_slli_epi16(odd, 8));
+  }
+  // 3 * byte / 256: 0, 1 or 2.
+  [[gnu::always_inline]] static Words Thirds(Words a) {
+    const __m512i one = _mm512_set1_epi8(1);
+    const __m512i first = _mm512_min_epu8(_mm512_subs_epu8(a, _mm512_set1_epi8(85)), one);
+    const __m512i second =
+        _mm512_min_epu8(_mm512_subs_epu8(a, _mm512_set1_epi8(static_cast<char>(170))), one);
+    return _mm512_add_epi8(first, second);
+  }
+  // Entries of four bytes.
+  [[gnu::always_inline]] static Words GatherQuad(const void* entries, Words index) {
+    return _mm512_i32gather_epi32(index, entries, 4);
+  }
+  // Entries of eight bytes: the first four and the last four.
+  [[gnu::always_inline]] static void GatherQuads(const void* entries, Words index, Words* quads) {
+    const __m512i low = _mm512_i32gather_epi64(_mm512_castsi512_si256(index), entries, 8);
+    const __m512i high = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(index, 1), entries, 8);
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+    quads[0] = _mm512_permutex2var_epi32(low, even, high);
+    quads[1] = _mm512_permutex2var_epi32(low, odd, high);
+  }
+  // zero + quad, or zero - quad where the sign is set: those of the lane's bytes are the bits
+  // `bits` (a bit for each byte) of its byte `byte`.
+  [[gnu::always_inline]] static Words Signed(Words quad, Words signs, int byte, uint32_t bits,
+                                             int zero) {
+    const __m512i lanes = _mm512_set4_epi32(0x0c0c0c0c, 0x08080808, 0x04040404, 0);
+    const __m512i control = _mm512_or_si512(lanes, _mm512_set1_epi8(static_cast<char>(byte)));
+    const __m512i spread = _mm512_shuffle_epi8(signs, control);
+    const __mmask64 is_negative = _mm512_test_epi8_mask(spread, Set(bits));
+    const __m512i zeros = _mm512_set1_epi8(static_cast<char>(zero));
+    return _mm512_mask_sub_epi8(_mm512_add_epi8(zeros, quad), is_negative, zeros, quad);
+  }
+};
+
+// The codes of sub-block s of 16 rows, quad by quad.
+template <typename Layout>
+[[gnu::always_inline]] inline void LoadSubBlock(const typename Layout::Block& block, int64_t s,
+                                                __m512i* codes) {
+  if constexpr (Layout::kIsExpanded) {
+    ExpandCodes<RowsAvx512, Layout>::Codes(block, s, 0, codes);
+  } else {
+    LoadCodes(block.codes[s], codes);
+  }
+}
+
+// The scales and offsets of all sub-blocks of a block, a vector of 16 rows each.
+template <typename Layout>
+[[gnu::always_inline]] inline void LoadAllScales(const typename Layout::Block& block, __m512* scale,
+                                                 __m512* offset) {
+  if constexpr (Layout::kIsExpanded) {
+    ExpandCodes<RowsAvx512, Layout>::Scales(block, 0, scale);
+  } else {
+    LoadScales(block.scales, scale, offset);
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -13,6 +14,22 @@
 // Makes weight matrices as a file has them: every code occurs, scales and offsets are ordinary.
 namespace forge::testing {
 
+// IQ1_M has its scale in the top nibbles of four words.
+template <typename Block>
+void SetScale(Block& block, float scale) {
+  const uint16_t bits = ToF16(scale).bits;
+  for (int i = 0; i < 4; ++i)
+    block.scales[i] =
+        static_cast<uint16_t>((block.scales[i] & 0xfff) | (bits >> (4 * i) & 15) << 12);
+}
+
+template <typename Block>
+float ScaleOf(const Block& block) {
+  uint32_t bits = 0;
+  for (int i = 0; i < 4; ++i) bits |= static_cast<uint32_t>(block.scales[i] >> 12) << (4 * i);
+  return ToFloat(F16{static_cast<uint16_t>(bits)});
+}
+
 template <typename Format>
 typename Format::Block RandomBlock(std::mt19937& rng) {
   typename Format::Block block;
@@ -23,11 +40,30 @@ typename Format::Block RandomBlock(std::mt19937& rng) {
   if constexpr (requires { block.scale; }) block.scale = ToF16(scale(rng));
   if constexpr (requires { block.min; }) block.min = ToF16(scale(rng));
   if constexpr (requires { block.offset; }) block.offset = ToF16(-8.0f * scale(rng));
+  if constexpr (Format::kDType == IQ1_M::kDType) SetScale(block, scale(rng));
   if constexpr (requires { block.exponent; })
     block.exponent = static_cast<uint8_t>(117 + rng() % 4);
   if constexpr (Format::kDType == F32Format::kDType) block.value = value(rng);
   if constexpr (Format::kDType == F16Format::kDType) block.value = ToF16(value(rng));
   if constexpr (Format::kDType == Bf16Format::kDType) block.value = ToBf16(value(rng));
+  return block;
+}
+
+// The block with its values times `factor`, as nearly as the format can.
+template <typename Format>
+typename Format::Block Scaled(typename Format::Block block, float factor) {
+  const auto scale = [factor](F16& half) { half = ToF16(ToFloat(half) * factor); };
+  if constexpr (requires { block.scale; }) scale(block.scale);
+  if constexpr (requires { block.min; }) scale(block.min);
+  if constexpr (requires { block.offset; }) scale(block.offset);
+  if constexpr (Format::kDType == IQ1_M::kDType) SetScale(block, ScaleOf(block) * factor);
+  if constexpr (requires { block.exponent; })
+    block.exponent =
+        static_cast<uint8_t>(static_cast<float>(block.exponent) + std::round(std::log2(factor)));
+  if constexpr (Format::kDType == F32Format::kDType) block.value *= factor;
+  if constexpr (Format::kDType == F16Format::kDType) scale(block.value);
+  if constexpr (Format::kDType == Bf16Format::kDType)
+    block.value = ToBf16(ToFloat(block.value) * factor);
   return block;
 }
 
@@ -46,6 +82,31 @@ inline std::vector<std::byte> RandomWeights(DType dtype, int64_t n_rows, int64_t
     }
   };
   std::apply([&](auto... format) { (fill(static_cast<decltype(format)*>(nullptr)), ...); },
+             Formats());
+  return bytes;
+}
+
+// The same with a root mean square of about `size` in each block of several elements.
+inline std::vector<std::byte> RandomWeightsOfSize(DType dtype, int64_t n_rows, int64_t n_cols,
+                                                  float size, std::mt19937& rng) {
+  std::vector<std::byte> bytes = RandomWeights(dtype, n_rows, n_cols, rng);
+  const auto scale = [&]<typename Format>(const Format*) {
+    if (Format::kDType != dtype) return;
+    using Block = typename Format::Block;
+    for (size_t i = 0; i < bytes.size(); i += sizeof(Block)) {
+      Block block;
+      std::memcpy(&block, bytes.data() + i, sizeof(Block));
+      float values[Format::kBlockElements];
+      Format::Dequantize(block, values);
+      float squares = 0.0f;
+      for (const float value : values) squares += value * value;
+      const float root = std::sqrt(squares / static_cast<float>(Format::kBlockElements));
+      // A lone element keeps its place in the distribution, whose root mean square is 2 / sqrt(3).
+      block = Scaled<Format>(block, size / (Format::kBlockElements == 1 ? 1.1547f : root));
+      std::memcpy(bytes.data() + i, &block, sizeof(Block));
+    }
+  };
+  std::apply([&](auto... format) { (scale(static_cast<decltype(format)*>(nullptr)), ...); },
              Formats());
   return bytes;
 }

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace forge {
+
+// The vectors of weights that an index of an IQ1, IQ2 or IQ3 format stands for, fixed by the
+// format.
+template <size_t kElements, size_t kEntries>
+struct Codebook {
+  alignas(64) std::array<std::array<int8_t, kElements>, kEntries> entries;
+};
+
+// Magnitudes; the signs come from elsewhere.
+extern const Codebook<8, 256> kIq2XxsCodebook;
+extern const Codebook<8, 512> kIq2XsCodebook;
+extern const Codebook<8, 1024> kIq2SCodebook;
+extern const Codebook<4, 256> kIq3XxsCodebook;
+extern const Codebook<4, 512> kIq3SCodebook;
+// Eight times -1, 0 and 1, so that the offset of an eighth that IQ1_S and IQ1_M add is an integer.
+extern const Codebook<8, 2048> kIq1Codebook;
+
+}  // namespace forge

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "kernels/base/half.h"
+#include "kernels/formats/codebooks.h"
+#include "kernels/formats/expanded.h"
+#include "kernels/formats/format.h"
+
+namespace forge {
+
+// IQ1_S: 256 weights in eight sub-blocks of 32, each with a 3-bit scale and an offset of plus or
+// minus an eighth:
+//   value = (scale * (2 * s + 1)) * (-1, 0 or 1, plus the offset)
+// Eight weights are an 11-bit index into the codebook. groups[s] holds the upper three bits of four
+// indices, the scale (bits 12-14) and the sign of the offset (bit 15). Codes count in eighths.
+struct IQ1_S {
+  static constexpr DType kDType{19};
+  static constexpr std::string_view kName = "IQ1_S";
+  static constexpr int kBlockElements = 256;
+  static constexpr int kZero = 16;
+  static constexpr int kBits = 5;
+  static constexpr int kScales = 1;
+  struct Block {
+    F16 scale;
+    uint8_t indices[32];
+    uint16_t groups[8];
+  };
+
+  static void Unpack(const Block& block, uint8_t* codes) {
+    for (int g = 0; g < 32; ++g) {
+      const uint32_t group = block.groups[g / 4];
+      const size_t high = group >> (g % 4 * 3) & 7;
+      const int offset = (group & 0x8000) != 0 ? -1 : 1;
+      const auto& entry = kIq1Codebook.entries[block.indices[g] | high << 8];
+      for (size_t i = 0; i < 8; ++i)
+        codes[8 * static_cast<size_t>(g) + i] = static_cast<uint8_t>(kZero + entry[i] + offset);
+    }
+  }
+
+  static void UnpackScales(const Block& block, float* scales) {
+    for (int s = 0; s < 8; ++s) {
+      const int odd = 2 * (block.groups[s] >> 12 & 7) + 1;
+      scales[s] = ToFloat(block.scale) * 0.125f * static_cast<float>(odd);
+    }
+  }
+
+  static void Dequantize(const Block& block, float* y) { DequantizeExpanded<IQ1_S>(block, y); }
+};
+static_assert(sizeof(IQ1_S::Block) == 50);
+
+}  // namespace forge
