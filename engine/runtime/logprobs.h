@@ -8,9 +8,12 @@
 
 namespace forge {
 
-// log(sum_i exp(logits[i])), computed in double around the maximum. NaN if a logit is NaN, and
+// log(sum_i exp(logits[i])), within 2e-7, around the maximum. NaN if a logit is NaN, and
 // not finite if none is finite.
 double LogSumExp(std::span<const float> logits);
+
+// The token of the largest logit, the first of several. REQUIRES: not empty, none is NaN.
+TokenId MostLikelyToken(std::span<const float> logits);
 
 // The `n` most likely tokens, descending; equal ones by ascending id. Fewer if the vocabulary is
 // smaller. `log_sum_exp` is that of `logits`.
