@@ -18,6 +18,8 @@ enum class WeightRole {
   kOutputNorm,
   kOutput,
   kRopeFactors,
+  kRopeFactorsLong,
+  kRopeFactorsShort,
   kAttnNorm,
   kAttnQ,
   kAttnK,
@@ -25,12 +27,29 @@ enum class WeightRole {
   kAttnQBias,
   kAttnKBias,
   kAttnVBias,
+  kAttnQNorm,
+  kAttnKNorm,
+  kAttnSinks,
   kAttnOutput,
   kAttnOutputBias,
+  kAttnPostNorm,
   kFfnNorm,
   kFfnGate,
   kFfnUp,
   kFfnDown,
+  kFfnPostNorm,
+  kRouter,
+  kRouterBias,
+  kExpertGate,
+  kExpertUp,
+  kExpertDown,
+  kExpertGateBias,
+  kExpertUpBias,
+  kExpertDownBias,
+  kSharedRouter,  // the gate of the shared expert
+  kSharedGate,
+  kSharedUp,
+  kSharedDown,
 };
 
 std::string_view WeightRoleName(WeightRole role);
@@ -49,6 +68,10 @@ struct TensorSpec {
   // Norms, biases, factors: kept as float32 vectors of n_cols elements, n_rows 1. In the file they
   // are F32, F16 or BF16.
   bool is_vector;
+  // Matrices or vectors of this shape that lie one after the other in the file's tensor, as its
+  // last extent: one of each expert.
+  uint32_t n_slices = 1;
+  uint32_t expert = 0;  // of the first
 };
 
 // A family of models: how to read its configuration, and which tensors it has.

@@ -62,17 +62,28 @@ Status CheckFormat(const GgufTensor& tensor, bool is_vector) {
 
 // T13: the shape of a tensor is what its specs together take, whatever its size in bytes is.
 Status CheckTensor(const GgufTensor& tensor, const TensorSpec& spec, uint64_t n_rows_or_elements) {
-  const std::array<uint64_t, 4> expected =
-      spec.is_vector ? std::array<uint64_t, 4>{n_rows_or_elements, 1, 1, 1}
-                     : std::array<uint64_t, 4>{spec.n_cols, n_rows_or_elements, 1, 1};
+  std::array<uint64_t, 4> expected = {1, 1, 1, 1};
+  size_t n_dims = 0;
+  if (!spec.is_vector) expected[n_dims++] = spec.n_cols;
+  expected[n_dims++] = n_rows_or_elements;
+  if (spec.n_slices != 1) expected[n_dims++] = spec.n_slices;
   if (tensor.shape != expected)
     return InvalidField(
-        "by the model's keys the tensor has shape " +
-            ShapeText(std::span(expected).first(spec.is_vector ? 1 : 2)),
+        "by the model's keys the tensor has shape " + ShapeText(std::span(expected).first(n_dims)),
         {tensor.name + " (shape)",
          ShapeText(std::span(tensor.shape).first(static_cast<size_t>(tensor.n_dims))),
          tensor.info_offset_bytes});
   return CheckFormat(tensor, spec.is_vector);
+}
+
+// The experts of a layer lie one after the other in memory, so all take the same room.
+Status CheckExpertFormat(const GgufTensor& tensor, const TensorSpec& spec,
+                         const GgufTensor& previous) {
+  if (spec.expert == 0 || tensor.dtype == previous.dtype) return Status();
+  return UnsupportedField("the matrices of a layer's experts are of one type, here " +
+                              std::string(TensorTypeName(previous.dtype)),
+                          {tensor.name + " (type)", std::string(TensorTypeName(tensor.dtype)),
+                           tensor.info_offset_bytes});
 }
 
 // Tensors that hold nothing the forward pass lacks: rotary frequencies that old converters wrote
@@ -82,10 +93,11 @@ bool IsRedundant(std::string_view name) {
 }
 
 Status CheckTensors(const GgufFile& file, const ModelDescription& model) {
-  // Rows of a matrix, elements of a vector, that the specs take from each tensor.
+  // Rows of a matrix, elements of a vector, that the specs take from each slice of each tensor.
   std::unordered_map<std::string_view, uint64_t> taken;
   for (const TensorSpec& spec : model.tensors)
     taken[spec.file_tensor] += spec.is_vector ? spec.n_cols : spec.n_rows;
+  const GgufTensor* previous = nullptr;
   for (const TensorSpec& spec : model.tensors) {
     const GgufTensor* const tensor = file.FindTensor(spec.file_tensor);
     if (tensor == nullptr)
@@ -93,6 +105,7 @@ Status CheckTensors(const GgufFile& file, const ModelDescription& model) {
                               " with these keys and tensors has this tensor",
                           spec.file_tensor);
     FORGE_TRY(CheckTensor(*tensor, spec, taken[spec.file_tensor]));
+    FORGE_TRY(CheckExpertFormat(*tensor, spec, *std::exchange(previous, tensor)));
   }
   for (const GgufTensor& tensor : file.tensors()) {
     if (taken.contains(tensor.name) || IsRedundant(tensor.name)) continue;
@@ -115,46 +128,6 @@ Result<ModelDescription> Describe(const GgufFile& file) {
 }
 
 }  // namespace
-
-std::string_view WeightRoleName(WeightRole role) {
-  switch (role) {
-    case WeightRole::kTokenEmbedding:
-      return "token embedding";
-    case WeightRole::kOutputNorm:
-      return "output norm";
-    case WeightRole::kOutput:
-      return "output";
-    case WeightRole::kRopeFactors:
-      return "rope factors";
-    case WeightRole::kAttnNorm:
-      return "attention norm";
-    case WeightRole::kAttnQ:
-      return "query";
-    case WeightRole::kAttnK:
-      return "key";
-    case WeightRole::kAttnV:
-      return "value";
-    case WeightRole::kAttnQBias:
-      return "query bias";
-    case WeightRole::kAttnKBias:
-      return "key bias";
-    case WeightRole::kAttnVBias:
-      return "value bias";
-    case WeightRole::kAttnOutput:
-      return "attention output";
-    case WeightRole::kAttnOutputBias:
-      return "attention output bias";
-    case WeightRole::kFfnNorm:
-      return "feed-forward norm";
-    case WeightRole::kFfnGate:
-      return "feed-forward gate";
-    case WeightRole::kFfnUp:
-      return "feed-forward up";
-    case WeightRole::kFfnDown:
-      return "feed-forward down";
-  }
-  return "unknown";
-}
 
 Result<ModelDescription> DescribeModel(const GgufFile& file) {
   Result<ModelDescription> model = Describe(file);

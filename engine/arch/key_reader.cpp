@@ -32,6 +32,20 @@ Status OutOfRange(const GgufField& field, KeyReader::Range range) {
                       field);
 }
 
+// The elements of an array of flags; nullopt if it holds something else.
+struct FlagElements {
+  using Elements = std::optional<std::vector<bool>>;
+
+  Elements operator()(const std::vector<bool>& flags) const { return flags; }
+  template <typename T>
+  Elements operator()(const std::vector<T>& numbers) const {
+    const auto is_flag = [](T number) { return number == T{0} || number == T{1}; };
+    if (!std::is_integral_v<T> || !std::ranges::all_of(numbers, is_flag)) return std::nullopt;
+    return std::vector<bool>(numbers.begin(), numbers.end());
+  }
+  Elements operator()(const GgufStrings&) const { return std::nullopt; }
+};
+
 }  // namespace
 
 GgufField KeyReader::Field(std::string_view name) const {
@@ -42,6 +56,7 @@ GgufField KeyReader::Field(std::string_view name) const {
 }
 
 Result<std::optional<uint32_t>> KeyReader::Optional(std::string_view name, Range range) const {
+  read_.emplace(name);
   FORGE_ASSIGN_OR_RETURN(const std::optional<uint32_t> value, metadata_.Uint32(Key(name)));
   if (value && (*value < range.min || *value > range.max)) return OutOfRange(Field(name), range);
   return value;
@@ -60,7 +75,7 @@ Result<uint32_t> KeyReader::OptionalOr(std::string_view name, uint32_t fallback,
 }
 
 Result<double> KeyReader::PositiveOr(std::string_view name, double fallback) const {
-  FORGE_ASSIGN_OR_RETURN(const std::optional<double> value, metadata_.Float(Key(name)));
+  FORGE_ASSIGN_OR_RETURN(const std::optional<double> value, Float(name));
   if (value && !(*value > 0)) return InvalidField("the key needs a value above 0", Field(name));
   return value.value_or(fallback);
 }
@@ -72,6 +87,7 @@ Result<double> KeyReader::RequiredPositive(std::string_view name) const {
 
 Result<std::optional<uint32_t>> KeyReader::UniformOverLayers(std::string_view name,
                                                              uint32_t n_layers, Range range) const {
+  read_.emplace(name);
   const GgufValue* const value = metadata_.Find(Key(name));
   if (value == nullptr || value->type != GgufType::kArray) return Optional(name, range);
   const auto& array = std::get<GgufArray>(value->value);
@@ -88,6 +104,37 @@ Result<std::optional<uint32_t>> KeyReader::UniformOverLayers(std::string_view na
       return UnsupportedField("layers that differ in this key are not supported", field);
   }
   return std::optional<uint32_t>(static_cast<uint32_t>(elements->front()));
+}
+
+Result<std::optional<std::vector<bool>>> KeyReader::FlagsOfLayers(std::string_view name,
+                                                                  uint32_t n_layers) const {
+  const GgufValue* const value = metadata_.Find(Key(name));
+  if (value == nullptr || value->type != GgufType::kArray)
+    return std::optional<std::vector<bool>>();
+  read_.emplace(name);
+  const auto& array = std::get<GgufArray>(value->value);
+  std::optional<std::vector<bool>> flags;
+  if (array.size() == n_layers) flags = std::visit(FlagElements{}, array.values);
+  if (!flags)
+    return InvalidField("the key needs a number, or true or false for each of " +
+                            std::to_string(n_layers) + " layers",
+                        Field(name));
+  return flags;
+}
+
+Result<std::optional<bool>> KeyReader::Bool(std::string_view name) const {
+  read_.emplace(name);
+  return metadata_.Bool(Key(name));
+}
+
+Result<std::optional<std::string_view>> KeyReader::String(std::string_view name) const {
+  read_.emplace(name);
+  return metadata_.String(Key(name));
+}
+
+Result<std::optional<double>> KeyReader::Float(std::string_view name) const {
+  read_.emplace(name);
+  return metadata_.Float(Key(name));
 }
 
 }  // namespace forge

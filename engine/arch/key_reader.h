@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/gguf/gguf_fault.h"
 #include "engine/gguf/gguf_metadata.h"
@@ -14,7 +16,7 @@ namespace forge {
 // Reads the keys of one family, "<architecture>.<name>", each with the range it may have.
 //
 // Every error is kInvalidArgument (reason MODEL_FILE_INVALID) naming key, value and offset.
-// Thread-compatible. Lifetime: the metadata must outlive it.
+// Remembers which keys were asked for. Not thread-safe. Lifetime: the metadata must outlive it.
 class KeyReader {
  public:
   KeyReader(const GgufMetadata& metadata, std::string_view architecture)
@@ -25,8 +27,11 @@ class KeyReader {
   };
 
   const GgufMetadata& metadata() const { return metadata_; }
+  bool Has(std::string_view name) const { return metadata_.Has(Key(name)); }
   // The whole key.
   std::string Key(std::string_view name) const { return prefix_ + std::string(name); }
+  // Whether a reader below was asked for the key, there or not.
+  bool HasRead(std::string_view name) const { return read_.contains(name); }
   // The value a message is about. REQUIRES: the key is there.
   GgufField Field(std::string_view name) const;
 
@@ -41,9 +46,17 @@ class KeyReader {
   Result<std::optional<uint32_t>> UniformOverLayers(std::string_view name, uint32_t n_layers,
                                                     Range range) const;
 
+  // An array of `n_layers` booleans or integers of 0 and 1; nullopt for an absent key or a number.
+  Result<std::optional<std::vector<bool>>> FlagsOfLayers(std::string_view name,
+                                                         uint32_t n_layers) const;
+  Result<std::optional<bool>> Bool(std::string_view name) const;
+  Result<std::optional<std::string_view>> String(std::string_view name) const;
+  Result<std::optional<double>> Float(std::string_view name) const;
+
  private:
   const GgufMetadata& metadata_;
   const std::string prefix_;
+  mutable std::set<std::string, std::less<>> read_;  // names without the prefix
 };
 
 }  // namespace forge

@@ -5,17 +5,10 @@ namespace forge {
 namespace {
 
 // Qwen 2 and 2.5: as llama, but with rotary pairs half a head apart and biases on Q, K and V.
-constexpr TransformerTraits kTraits = {
-    .architecture = "qwen2", .rope_layout = RopeLayout::kHalves, .requires_qkv_bias = true};
-
-Result<ModelConfig> ReadConfig(const GgufFile& file) {
-  return ReadTransformerConfig(file, kTraits);
-}
+constexpr TransformerTraits kTraits = {.architecture = "qwen2", .requires_qkv_bias = true};
 
 }  // namespace
 
-Architecture Qwen2Architecture() {
-  return {.name = kTraits.architecture, .read_config = ReadConfig, .tensors = TransformerTensors};
-}
+Architecture Qwen2Architecture() { return TransformerFamily<kTraits>(); }
 
 }  // namespace forge

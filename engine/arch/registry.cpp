@@ -7,7 +7,11 @@ namespace forge {
 
 std::span<const Architecture> Architectures() {
   // The only list.
-  static const Architecture kArchitectures[] = {LlamaArchitecture(), Qwen2Architecture()};
+  static const Architecture kArchitectures[] = {
+      ChatGlmArchitecture(), GemmaArchitecture(),    Gemma2Architecture(), Gemma3Architecture(),
+      Glm4Architecture(),    GptOssArchitecture(),   LlamaArchitecture(),  MistralArchitecture(),
+      MixtralArchitecture(), Phi3Architecture(),     Qwen2Architecture(),  Qwen2MoeArchitecture(),
+      Qwen3Architecture(),   Qwen3MoeArchitecture(), YiArchitecture()};
   return kArchitectures;
 }
 

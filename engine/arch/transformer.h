@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/arch/architecture.h"
+#include "engine/arch/key_reader.h"
 #include "engine/arch/model_config.h"
 #include "engine/gguf/gguf_file.h"
 #include "kernels/base/result.h"
@@ -16,8 +17,15 @@ namespace forge {
 // In what a family differs from the others.
 struct TransformerTraits {
   std::string_view architecture;
-  RopeLayout rope_layout;
-  bool requires_qkv_bias;  // else: has it where the file does
+  RopeLayout rope_layout = RopeLayout::kHalves;
+  GateActivation activation = GateActivation::kSilu;
+  bool requires_qkv_bias = false;  // else: has it where the file does
+  bool has_qk_norm = false;
+  bool has_post_norms = false;
+  bool has_fused_gate_up = false;
+  bool has_long_rope = false;  // may have its own divisors for long contexts
+  // Reads what else the family has, once shape and rotary embedding are known. May be null.
+  Status (*read_more)(const KeyReader& keys, ModelConfig& config) = nullptr;
 };
 
 // Reads and checks the configuration. Errors as Architecture::read_config.
@@ -25,6 +33,14 @@ Result<ModelConfig> ReadTransformerConfig(const GgufFile& file, const Transforme
 
 // The weights that a model of this configuration has, layer by layer.
 std::vector<TensorSpec> TransformerTensors(const ModelConfig& config);
+
+// A family that its traits describe.
+template <const TransformerTraits& kTraits>
+Architecture TransformerFamily() {
+  return {.name = kTraits.architecture,
+          .read_config = [](const GgufFile& file) { return ReadTransformerConfig(file, kTraits); },
+          .tensors = TransformerTensors};
+}
 
 // Name of a layer's tensor: "blk.3.attn_q.weight".
 std::string LayerTensorName(uint32_t layer, std::string_view suffix);

@@ -11,16 +11,40 @@ class TableWriter {
  public:
   TableWriter(std::vector<TensorSpec>& specs, int layer) : specs_(specs), layer_(layer) {}
 
-  void Matrix(WeightRole role, std::string tensor, uint64_t n_rows, uint64_t n_cols,
+  // The tensor `name` of the layer, or of the model.
+  void Matrix(WeightRole role, std::string_view name, uint64_t n_rows, uint64_t n_cols,
               uint64_t first_row = 0) {
-    specs_.push_back({role, layer_, std::move(tensor), first_row, n_rows, n_cols, false});
+    specs_.push_back({role, layer_, FullName(name), first_row, n_rows, n_cols, false});
   }
-  void Vector(WeightRole role, std::string tensor, uint64_t n_elements,
+  void Vector(WeightRole role, std::string_view name, uint64_t n_elements,
               uint64_t first_element = 0) {
-    specs_.push_back({role, layer_, std::move(tensor), first_element, 1, n_elements, true});
+    specs_.push_back({role, layer_, FullName(name), first_element, 1, n_elements, true});
+  }
+  // A matrix of each expert: all in one tensor "ffn_up_exps.weight", or each in its own
+  // "ffn_up.3.weight".
+  void Experts(WeightRole role, const std::string& name, const ExpertConfig& experts,
+               uint64_t n_rows, uint64_t n_cols) {
+    if (!experts.is_split) {
+      Matrix(role, name + "_exps.weight", n_rows, n_cols);
+      specs_.back().n_slices = experts.count;
+      return;
+    }
+    for (uint32_t expert = 0; expert < experts.count; ++expert) {
+      Matrix(role, name + '.' + std::to_string(expert) + ".weight", n_rows, n_cols);
+      specs_.back().expert = expert;
+    }
+  }
+  void ExpertBias(WeightRole role, std::string_view name, const ExpertConfig& experts,
+                  uint64_t n_elements) {
+    Vector(role, name, n_elements);
+    specs_.back().n_slices = experts.count;
   }
 
  private:
+  std::string FullName(std::string_view name) const {
+    return layer_ < 0 ? std::string(name) : LayerTensorName(static_cast<uint32_t>(layer_), name);
+  }
+
   std::vector<TensorSpec>& specs_;
   const int layer_;
 };
@@ -31,15 +55,14 @@ struct Projection {
   uint64_t n_rows;
 };
 
-void AddQkv(const ModelConfig& config, uint32_t layer, TableWriter& table) {
+void AddQkv(const ModelConfig& config, TableWriter& table) {
   const Projection projections[] = {
       {WeightRole::kAttnQ, WeightRole::kAttnQBias, "attn_q", config.q_rows()},
       {WeightRole::kAttnK, WeightRole::kAttnKBias, "attn_k", config.k_rows()},
       {WeightRole::kAttnV, WeightRole::kAttnVBias, "attn_v", config.v_rows()}};
   uint64_t first_row = 0;  // in the fused tensor
   for (const Projection& projection : projections) {
-    const std::string name = LayerTensorName(
-        layer, config.has_fused_qkv ? std::string_view("attn_qkv") : projection.name);
+    const std::string name(config.has_fused_qkv ? "attn_qkv" : projection.name);
     table.Matrix(projection.weight, name + ".weight", projection.n_rows, config.n_embd, first_row);
     if (config.has_qkv_bias)
       table.Vector(projection.bias, name + ".bias", projection.n_rows, first_row);
@@ -47,20 +70,63 @@ void AddQkv(const ModelConfig& config, uint32_t layer, TableWriter& table) {
   }
 }
 
+void AddAttention(const ModelConfig& config, TableWriter& table) {
+  const uint64_t n_embd = config.n_embd;
+  table.Vector(WeightRole::kAttnNorm, "attn_norm.weight", n_embd);
+  AddQkv(config, table);
+  if (config.has_qk_norm) {
+    table.Vector(WeightRole::kAttnQNorm, "attn_q_norm.weight", config.head_dim);
+    table.Vector(WeightRole::kAttnKNorm, "attn_k_norm.weight", config.head_dim);
+  }
+  if (config.has_sinks) table.Vector(WeightRole::kAttnSinks, "attn_sinks.weight", config.n_heads);
+  table.Matrix(WeightRole::kAttnOutput, "attn_output.weight", n_embd,
+               uint64_t{config.n_heads} * config.value_dim);
+  if (config.has_output_bias) table.Vector(WeightRole::kAttnOutputBias, "attn_output.bias", n_embd);
+  if (config.has_post_norms)
+    table.Vector(WeightRole::kAttnPostNorm, "post_attention_norm.weight", n_embd);
+}
+
+void AddDense(const ModelConfig& config, TableWriter& table) {
+  const uint64_t n_embd = config.n_embd, n_ff = config.n_ff;
+  const std::string_view gate = config.has_fused_gate_up ? "ffn_up.weight" : "ffn_gate.weight";
+  table.Matrix(WeightRole::kFfnGate, gate, n_ff, n_embd);
+  table.Matrix(WeightRole::kFfnUp, "ffn_up.weight", n_ff, n_embd,
+               config.has_fused_gate_up ? n_ff : 0);
+  table.Matrix(WeightRole::kFfnDown, "ffn_down.weight", n_embd, n_ff);
+}
+
+void AddExperts(const ModelConfig& config, TableWriter& table) {
+  const ExpertConfig& experts = config.experts;
+  const uint64_t n_embd = config.n_embd;
+  table.Matrix(WeightRole::kRouter, "ffn_gate_inp.weight", experts.count, n_embd);
+  table.Experts(WeightRole::kExpertGate, "ffn_gate", experts, experts.n_ff, n_embd);
+  table.Experts(WeightRole::kExpertUp, "ffn_up", experts, experts.n_ff, n_embd);
+  table.Experts(WeightRole::kExpertDown, "ffn_down", experts, n_embd, experts.n_ff);
+  if (experts.has_bias) {
+    table.Vector(WeightRole::kRouterBias, "ffn_gate_inp.bias", experts.count);
+    table.ExpertBias(WeightRole::kExpertGateBias, "ffn_gate_exps.bias", experts, experts.n_ff);
+    table.ExpertBias(WeightRole::kExpertUpBias, "ffn_up_exps.bias", experts, experts.n_ff);
+    table.ExpertBias(WeightRole::kExpertDownBias, "ffn_down_exps.bias", experts, n_embd);
+  }
+  if (experts.n_shared_ff != 0) {
+    const uint64_t n_shared = experts.n_shared_ff;
+    table.Matrix(WeightRole::kSharedRouter, "ffn_gate_inp_shexp.weight", 1, n_embd);
+    table.Matrix(WeightRole::kSharedGate, "ffn_gate_shexp.weight", n_shared, n_embd);
+    table.Matrix(WeightRole::kSharedUp, "ffn_up_shexp.weight", n_shared, n_embd);
+    table.Matrix(WeightRole::kSharedDown, "ffn_down_shexp.weight", n_embd, n_shared);
+  }
+}
+
 void AddLayer(const ModelConfig& config, uint32_t layer, std::vector<TensorSpec>& specs) {
   TableWriter table(specs, static_cast<int>(layer));
-  const auto name = [&](std::string_view suffix) { return LayerTensorName(layer, suffix); };
-  const uint64_t n_embd = config.n_embd;
-  table.Vector(WeightRole::kAttnNorm, name("attn_norm.weight"), n_embd);
-  AddQkv(config, layer, table);
-  table.Matrix(WeightRole::kAttnOutput, name("attn_output.weight"), n_embd,
-               uint64_t{config.n_heads} * config.value_dim);
-  if (config.has_output_bias)
-    table.Vector(WeightRole::kAttnOutputBias, name("attn_output.bias"), n_embd);
-  table.Vector(WeightRole::kFfnNorm, name("ffn_norm.weight"), n_embd);
-  table.Matrix(WeightRole::kFfnGate, name("ffn_gate.weight"), config.n_ff, n_embd);
-  table.Matrix(WeightRole::kFfnUp, name("ffn_up.weight"), config.n_ff, n_embd);
-  table.Matrix(WeightRole::kFfnDown, name("ffn_down.weight"), n_embd, config.n_ff);
+  AddAttention(config, table);
+  table.Vector(WeightRole::kFfnNorm, "ffn_norm.weight", config.n_embd);
+  if (config.experts.count != 0)
+    AddExperts(config, table);
+  else
+    AddDense(config, table);
+  if (config.has_post_norms)
+    table.Vector(WeightRole::kFfnPostNorm, "post_ffw_norm.weight", config.n_embd);
 }
 
 }  // namespace
@@ -81,6 +147,12 @@ std::vector<TensorSpec> TransformerTensors(const ModelConfig& config) {
     table.Matrix(WeightRole::kOutput, "output.weight", config.n_vocab, config.n_embd);
   if (config.has_rope_factors)
     table.Vector(WeightRole::kRopeFactors, "rope_freqs.weight", config.rope.dimension / 2);
+  if (config.has_long_rope_factors) {
+    table.Vector(WeightRole::kRopeFactorsLong, "rope_factors_long.weight",
+                 config.rope.dimension / 2);
+    table.Vector(WeightRole::kRopeFactorsShort, "rope_factors_short.weight",
+                 config.rope.dimension / 2);
+  }
   for (uint32_t layer = 0; layer < config.n_layers; ++layer) AddLayer(config, layer, specs);
   return specs;
 }

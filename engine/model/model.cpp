@@ -24,12 +24,19 @@ Result<T> Named(const GgufFile& file, Result<T> result) {
   return result;
 }
 
+// The divisors of the rotary frequencies that a context of this length takes, if the model has any.
+WeightRole RopeFactorsRole(const ModelConfig& config, uint32_t context_length) {
+  if (!config.has_long_rope_factors) return WeightRole::kRopeFactors;
+  return context_length > config.rope.original_context ? WeightRole::kRopeFactorsLong
+                                                       : WeightRole::kRopeFactorsShort;
+}
+
 // The model's own divisors of the rotary frequencies; empty where it has none.
 Result<std::vector<float>> ReadRopeFactors(const GgufFile& file,
-                                           const ModelDescription& description) {
+                                           const ModelDescription& description, WeightRole role) {
   std::vector<float> factors;
   for (const TensorSpec& spec : description.tensors) {
-    if (spec.role != WeightRole::kRopeFactors) continue;
+    if (spec.role != role) continue;
     const GgufTensor& tensor = *file.FindTensor(spec.file_tensor);
     const FormatInfo& format = *FindFormat(tensor.dtype);
     std::vector<std::byte> bytes(tensor.size_bytes);
@@ -38,6 +45,17 @@ Result<std::vector<float>> ReadRopeFactors(const GgufFile& file,
     format.dequantize(bytes.data(), spec.n_cols / format.block_elements, factors.data());
   }
   return factors;
+}
+
+Result<std::vector<RopeTable>> ComputeRopeTables(const ModelConfig& config,
+                                                 std::span<const float> factors) {
+  std::vector<RopeTable> tables(1);
+  FORGE_ASSIGN_OR_RETURN(tables[0], ComputeRopeTable(config.rope, factors));
+  if (config.window_rope) {
+    FORGE_ASSIGN_OR_RETURN(RopeTable table, ComputeRopeTable(*config.window_rope, factors));
+    tables.push_back(std::move(table));
+  }
+  return tables;
 }
 
 // A token without a row would be read past the end of the embedding, and a row without a token
@@ -101,6 +119,20 @@ constexpr MatrixPlace kMatrixPlaces[] = {
     {WeightRole::kFfnGate, &LayerWeights::gate},
     {WeightRole::kFfnUp, &LayerWeights::up},
     {WeightRole::kFfnDown, &LayerWeights::down},
+    {WeightRole::kRouter, &LayerWeights::router},
+    {WeightRole::kSharedRouter, &LayerWeights::shared_router},
+    {WeightRole::kSharedGate, &LayerWeights::shared_gate},
+    {WeightRole::kSharedUp, &LayerWeights::shared_up},
+    {WeightRole::kSharedDown, &LayerWeights::shared_down},
+};
+struct ExpertPlace {
+  WeightRole role;
+  ExpertWeights LayerWeights::*member;
+};
+constexpr ExpertPlace kExpertPlaces[] = {
+    {WeightRole::kExpertGate, &LayerWeights::expert_gate},
+    {WeightRole::kExpertUp, &LayerWeights::expert_up},
+    {WeightRole::kExpertDown, &LayerWeights::expert_down},
 };
 struct VectorPlace {
   WeightRole role;
@@ -111,8 +143,17 @@ constexpr VectorPlace kVectorPlaces[] = {
     {WeightRole::kAttnQBias, &LayerWeights::q_bias},
     {WeightRole::kAttnKBias, &LayerWeights::k_bias},
     {WeightRole::kAttnVBias, &LayerWeights::v_bias},
+    {WeightRole::kAttnQNorm, &LayerWeights::q_norm},
+    {WeightRole::kAttnKNorm, &LayerWeights::k_norm},
+    {WeightRole::kAttnSinks, &LayerWeights::sinks},
     {WeightRole::kAttnOutputBias, &LayerWeights::attn_output_bias},
+    {WeightRole::kAttnPostNorm, &LayerWeights::attn_post_norm},
     {WeightRole::kFfnNorm, &LayerWeights::ffn_norm},
+    {WeightRole::kFfnPostNorm, &LayerWeights::ffn_post_norm},
+    {WeightRole::kRouterBias, &LayerWeights::router_bias},
+    {WeightRole::kExpertGateBias, &LayerWeights::expert_gate_bias},
+    {WeightRole::kExpertUpBias, &LayerWeights::expert_up_bias},
+    {WeightRole::kExpertDownBias, &LayerWeights::expert_down_bias},
 };
 
 template <size_t kSize, typename Place>
@@ -120,6 +161,22 @@ auto FindMember(const Place (&places)[kSize], WeightRole role) {
   for (const Place& place : places)
     if (place.role == role) return place.member;
   FORGE_CHECK(false, "no place in a layer for: " + std::string(WeightRoleName(role)));
+}
+
+bool IsExpert(WeightRole role) {
+  return std::ranges::find(kExpertPlaces, role, &ExpertPlace::role) != std::end(kExpertPlaces);
+}
+
+// The plan places the experts of a layer one after the other, in order.
+void BindExpert(const WeightPlacement& placement, const std::byte* data, ExpertWeights& experts) {
+  if (placement.expert == 0)
+    experts = {
+        .first = {data, placement.shape}, .stride_bytes = placement.size_bytes, .n_experts = 0};
+  FORGE_CHECK(placement.expert == static_cast<uint32_t>(experts.n_experts) &&
+                  data == static_cast<const std::byte*>(experts.first.data) +
+                              placement.expert * experts.stride_bytes,
+              placement.spec.file_tensor);
+  ++experts.n_experts;
 }
 
 void BindWeight(const WeightPlacement& placement, const std::byte* data, ModelWeights& weights) {
@@ -136,6 +193,8 @@ void BindWeight(const WeightPlacement& placement, const std::byte* data, ModelWe
     LayerWeights& layer = weights.layers.at(static_cast<size_t>(placement.spec.layer));
     if (placement.spec.is_vector)
       layer.*FindMember(kVectorPlaces, role) = vector;
+    else if (IsExpert(role))
+      BindExpert(placement, data, layer.*FindMember(kExpertPlaces, role));
     else
       layer.*FindMember(kMatrixPlaces, role) = view;
   }
@@ -147,7 +206,7 @@ struct Model::HostParts {
   ModelConfig config;
   ModelPlan plan;
   std::vector<float> rope_factors;
-  RopeTable rope_table;
+  std::vector<RopeTable> rope_tables;
   std::unique_ptr<Tokenizer> tokenizer;
   Result<ChatTemplate> chat_template;
 };
@@ -159,12 +218,13 @@ Result<Model::HostParts> Model::Prepare(const GgufFile& file, const LoadOptions&
   FORGE_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer,
                          Named(file, Tokenizer::Create(file.metadata())));
   FORGE_TRY(CheckVocabulary(*tokenizer, description.config).WithContext(NameOf(file)));
-  FORGE_ASSIGN_OR_RETURN(std::vector<float> factors, ReadRopeFactors(file, description));
-  FORGE_ASSIGN_OR_RETURN(RopeTable rope_table,
-                         Named(file, ComputeRopeTable(description.config.rope, factors)));
+  const WeightRole role = RopeFactorsRole(description.config, plan.kv.context_length);
+  FORGE_ASSIGN_OR_RETURN(std::vector<float> factors, ReadRopeFactors(file, description, role));
+  FORGE_ASSIGN_OR_RETURN(std::vector<RopeTable> rope_tables,
+                         Named(file, ComputeRopeTables(description.config, factors)));
   return HostParts{
       std::move(description.config), std::move(plan),      std::move(factors),
-      std::move(rope_table),         std::move(tokenizer), ChatTemplate::Create(file.metadata())};
+      std::move(rope_tables),        std::move(tokenizer), ChatTemplate::Create(file.metadata())};
 }
 
 Result<std::unique_ptr<Model>> Model::Load(const GgufFile& file, const LoadOptions& options,
@@ -191,7 +251,7 @@ Model::Model(HostParts parts, Device& device, std::array<Arena, 3> arenas)
       kv_base_(*kv_arena_.View(0, plan_.kv.total_bytes)),
       scratch_base_(*scratch_arena_.View(0, plan_.scratch.total_bytes)),
       rope_factors_(std::move(parts.rope_factors)),
-      rope_table_(std::move(parts.rope_table)),
+      rope_tables_(std::move(parts.rope_tables)),
       tokenizer_(std::move(parts.tokenizer)),
       chat_template_(std::move(parts.chat_template)) {}
 
@@ -201,9 +261,10 @@ Status Model::Initialize(ProgressReporter& progress) {
   FORGE_ASSIGN_OR_RETURN(const std::unique_ptr<Stream> stream, device_->CreateStream());
   FORGE_TRY(ZeroFill(kv_base_, plan_.kv.total_bytes, *device_, *stream, progress));
   FORGE_TRY(ZeroFill(scratch_base_, plan_.scratch.total_bytes, *device_, *stream, progress));
-  FORGE_TRY(device_->CopyIn(Scratch<float>(plan_.scratch.rope_frequencies),
-                            rope_table_.frequencies.data(),
-                            rope_table_.frequencies.size() * sizeof(float), *stream));
+  for (size_t i = 0; i < rope_tables_.size(); ++i)
+    FORGE_TRY(device_->CopyIn(Scratch<float>(plan_.scratch.rope_frequencies[i]),
+                              rope_tables_[i].frequencies.data(),
+                              rope_tables_[i].frequencies.size() * sizeof(float), *stream));
   return stream->Synchronize();
 }
 

@@ -22,9 +22,22 @@ struct LayerWeights {
   const float* q_bias = nullptr;
   const float* k_bias = nullptr;
   const float* v_bias = nullptr;
-  const float* attn_output_bias = nullptr;
-  const float* ffn_norm = nullptr;  // [n_embd]
+  const float* q_norm = nullptr;            // [head_dim]
+  const float* k_norm = nullptr;            // [head_dim]
+  const float* sinks = nullptr;             // [n_heads]
+  const float* attn_output_bias = nullptr;  // [n_embd]
+  const float* attn_post_norm = nullptr;    // [n_embd]
+  const float* ffn_norm = nullptr;          // [n_embd]
   WeightView gate, up, down;
+  const float* ffn_post_norm = nullptr;  // [n_embd]
+  WeightView router;                     // [n_experts, n_embd]
+  const float* router_bias = nullptr;    // [n_experts]
+  ExpertWeights expert_gate, expert_up, expert_down;
+  const float* expert_gate_bias = nullptr;  // [n_experts, experts.n_ff]
+  const float* expert_up_bias = nullptr;    // [n_experts, experts.n_ff]
+  const float* expert_down_bias = nullptr;  // [n_experts, n_embd]
+  WeightView shared_router;                 // [1, n_embd]
+  WeightView shared_gate, shared_up, shared_down;
 };
 
 struct ModelWeights {
@@ -56,8 +69,11 @@ class Model {
   const Result<ChatTemplate>& chat_template() const { return chat_template_; }
   Device& device() const { return *device_; }
 
-  // The frequencies are also on the device, in plan().scratch.rope_frequencies.
-  const RopeTable& rope_table() const { return rope_table_; }
+  // The rotary table of layer `layer`; its frequencies on the device are in RopeFrequencies.
+  const RopeTable& rope_table(uint32_t layer) const { return rope_tables_[RopeIndex(layer)]; }
+  const float* RopeFrequencies(uint32_t layer) const {
+    return Scratch<float>(plan_.scratch.rope_frequencies[RopeIndex(layer)]);
+  }
 
   // Layer `layer` of the KV cache. REQUIRES: layer < config().n_layers.
   KvLayerView KvLayer(uint32_t layer) const;
@@ -75,6 +91,10 @@ class Model {
   // Fills the cache and the activations with zeros, and writes the frequencies.
   Status Initialize(ProgressReporter& progress);
   void BindWeights();
+  // Of rope_tables_ and plan_.scratch.rope_frequencies.
+  size_t RopeIndex(uint32_t layer) const {
+    return config_.window_rope && config_.HasWindow(layer) ? 1 : 0;
+  }
 
   // Constant once loaded.
   ModelConfig config_;
@@ -85,7 +105,7 @@ class Model {
   std::byte* kv_base_;
   std::byte* scratch_base_;
   std::vector<float> rope_factors_;
-  RopeTable rope_table_;
+  std::vector<RopeTable> rope_tables_;  // of config_.rope and, where it is there, window_rope
   ModelWeights weights_;
   std::unique_ptr<Tokenizer> tokenizer_;
   Result<ChatTemplate> chat_template_;

@@ -26,17 +26,20 @@ Status CheckRange(std::string_view field, uint32_t value, uint32_t max) {
       .WithDetail("value", uint64_t{value});
 }
 
-// Where the rows of `spec` lie in the file. Sizes cannot overflow: the tensor lies in the file.
-WeightPlacement LocateInFile(const TensorSpec& spec, const GgufTensor& tensor,
+// Where the rows of `spec`, of its slice `slice`, lie in the file. Sizes cannot overflow: the
+// tensor lies in the file. A vector is placed with all its slices.
+WeightPlacement LocateInFile(const TensorSpec& spec, uint32_t slice, const GgufTensor& tensor,
                              const FormatInfo& format) {
   WeightPlacement placement = {};
   placement.spec = spec;
+  placement.expert = spec.expert + slice;
   placement.file_dtype = tensor.dtype;
   // A vector is cut between blocks of elements, so that a long one is read in slices too.
   const uint64_t row_elements = spec.is_vector ? format.block_elements : spec.n_cols;
   placement.file_row_bytes = row_elements / format.block_elements * format.block_bytes;
-  placement.n_file_rows = spec.is_vector ? spec.n_cols / row_elements : spec.n_rows;
-  const uint64_t first_file_row = spec.is_vector ? spec.first_row / row_elements : spec.first_row;
+  placement.n_file_rows = spec.is_vector ? spec.n_cols * spec.n_slices / row_elements : spec.n_rows;
+  const uint64_t first_file_row =
+      spec.is_vector ? spec.first_row / row_elements : spec.first_row + slice * spec.n_rows;
   placement.file_offset = tensor.offset_bytes + first_file_row * placement.file_row_bytes;
   FORGE_CHECK(
       first_file_row * placement.file_row_bytes + placement.file_bytes() <= tensor.size_bytes,
@@ -54,18 +57,18 @@ Status CheckRowGroup(const WeightPlacement& placement, int64_t row_multiple) {
                            std::to_string(placement.file_row_bytes), placement.file_offset});
 }
 
-Result<WeightPlacement> PlaceWeight(const TensorSpec& spec, const GgufFile& file,
+Result<WeightPlacement> PlaceWeight(const TensorSpec& spec, uint32_t slice, const GgufFile& file,
                                     const Device& device, ArenaLayout& layout) {
   const GgufTensor* const tensor = file.FindTensor(spec.file_tensor);
   FORGE_CHECK(tensor != nullptr, "a described weight has a tensor: " + spec.file_tensor);
   const FormatInfo* const format = FindFormat(tensor->dtype);
   FORGE_CHECK(format != nullptr, "a described weight has a known format: " + spec.file_tensor);
-  WeightPlacement placement = LocateInFile(spec, *tensor, *format);
+  WeightPlacement placement = LocateInFile(spec, slice, *tensor, *format);
   FORGE_TRY(CheckRowGroup(placement, device.pack_row_multiple()));
   ScratchSlot slot;
   if (spec.is_vector) {
-    placement.shape = {F32Format::kDType, 1, static_cast<int64_t>(spec.n_cols)};
-    slot = layout.AddWords(spec.n_cols);
+    placement.shape = {F32Format::kDType, 1, static_cast<int64_t>(spec.n_cols * spec.n_slices)};
+    slot = layout.AddWords(spec.n_cols, spec.n_slices);
   } else {
     placement.shape = {tensor->dtype, static_cast<int64_t>(spec.n_rows),
                        static_cast<int64_t>(spec.n_cols)};
@@ -79,14 +82,24 @@ Result<WeightPlacement> PlaceWeight(const TensorSpec& spec, const GgufFile& file
   return placement;
 }
 
+// Only the table that is made of them goes to the device.
+bool IsRopeFactors(WeightRole role) {
+  return role == WeightRole::kRopeFactors || role == WeightRole::kRopeFactorsLong ||
+         role == WeightRole::kRopeFactorsShort;
+}
+
 Status PlanWeights(const ModelDescription& description, const GgufFile& file, const Device& device,
                    ModelPlan& plan) {
   ArenaLayout layout;
   for (const TensorSpec& spec : description.tensors) {
-    if (spec.role == WeightRole::kRopeFactors) continue;
-    FORGE_ASSIGN_OR_RETURN(WeightPlacement placement, PlaceWeight(spec, file, device, layout));
-    plan.file_bytes += placement.file_bytes();
-    plan.weights.push_back(std::move(placement));
+    if (IsRopeFactors(spec.role)) continue;
+    const uint32_t n_matrices = spec.is_vector ? 1 : spec.n_slices;
+    for (uint32_t slice = 0; slice < n_matrices; ++slice) {
+      FORGE_ASSIGN_OR_RETURN(WeightPlacement placement,
+                             PlaceWeight(spec, slice, file, device, layout));
+      plan.file_bytes += placement.file_bytes();
+      plan.weights.push_back(std::move(placement));
+    }
   }
   if (!layout.total()) return TooLargeToPlan("the model's weights");
   plan.weights_bytes = *layout.total();
@@ -98,6 +111,31 @@ int64_t LongestRow(const std::vector<WeightPlacement>& weights) {
   for (const WeightPlacement& weight : weights)
     if (!weight.spec.is_vector) longest = std::max(longest, weight.shape.n_cols);
   return longest;
+}
+
+// Values of the gate, and of what it multiplies, that one token needs at a time.
+uint64_t WidestGate(const ModelConfig& config) {
+  const ExpertConfig& experts = config.experts;
+  if (experts.count == 0) return config.n_ff;
+  return std::max<uint64_t>(uint64_t{experts.used} * experts.n_ff, experts.n_shared_ff);
+}
+
+void PlanExpertScratch(const ModelConfig& config, const ModelPlan& plan, const Device& device,
+                       ScratchPlan& scratch, ArenaLayout& layout) {
+  const ExpertConfig& experts = config.experts;
+  const uint64_t n_tokens = scratch.max_tokens;
+  scratch.router_logits = layout.AddWords(n_tokens, experts.count);
+  scratch.expert_ids = layout.AddWords(n_tokens, experts.used);
+  scratch.expert_weights = layout.AddWords(n_tokens, experts.used);
+  scratch.expert_out =
+      layout.Add(CheckedSum().AddProduct(n_tokens, experts.used, config.n_embd, 4));
+  if (experts.n_shared_ff != 0) {
+    scratch.shared_gate = layout.AddWords(n_tokens);
+    scratch.shared_out = layout.AddWords(n_tokens, config.n_embd);
+  }
+  scratch.expert_workspace = layout.Add(
+      device.ExpertMatmulWorkspaceBytes(static_cast<int>(n_tokens * experts.used),
+                                        LongestRow(plan.weights), static_cast<int>(experts.count)));
 }
 
 Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan,
@@ -115,8 +153,9 @@ Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan
   scratch.k = layout.AddWords(n_tokens, config.k_rows());
   scratch.v = layout.AddWords(n_tokens, config.v_rows());
   scratch.attention = layout.AddWords(n_tokens, uint64_t{config.n_heads} * config.value_dim);
-  scratch.gate = layout.AddWords(n_tokens, config.n_ff);
-  scratch.up = layout.AddWords(n_tokens, config.n_ff);
+  const uint64_t n_gate = WidestGate(config);
+  scratch.gate = layout.AddWords(n_tokens, n_gate);
+  scratch.up = layout.AddWords(n_tokens, n_gate);
   scratch.gathered = layout.AddWords(n_logit_rows, config.n_embd);
   scratch.logits = layout.AddWords(n_logit_rows, config.n_vocab);
   scratch.logit_area = {
@@ -135,7 +174,10 @@ Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan
       layout.Add(device.MatmulWorkspaceBytes(max_tokens, LongestRow(plan.weights)));
   scratch.attention_workspace = layout.Add(device.AttentionWorkspaceBytes(
       max_tokens, static_cast<int>(config.n_heads), static_cast<int>(config.value_dim)));
-  scratch.rope_frequencies = layout.AddWords(config.rope.dimension / 2);
+  scratch.rope_frequencies.push_back(layout.AddWords(config.rope.dimension / 2));
+  if (config.window_rope)
+    scratch.rope_frequencies.push_back(layout.AddWords(config.window_rope->dimension / 2));
+  if (config.experts.count != 0) PlanExpertScratch(config, plan, device, scratch, layout);
   if (!layout.total()) return TooLargeToPlan("the activations of a step");
   scratch.total_bytes = *layout.total();
   return scratch;

@@ -19,6 +19,7 @@ inline constexpr uint64_t kMaxRowGroupBytes = uint64_t{64} << 20;
 // Where one weight lies in the weights arena.
 struct WeightPlacement {
   TensorSpec spec;
+  uint32_t expert;          // whose matrix this is, where the weight is of experts
   WeightShape shape;        // vectors: one row of F32
   uint64_t offset_bytes;    // in the arena, a multiple of 64
   uint64_t size_bytes;      // in the arena, a multiple of 64
@@ -33,14 +34,20 @@ struct WeightPlacement {
 struct ScratchPlan {
   uint32_t max_tokens = 0;      // tokens of a step: max_sequences + prefill_chunk
   uint32_t max_logit_rows = 0;  // tokens of a step whose logits are wanted
-  ScratchSlot hidden, normed, q, k, v, attention, gate, up, gathered, logits;
+  ScratchSlot hidden, normed, q, k, v, attention, gathered, logits;
+  ScratchSlot gate, up;  // of tokens, or of pairs of a token and an expert it uses
   // From q to logits: free once the layers of a step are computed, and then the place of the logits
   // of many rows at once. Takes no bytes of its own.
   ScratchSlot logit_area;
   ScratchSlot tokens, positions, token_sequence, first_token, logit_rows;
   std::vector<ScratchSlot> block_tables;  // of each KV group
   ScratchSlot matmul_workspace, attention_workspace;
-  ScratchSlot rope_frequencies;
+  std::vector<ScratchSlot> rope_frequencies;  // of rope and, where it is there, window_rope
+  // Experts; empty in a dense model. Pairs: a token and an expert it uses.
+  ScratchSlot router_logits, expert_ids, expert_weights;
+  ScratchSlot expert_out;  // [n_pairs, n_embd]
+  ScratchSlot shared_gate, shared_out;
+  ScratchSlot expert_workspace;
   uint64_t total_bytes = 0;
 };
 

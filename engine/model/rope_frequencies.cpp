@@ -27,13 +27,13 @@ Status CheckConfig(const RopeConfig& config, std::span<const float> factors) {
     return Invalid("rotary embedding needs an even number of dimensions", "rope.dimension_count",
                    config.dimension);
   FORGE_TRY(CheckPositive("rope.freq_base", config.base));
+  FORGE_TRY(CheckPositive("rope.scaling.attn_factor", config.attn_factor));
   if (config.scaling != RopeScaling::kNone)
     FORGE_TRY(CheckPositive("rope.scaling.factor", config.factor));
   if (config.scaling == RopeScaling::kYarn) {
     FORGE_TRY(CheckPositive("rope.scaling.original_context_length", config.original_context));
     FORGE_TRY(CheckPositive("rope.scaling.yarn_beta_fast", config.yarn_beta_fast));
     FORGE_TRY(CheckPositive("rope.scaling.yarn_beta_slow", config.yarn_beta_slow));
-    FORGE_TRY(CheckPositive("rope.scaling.attn_factor", config.attn_factor));
     if (!std::isfinite(config.yarn_ext_factor))
       return Invalid("YaRN needs a finite number", "rope.scaling.yarn_ext_factor",
                      config.yarn_ext_factor);
@@ -83,8 +83,9 @@ Result<RopeTable> ComputeRopeTable(const RopeConfig& config, std::span<const flo
   const uint32_t n_pairs = config.dimension / 2;
   RopeTable table;
   table.frequencies.resize(n_pairs);
-  const double interpolation = config.scaling == RopeScaling::kNone ? 1.0 : 1.0 / config.factor;
   const bool is_yarn = config.scaling == RopeScaling::kYarn;
+  const bool interpolates = is_yarn || config.scaling == RopeScaling::kLinear;
+  const double interpolation = interpolates ? 1.0 / config.factor : 1.0;
   std::optional<YarnRamp> ramp;
   if (is_yarn) ramp.emplace(config);
   for (uint32_t i = 0; i < n_pairs; ++i) {
@@ -93,6 +94,8 @@ Result<RopeTable> ComputeRopeTable(const RopeConfig& config, std::span<const flo
     const double kept = ramp ? ramp->At(i) : 0.0;
     table.frequencies[i] = static_cast<float>(theta * (kept + (1.0 - kept) * interpolation));
   }
+  if (config.scaling == RopeScaling::kLongRope)
+    table.scale = static_cast<float>(config.attn_factor);
   if (is_yarn) {
     // Without extrapolation YaRN is plain interpolation, whose attention needs no correction.
     const bool corrects = config.yarn_ext_factor != 0.0 && config.factor > 1.0;

@@ -15,10 +15,11 @@ struct RopeTable {
 };
 
 // Computes the table in double precision. `factors`: the model's own divisors of the frequencies
-// (rope_freqs.weight), one for each, or empty.
+// (rope_freqs.weight, rope_factors_{long,short}.weight), one for each, or empty.
 //
 // With theta[i] = base^(-2i / dimension) / factors[i]:
 //   none:    theta[i]
+//   long RoPE: theta[i]; the scale is attn_factor
 //   linear:  theta[i] / factor
 //   YaRN:    theta[i] * (ramp[i] + (1 - ramp[i]) / factor), Peng et al., arXiv:2309.00071, section
 //            3.2. ramp is 1 for the dimensions that turn more than beta_fast times in the original

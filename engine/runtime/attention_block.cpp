@@ -1,7 +1,5 @@
 #include "engine/runtime/attention_block.h"
 
-#include <cmath>
-
 namespace forge {
 namespace {
 
@@ -19,17 +17,28 @@ Status Project(const StepContext& step, uint32_t layer) {
       step.stream());
 }
 
-Status Rotate(const StepContext& step, float* x, uint32_t n_heads) {
-  const ModelConfig& config = step.config();
+// Each head is normalised by itself.
+Status NormHeads(const StepContext& step, const float* weight, float* x, uint32_t n_heads) {
+  return step.ops().rms_norm({.x = x,
+                              .weight = weight,
+                              .y = x,
+                              .n_rows = step.n_tokens() * static_cast<int>(n_heads),
+                              .dim = static_cast<int>(step.config().head_dim),
+                              .epsilon = step.config().rms_epsilon},
+                             step.stream());
+}
+
+Status Rotate(const StepContext& step, uint32_t layer, float* x, uint32_t n_heads) {
+  const RopeConfig& rope = step.config().RopeOf(layer);
   return step.ops().rope({.x = x,
                           .positions = step.positions(),
-                          .frequencies = step.Floats(step.scratch().rope_frequencies),
+                          .frequencies = step.model().RopeFrequencies(layer),
                           .n_tokens = step.n_tokens(),
                           .n_heads = static_cast<int>(n_heads),
-                          .head_dim = static_cast<int>(config.head_dim),
-                          .rotary_dim = static_cast<int>(config.rope.dimension),
-                          .halves = config.rope.layout == RopeLayout::kHalves,
-                          .scale = step.model().rope_table().scale},
+                          .head_dim = static_cast<int>(step.config().head_dim),
+                          .rotary_dim = static_cast<int>(rope.dimension),
+                          .halves = rope.layout == RopeLayout::kHalves,
+                          .scale = step.model().rope_table(layer).scale},
                          step.stream());
 }
 
@@ -49,7 +58,10 @@ Status Attend(const StepContext& step, uint32_t layer) {
        .q = step.Floats(scratch.q),
        .y = step.Floats(scratch.attention),
        .n_heads = static_cast<int>(config.n_heads),
-       .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(config.head_dim))),
+       .scale = static_cast<float>(config.attention_scale),
+       .soft_cap = static_cast<float>(config.attention_soft_cap),
+       .window = static_cast<int>(config.HasWindow(layer) ? config.window : 0),
+       .sinks = step.Layer(layer).sinks,
        .workspace = step.WorkspaceOf(scratch.attention_workspace)},
       step.stream());
 }
@@ -63,18 +75,17 @@ Status RunAttention(const StepContext& step, uint32_t layer) {
   float* const hidden = step.Floats(scratch.hidden);
   FORGE_TRY(step.Norm(weights.attn_norm, hidden, step.Floats(scratch.normed), step.n_tokens()));
   FORGE_TRY(Project(step, layer));
-  FORGE_TRY(Rotate(step, step.Floats(scratch.q), config.n_heads));
-  FORGE_TRY(Rotate(step, step.Floats(scratch.k), config.n_kv_heads));
+  float* const q = step.Floats(scratch.q);
+  float* const k = step.Floats(scratch.k);
+  if (config.has_qk_norm) {
+    FORGE_TRY(NormHeads(step, weights.q_norm, q, config.n_heads));
+    FORGE_TRY(NormHeads(step, weights.k_norm, k, config.n_kv_heads));
+  }
+  FORGE_TRY(Rotate(step, layer, q, config.n_heads));
+  FORGE_TRY(Rotate(step, layer, k, config.n_kv_heads));
   FORGE_TRY(Attend(step, layer));
-  return step.ops().matmul({.x = step.Floats(scratch.attention),
-                            .n_tokens = step.n_tokens(),
-                            .n_targets = 1,
-                            .targets = {{{.weight = weights.attn_output,
-                                          .bias = weights.attn_output_bias,
-                                          .residual = hidden,
-                                          .y = hidden}}},
-                            .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
-                           step.stream());
+  return step.AddProjected(step.Floats(scratch.attention), weights.attn_output,
+                           weights.attn_output_bias, weights.attn_post_norm);
 }
 
 }  // namespace forge

@@ -7,4 +7,10 @@ namespace forge {
 // hidden += feed_forward(norm(hidden)).
 Status RunFeedForward(const StepContext& step, uint32_t layer);
 
+// The op's name of what the gates of this model go through.
+Activation ActivationOf(const ModelConfig& config);
+
+// gate = activation(normed gate^T, normed up^T), in the scratch of that name. Overwrites `up`.
+Status RunGatedProducts(const StepContext& step, const WeightView& gate, const WeightView& up);
+
 }  // namespace forge

@@ -113,7 +113,8 @@ Status Forward::Embed(const StepContext& step) {
   return ops_.embed({.table = model_.weights().token_embedding,
                      .tokens = model_.Scratch<int32_t>(scratch.tokens),
                      .y = model_.Scratch<float>(scratch.hidden),
-                     .n_tokens = step.n_tokens()},
+                     .n_tokens = step.n_tokens(),
+                     .scale = static_cast<float>(model_.config().embedding_scale)},
                     *stream_);
 }
 

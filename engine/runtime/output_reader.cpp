@@ -80,12 +80,20 @@ Status OutputReader::NormRows(const StepContext& step, Rows rows) {
 
 Status OutputReader::ComputeLogits(const StepContext& step, const float* normed, int n_rows,
                                    float* logits) {
-  return step.ops().matmul({.x = normed,
-                            .n_tokens = n_rows,
-                            .n_targets = 1,
-                            .targets = {{{.weight = step.model().weights().output, .y = logits}}},
-                            .workspace = step.WorkspaceOf(step.scratch().matmul_workspace)},
-                           step.stream());
+  const WeightView& output = step.model().weights().output;
+  FORGE_TRY(step.ops().matmul({.x = normed,
+                               .n_tokens = n_rows,
+                               .n_targets = 1,
+                               .targets = {{{.weight = output, .y = logits}}},
+                               .workspace = step.WorkspaceOf(step.scratch().matmul_workspace)},
+                              step.stream()));
+  const double soft_cap = step.config().final_soft_cap;
+  if (soft_cap == 0.0) return Status();
+  return step.ops().soft_cap({.x = logits,
+                              .y = logits,
+                              .n = n_rows * output.shape.n_rows,
+                              .cap = static_cast<float>(soft_cap)},
+                             step.stream());
 }
 
 Status OutputReader::ReadRows(const StepContext& step, const float* rows, size_t n_rows,

@@ -12,4 +12,32 @@ Status StepContext::Norm(const float* weight, const float* x, float* y, int n_ro
                         stream_);
 }
 
+Status StepContext::AddNormed(const float* weight) const {
+  float* const hidden = Floats(scratch().hidden);
+  return ops().rms_norm({.x = Floats(scratch().normed),
+                         .weight = weight,
+                         .residual = hidden,
+                         .y = hidden,
+                         .n_rows = n_tokens(),
+                         .dim = static_cast<int>(config().n_embd),
+                         .epsilon = config().rms_epsilon},
+                        stream_);
+}
+
+Status StepContext::AddProjected(const float* x, const WeightView& weight, const float* bias,
+                                 const float* post_norm) const {
+  float* const hidden = Floats(scratch().hidden);
+  const bool is_direct = post_norm == nullptr;
+  FORGE_TRY(ops().matmul({.x = x,
+                          .n_tokens = n_tokens(),
+                          .n_targets = 1,
+                          .targets = {{{.weight = weight,
+                                        .bias = bias,
+                                        .residual = is_direct ? hidden : nullptr,
+                                        .y = is_direct ? hidden : Floats(scratch().normed)}}},
+                          .workspace = WorkspaceOf(scratch().matmul_workspace)},
+                         stream_));
+  return is_direct ? Status() : AddNormed(post_norm);
+}
+
 }  // namespace forge

@@ -30,12 +30,19 @@ class StepContext {
   }
 
   float* Floats(const ScratchSlot& slot) const { return model_.Scratch<float>(slot); }
+  int32_t* Indices(const ScratchSlot& slot) const { return model_.Scratch<int32_t>(slot); }
   Workspace WorkspaceOf(const ScratchSlot& slot) const {
     return {model_.Scratch<void>(slot), slot.size_bytes};
   }
 
   // y = norm(x) over the embedding width. `y` may be `x`.
   Status Norm(const float* weight, const float* x, float* y, int n_rows) const;
+  // hidden += x W^T + bias, through a norm of its own where `post_norm` is one. Overwrites `normed`
+  // in that case. `bias` may be null.
+  Status AddProjected(const float* x, const WeightView& weight, const float* bias,
+                      const float* post_norm) const;
+  // hidden += norm(normed).
+  Status AddNormed(const float* weight) const;
 
  private:
   const Model& model_;

@@ -9,133 +9,44 @@
 namespace forge::testing {
 namespace {
 
-// Kinds of token in tokenizer.ggml.token_type.
-constexpr int32_t kNormal = 1, kUnknown = 2, kControl = 3, kByte = 6;
-
-constexpr std::string_view kChatMl =
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + "
-    "message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
-
-struct Vocabulary {
-  std::vector<std::string> tokens;
-  std::vector<int32_t> types;
-  std::vector<float> scores;        // SentencePiece
-  std::vector<std::string> merges;  // BPE
-
-  int32_t Add(std::string token, int32_t type, float score = 0.0f) {
-    tokens.push_back(std::move(token));
-    types.push_back(type);
-    scores.push_back(score);
-    return static_cast<int32_t>(tokens.size()) - 1;
-  }
+// What the models of a family have in common.
+struct Family {
+  bool has_qkv_bias = false;
+  bool has_fused_qkv = false;
+  bool has_qk_norm = false;
+  bool has_post_norms = false;
+  bool has_fused_gate_up = false;
+  bool has_experts = false;
+  bool has_shared_expert = false;
+  bool has_window = false;
 };
 
-std::string Utf8(uint32_t code_point) {  // below U+0800
-  if (code_point < 0x80) return std::string(1, static_cast<char>(code_point));
-  return {static_cast<char>(0xc0 | (code_point >> 6)),
-          static_cast<char>(0x80 | (code_point & 0x3f))};
+Family FamilyOf(const std::string& name) {
+  if (name == "chatglm")
+    return {.has_qkv_bias = true, .has_fused_qkv = true, .has_fused_gate_up = true};
+  if (name == "gemma2") return {.has_post_norms = true, .has_window = true};
+  if (name == "gemma3") return {.has_qk_norm = true, .has_post_norms = true, .has_window = true};
+  if (name == "glm4")
+    return {.has_qkv_bias = true, .has_post_norms = true, .has_fused_gate_up = true};
+  if (name == "gpt-oss") return {.has_qkv_bias = true, .has_experts = true, .has_window = true};
+  if (name == "mixtral") return {.has_experts = true};
+  if (name == "phi3") return {.has_fused_qkv = true, .has_fused_gate_up = true};
+  if (name == "qwen2") return {.has_qkv_bias = true};
+  if (name == "qwen2moe")
+    return {.has_qkv_bias = true, .has_experts = true, .has_shared_expert = true};
+  if (name == "qwen3") return {.has_qk_norm = true};
+  if (name == "qwen3moe") return {.has_qk_norm = true, .has_experts = true};
+  return {};  // gemma, llama and its other names
 }
 
-// GPT-2's printable stand-in for a byte: itself where printable, else the next from U+0100 on.
-std::vector<std::string> ByteSymbols() {
-  std::vector<std::string> symbols;
-  uint32_t next = 0x100;
-  for (uint32_t byte = 0; byte < 256; ++byte) {
-    const bool printable = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte != 0xad);
-    symbols.push_back(Utf8(printable ? byte : next++));
-  }
-  return symbols;
-}
-
-constexpr std::string_view kWords[] = {"the", "and",  "of",    "to",   "in",
-                                       "is",  "that", "hello", "world"};
-
-// Each word is reached by merging one letter after the other, with and without a space before it.
-Vocabulary MakeBpe() {
-  Vocabulary vocabulary;
-  for (const std::string& symbol : ByteSymbols()) vocabulary.Add(symbol, kNormal);
-  const std::string space = "\xc4\xa0";  // U+0120, byte 0x20
-  const auto add_merges = [&](std::vector<std::string> pieces) {
-    for (size_t i = 1; i < pieces.size(); ++i) {
-      const std::string merge = pieces[0] + " " + pieces[i];
-      pieces[0] += pieces[i];
-      bool known = false;
-      for (const std::string& other : vocabulary.merges) known = known || other == merge;
-      if (known) continue;
-      vocabulary.merges.push_back(merge);
-      vocabulary.Add(pieces[0], kNormal);
-    }
-  };
-  for (const std::string_view word : kWords) {
-    std::vector<std::string> letters;
-    for (const char letter : word) letters.emplace_back(1, letter);
-    add_merges(letters);
-    letters.insert(letters.begin(), space);
-    add_merges(letters);
-  }
-  vocabulary.Add("<|endoftext|>", kControl);
-  vocabulary.Add("<|im_start|>", kControl);
-  vocabulary.Add("<|im_end|>", kControl);
-  return vocabulary;
-}
-
-Vocabulary MakeSentencePiece() {
-  Vocabulary vocabulary;
-  vocabulary.Add("<unk>", kUnknown);
-  vocabulary.Add("<s>", kControl);
-  vocabulary.Add("</s>", kControl);
-  constexpr char kHex[] = "0123456789ABCDEF";
-  for (int byte = 0; byte < 256; ++byte)
-    vocabulary.Add(std::string("<0x") + kHex[byte / 16] + kHex[byte % 16] + ">", kByte);
-  const std::string space = "\xe2\x96\x81";  // U+2581
-  float score = -1.0f;
-  const auto add = [&](std::string piece) {
-    for (const std::string& other : vocabulary.tokens)
-      if (other == piece) return;
-    vocabulary.Add(std::move(piece), kNormal, score);
-    score -= 1.0f;
-  };
-  for (const std::string_view word : kWords) {
-    std::string piece;
-    for (const char letter : word) add(piece += letter);
-    add(space + word[0]);
-    add(space + std::string(word));
-  }
-  add(space);
-  for (char letter = 'a'; letter <= 'z'; ++letter) add(std::string(1, letter));
-  return vocabulary;
-}
-
-const Vocabulary& VocabularyOf(TinyVocabulary kind) {
-  static const Vocabulary bpe = MakeBpe();
-  static const Vocabulary sentence_piece = MakeSentencePiece();
-  return kind == TinyVocabulary::kBpe ? bpe : sentence_piece;
-}
-
-void AddVocabulary(const TinyModelOptions& options, GgufBuilder& builder) {
-  const Vocabulary& vocabulary = VocabularyOf(options.vocabulary);
-  const auto n_tokens = static_cast<uint32_t>(vocabulary.tokens.size());
-  if (options.vocabulary == TinyVocabulary::kBpe) {
-    builder.AddString("tokenizer.ggml.model", "gpt2").AddString("tokenizer.ggml.pre", "gpt-2");
-    builder.AddStringArray("tokenizer.ggml.tokens", vocabulary.tokens)
-        .AddInt32Array("tokenizer.ggml.token_type", vocabulary.types)
-        .AddStringArray("tokenizer.ggml.merges", vocabulary.merges)
-        .AddUint32("tokenizer.ggml.bos_token_id", n_tokens - 3)
-        .AddUint32("tokenizer.ggml.eos_token_id", n_tokens - 1)
-        .AddBool("tokenizer.ggml.add_bos_token", false);
-  } else {
-    builder.AddString("tokenizer.ggml.model", "llama").AddString("tokenizer.ggml.pre", "default");
-    builder.AddStringArray("tokenizer.ggml.tokens", vocabulary.tokens)
-        .AddFloat32Array("tokenizer.ggml.scores", vocabulary.scores)
-        .AddInt32Array("tokenizer.ggml.token_type", vocabulary.types)
-        .AddUint32("tokenizer.ggml.bos_token_id", 1)
-        .AddUint32("tokenizer.ggml.eos_token_id", 2)
-        .AddUint32("tokenizer.ggml.unknown_token_id", 0)
-        .AddBool("tokenizer.ggml.add_bos_token", true)
-        .AddBool("tokenizer.ggml.add_space_prefix", true);
-  }
-  if (options.has_chat_template) builder.AddString("tokenizer.chat_template", kChatMl);
+// The options with what their family adds.
+TinyModelOptions Completed(TinyModelOptions options) {
+  const Family family = FamilyOf(options.architecture);
+  options.has_qkv_bias |= family.has_qkv_bias;
+  options.has_fused_qkv |= family.has_fused_qkv;
+  if (family.has_window && options.window == 0) options.window = 24;
+  if (family.has_experts && options.n_experts == 0) options.n_experts = 4;
+  return options;
 }
 
 void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
@@ -155,6 +66,16 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
         .AddUint32(prefix + "attention.value_length", options.head_dim);
   if (options.rope_dimension != 0)
     builder.AddUint32(prefix + "rope.dimension_count", options.rope_dimension);
+  if (options.window != 0) builder.AddUint32(prefix + "attention.sliding_window", options.window);
+  if (options.n_experts != 0)
+    builder.AddUint32(prefix + "expert_count", options.n_experts)
+        .AddUint32(prefix + "expert_used_count", options.n_experts_used)
+        .AddUint32(prefix + "expert_feed_forward_length", options.n_ff);
+  if (FamilyOf(options.architecture).has_shared_expert)
+    builder.AddUint32(prefix + "expert_shared_feed_forward_length", options.n_ff / 2);
+  if (options.has_long_rope)
+    builder.AddUint32(prefix + "rope.scaling.original_context_length", 64)
+        .AddFloat32(prefix + "rope.scaling.attn_factor", 1.19f);
 }
 
 // Draws the weights one after the other from one generator.
@@ -177,6 +98,9 @@ class WeightWriter {
   void Matrix(const std::string& name, uint64_t n_cols, uint64_t n_rows) {
     builder_.AddF32Tensor(name, Shape(n_cols, n_rows), DrawMatrix(n_cols, n_rows));
   }
+  void Bias(const std::string& name, uint64_t n) {
+    builder_.AddF32Tensor(name, Shape(n), Draw(n, 0.5f));
+  }
   void Norm(const std::string& name, uint64_t n) {
     std::vector<float> values = Draw(n, 0.1f);
     for (float& value : values) value += 1.0f;
@@ -185,6 +109,16 @@ class WeightWriter {
   template <typename... Extent>
   static std::vector<uint64_t> Shape(Extent... extents) {
     return {extents...};
+  }
+
+  // Random MXFP4 blocks: a power of two for 32 elements, then their sixteen bytes.
+  std::string DrawMxfp4(uint64_t n) {
+    std::string blocks;
+    for (uint64_t block = 0; block < n / 32; ++block) {
+      blocks += static_cast<char>(121 + random_() % 2);
+      for (int byte = 0; byte < 16; ++byte) blocks += static_cast<char>(random_() & 0xff);
+    }
+    return blocks;
   }
 
  private:
@@ -198,7 +132,7 @@ void AddQkv(const TinyModelOptions& options, const std::string& prefix, uint64_t
   const uint64_t rows[] = {options.n_heads * head_dim, options.n_kv_heads * head_dim,
                            options.n_kv_heads * head_dim};
   constexpr std::string_view kNames[] = {"attn_q", "attn_k", "attn_v"};
-  const bool has_bias = options.has_qkv_bias || options.architecture == "qwen2";
+  const bool has_bias = options.has_qkv_bias;
   std::vector<float> all_weights, all_biases;
   for (int i = 0; i < 3; ++i) {
     const std::string name = prefix + std::string(kNames[i]);
@@ -219,34 +153,116 @@ void AddQkv(const TinyModelOptions& options, const std::string& prefix, uint64_t
     builder.AddF32Tensor(prefix + "attn_qkv.bias", WeightWriter::Shape(n_rows), all_biases);
 }
 
-}  // namespace
-
-uint32_t TinyVocabularySize(TinyVocabulary vocabulary) {
-  return static_cast<uint32_t>(VocabularyOf(vocabulary).tokens.size());
+// One matrix of every expert, in one tensor or in one for each.
+void AddExpertMatrices(const TinyModelOptions& options, const std::string& name, uint64_t n_cols,
+                       uint64_t n_rows, WeightWriter& writer, GgufBuilder& builder) {
+  const uint64_t n_experts = options.n_experts;
+  if (options.has_mxfp4_experts) {
+    constexpr uint32_t kMxfp4 = 39;
+    builder.AddTensor(name + "_exps.weight", WeightWriter::Shape(n_cols, n_rows, n_experts), kMxfp4,
+                      writer.DrawMxfp4(n_cols * n_rows * n_experts));
+    return;
+  }
+  std::vector<float> all;
+  for (uint64_t expert = 0; expert < n_experts; ++expert) {
+    const std::vector<float> values = writer.DrawMatrix(n_cols, n_rows);
+    if (options.has_split_experts)
+      builder.AddF32Tensor(name + "." + std::to_string(expert) + ".weight",
+                           WeightWriter::Shape(n_cols, n_rows), values);
+    all.insert(all.end(), values.begin(), values.end());
+  }
+  if (!options.has_split_experts)
+    builder.AddF32Tensor(name + "_exps.weight", WeightWriter::Shape(n_cols, n_rows, n_experts),
+                         all);
 }
 
-GgufBuilder MakeTinyModel(const TinyModelOptions& options) {
-  FORGE_CHECK(options.n_heads > 0, "a model needs heads");
-  GgufBuilder builder;
-  AddParameters(options, builder);
-  AddVocabulary(options, builder);
+void AddExperts(const TinyModelOptions& options, const std::string& prefix, WeightWriter& writer,
+                GgufBuilder& builder) {
+  const uint64_t n_embd = options.n_embd, n_ff = options.n_ff, n_experts = options.n_experts;
+  writer.Matrix(prefix + "ffn_gate_inp.weight", n_embd, n_experts);
+  AddExpertMatrices(options, prefix + "ffn_gate", n_embd, n_ff, writer, builder);
+  AddExpertMatrices(options, prefix + "ffn_up", n_embd, n_ff, writer, builder);
+  AddExpertMatrices(options, prefix + "ffn_down", n_ff, n_embd, writer, builder);
+  if (options.architecture == "gpt-oss") {
+    writer.Bias(prefix + "ffn_gate_inp.bias", n_experts);
+    const std::pair<const char*, uint64_t> biases[] = {
+        {"ffn_gate_exps.bias", n_ff}, {"ffn_up_exps.bias", n_ff}, {"ffn_down_exps.bias", n_embd}};
+    for (const auto& [name, n] : biases)
+      builder.AddF32Tensor(prefix + name, WeightWriter::Shape(n, n_experts),
+                           writer.Draw(n * n_experts, 0.5f));
+  }
+  if (FamilyOf(options.architecture).has_shared_expert) {
+    const std::vector<float> gate = writer.DrawMatrix(n_embd, 1);
+    builder.AddF32Tensor(prefix + "ffn_gate_inp_shexp.weight", WeightWriter::Shape(n_embd), gate);
+    writer.Matrix(prefix + "ffn_gate_shexp.weight", n_embd, n_ff / 2);
+    writer.Matrix(prefix + "ffn_up_shexp.weight", n_embd, n_ff / 2);
+    writer.Matrix(prefix + "ffn_down_shexp.weight", n_ff / 2, n_embd);
+  }
+}
+
+void AddDense(const TinyModelOptions& options, const std::string& prefix, WeightWriter& writer) {
+  const bool is_fused = FamilyOf(options.architecture).has_fused_gate_up;
+  if (!is_fused) writer.Matrix(prefix + "ffn_gate.weight", options.n_embd, options.n_ff);
+  writer.Matrix(prefix + "ffn_up.weight", options.n_embd,
+                uint64_t{options.n_ff} * (is_fused ? 2 : 1));
+  writer.Matrix(prefix + "ffn_down.weight", options.n_ff, options.n_embd);
+}
+
+void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& writer,
+              GgufBuilder& builder) {
+  const Family family = FamilyOf(options.architecture);
+  const bool is_gpt_oss = options.architecture == "gpt-oss";
+  const std::string prefix = "blk." + std::to_string(layer) + ".";
   const uint64_t head_dim =
       options.head_dim != 0 ? options.head_dim : options.n_embd / options.n_heads;
-  const uint64_t n_vocab = TinyVocabularySize(options.vocabulary);
-  WeightWriter writer(options.seed, builder);
-  writer.Matrix("token_embd.weight", options.n_embd, n_vocab);
-  writer.Norm("output_norm.weight", options.n_embd);
-  if (!options.has_tied_output) writer.Matrix("output.weight", options.n_embd, n_vocab);
-  for (uint32_t layer = 0; layer < options.n_layers; ++layer) {
-    const std::string prefix = "blk." + std::to_string(layer) + ".";
-    writer.Norm(prefix + "attn_norm.weight", options.n_embd);
-    AddQkv(options, prefix, head_dim, writer, builder);
-    writer.Matrix(prefix + "attn_output.weight", options.n_heads * head_dim, options.n_embd);
-    writer.Norm(prefix + "ffn_norm.weight", options.n_embd);
-    writer.Matrix(prefix + "ffn_gate.weight", options.n_embd, options.n_ff);
-    writer.Matrix(prefix + "ffn_up.weight", options.n_embd, options.n_ff);
-    writer.Matrix(prefix + "ffn_down.weight", options.n_ff, options.n_embd);
+  writer.Norm(prefix + "attn_norm.weight", options.n_embd);
+  AddQkv(options, prefix, head_dim, writer, builder);
+  if (family.has_qk_norm) {
+    writer.Norm(prefix + "attn_q_norm.weight", head_dim);
+    writer.Norm(prefix + "attn_k_norm.weight", head_dim);
   }
+  writer.Matrix(prefix + "attn_output.weight", options.n_heads * head_dim, options.n_embd);
+  if (is_gpt_oss) {
+    writer.Bias(prefix + "attn_sinks.weight", options.n_heads);
+    writer.Bias(prefix + "attn_output.bias", options.n_embd);
+  }
+  if (family.has_post_norms || is_gpt_oss)
+    writer.Norm(prefix + "post_attention_norm.weight", options.n_embd);
+  if (!is_gpt_oss) writer.Norm(prefix + "ffn_norm.weight", options.n_embd);
+  if (options.n_experts != 0)
+    AddExperts(options, prefix, writer, builder);
+  else
+    AddDense(options, prefix, writer);
+  if (family.has_post_norms) writer.Norm(prefix + "post_ffw_norm.weight", options.n_embd);
+}
+
+void AddLongRope(const TinyModelOptions& options, GgufBuilder& builder) {
+  const uint64_t n_pairs = options.n_embd / options.n_heads / 2;
+  std::vector<float> short_factors, long_factors;
+  for (uint64_t i = 0; i < n_pairs; ++i) {
+    short_factors.push_back(1.0f + 0.01f * static_cast<float>(i));
+    long_factors.push_back(1.5f + 0.5f * static_cast<float>(i));
+  }
+  builder.AddF32Tensor("rope_factors_long.weight", WeightWriter::Shape(n_pairs), long_factors);
+  builder.AddF32Tensor("rope_factors_short.weight", WeightWriter::Shape(n_pairs), short_factors);
+}
+
+}  // namespace
+
+GgufBuilder MakeTinyModel(const TinyModelOptions& wanted) {
+  FORGE_CHECK(wanted.n_heads > 0, "a model needs heads");
+  const TinyModelOptions options = Completed(wanted);
+  GgufBuilder builder;
+  AddParameters(options, builder);
+  AddTinyVocabulary(options.vocabulary, options.has_chat_template, builder);
+  WeightWriter writer(options.seed, builder);
+  writer.Matrix("token_embd.weight", options.n_embd, TinyVocabularySize(options.vocabulary));
+  writer.Norm("output_norm.weight", options.n_embd);
+  if (!options.has_tied_output)
+    writer.Matrix("output.weight", options.n_embd, TinyVocabularySize(options.vocabulary));
+  if (options.has_long_rope) AddLongRope(options, builder);
+  for (uint32_t layer = 0; layer < options.n_layers; ++layer)
+    AddLayer(options, layer, writer, builder);
   return builder;
 }
 

@@ -5,17 +5,14 @@
 #include <string>
 
 #include "tests/support/gguf_builder.h"
+#include "tests/support/tiny_vocabulary.h"
 
 namespace forge::testing {
 
-enum class TinyVocabulary {
-  kSentencePiece,  // <unk> <s> </s>, 256 byte tokens, letters and a few words
-  kBpe,            // 256 byte-level symbols, merges of a few words, ChatML tokens
-};
-
-// Describes a complete model with random weights that is small enough for any test.
+// Describes a complete model with random weights that is small enough for any test. Whatever a
+// family always has, such as norms of queries, its models have without being asked.
 struct TinyModelOptions {
-  std::string architecture = "llama";  // "llama" or "qwen2"
+  std::string architecture = "llama";  // any family of engine/arch/registry.cpp
   std::string name = "tiny";           // general.name
   uint32_t n_layers = 2;
   uint32_t n_embd = 64;
@@ -25,23 +22,28 @@ struct TinyModelOptions {
   uint32_t n_ff = 96;
   uint32_t n_context = 512;
   uint32_t rope_dimension = 0;  // 0: no rope.dimension_count key
-  bool has_fused_qkv = false;
-  bool has_qkv_bias = false;  // qwen2 always has it
+  bool has_fused_qkv = false;   // chatglm and phi3 always have it
+  bool has_qkv_bias = false;    // chatglm, glm4, gpt-oss, qwen2 and qwen2moe always have it
   bool has_tied_output = false;
+  // 0: no key, but for families that need a window, which get 24.
+  uint32_t window = 0;
+  // 0: dense, but for families that need experts, which get 4 of which a token uses 2.
+  uint32_t n_experts = 0;
+  uint32_t n_experts_used = 2;
+  bool has_split_experts = false;  // a tensor for each
+  bool has_mxfp4_experts = false;
+  bool has_long_rope = false;  // phi3: divisors, the long ones beyond a context of 64
   TinyVocabulary vocabulary = TinyVocabulary::kBpe;
   bool has_chat_template = true;  // ChatML
   uint64_t seed = 1;              // the same seed gives the same file, byte for byte
 };
 
 // The model as a builder, to which a test may add keys or tensors of its own. Weights are float32,
-// uniform with a deviation that keeps activations near 1. Fused and separate QKV of one seed hold
-// the same numbers.
+// uniform with a deviation that keeps activations near 1. Fused and separate QKV, and merged and
+// split experts, of one seed hold the same numbers.
 GgufBuilder MakeTinyModel(const TinyModelOptions& options);
 
 // MakeTinyModel, written to `path`.
 void WriteTinyModel(const std::filesystem::path& path, const TinyModelOptions& options = {});
-
-// Number of tokens of a vocabulary, the n_vocab of the models that use it.
-uint32_t TinyVocabularySize(TinyVocabulary vocabulary);
 
 }  // namespace forge::testing

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <set>
@@ -47,9 +48,10 @@ const TensorSpec* Find(const ModelDescription& model, WeightRole role, int layer
 TEST(ArchitectureTest, ListsFamiliesByName) {
   std::vector<std::string_view> names;
   for (const Architecture& architecture : Architectures()) names.push_back(architecture.name);
-  EXPECT_EQ(names, (std::vector<std::string_view>{"llama", "qwen2"}));
+  EXPECT_TRUE(std::ranges::is_sorted(names));
+  EXPECT_EQ(names.size(), 15u);
   for (const std::string_view name : names) EXPECT_EQ(FindArchitecture(name)->name, name);
-  EXPECT_EQ(FindArchitecture("gemma"), nullptr);
+  EXPECT_EQ(FindArchitecture("mamba"), nullptr);
   EXPECT_EQ(FindArchitecture(""), nullptr);
 }
 
@@ -77,7 +79,7 @@ TEST(ArchitectureTest, ReadsTheConfigurationOfEveryFamily) {
     EXPECT_EQ(config.n_vocab, testing::TinyVocabularySize(TinyVocabulary::kBpe));
     EXPECT_FLOAT_EQ(config.rms_epsilon, 1e-5f);
     EXPECT_EQ(config.rope.base, 10000.0);
-    EXPECT_EQ(config.rope.scaling, RopeScaling::kNone);
+    EXPECT_EQ(config.rope.factor, 1.0);
   }
 }
 
@@ -277,9 +279,9 @@ TEST(ArchitectureTest, EverySpecHasItsOwnRoleInItsLayer) {
   for (const Architecture& architecture : Architectures()) {
     const ModelDescription model =
         Described(TinyModelOptions{.architecture = std::string(architecture.name)});
-    std::set<std::pair<int, WeightRole>> seen;
+    std::set<std::tuple<int, WeightRole, uint32_t>> seen;
     for (const TensorSpec& spec : model.tensors) {
-      EXPECT_TRUE(seen.emplace(spec.layer, spec.role).second) << spec.file_tensor;
+      EXPECT_TRUE(seen.emplace(spec.layer, spec.role, spec.expert).second) << spec.file_tensor;
       EXPECT_NE(WeightRoleName(spec.role), "unknown");
       EXPECT_GE(spec.layer, -1);
       EXPECT_LT(spec.layer, static_cast<int>(model.config.n_layers));

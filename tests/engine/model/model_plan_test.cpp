@@ -293,7 +293,7 @@ TEST(ModelPlanTest, ScratchHoldsEveryBufferOfALargestStep) {
       {s.first_token, 4},
       {s.block_tables[0], 3 * 4},
       {s.logit_rows, 3},
-      {s.rope_frequencies, 4},
+      {s.rope_frequencies[0], 4},
       {s.matmul_workspace, device.MatmulWorkspaceBytes(16, 128) / 4},
       {s.attention_workspace, device.AttentionWorkspaceBytes(16, 4, 32) / 4}};
   Ranges ranges;
@@ -302,6 +302,38 @@ TEST(ModelPlanTest, ScratchHoldsEveryBufferOfALargestStep) {
     ranges.emplace_back(expected[i].first.offset_bytes, expected[i].first.size_bytes);
   }
   ExpectTiles(ranges, s.total_bytes);
+}
+
+TEST(ModelPlanTest, ScratchHoldsOneRowForEachPairOfTokenAndExpert) {
+  const OpenedModel model(TinyModelOptions{.architecture = "qwen2moe", .n_experts = 5});
+  const RowDevice device;
+  const Result<ModelPlan> plan =
+      model.Plan({.context_length = 100, .max_sequences = 3, .prefill_chunk = 13}, device);
+  ASSERT_TRUE(plan.ok());
+  const ScratchPlan& s = plan->scratch;
+  const std::pair<ScratchSlot, uint64_t> expected[] = {
+      {s.gate, 16 * 2 * 96},  {s.up, 16 * 2 * 96},        {s.router_logits, 16 * 5},
+      {s.expert_ids, 16 * 2}, {s.expert_weights, 16 * 2}, {s.expert_out, 16 * 2 * 64},
+      {s.shared_gate, 16},    {s.shared_out, 16 * 64}};
+  for (size_t i = 0; i < std::size(expected); ++i)
+    EXPECT_EQ(expected[i].first.size_bytes, 4 * expected[i].second) << i;
+  EXPECT_EQ(s.expert_workspace.size_bytes, device.ExpertMatmulWorkspaceBytes(16 * 2, 96, 5));
+}
+
+TEST(ModelPlanTest, ExpertsLieOneAfterTheOtherHoweverTheFileHasThem) {
+  const RowDevice device;
+  const OpenedModel merged(TinyModelOptions{.n_ff = 101, .n_experts = 3});
+  const OpenedModel split(TinyModelOptions{.n_ff = 101, .n_experts = 3, .has_split_experts = true});
+  const ModelPlan a = *merged.Plan({}, device), b = *split.Plan({}, device);
+  ASSERT_EQ(a.weights.size(), b.weights.size());
+  EXPECT_EQ(a.weights_bytes, b.weights_bytes);
+  for (size_t i = 0; i < a.weights.size(); ++i) {
+    EXPECT_EQ(a.weights[i].spec.role, b.weights[i].spec.role);
+    EXPECT_EQ(a.weights[i].expert, b.weights[i].expert);
+    EXPECT_EQ(a.weights[i].offset_bytes, b.weights[i].offset_bytes);
+    if (a.weights[i].expert == 0) continue;
+    EXPECT_EQ(a.weights[i].offset_bytes, a.weights[i - 1].offset_bytes + a.weights[i].size_bytes);
+  }
 }
 
 TEST(ModelPlanTest, RefusesRowsThatStagingMemoryCannotHold) {

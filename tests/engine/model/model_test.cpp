@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/engine/model/bound_address.h"
 #include "tests/engine/model/opened_model.h"
 #include "tests/engine/model/row_device.h"
 
@@ -43,6 +44,13 @@ const std::vector<Case>& Cases() {
       {"OneKvHead", {.n_kv_heads = 1}, {}},
       {"OwnHeadSize", {.head_dim = 32}, {}},
       {"OddRows", {.n_layers = 1, .n_embd = 40, .n_ff = 101}, {}},
+      {"MergedExperts", {.n_experts = 3}, {}},
+      {"SplitExperts", {.n_ff = 101, .n_experts = 3, .has_split_experts = true}, {}},
+      {"Qwen2Moe", {.architecture = "qwen2moe"}, {}},
+      {"Gemma3", {.architecture = "gemma3", .n_layers = 6}, {.prefill_chunk = 5}},
+      {"Glm4", {.architecture = "glm4"}, {}},
+      {"GptOss", {.architecture = "gpt-oss"}, {.prefill_chunk = 5}},
+      {"Phi3", {.architecture = "phi3", .has_long_rope = true}, {.context_length = 65}},
       {"OneSequence", {}, {.context_length = 1, .max_sequences = 1, .prefill_chunk = 1}},
       {"Float32Cache", {}, {.context_length = 333, .max_sequences = 7, .kv_dtype = KvDType::kF32}}};
   return cases;
@@ -91,49 +99,6 @@ std::vector<std::byte> FileBytes(const WeightPlacement& weight, const GgufFile& 
   return bytes;
 }
 
-const void* BoundAddress(const ModelWeights& weights, const TensorSpec& spec) {
-  const auto layer = [&]() -> const LayerWeights& {
-    return weights.layers[static_cast<size_t>(spec.layer)];
-  };
-  switch (spec.role) {
-    case WeightRole::kTokenEmbedding:
-      return weights.token_embedding.data;
-    case WeightRole::kOutputNorm:
-      return weights.output_norm;
-    case WeightRole::kOutput:
-      return weights.output.data;
-    case WeightRole::kRopeFactors:
-      return nullptr;
-    case WeightRole::kAttnNorm:
-      return layer().attn_norm;
-    case WeightRole::kAttnQ:
-      return layer().q.data;
-    case WeightRole::kAttnK:
-      return layer().k.data;
-    case WeightRole::kAttnV:
-      return layer().v.data;
-    case WeightRole::kAttnQBias:
-      return layer().q_bias;
-    case WeightRole::kAttnKBias:
-      return layer().k_bias;
-    case WeightRole::kAttnVBias:
-      return layer().v_bias;
-    case WeightRole::kAttnOutput:
-      return layer().attn_output.data;
-    case WeightRole::kAttnOutputBias:
-      return layer().attn_output_bias;
-    case WeightRole::kFfnNorm:
-      return layer().ffn_norm;
-    case WeightRole::kFfnGate:
-      return layer().gate.data;
-    case WeightRole::kFfnUp:
-      return layer().up.data;
-    case WeightRole::kFfnDown:
-      return layer().down.data;
-  }
-  return nullptr;
-}
-
 TEST_P(LoadedModelTest, HoldsEveryWeightOfTheFile) {
   const OpenedModel opened(GetParam().model);
   const auto model = Load(opened, GetParam().load);
@@ -141,7 +106,7 @@ TEST_P(LoadedModelTest, HoldsEveryWeightOfTheFile) {
   const ModelWeights& weights = (*model)->weights();
   for (const WeightPlacement& weight : (*model)->plan().weights) {
     SCOPED_TRACE(weight.spec.file_tensor + ", " + std::string(WeightRoleName(weight.spec.role)));
-    const void* const data = BoundAddress(weights, weight.spec);
+    const void* const data = testing::BoundAddress(weights, weight);
     ASSERT_NE(data, nullptr);
     const std::vector<std::byte> expected = FileBytes(weight, opened.file());
     EXPECT_EQ(std::memcmp(data, expected.data(), expected.size()), 0);
@@ -149,7 +114,7 @@ TEST_P(LoadedModelTest, HoldsEveryWeightOfTheFile) {
   EXPECT_EQ(weights.layers.size(), (*model)->config().n_layers);
   EXPECT_EQ(weights.output.data == weights.token_embedding.data,
             (*model)->config().has_tied_output);
-  EXPECT_EQ(weights.rope_factors, nullptr);
+  EXPECT_EQ(weights.rope_factors != nullptr, (*model)->config().has_long_rope_factors);
 }
 
 TEST_P(LoadedModelTest, StartsWithAnEmptyCacheOfAllLayers) {
@@ -166,8 +131,9 @@ TEST_P(LoadedModelTest, StartsWithAnEmptyCacheOfAllLayers) {
     EXPECT_EQ(values, keys + kv.layers[layer].key_bytes);
     next = values + kv.layers[layer].value_bytes;
     for (const std::byte* byte = keys; byte < next; ++byte) ASSERT_EQ(*byte, std::byte{0});
-    EXPECT_EQ(static_cast<uint64_t>(view.n_blocks) * static_cast<uint64_t>(view.block_tokens),
-              uint64_t{kv.max_sequences} * kv.groups[0].blocks_per_sequence * kKvBlockTokens);
+    const KvGroup& group = kv.groups[kv.layers[layer].group];
+    EXPECT_EQ(static_cast<uint32_t>(view.n_blocks), kv.max_sequences * group.blocks_per_sequence);
+    EXPECT_EQ(static_cast<uint32_t>(view.block_tokens), kKvBlockTokens);
     EXPECT_EQ(view.n_kv_heads, static_cast<int>((*model)->config().n_kv_heads));
     EXPECT_EQ(view.dtype, GetParam().load.kv_dtype);
   }
@@ -181,14 +147,34 @@ TEST_F(ModelTest, KeepsItsRotaryFrequenciesOnHostAndDevice) {
   const OpenedModel opened(builder);
   const auto model = Load(opened);
   ASSERT_TRUE(model.ok()) << model.status().message();
-  const std::vector<float>& frequencies = (*model)->rope_table().frequencies;
+  const std::vector<float>& frequencies = (*model)->rope_table(0).frequencies;
   const RopeTable expected = *ComputeRopeTable((*model)->config().rope, factors);
   EXPECT_EQ(frequencies, expected.frequencies);
-  const auto* const on_device = (*model)->Scratch<float>((*model)->plan().scratch.rope_frequencies);
+  const float* const on_device = (*model)->RopeFrequencies(0);
   EXPECT_EQ(std::vector<float>(on_device, on_device + frequencies.size()), frequencies);
   const float* const kept = (*model)->weights().rope_factors;
   ASSERT_NE(kept, nullptr);
   EXPECT_EQ(std::vector<float>(kept, kept + factors.size()), factors);
+}
+
+TEST_F(ModelTest, RotatesLayersWithAWindowByATableOfTheirOwn) {
+  const OpenedModel opened(TinyModelOptions{.architecture = "gemma3", .n_layers = 6});
+  const auto model = Load(opened);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  EXPECT_EQ((*model)->config().RopeOf(0).base, 10000.0);
+  EXPECT_EQ(&(*model)->rope_table(0), &(*model)->rope_table(4));
+  EXPECT_NE(&(*model)->rope_table(0), &(*model)->rope_table(5));
+  EXPECT_NE((*model)->RopeFrequencies(0), (*model)->RopeFrequencies(5));
+}
+
+TEST_F(ModelTest, ChoosesTheDivisorsThatItsContextTakes) {
+  const OpenedModel opened(TinyModelOptions{.architecture = "phi3", .has_long_rope = true});
+  const auto near = Load(opened, {.context_length = 64});
+  const auto far = Load(opened, {.context_length = 65});
+  ASSERT_TRUE(near.ok() && far.ok());
+  EXPECT_FLOAT_EQ((*near)->rope_table(0).frequencies[0], 1.0f);
+  EXPECT_FLOAT_EQ((*far)->rope_table(0).frequencies[0], 1.0f / 1.5f);
+  EXPECT_FLOAT_EQ((*far)->rope_table(0).scale, 1.19f);
 }
 
 TEST_F(ModelTest, ConvertsHalfPrecisionVectorsToFloat32) {

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "engine/arch/key_reader.h"
+#include "engine/arch/model_config.h"
+#include "kernels/base/status.h"
+
+// Parts of a configuration, each read and checked alike in every family that has it. Errors as
+// KeyReader's; kUnimplemented (reason ARCHITECTURE_UNSUPPORTED) for what the engine cannot do.
+namespace forge {
+
+inline constexpr KeyReader::Range kContextRange = {1, 0x7fffffff};
+inline constexpr KeyReader::Range kFeedForwardRange = {1, 1u << 22};
+
+// Rotary embedding. REQUIRES: the shape and the context of `config` are read.
+Status ReadRope(const KeyReader& keys, bool has_long_rope, ModelConfig& config);
+
+// How a family's router works.
+struct ExpertTraits {
+  ExpertGating gating;
+  bool normalizes_weights;
+  // Without a length of their own, the experts of one token share feed_forward_length; else each
+  // has all of it.
+  bool shares_feed_forward_length;
+};
+// The experts; leaves a dense model dense, which has no expert_count or 0 of it.
+Status ReadExperts(const KeyReader& keys, const ExpertTraits& traits, ModelConfig& config);
+// The same for a family that is nothing without them.
+Status RequireExperts(const KeyReader& keys, const ExpertTraits& traits, ModelConfig& config);
+
+// A window over every layer, where the key has one below the context.
+Status ReadWindowOfAllLayers(const KeyReader& keys, ModelConfig& config);
+
+// A window over all layers but each `period`-th, or those that attention.sliding_window_pattern
+// names. `default_window`: for files without the key; 0: it is required.
+struct WindowTraits {
+  uint32_t default_window;
+  uint32_t period;
+};
+Status ReadWindowPattern(const KeyReader& keys, const WindowTraits& traits, ModelConfig& config);
+
+// kUnimplemented for a key that changes the computation and that no reader has asked for.
+Status RefuseUnreadKeys(const KeyReader& keys);
+
+}  // namespace forge

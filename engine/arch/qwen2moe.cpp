@@ -1,0 +1,32 @@
+#include "engine/arch/config_parts.h"
+#include "engine/arch/families.h"
+#include "engine/arch/transformer.h"
+
+namespace forge {
+namespace {
+
+// Each chosen expert keeps its share of the softmax over all.
+constexpr ExpertTraits kExperts = {.gating = ExpertGating::kSoftmaxOfAll,
+                                   .normalizes_weights = false,
+                                   .shares_feed_forward_length = true};
+
+Status ReadMore(const KeyReader& keys, ModelConfig& config) {
+  FORGE_TRY(RequireExperts(keys, kExperts, config));
+  constexpr std::string_view kShared = "expert_shared_feed_forward_length";
+  FORGE_ASSIGN_OR_RETURN(config.experts.n_shared_ff,
+                         keys.OptionalOr(kShared, config.n_ff, kFeedForwardRange));
+  if (config.experts.n_shared_ff != 0) return Status();
+  return MissingField("without the key, feed_forward_length tells the shared expert's length",
+                      keys.Key(kShared));
+}
+
+// Qwen 1.5 and 2 with experts: Qwen 2's attention, small experts, and a shared one that every token
+// uses through a gate of its own.
+constexpr TransformerTraits kTraits = {
+    .architecture = "qwen2moe", .requires_qkv_bias = true, .read_more = ReadMore};
+
+}  // namespace
+
+Architecture Qwen2MoeArchitecture() { return TransformerFamily<kTraits>(); }
+
+}  // namespace forge

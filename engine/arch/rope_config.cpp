@@ -1,0 +1,94 @@
+#include <optional>
+#include <string>
+
+#include "engine/arch/config_parts.h"
+
+namespace forge {
+namespace {
+
+Status ReadRopeDimension(const KeyReader& keys, uint32_t head_dim, RopeConfig& rope) {
+  constexpr std::string_view kName = "rope.dimension_count";
+  FORGE_ASSIGN_OR_RETURN(rope.dimension, keys.OptionalOr(kName, head_dim, {1, head_dim}));
+  if (rope.dimension % 2 == 0) return Status();
+  if (!keys.Has(kName))
+    return MissingField("the head size " + std::to_string(head_dim) +
+                            " is odd, so the key must give an even rotary width",
+                        keys.Key(kName));
+  return InvalidField("the rotary width is even", keys.Field(kName));
+}
+
+Status ReadYarn(const KeyReader& keys, uint32_t n_context, RopeConfig& rope) {
+  FORGE_ASSIGN_OR_RETURN(const double attn_factor, keys.PositiveOr("rope.scaling.attn_factor", 1));
+  FORGE_ASSIGN_OR_RETURN(const double yarn_attn_factor,
+                         keys.PositiveOr("rope.scaling.yarn_attn_factor", 1));
+  FORGE_ASSIGN_OR_RETURN(
+      rope.original_context,
+      keys.OptionalOr("rope.scaling.original_context_length", n_context, kContextRange));
+  FORGE_ASSIGN_OR_RETURN(rope.yarn_beta_fast,
+                         keys.PositiveOr("rope.scaling.yarn_beta_fast", rope.yarn_beta_fast));
+  FORGE_ASSIGN_OR_RETURN(rope.yarn_beta_slow,
+                         keys.PositiveOr("rope.scaling.yarn_beta_slow", rope.yarn_beta_slow));
+  FORGE_ASSIGN_OR_RETURN(const std::optional<double> ext_factor,
+                         keys.Float("rope.scaling.yarn_ext_factor"));
+  // Converters write -1 for "as usual".
+  if (ext_factor && *ext_factor >= 0) rope.yarn_ext_factor = *ext_factor;
+  rope.attn_factor = attn_factor * yarn_attn_factor;  // two names, both in use
+  return Status();
+}
+
+// The divisors are tensors; files of a short context have none, and older ones no type either.
+Status ReadLongRope(const KeyReader& keys, uint32_t n_context, RopeConfig& rope) {
+  rope.scaling = RopeScaling::kLongRope;
+  FORGE_ASSIGN_OR_RETURN(rope.attn_factor, keys.PositiveOr("rope.scaling.attn_factor", 1));
+  FORGE_ASSIGN_OR_RETURN(
+      rope.original_context,
+      keys.OptionalOr("rope.scaling.original_context_length", n_context, kContextRange));
+  return Status();
+}
+
+Status ReadRopeScaling(const KeyReader& keys, bool has_long_rope, uint32_t n_context,
+                       RopeConfig& rope) {
+  constexpr std::string_view kType = "rope.scaling.type";
+  FORGE_ASSIGN_OR_RETURN(const std::optional<std::string_view> type, keys.String(kType));
+  // Files older than the key `type` have `scale_linear`, and factor 0 where nothing is scaled.
+  const std::string_view name =
+      keys.Has("rope.scaling.factor") ? "rope.scaling.factor" : "rope.scale_linear";
+  FORGE_ASSIGN_OR_RETURN(const std::optional<double> factor, keys.Float(name));
+  if (factor && *factor < 0)
+    return InvalidField("the key needs a value above 0, or 0 for none", keys.Field(name));
+  rope.factor = factor.value_or(0.0) == 0.0 ? 1.0 : *factor;
+  if (has_long_rope && (type == "longrope" || (!type && rope.factor == 1.0)))
+    return ReadLongRope(keys, n_context, rope);
+  if (type == "yarn") {
+    rope.scaling = RopeScaling::kYarn;
+    return ReadYarn(keys, n_context, rope);
+  }
+  for (const std::string_view key : {"rope.scaling.attn_factor", "rope.scaling.yarn_attn_factor"}) {
+    FORGE_ASSIGN_OR_RETURN(const double attention_factor, keys.PositiveOr(key, 1));
+    if (attention_factor != 1.0)
+      return UnsupportedField("the engine scales attention by this key under YaRN only",
+                              keys.Field(key));
+  }
+  if (type == "none") {
+    rope.factor = 1.0;
+  } else if (!type || type == "linear") {
+    rope.scaling = rope.factor == 1.0 ? RopeScaling::kNone : RopeScaling::kLinear;
+  } else {
+    return UnsupportedField(
+        "the engine knows the scalings none, linear and yarn, and longrope for phi3",
+        keys.Field(kType));
+  }
+  return Status();
+}
+
+}  // namespace
+
+Status ReadRope(const KeyReader& keys, bool has_long_rope, ModelConfig& config) {
+  RopeConfig& rope = config.rope;
+  FORGE_TRY(ReadRopeDimension(keys, config.head_dim, rope));
+  FORGE_ASSIGN_OR_RETURN(rope.base, keys.PositiveOr("rope.freq_base", 10000.0));
+  rope.original_context = config.n_context_train;
+  return ReadRopeScaling(keys, has_long_rope, config.n_context_train, rope);
+}
+
+}  // namespace forge

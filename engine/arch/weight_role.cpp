@@ -1,0 +1,58 @@
+#include <algorithm>
+
+#include "engine/arch/architecture.h"
+
+namespace forge {
+namespace {
+
+struct RoleName {
+  WeightRole role;
+  std::string_view name;
+};
+constexpr RoleName kRoleNames[] = {
+    {WeightRole::kTokenEmbedding, "token embedding"},
+    {WeightRole::kOutputNorm, "output norm"},
+    {WeightRole::kOutput, "output"},
+    {WeightRole::kRopeFactors, "rope factors"},
+    {WeightRole::kRopeFactorsLong, "rope factors of long contexts"},
+    {WeightRole::kRopeFactorsShort, "rope factors of short contexts"},
+    {WeightRole::kAttnNorm, "attention norm"},
+    {WeightRole::kAttnQ, "query"},
+    {WeightRole::kAttnK, "key"},
+    {WeightRole::kAttnV, "value"},
+    {WeightRole::kAttnQBias, "query bias"},
+    {WeightRole::kAttnKBias, "key bias"},
+    {WeightRole::kAttnVBias, "value bias"},
+    {WeightRole::kAttnQNorm, "query norm"},
+    {WeightRole::kAttnKNorm, "key norm"},
+    {WeightRole::kAttnSinks, "attention sinks"},
+    {WeightRole::kAttnOutput, "attention output"},
+    {WeightRole::kAttnOutputBias, "attention output bias"},
+    {WeightRole::kAttnPostNorm, "attention post norm"},
+    {WeightRole::kFfnNorm, "feed-forward norm"},
+    {WeightRole::kFfnGate, "feed-forward gate"},
+    {WeightRole::kFfnUp, "feed-forward up"},
+    {WeightRole::kFfnDown, "feed-forward down"},
+    {WeightRole::kFfnPostNorm, "feed-forward post norm"},
+    {WeightRole::kRouter, "router"},
+    {WeightRole::kRouterBias, "router bias"},
+    {WeightRole::kExpertGate, "expert gate"},
+    {WeightRole::kExpertUp, "expert up"},
+    {WeightRole::kExpertDown, "expert down"},
+    {WeightRole::kExpertGateBias, "expert gate bias"},
+    {WeightRole::kExpertUpBias, "expert up bias"},
+    {WeightRole::kExpertDownBias, "expert down bias"},
+    {WeightRole::kSharedRouter, "shared expert's router"},
+    {WeightRole::kSharedGate, "shared expert's gate"},
+    {WeightRole::kSharedUp, "shared expert's up"},
+    {WeightRole::kSharedDown, "shared expert's down"},
+};
+
+}  // namespace
+
+std::string_view WeightRoleName(WeightRole role) {
+  const auto* const found = std::ranges::find(kRoleNames, role, &RoleName::role);
+  return found != std::end(kRoleNames) ? found->name : "unknown";
+}
+
+}  // namespace forge

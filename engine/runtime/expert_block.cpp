@@ -1,0 +1,122 @@
+#include "engine/runtime/expert_block.h"
+
+#include "engine/runtime/feed_forward_block.h"
+
+namespace forge {
+namespace {
+
+ExpertGate GateOf(ExpertGating gating) {
+  return gating == ExpertGating::kSoftmaxOfAll ? ExpertGate::kSoftmaxThenTopK
+                                               : ExpertGate::kTopKThenSoftmax;
+}
+
+// Chooses the experts of each token.
+Status Route(const StepContext& step, uint32_t layer) {
+  const ExpertConfig& experts = step.config().experts;
+  const ScratchPlan& scratch = step.scratch();
+  const LayerWeights& weights = step.Layer(layer);
+  float* const logits = step.Floats(scratch.router_logits);
+  FORGE_TRY(step.ops().matmul(
+      {.x = step.Floats(scratch.normed),
+       .n_tokens = step.n_tokens(),
+       .n_targets = 1,
+       .targets = {{{.weight = weights.router, .bias = weights.router_bias, .y = logits}}},
+       .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
+      step.stream()));
+  return step.ops().route_experts({.logits = logits,
+                                   .n_tokens = step.n_tokens(),
+                                   .n_experts = static_cast<int>(experts.count),
+                                   .n_used = static_cast<int>(experts.used),
+                                   .gate = GateOf(experts.gating),
+                                   .normalize = experts.normalizes_weights,
+                                   .scale = static_cast<float>(experts.weight_scale),
+                                   .experts = step.Indices(scratch.expert_ids),
+                                   .weights = step.Floats(scratch.expert_weights)},
+                                  step.stream());
+}
+
+// What the chosen experts make of each token, one row for each pair of the two.
+Status MultiplyExperts(const StepContext& step, uint32_t layer) {
+  const ExpertConfig& experts = step.config().experts;
+  const ScratchPlan& scratch = step.scratch();
+  const LayerWeights& weights = step.Layer(layer);
+  float* const gate = step.Floats(scratch.gate);
+  float* const up = step.Floats(scratch.up);
+  const int n_used = static_cast<int>(experts.used);
+  const int n_pairs = step.n_tokens() * n_used;
+  FORGE_TRY(step.ops().expert_matmul(
+      {.x = step.Floats(scratch.normed),
+       .n_x_rows = step.n_tokens(),
+       .pairs_per_row = n_used,
+       .experts = step.Indices(scratch.expert_ids),
+       .n_targets = 2,
+       .targets = {{{.weights = weights.expert_gate, .bias = weights.expert_gate_bias, .y = gate},
+                    {.weights = weights.expert_up, .bias = weights.expert_up_bias, .y = up}}},
+       .workspace = step.WorkspaceOf(scratch.expert_workspace)},
+      step.stream()));
+  FORGE_TRY(step.ops().gated_activation({.activation = ActivationOf(step.config()),
+                                         .gate = gate,
+                                         .up = up,
+                                         .y = gate,
+                                         .n = int64_t{n_pairs} * experts.n_ff},
+                                        step.stream()));
+  return step.ops().expert_matmul({.x = gate,
+                                   .n_x_rows = n_pairs,
+                                   .pairs_per_row = 1,
+                                   .experts = step.Indices(scratch.expert_ids),
+                                   .n_targets = 1,
+                                   .targets = {{{.weights = weights.expert_down,
+                                                 .bias = weights.expert_down_bias,
+                                                 .y = step.Floats(scratch.expert_out)}}},
+                                   .workspace = step.WorkspaceOf(scratch.expert_workspace)},
+                                  step.stream());
+}
+
+// The shared expert's answer and the logit of its own gate.
+Status MultiplyShared(const StepContext& step, uint32_t layer) {
+  const ScratchPlan& scratch = step.scratch();
+  const LayerWeights& weights = step.Layer(layer);
+  const Workspace workspace = step.WorkspaceOf(scratch.matmul_workspace);
+  FORGE_TRY(step.ops().matmul(
+      {.x = step.Floats(scratch.normed),
+       .n_tokens = step.n_tokens(),
+       .n_targets = 1,
+       .targets = {{{.weight = weights.shared_router, .y = step.Floats(scratch.shared_gate)}}},
+       .workspace = workspace},
+      step.stream()));
+  FORGE_TRY(RunGatedProducts(step, weights.shared_gate, weights.shared_up));
+  return step.ops().matmul(
+      {.x = step.Floats(scratch.gate),
+       .n_tokens = step.n_tokens(),
+       .n_targets = 1,
+       .targets = {{{.weight = weights.shared_down, .y = step.Floats(scratch.shared_out)}}},
+       .workspace = workspace},
+      step.stream());
+}
+
+}  // namespace
+
+Status RunExperts(const StepContext& step, uint32_t layer) {
+  const ModelConfig& config = step.config();
+  const ScratchPlan& scratch = step.scratch();
+  const float* const post_norm = step.Layer(layer).ffn_post_norm;
+  const bool has_shared = config.experts.n_shared_ff != 0;
+  FORGE_TRY(Route(step, layer));
+  if (has_shared) FORGE_TRY(MultiplyShared(step, layer));
+  FORGE_TRY(MultiplyExperts(step, layer));
+  float* const hidden = step.Floats(scratch.hidden);
+  FORGE_TRY(step.ops().combine_experts(
+      {.x = step.Floats(scratch.expert_out),
+       .weights = step.Floats(scratch.expert_weights),
+       .shared = has_shared ? step.Floats(scratch.shared_out) : nullptr,
+       .shared_gate = has_shared ? step.Floats(scratch.shared_gate) : nullptr,
+       .residual = post_norm == nullptr ? hidden : nullptr,
+       .y = post_norm == nullptr ? hidden : step.Floats(scratch.normed),
+       .n_tokens = step.n_tokens(),
+       .n_used = static_cast<int>(config.experts.used),
+       .dim = static_cast<int>(config.n_embd)},
+      step.stream()));
+  return post_norm == nullptr ? Status() : step.AddNormed(post_norm);
+}
+
+}  // namespace forge

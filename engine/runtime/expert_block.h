@@ -1,0 +1,11 @@
+#pragma once
+
+#include "engine/runtime/step_context.h"
+
+namespace forge {
+
+// hidden += experts(normed): each token's own few, weighed by the router, and the shared expert of
+// a model that has one.
+Status RunExperts(const StepContext& step, uint32_t layer);
+
+}  // namespace forge

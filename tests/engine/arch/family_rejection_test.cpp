@@ -1,0 +1,220 @@
+// What single families refuse beyond what all do: one row for each case of docs/gguf.md, under its
+// id.
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/engine/arch/rejection_case.h"
+#include "tests/support/tiny_model.h"
+
+namespace forge {
+namespace {
+
+using testing::Case;
+using testing::GgufBuilder;
+using testing::Keys;
+using testing::MakeTinyModel;
+using testing::Refused;
+using testing::TinyModelOptions;
+
+constexpr StatusCode kUnimplemented = StatusCode::kUnimplemented;
+
+Case WithUint32(std::string name, const std::string& family, std::string_view key, uint32_t value,
+                StatusCode code = StatusCode::kInvalidArgument) {
+  Keys keys(key, family);
+  keys.builder.AddUint32(keys.Key(key), value);
+  return Refused(std::move(name), keys.builder, keys.Key(key), std::to_string(value), code);
+}
+
+Case WithFloat(std::string name, const std::string& family, std::string_view key, float value,
+               std::string shown, StatusCode code = StatusCode::kInvalidArgument) {
+  Keys keys(key, family);
+  keys.builder.AddFloat32(keys.Key(key), value);
+  return Refused(std::move(name), keys.builder, keys.Key(key), std::move(shown), code);
+}
+
+Case Without(std::string name, const std::string& family, std::string_view key) {
+  Keys keys(key, family);
+  return Refused(std::move(name), keys.builder, keys.Key(key), "absent");
+}
+
+std::vector<Case> ExpertCases() {
+  std::vector<Case> cases;
+  for (const std::string family : {"mixtral", "qwen2moe", "qwen3moe", "gpt-oss"}) {
+    const std::string id = "E_" + (family == "gpt-oss" ? "gpt_oss" : family) + "_";
+    cases.push_back(Without(id + "CountAbsent", family, "expert_count"));
+    cases.push_back(WithUint32(id + "Count0", family, "expert_count", 0));
+    cases.push_back(WithUint32(id + "CountAbsurd", family, "expert_count", 1025));
+    cases.push_back(Without(id + "UsedAbsent", family, "expert_used_count"));
+    cases.push_back(WithUint32(id + "Used0", family, "expert_used_count", 0));
+    cases.push_back(WithUint32(id + "UsedAboveCount", family, "expert_used_count", 5));
+    cases.push_back(WithUint32(id + "Length0", family, "expert_feed_forward_length", 0));
+    cases.push_back(
+        WithUint32(id + "OtherRouter", family, "expert_gating_func", 2, kUnimplemented));
+    cases.push_back(WithFloat(id + "ScaleNegative", family, "expert_weights_scale", -1, "-1.0"));
+    cases.push_back(WithUint32(id + "DenseLayersFirst", family, "leading_dense_block_count", 1,
+                               kUnimplemented));
+  }
+  Keys no_length("feed_forward_length", "llama");
+  no_length.builder.AddUint32("llama.expert_count", 4).AddUint32("llama.expert_used_count", 2);
+  cases.push_back(
+      Refused("E_NoLengthAtAll", no_length.builder, "llama.expert_feed_forward_length", "absent"));
+  cases.push_back(
+      WithUint32("E_SharedLength0", "qwen2moe", "expert_shared_feed_forward_length", 0));
+  cases.push_back(WithUint32("E_SharedLengthAbsurd", "qwen2moe",
+                             "expert_shared_feed_forward_length", (1u << 22) + 1));
+  cases.push_back(
+      WithUint32("E_ExpertsWhereTheFamilyHasNone", "qwen2", "expert_count", 4, kUnimplemented));
+  return cases;
+}
+
+std::vector<Case> WindowCases() {
+  std::vector<Case> cases;
+  for (const std::string family : {"gemma2", "gemma3", "gpt-oss"}) {
+    const std::string id = "W_" + (family == "gpt-oss" ? "gpt_oss" : family) + "_";
+    cases.push_back(WithUint32(id + "Window0", family, "attention.sliding_window", 0));
+    cases.push_back(WithUint32(id + "WindowAbsurd", family, "attention.sliding_window", 1u << 31));
+    cases.push_back(WithUint32(id + "Period0", family, "attention.sliding_window_pattern", 0));
+    const uint32_t three[] = {1, 0, 1}, other[] = {1, 2};
+    for (const auto& [name, flags] :
+         {std::pair(id + "FlagsOfThreeLayers", std::span<const uint32_t>(three)),
+          std::pair(id + "FlagsThatAreNone", std::span<const uint32_t>(other))}) {
+      Keys keys("", family);
+      keys.builder.AddUint32Array(keys.Key("attention.sliding_window_pattern"), flags);
+      cases.push_back(Refused(name, keys.builder, keys.Key("attention.sliding_window_pattern"),
+                              "array of " + std::to_string(flags.size())));
+    }
+  }
+  cases.push_back(Without("W_gemma3_WindowAbsent", "gemma3", "attention.sliding_window"));
+  cases.push_back(Without("W_gpt_oss_WindowAbsent", "gpt-oss", "attention.sliding_window"));
+  for (const std::string family : {"qwen2", "qwen3", "gemma", "glm4", "chatglm"})
+    cases.push_back(WithUint32("W_" + family + "_HasNone", family, "attention.sliding_window", 256,
+                               kUnimplemented));
+  return cases;
+}
+
+std::vector<Case> ScaleCases() {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  Keys other_scaling("", "phi3");
+  other_scaling.builder.AddString("phi3.rope.scaling.type", "dynamic");
+  return {
+      WithFloat("S_gemma2_AttentionCap0", "gemma2", "attn_logit_softcapping", 0, "0.0"),
+      WithFloat("S_gemma2_FinalCapNan", "gemma2", "final_logit_softcapping", nan, "nan"),
+      WithFloat("S_gemma3_FinalCapNegative", "gemma3", "final_logit_softcapping", -30, "-30.0"),
+      WithFloat("S_gemma3_AttentionCap", "gemma3", "attn_logit_softcapping", 50, "50.0",
+                kUnimplemented),
+      WithFloat("S_gemma_AttentionCap", "gemma", "attn_logit_softcapping", 50, "50.0",
+                kUnimplemented),
+      WithFloat("S_gemma3_LocalBase0", "gemma3", "rope.freq_base_swa", 0, "0.0"),
+      WithFloat("S_phi3_AttentionFactor0", "phi3", "rope.scaling.attn_factor", 0, "0.0"),
+      WithUint32("S_phi3_OriginalContext0", "phi3", "rope.scaling.original_context_length", 0),
+      Refused("S_phi3_OtherScaling", other_scaling.builder, "phi3.rope.scaling.type", "dynamic",
+              kUnimplemented),
+      WithUint32("S_glm4_KvHeads0", "glm4", "attention.head_count_kv", 0),
+      WithUint32("S_chatglm_RotaryWidthOdd", "chatglm", "rope.dimension_count", 7),
+      WithUint32("S_qwen3_KeyLength0", "qwen3", "attention.key_length", 0),
+  };
+}
+
+// A tiny model of the family with one more tensor.
+Case WithTensor(std::string name, const TinyModelOptions& options, const std::string& tensor,
+                std::vector<uint64_t> shape) {
+  uint64_t n = 1;
+  for (const uint64_t extent : shape) n *= extent;
+  GgufBuilder builder = MakeTinyModel(options);
+  builder.AddF32Tensor(tensor, shape, std::vector<float>(n));
+  return Refused(std::move(name), builder, tensor, "F32", kUnimplemented);
+}
+
+// The model's keys under another family's name: its tensors are not that family's.
+Case Renamed(std::string name, const TinyModelOptions& options, const std::string& family,
+             const std::string& field, const std::string& value) {
+  std::string bytes = MakeTinyModel(options).Build();
+  FORGE_CHECK(options.architecture.size() == family.size(), "names of one length");
+  for (size_t at = 0; (at = bytes.find(options.architecture, at)) != std::string::npos;)
+    bytes.replace(at, family.size(), family);
+  return {std::move(name), bytes, value == "absent" ? StatusCode::kInvalidArgument : kUnimplemented,
+          field, value};
+}
+
+std::vector<Case> TensorCases() {
+  const std::string block = "blk.0.";
+  return {
+      WithTensor("T_qwen3_BiasOfTheRouter", {.architecture = "qwen3moe"},
+                 block + "ffn_gate_inp.bias", {4}),
+      WithTensor("T_llama_SharedExpert", {.n_experts = 4}, block + "ffn_up_shexp.weight", {64, 96}),
+      WithTensor("T_llama_MergedBesideSplit", {.n_experts = 2, .has_split_experts = true},
+                 block + "ffn_up_exps.weight", {64, 96, 2}),
+      WithTensor("T_llama_OneExpertTooMany", {.n_experts = 2, .has_split_experts = true},
+                 block + "ffn_up.2.weight", {64, 96}),
+      WithTensor("T_gemma_PostNorm", {.architecture = "gemma"}, block + "post_ffw_norm.weight",
+                 {64}),
+      WithTensor("T_gpt_oss_SecondNorm", {.architecture = "gpt-oss"}, block + "ffn_norm.weight",
+                 {64}),
+      WithTensor("T_qwen2_Sinks", {.architecture = "qwen2"}, block + "attn_sinks.weight", {4}),
+      Renamed("T_qwen3_NormsMissing", {.architecture = "qwen2"}, "qwen3",
+              "blk.0.attn_q_norm.weight", "absent"),
+      Renamed("T_gemma2_HasNoQueryNorm", {.architecture = "gemma3"}, "gemma2",
+              "blk.0.attn_q_norm.weight", "F32"),
+      Renamed("T_gemma3_NeedsQueryNorm", {.architecture = "gemma2"}, "gemma3",
+              "blk.0.attn_q_norm.weight", "absent"),
+      Renamed("T_glm4_NeedsPostNorms", {.architecture = "phi3"}, "glm4",
+              "blk.0.post_attention_norm.weight", "absent"),
+  };
+}
+
+std::vector<Case> AllCases() {
+  std::vector<Case> all;
+  for (const auto& part : {ExpertCases(), WindowCases(), ScaleCases(), TensorCases()})
+    all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
+
+class FamilyRejectionTest : public ::testing::TestWithParam<Case> {};
+
+TEST_P(FamilyRejectionTest, NamesFieldValueAndOffset) { testing::ExpectRefused(GetParam()); }
+
+INSTANTIATE_TEST_SUITE_P(Refuses, FamilyRejectionTest, ::testing::ValuesIn(AllCases()),
+                         [](const auto& test) { return test.param.name; });
+
+Status Describe(const GgufBuilder& builder) {
+  const testing::TempFile path(builder.Build());
+  return DescribeModel(**GgufFile::Open(path.path())).status();
+}
+
+TEST(FamilyRejectionTest, AMissingExpertIsNamedBeforeATableIsMade) {
+  GgufBuilder builder = MakeTinyModel({.n_layers = 1});
+  builder.AddUint32("llama.expert_count", 1000).AddUint32("llama.expert_used_count", 2);
+  const uint64_t shape[] = {64, 96};
+  for (const char* name : {"blk.0.ffn_gate.0.weight", "blk.0.ffn_up.0.weight"})
+    builder.AddF32Tensor(name, shape, std::vector<float>(64 * 96));
+  const Status status = Describe(builder);
+  EXPECT_EQ(status.reason(), kModelFileInvalid);
+  EXPECT_EQ(testing::Detail(status, "field"), "blk.0.ffn_down.0.weight") << status.ToString();
+}
+
+TEST(FamilyRejectionTest, ExpertsOfOneLayerHaveOneType) {
+  GgufBuilder builder = MakeTinyModel({.n_layers = 1});
+  builder.AddUint32("llama.expert_count", 2).AddUint32("llama.expert_used_count", 1);
+  const uint64_t router[] = {64, 2}, up[] = {64, 96}, down[] = {96, 64};
+  builder.AddF32Tensor("blk.0.ffn_gate_inp.weight", router, std::vector<float>(128));
+  constexpr uint32_t kF32 = 0, kF16 = 1;
+  for (const uint32_t type : {kF32, kF16}) {
+    const std::string expert = type == kF32 ? "0" : "1";
+    const std::string bytes(64 * 96 * (type == kF32 ? 4 : 2), '\0');
+    builder.AddTensor("blk.0.ffn_gate." + expert + ".weight", up, type, bytes)
+        .AddTensor("blk.0.ffn_up." + expert + ".weight", up, type, bytes)
+        .AddTensor("blk.0.ffn_down." + expert + ".weight", down, type, bytes);
+  }
+  const Status status = Describe(builder);
+  EXPECT_EQ(status.reason(), kArchitectureUnsupported);
+  EXPECT_EQ(testing::Detail(status, "field"), "blk.0.ffn_gate.1.weight (type)")
+      << status.ToString();
+}
+
+}  // namespace
+}  // namespace forge

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <ostream>
+#include <string>
+#include <string_view>
+
+#include "engine/arch/architecture.h"
+#include "engine/gguf/gguf_fault.h"
+#include "engine/gguf/gguf_file.h"
+#include "tests/support/gguf_builder.h"
+
+namespace forge::testing {
+
+// A well-formed file that describes no model this engine can run, and what is said of it.
+struct Case {
+  std::string name;
+  std::string file;
+  StatusCode code;
+  std::string field;  // detail "field"
+  std::string value;  // detail "value" contains this
+};
+
+inline void PrintTo(const Case& c, std::ostream* stream) { *stream << c.name; }
+
+// The keys of a valid model of 2 layers, embedding 64, 4 heads and 2 KV heads, without those whose
+// name a test gives itself.
+class Keys {
+ public:
+  explicit Keys(std::string_view replaced = "", std::string family = "llama")
+      : builder(std::move(GgufBuilder().AddString("general.architecture", family))),
+        family_(std::move(family)),
+        replaced_(replaced) {
+    constexpr uint32_t kUint32 = 4, kFloat32 = 6;
+    Add("block_count", kUint32, LittleEndian32(2));
+    Add("context_length", kUint32, LittleEndian32(512));
+    Add("embedding_length", kUint32, LittleEndian32(64));
+    Add("feed_forward_length", kUint32, LittleEndian32(96));
+    Add("attention.head_count", kUint32, LittleEndian32(4));
+    Add("attention.head_count_kv", kUint32, LittleEndian32(2));
+    Add("attention.layer_norm_rms_epsilon", kFloat32, Float(1e-5f));
+    Add("vocab_size", kUint32, LittleEndian32(10));
+    if (family_ == "gemma2" || family_ == "gemma3" || family_ == "gpt-oss")
+      Add("attention.sliding_window", kUint32, LittleEndian32(16));
+    if (family_ == "mixtral" || family_ == "gpt-oss" || family_.ends_with("moe")) {
+      Add("expert_count", kUint32, LittleEndian32(4));
+      Add("expert_used_count", kUint32, LittleEndian32(2));
+      Add("expert_feed_forward_length", kUint32, LittleEndian32(32));
+    }
+  }
+  static std::string Float(float value) { return FloatBytes({&value, 1}); }
+  std::string Key(std::string_view name) const { return family_ + "." + std::string(name); }
+
+  GgufBuilder builder;
+
+ private:
+  void Add(std::string_view name, uint32_t type, const std::string& bytes) {
+    if (name != replaced_) builder.AddRaw(Key(name), type, bytes);
+  }
+  const std::string family_;
+  const std::string_view replaced_;
+};
+
+inline Case Refused(std::string name, const GgufBuilder& builder, std::string field,
+                    std::string value, StatusCode code = StatusCode::kInvalidArgument) {
+  return {std::move(name), builder.Build(), code, std::move(field), std::move(value)};
+}
+
+inline std::string Detail(const Status& status, std::string_view key) {
+  for (const auto& [name, value] : status.details())
+    if (name == key) return value;
+  return "(none)";
+}
+
+// Describes the file, which must be refused so.
+inline void ExpectRefused(const Case& c) {
+  const TempFile path(c.file);
+  const auto file = GgufFile::Open(path.path());
+  ASSERT_TRUE(file.ok()) << "the file itself is well-formed: " << file.status().ToString();
+  const auto model = DescribeModel(**file);
+  ASSERT_FALSE(model.ok());
+  const Status& status = model.status();
+  EXPECT_EQ(status.code(), c.code) << status.ToString();
+  EXPECT_EQ(status.reason(),
+            c.code == StatusCode::kUnimplemented ? kArchitectureUnsupported : kModelFileInvalid);
+  EXPECT_EQ(Detail(status, "field"), c.field) << status.ToString();
+  EXPECT_NE(Detail(status, "value").find(c.value), std::string::npos) << status.ToString();
+  EXPECT_NE(status.message().find(path.path().filename().string()), std::string::npos);
+  if (c.value == "absent") return;
+  // The offset is that of the value's type, right after the key, or of the tensor's entry.
+  const std::string name = c.field.substr(0, c.field.find(" ("));
+  const std::string entry = GgufString(name);
+  const size_t at = c.file.find(entry);
+  ASSERT_NE(at, std::string::npos);
+  const bool is_tensor = (*file)->FindTensor(name) != nullptr;
+  EXPECT_EQ(Detail(status, "offsetBytes"), std::to_string(is_tensor ? at : at + entry.size()))
+      << status.ToString();
+}
+
+}  // namespace forge::testing

@@ -1,0 +1,63 @@
+#pragma once
+
+#include "engine/model/model.h"
+
+namespace forge::testing {
+
+// Where a model that was loaded has the weight of this placement; nullptr for one it does not keep
+// on the device.
+inline const void* BoundAddress(const ModelWeights& weights, const WeightPlacement& placement) {
+  const TensorSpec& spec = placement.spec;
+  switch (spec.role) {
+    case WeightRole::kTokenEmbedding:
+      return weights.token_embedding.data;
+    case WeightRole::kOutputNorm:
+      return weights.output_norm;
+    case WeightRole::kOutput:
+      return weights.output.data;
+    default:
+      break;
+  }
+  if (spec.layer < 0) return nullptr;
+  const LayerWeights& layer = weights.layers[static_cast<size_t>(spec.layer)];
+  const auto expert = [&](const ExpertWeights& experts) -> const void* {
+    return static_cast<const std::byte*>(experts.first.data) +
+           placement.expert * experts.stride_bytes;
+  };
+  const std::pair<WeightRole, const void*> places[] = {
+      {WeightRole::kAttnNorm, layer.attn_norm},
+      {WeightRole::kAttnQ, layer.q.data},
+      {WeightRole::kAttnK, layer.k.data},
+      {WeightRole::kAttnV, layer.v.data},
+      {WeightRole::kAttnQBias, layer.q_bias},
+      {WeightRole::kAttnKBias, layer.k_bias},
+      {WeightRole::kAttnVBias, layer.v_bias},
+      {WeightRole::kAttnQNorm, layer.q_norm},
+      {WeightRole::kAttnKNorm, layer.k_norm},
+      {WeightRole::kAttnSinks, layer.sinks},
+      {WeightRole::kAttnOutput, layer.attn_output.data},
+      {WeightRole::kAttnOutputBias, layer.attn_output_bias},
+      {WeightRole::kAttnPostNorm, layer.attn_post_norm},
+      {WeightRole::kFfnNorm, layer.ffn_norm},
+      {WeightRole::kFfnGate, layer.gate.data},
+      {WeightRole::kFfnUp, layer.up.data},
+      {WeightRole::kFfnDown, layer.down.data},
+      {WeightRole::kFfnPostNorm, layer.ffn_post_norm},
+      {WeightRole::kRouter, layer.router.data},
+      {WeightRole::kRouterBias, layer.router_bias},
+      {WeightRole::kExpertGate, expert(layer.expert_gate)},
+      {WeightRole::kExpertUp, expert(layer.expert_up)},
+      {WeightRole::kExpertDown, expert(layer.expert_down)},
+      {WeightRole::kExpertGateBias, layer.expert_gate_bias},
+      {WeightRole::kExpertUpBias, layer.expert_up_bias},
+      {WeightRole::kExpertDownBias, layer.expert_down_bias},
+      {WeightRole::kSharedRouter, layer.shared_router.data},
+      {WeightRole::kSharedGate, layer.shared_gate.data},
+      {WeightRole::kSharedUp, layer.shared_up.data},
+      {WeightRole::kSharedDown, layer.shared_down.data}};
+  for (const auto& [role, address] : places)
+    if (role == spec.role) return address;
+  return nullptr;
+}
+
+}  // namespace forge::testing

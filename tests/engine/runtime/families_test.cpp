@@ -1,0 +1,220 @@
+// Every family, and the variants of it that real files have, against the naive double-precision
+// oracle: alone, in chunks of 7 through the smallest rings, and in one ragged batch.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <functional>
+#include <iostream>
+
+#include "tests/engine/runtime/forward_harness.h"
+#include "tests/support/reference_transformer.h"
+#include "tests/support/tiny_model.h"
+
+namespace forge {
+namespace {
+
+using testing::ForwardHarness;
+using testing::GgufBuilder;
+using testing::Logits;
+using testing::ReferenceTransformer;
+using testing::TempFile;
+using testing::TinyModelOptions;
+
+// float32 weights and cache against double, as in tests/conformance.
+constexpr double kTolerance = 5e-4;
+constexpr size_t kLongPrompt = 150;  // several windows, and several blocks of every ring
+
+struct Variant {
+  std::string name;
+  TinyModelOptions model;
+  std::function<void(GgufBuilder&)> add = nullptr;  // keys of its own
+  uint32_t context_length = 512;
+};
+
+void PrintTo(const Variant& variant, std::ostream* stream) { *stream << variant.name; }
+
+std::vector<Variant> PlainVariants() {
+  std::vector<Variant> variants;
+  // Seven layers reach Gemma 3's first full layer.
+  for (const Architecture& family : Architectures())
+    variants.push_back({.name = std::string(family.name),
+                        .model = {.architecture = std::string(family.name),
+                                  .n_layers = family.name == "gemma3" ? 7u : 2u}});
+  return variants;
+}
+
+std::vector<Variant> ExpertVariants() {
+  return {
+      {.name = "llama with experts", .model = {.n_experts = 4}},
+      {.name = "llama with split experts", .model = {.n_experts = 4, .has_split_experts = true}},
+      {.name = "mixtral with split experts",
+       .model = {.architecture = "mixtral", .has_split_experts = true}},
+      {.name = "mixtral with a window", .model = {.architecture = "mixtral", .window = 40}},
+      {.name = "qwen2moe of many experts",
+       .model = {.architecture = "qwen2moe", .n_experts = 11, .n_experts_used = 5}},
+      {.name = "qwen3moe that uses all",
+       .model = {.architecture = "qwen3moe", .n_experts_used = 4}},
+      {.name = "qwen3moe that uses one",
+       .model = {.architecture = "qwen3moe", .n_experts_used = 1}},
+  };
+}
+
+std::vector<Variant> AttentionVariants() {
+  const auto yarn = [](GgufBuilder& builder) {
+    builder.AddString("gpt-oss.rope.scaling.type", "yarn")
+        .AddFloat32("gpt-oss.rope.scaling.factor", 32.0f)
+        .AddUint32("gpt-oss.rope.scaling.original_context_length", 32);
+  };
+  const auto linear = [](GgufBuilder& builder) {
+    builder.AddString("gemma3.rope.scaling.type", "linear")
+        .AddFloat32("gemma3.rope.scaling.factor", 8.0f);
+  };
+  const auto pattern = [](GgufBuilder& builder) {
+    const std::string flags{0, 1, 1};
+    builder.AddRaw("gemma3.attention.sliding_window_pattern", 9,
+                   testing::LittleEndian32(7) + testing::LittleEndian64(3) + flags);
+  };
+  const auto period = [](GgufBuilder& builder) {
+    builder.AddUint32("gemma3.attention.sliding_window_pattern", 2);
+    builder.AddFloat32("gemma3.rope.freq_base_swa", 500.0f);
+  };
+  const auto soft_caps = [](GgufBuilder& builder) {
+    builder.AddFloat32("gemma2.attn_logit_softcapping", 2.0f)
+        .AddFloat32("gemma2.final_logit_softcapping", 1.5f);
+  };
+  const uint64_t half[] = {4};
+  const std::vector<float> factors = {1.0f, 1.5f, 4.0f, 8.0f};
+  return {
+      {.name = "mistral with a window", .model = {.architecture = "mistral", .window = 33}},
+      {.name = "a window of one", .model = {.window = 1}},
+      {.name = "phi3 with a window", .model = {.architecture = "phi3", .window = 20}},
+      {.name = "phi3 of a short context",
+       .model = {.architecture = "phi3", .has_long_rope = true},
+       .context_length = 64},
+      {.name = "phi3 of a long context",
+       .model = {.architecture = "phi3", .has_long_rope = true},
+       .context_length = 256},
+      {.name = "phi3 of a narrow rotation",
+       .model = {.architecture = "phi3", .rope_dimension = 12}},
+      {.name = "gpt-oss with YaRN", .model = {.architecture = "gpt-oss"}, .add = yarn},
+      {.name = "gemma2 with low caps", .model = {.architecture = "gemma2"}, .add = soft_caps},
+      {.name = "gemma2 of 27B", .model = {.architecture = "gemma2", .n_layers = 46, .head_dim = 8}},
+      {.name = "gemma3 of 27B", .model = {.architecture = "gemma3", .n_layers = 62, .head_dim = 8}},
+      {.name = "gemma3 with a scaled global rotation",
+       .model = {.architecture = "gemma3", .n_layers = 6},
+       .add = linear},
+      {.name = "gemma3 with a pattern of layers",
+       .model = {.architecture = "gemma3", .n_layers = 3},
+       .add = pattern},
+      {.name = "gemma3 with a period", .model = {.architecture = "gemma3"}, .add = period},
+      {.name = "glm4 of half a rotation", .model = {.architecture = "glm4", .rope_dimension = 8}},
+      {.name = "chatglm of half a rotation",
+       .model = {.architecture = "chatglm", .rope_dimension = 8}},
+      {.name = "qwen3 with wide heads", .model = {.architecture = "qwen3", .head_dim = 40}},
+      {.name = "gemma with tied output",
+       .model = {.architecture = "gemma", .has_tied_output = true}},
+      {.name = "yi with frequency factors",
+       .model = {.architecture = "yi", .rope_dimension = 8},
+       .add =
+           [=](GgufBuilder& builder) { builder.AddF32Tensor("rope_freqs.weight", half, factors); }},
+  };
+}
+
+std::vector<Variant> AllVariants() {
+  std::vector<Variant> all;
+  for (const auto& part : {PlainVariants(), ExpertVariants(), AttentionVariants()})
+    all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
+
+std::vector<TokenId> Prompt(size_t n, size_t salt) {
+  std::vector<TokenId> tokens;
+  for (size_t i = 0; i < n; ++i)
+    tokens.push_back(static_cast<TokenId>((salt * 101 + i * 37 + i * i % 29) % 300));
+  return tokens;
+}
+
+LoadOptions Options(const Variant& variant, uint32_t prefill_chunk) {
+  return {.context_length = variant.context_length,
+          .max_sequences = 3,
+          .prefill_chunk = prefill_chunk,
+          .kv_dtype = KvDType::kF32};
+}
+
+class FamilyTest : public ::testing::TestWithParam<Variant> {
+ protected:
+  FamilyTest() : file_(MakeFile(GetParam())) {
+    const size_t longest = std::min<size_t>(kLongPrompt, GetParam().context_length);
+    prompts_ = {Prompt(longest, 1), Prompt(61, 2), Prompt(1, 3)};
+  }
+
+  static TempFile MakeFile(const Variant& variant) {
+    GgufBuilder builder = testing::MakeTinyModel(variant.model);
+    if (variant.add) variant.add(builder);
+    return TempFile(builder.Build());
+  }
+  // The logits of each prompt in steps of `chunk` tokens.
+  std::vector<Logits> Run(uint32_t chunk) const {
+    ForwardHarness model(file_.path(), Options(GetParam(), chunk));
+    std::vector<Logits> logits;
+    for (uint32_t s = 0; s < prompts_.size(); ++s)
+      logits.push_back(model.Feed(s, prompts_[s], chunk));
+    return logits;
+  }
+
+  const TempFile file_;
+  std::vector<std::vector<TokenId>> prompts_;
+};
+
+TEST_P(FamilyTest, MatchesTheOracle) {
+  ReferenceTransformer oracle(file_.path(), GetParam().context_length);
+  const std::vector<Logits> logits = Run(512);
+  double largest = 0.0;
+  for (size_t s = 0; s < prompts_.size(); ++s) {
+    oracle.Reset();
+    std::vector<double> expected;
+    for (const TokenId token : prompts_[s]) expected = oracle.Add(token);
+    const std::vector<double> wanted = testing::LogSoftmax(expected);
+    const std::vector<double> got =
+        testing::LogSoftmax(std::vector<double>(logits[s].begin(), logits[s].end()));
+    ASSERT_EQ(got.size(), wanted.size());
+    for (size_t i = 0; i < got.size(); ++i)
+      largest = std::max(largest, std::abs(got[i] - wanted[i]));
+    // Answers that hang on nothing would agree too.
+    EXPECT_GT(*std::ranges::max_element(wanted) - *std::ranges::min_element(wanted), 0.5);
+  }
+  EXPECT_LE(largest, kTolerance);
+  std::cout << GetParam().name << ": largest deviation " << largest << '\n';
+}
+
+TEST_P(FamilyTest, ComputesTheSameBitsInOddChunksThroughSmallRings) {
+  const std::vector<Logits> whole = Run(512);
+  for (const uint32_t chunk : {7u, 33u}) EXPECT_EQ(Run(chunk), whole) << "chunks of " << chunk;
+}
+
+TEST_P(FamilyTest, ComputesTheSameBitsInARaggedBatch) {
+  const std::vector<Logits> alone = Run(512);
+  ForwardHarness model(file_.path(), Options(GetParam(), 512));
+  EXPECT_EQ(model.Step({{2, prompts_[0]}, {0, prompts_[1]}, {1, prompts_[2]}}), alone);
+}
+
+TEST_P(FamilyTest, AllocatesItsPlanByteForByte) {
+  for (const uint32_t chunk : {1u, 128u}) {
+    const ForwardHarness model(file_.path(), Options(GetParam(), chunk));
+    EXPECT_EQ(model.device().allocation_count().bytes, model.model().plan().total_bytes());
+  }
+}
+
+std::string TestName(const ::testing::TestParamInfo<Variant>& info) {
+  std::string name = info.param.name;
+  std::ranges::replace_if(
+      name, [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Variants, FamilyTest, ::testing::ValuesIn(AllVariants()), TestName);
+
+}  // namespace
+}  // namespace forge

@@ -1,0 +1,387 @@
+#include "tests/support/reference_transformer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <numeric>
+#include <utility>
+
+#include "engine/gguf/gguf_file.h"
+#include "kernels/base/check.h"
+#include "kernels/formats/format.h"
+
+namespace forge::testing {
+namespace {
+
+using Vector = std::vector<double>;
+
+std::string Block(int layer) { return "blk." + std::to_string(layer) + "."; }
+
+Vector Softmax(Vector x) {
+  const double largest = *std::max_element(x.begin(), x.end());
+  double sum = 0.0;
+  for (double& value : x) sum += value = std::exp(value - largest);
+  for (double& value : x) value /= sum;
+  return x;
+}
+
+struct ToNumbers {
+  template <typename T>
+  Vector operator()(const std::vector<T>& values) const {
+    return Vector(values.begin(), values.end());
+  }
+  Vector operator()(const GgufStrings&) const { return {}; }
+};
+
+}  // namespace
+
+ReferenceTransformer::ReferenceTransformer(const std::filesystem::path& path,
+                                           uint32_t context_length)
+    : context_length_(context_length) {
+  const std::unique_ptr<GgufFile> file = GgufFile::Open(path.string()).value();
+  family_ = file->metadata().String("general.architecture").value().value();
+  for (const std::string_view key : file->metadata().keys()) {
+    if (!key.starts_with(family_ + ".")) continue;
+    const std::string name(key.substr(family_.size() + 1));
+    const auto& value = file->metadata().Find(key)->value;
+    if (const auto* i = std::get_if<int64_t>(&value)) numbers_[name] = static_cast<double>(*i);
+    if (const auto* u = std::get_if<uint64_t>(&value)) numbers_[name] = static_cast<double>(*u);
+    if (const auto* d = std::get_if<double>(&value)) numbers_[name] = *d;
+    if (const auto* s = std::get_if<std::string>(&value)) texts_[name] = *s;
+    if (const auto* a = std::get_if<GgufArray>(&value))
+      arrays_[name] = std::visit(ToNumbers{}, a->values);
+  }
+  for (const GgufTensor& tensor : file->tensors()) {
+    const FormatInfo& format = *FindFormat(tensor.dtype);
+    std::vector<std::byte> bytes(tensor.size_bytes);
+    FORGE_CHECK(file->ReadAt(tensor.offset_bytes, bytes).ok(), tensor.name);
+    Tensor& kept = tensors_[tensor.name];
+    kept = {tensor.row_elements(), tensor.n_rows(), {}};
+    kept.values.resize(kept.n_cols * kept.n_rows);
+    format.dequantize(bytes.data(), kept.values.size() / format.block_elements, kept.values.data());
+  }
+  n_layers_ = static_cast<int>(Number("block_count", -1));
+  n_embd_ = static_cast<int>(Number("embedding_length", -1));
+  n_heads_ = static_cast<int>(Number("attention.head_count", -1));
+  n_kv_heads_ = static_cast<int>(Number("attention.head_count_kv", n_heads_));
+  if (arrays_.contains("attention.head_count_kv"))
+    n_kv_heads_ = static_cast<int>(arrays_["attention.head_count_kv"][0]);
+  head_dim_ = static_cast<int>(Number("attention.key_length", n_embd_ / n_heads_));
+  epsilon_ = Number("attention.layer_norm_rms_epsilon", -1);
+  FORGE_CHECK(n_layers_ > 0 && n_embd_ > 0 && n_heads_ > 0 && epsilon_ > 0, family_);
+  global_ = MakeRotation(false);
+  local_ = MakeRotation(true);
+}
+
+double ReferenceTransformer::Number(const std::string& key, double fallback) const {
+  const auto found = numbers_.find(key);
+  return found != numbers_.end() ? found->second : fallback;
+}
+
+const ReferenceTransformer::Tensor& ReferenceTransformer::Weight(const std::string& name) const {
+  const auto found = tensors_.find(name);
+  FORGE_CHECK(found != tensors_.end(), name);
+  return found->second;
+}
+
+// Gemma 2 and gpt-oss begin with a window and then take turns; of Gemma 3's layers each sixth sees
+// everything; Mistral's and Phi's windows are over all.
+bool ReferenceTransformer::SeesWindowOnly(int layer) const {
+  const auto flags = arrays_.find("attention.sliding_window_pattern");
+  if (flags != arrays_.end()) return flags->second[static_cast<size_t>(layer)] != 0;
+  if (Is("gemma2") || Is("gpt-oss")) return layer % 2 == 0;
+  if (Is("gemma3"))
+    return (layer + 1) % static_cast<int>(Number("attention.sliding_window_pattern", 6)) != 0;
+  return Number("attention.sliding_window", 0) > 0;
+}
+
+// Phi 3: "long" divisors where the context is longer than the original one.
+Vector ReferenceTransformer::LongRopeFactors() const {
+  const double original = Number("rope.scaling.original_context_length", 1e9);
+  const std::string which = context_length_ > original ? "long" : "short";
+  const std::vector<float>& factors = Weight("rope_factors_" + which + ".weight").values;
+  return Vector(factors.begin(), factors.end());
+}
+
+ReferenceTransformer::Rotation ReferenceTransformer::MakeRotation(bool is_local) const {
+  const double dimension = Number("rope.dimension_count", head_dim_);
+  double base = Number("rope.freq_base", 10000.0);
+  const bool is_gemma3_local = is_local && Is("gemma3");
+  if (is_gemma3_local) base = Number("rope.freq_base_swa", 10000.0);
+  const auto n_pairs = static_cast<size_t>(dimension / 2);
+  Rotation rotation;
+  for (size_t i = 0; i < n_pairs; ++i)
+    rotation.frequencies.push_back(1.0 / std::pow(base, 2.0 * static_cast<double>(i) / dimension));
+  Vector divisors(n_pairs, 1.0);
+  if (Has("rope_freqs.weight"))
+    std::ranges::copy(Weight("rope_freqs.weight").values, divisors.begin());
+  if (Has("rope_factors_long.weight")) divisors = LongRopeFactors();
+  for (size_t i = 0; i < n_pairs; ++i) rotation.frequencies[i] /= divisors[i];
+  if (Is("phi3")) rotation.magnitude = Number("rope.scaling.attn_factor", 1.0);
+  const double factor = Number("rope.scaling.factor", 1.0);
+  const auto type = texts_.find("rope.scaling.type");
+  if (is_gemma3_local || type == texts_.end() || type->second == "none") return rotation;
+  if (type->second == "linear")
+    for (double& frequency : rotation.frequencies) frequency /= factor;
+  if (type->second != "yarn") return rotation;
+  // As in Hugging Face's YaRN, which Peng et al. published.
+  const double context = Number("rope.scaling.original_context_length", -1);
+  const auto pair_of = [&](double turns) {
+    return dimension * std::log(context / (turns * 2.0 * std::numbers::pi)) /
+           (2.0 * std::log(base));
+  };
+  const double low = std::max(0.0, std::floor(pair_of(32.0)));
+  const double high = std::min(dimension - 1.0, std::ceil(pair_of(1.0)));
+  for (size_t i = 0; i < n_pairs; ++i) {
+    const double ramp =
+        std::clamp((static_cast<double>(i) - low) / std::max(high - low, 0.001), 0.0, 1.0);
+    rotation.frequencies[i] *= ramp / factor + (1.0 - ramp);
+  }
+  rotation.magnitude = 0.1 * std::log(factor) + 1.0;
+  return rotation;
+}
+
+Vector ReferenceTransformer::Product(const std::string& weight, const Vector& x, uint64_t first_row,
+                                     uint64_t n_rows) const {
+  const Tensor& w = Weight(weight);
+  FORGE_CHECK(w.n_cols == x.size(), weight);
+  if (n_rows == 0) n_rows = w.n_rows - first_row;
+  Vector y(n_rows);
+  for (uint64_t row = 0; row < n_rows; ++row) {
+    const float* values = &w.values.at((first_row + row) * w.n_cols);
+    for (uint64_t i = 0; i < w.n_cols; ++i) y[row] += double{values[i]} * x[i];
+  }
+  return y;
+}
+
+void ReferenceTransformer::AddBias(const std::string& bias, Vector& y, uint64_t first) const {
+  if (!Has(bias)) return;
+  const std::vector<float>& values = Weight(bias).values;
+  for (size_t i = 0; i < y.size(); ++i) y[i] += double{values.at(first + i)};
+}
+
+Vector ReferenceTransformer::Norm(const std::string& weight, const Vector& x) const {
+  double squares = 0.0;
+  for (const double value : x) squares += value * value;
+  const double root = std::sqrt(squares / static_cast<double>(x.size()) + epsilon_);
+  const std::vector<float>& scale = Weight(weight).values;
+  Vector y(x.size());
+  for (size_t i = 0; i < x.size(); ++i) y[i] = x[i] / root * double{scale.at(i)};
+  return y;
+}
+
+void ReferenceTransformer::NormHeads(const std::string& weight, Vector& x) const {
+  if (!Has(weight)) return;
+  for (auto head = x.begin(); head != x.end(); head += head_dim_) {
+    const Vector normed = Norm(weight, Vector(head, head + head_dim_));
+    std::ranges::copy(normed, head);
+  }
+}
+
+void ReferenceTransformer::Rotate(const Rotation& rotation, Vector& x) const {
+  // Meta's and Zhipu's models turn neighbours; the others turn element i with i + half.
+  const bool neighbours =
+      Is("llama") || Is("mistral") || Is("mixtral") || Is("yi") || Is("chatglm") || Is("glm4");
+  const size_t n_pairs = rotation.frequencies.size();
+  for (size_t head = 0; head < x.size(); head += static_cast<size_t>(head_dim_))
+    for (size_t i = 0; i < n_pairs; ++i) {
+      double& a = x[head + (neighbours ? 2 * i : i)];
+      double& b = x[head + (neighbours ? 2 * i + 1 : i + n_pairs)];
+      const double angle = position_ * rotation.frequencies[i];
+      const double cosine = std::cos(angle) * rotation.magnitude;
+      const double sine = std::sin(angle) * rotation.magnitude;
+      std::tie(a, b) = std::pair(a * cosine - b * sine, a * sine + b * cosine);
+    }
+}
+
+Vector ReferenceTransformer::Project(const std::string& layer, const std::string& which,
+                                     const Vector& x) const {
+  const auto n_q = static_cast<uint64_t>(n_heads_ * head_dim_);
+  const auto n_kv = static_cast<uint64_t>(n_kv_heads_ * head_dim_);
+  const bool is_fused = Has(layer + "attn_qkv.weight");
+  const uint64_t first = which == "q" ? 0 : which == "k" ? n_q : n_q + n_kv;
+  const std::string name = layer + "attn_" + (is_fused ? "qkv" : which);
+  Vector y = is_fused ? Product(name + ".weight", x, first, which == "q" ? n_q : n_kv)
+                      : Product(name + ".weight", x);
+  AddBias(name + ".bias", y, is_fused ? first : 0);
+  return y;
+}
+
+Vector ReferenceTransformer::AttendHead(int layer, int head, const Vector& query) const {
+  const auto& keys = keys_[static_cast<size_t>(layer)];
+  const auto& values = values_[static_cast<size_t>(layer)];
+  const auto n = static_cast<size_t>(head_dim_);
+  const size_t from = static_cast<size_t>(head / (n_heads_ / n_kv_heads_)) * n;
+  double scale = 1.0 / std::sqrt(head_dim_);
+  // The 27B models' query_pre_attn_scalar is their embedding's share of a head.
+  if ((Is("gemma2") && n_layers_ == 46) || (Is("gemma3") && n_layers_ == 62))
+    scale = 1.0 / std::sqrt(n_embd_ / n_heads_);
+  size_t first = 0;
+  const auto window = static_cast<int>(Number("attention.sliding_window", Is("gemma2") ? 4096 : 0));
+  if (SeesWindowOnly(layer) && window > 0)
+    first = static_cast<size_t>(std::max(0, position_ - window + 1));
+  const double cap = Is("gemma2") ? Number("attn_logit_softcapping", 50.0) : 0.0;
+  Vector scores;
+  for (size_t p = first; p < keys.size(); ++p) {
+    double dot = 0.0;
+    for (size_t i = 0; i < n; ++i)
+      dot += query[static_cast<size_t>(head) * n + i] * keys[p][from + i];
+    dot *= scale;
+    scores.push_back(cap > 0 ? cap * std::tanh(dot / cap) : dot);
+  }
+  const std::string sinks = Block(layer) + "attn_sinks.weight";
+  if (Has(sinks)) scores.push_back(double{Weight(sinks).values.at(static_cast<size_t>(head))});
+  const Vector shares = Softmax(scores);
+  Vector y(n);
+  for (size_t p = first; p < keys.size(); ++p)
+    for (size_t i = 0; i < n; ++i) y[i] += shares[p - first] * values[p][from + i];
+  return y;
+}
+
+Vector ReferenceTransformer::Attention(int layer, const Vector& x) {
+  const std::string block = Block(layer);
+  Vector query = Project(block, "q", x), key = Project(block, "k", x);
+  NormHeads(block + "attn_q_norm.weight", query);
+  NormHeads(block + "attn_k_norm.weight", key);
+  const Rotation& rotation = SeesWindowOnly(layer) ? local_ : global_;
+  Rotate(rotation, query);
+  Rotate(rotation, key);
+  keys_[static_cast<size_t>(layer)].push_back(key);
+  values_[static_cast<size_t>(layer)].push_back(Project(block, "v", x));
+  Vector heads;
+  for (int head = 0; head < n_heads_; ++head) {
+    const Vector one = AttendHead(layer, head, query);
+    heads.insert(heads.end(), one.begin(), one.end());
+  }
+  Vector y = Product(block + "attn_output.weight", heads);
+  AddBias(block + "attn_output.bias", y);
+  return y;
+}
+
+double ReferenceTransformer::Gate(double gate, double up) const {
+  if (IsGemma())
+    return 0.5 * gate *
+           (1.0 +
+            std::tanh(std::sqrt(2.0 / std::numbers::pi) * (gate + 0.044715 * gate * gate * gate))) *
+           up;
+  if (Is("gpt-oss")) {
+    gate = std::min(gate, 7.0);
+    up = std::clamp(up, -7.0, 7.0);
+    return gate / (1.0 + std::exp(-1.702 * gate)) * (up + 1.0);
+  }
+  return gate / (1.0 + std::exp(-gate)) * up;
+}
+
+Vector ReferenceTransformer::Dense(const std::string& gate, const std::string& up,
+                                   const std::string& down, const Vector& x) const {
+  Vector gates, ups;
+  if (Has(gate)) {
+    gates = Product(gate, x);
+    ups = Product(up, x);
+  } else {  // gate above up in one matrix
+    const uint64_t half = Weight(up).n_rows / 2;
+    gates = Product(up, x, 0, half);
+    ups = Product(up, x, half, half);
+  }
+  for (size_t i = 0; i < gates.size(); ++i) gates[i] = Gate(gates[i], ups[i]);
+  return Product(down, gates);
+}
+
+Vector ReferenceTransformer::Expert(const std::string& layer, uint64_t expert,
+                                    const Vector& x) const {
+  const std::string own = "." + std::to_string(expert) + ".weight";
+  if (Has(layer + "ffn_gate" + own))
+    return Dense(layer + "ffn_gate" + own, layer + "ffn_up" + own, layer + "ffn_down" + own, x);
+  const auto product = [&](const std::string& matrix, const Vector& input) {
+    const uint64_t n_rows = Weight(layer + matrix + ".weight").n_rows /
+                            static_cast<uint64_t>(Number("expert_count", -1));
+    Vector y = Product(layer + matrix + ".weight", input, expert * n_rows, n_rows);
+    AddBias(layer + matrix + ".bias", y, expert * n_rows);
+    return y;
+  };
+  Vector gates = product("ffn_gate_exps", x);
+  const Vector ups = product("ffn_up_exps", x);
+  for (size_t i = 0; i < gates.size(); ++i) gates[i] = Gate(gates[i], ups[i]);
+  return product("ffn_down_exps", gates);
+}
+
+// The chosen experts and their weights.
+std::vector<std::pair<uint64_t, double>> ReferenceTransformer::Route(const Vector& logits) const {
+  std::vector<uint64_t> order(logits.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::ranges::stable_sort(order, [&](uint64_t a, uint64_t b) { return logits[a] > logits[b]; });
+  order.resize(static_cast<size_t>(Number("expert_used_count", -1)));
+  const Vector all = Softmax(logits);
+  Vector weights;
+  for (const uint64_t expert : order)
+    weights.push_back(Is("gpt-oss") ? logits[expert] : all[expert]);
+  if (Is("gpt-oss")) weights = Softmax(weights);
+  const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
+  const double divisor = Is("qwen2moe") ? 1.0 : sum;  // norm_topk_prob is false there
+  std::vector<std::pair<uint64_t, double>> chosen;
+  for (size_t i = 0; i < order.size(); ++i) chosen.emplace_back(order[i], weights[i] / divisor);
+  return chosen;
+}
+
+Vector ReferenceTransformer::Experts(const std::string& layer, const Vector& x) const {
+  Vector logits = Product(layer + "ffn_gate_inp.weight", x);
+  AddBias(layer + "ffn_gate_inp.bias", logits);
+  Vector y(x.size());
+  for (const auto& [expert, weight] : Route(logits)) {
+    const Vector one = Expert(layer, expert, x);
+    for (size_t i = 0; i < y.size(); ++i) y[i] += weight * one[i];
+  }
+  if (!Has(layer + "ffn_gate_inp_shexp.weight")) return y;
+  const std::vector<float>& direction = Weight(layer + "ffn_gate_inp_shexp.weight").values;
+  double logit = 0.0;
+  for (size_t i = 0; i < x.size(); ++i) logit += double{direction.at(i)} * x[i];
+  const Vector shared = Dense(layer + "ffn_gate_shexp.weight", layer + "ffn_up_shexp.weight",
+                              layer + "ffn_down_shexp.weight", x);
+  for (size_t i = 0; i < y.size(); ++i) y[i] += shared[i] / (1.0 + std::exp(-logit));
+  return y;
+}
+
+Vector ReferenceTransformer::FeedForward(const std::string& layer, const Vector& x) const {
+  if (Has(layer + "ffn_gate_inp.weight")) return Experts(layer, x);
+  return Dense(layer + "ffn_gate.weight", layer + "ffn_up.weight", layer + "ffn_down.weight", x);
+}
+
+std::vector<double> ReferenceTransformer::Add(int32_t token) {
+  keys_.resize(static_cast<size_t>(n_layers_));
+  values_.resize(static_cast<size_t>(n_layers_));
+  const Tensor& embedding = Weight("token_embd.weight");
+  const auto row = embedding.values.begin() + token * n_embd_;
+  Vector x(row, row + n_embd_);
+  if (IsGemma())
+    for (double& value : x) value *= std::sqrt(n_embd_);
+  const auto add = [&](Vector y, const std::string& post_norm) {
+    if (Has(post_norm) && !Is("gpt-oss")) y = Norm(post_norm, y);
+    for (size_t i = 0; i < x.size(); ++i) x[i] += y[i];
+  };
+  for (int layer = 0; layer < n_layers_; ++layer) {
+    const std::string block = Block(layer);
+    add(Attention(layer, Norm(block + "attn_norm.weight", x)),
+        block + "post_attention_norm.weight");
+    // gpt-oss files call the norm before the experts after where it stands.
+    const std::string norm = Is("gpt-oss") ? "post_attention_norm.weight" : "ffn_norm.weight";
+    add(FeedForward(block, Norm(block + norm, x)), block + "post_ffw_norm.weight");
+  }
+  Vector logits = Product(Has("output.weight") ? "output.weight" : "token_embd.weight",
+                          Norm("output_norm.weight", x));
+  const double cap = Number("final_logit_softcapping", Is("gemma2") ? 30.0 : 0.0);
+  if (cap > 0)
+    for (double& logit : logits) logit = cap * std::tanh(logit / cap);
+  ++position_;
+  return logits;
+}
+
+std::vector<double> LogSoftmax(const std::vector<double>& logits) {
+  const double largest = *std::max_element(logits.begin(), logits.end());
+  double sum = 0.0;
+  for (const double logit : logits) sum += std::exp(logit - largest);
+  std::vector<double> result;
+  for (const double logit : logits) result.push_back(logit - largest - std::log(sum));
+  return result;
+}
+
+}  // namespace forge::testing

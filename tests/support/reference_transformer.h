@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace forge::testing {
+
+// Runs a model file token by token in naive double precision: the oracle of the families.
+//
+// Written from the models' own descriptions and reference code, and shares with the engine nothing
+// but the reader of GGUF containers and of number formats: own key names and defaults, own table of
+// tensors, own arithmetic, no batching, no blocks, no rings. tests/conformance holds it against the
+// reference data. Aborts on a file that it does not understand.
+class ReferenceTransformer {
+ public:
+  // `context_length`: what the model is loaded for; some families' rotary embedding depends on it.
+  ReferenceTransformer(const std::filesystem::path& path, uint32_t context_length);
+
+  // Appends a token to the sequence; the logits after it.
+  std::vector<double> Add(int32_t token);
+  // Empties the sequence.
+  void Reset() { keys_.clear(), values_.clear(), position_ = 0; }
+
+ private:
+  using Vector = std::vector<double>;
+  struct Tensor {
+    uint64_t n_cols = 0, n_rows = 0;
+    std::vector<float> values;
+  };
+  struct Rotation {
+    Vector frequencies;
+    double magnitude = 1.0;
+  };
+
+  bool Is(std::string_view family) const { return family_ == family; }
+  bool IsGemma() const { return family_.starts_with("gemma"); }
+  double Number(const std::string& key, double fallback) const;
+  const Tensor& Weight(const std::string& name) const;
+  bool Has(const std::string& name) const { return tensors_.contains(name); }
+  bool SeesWindowOnly(int layer) const;
+
+  Rotation MakeRotation(bool is_local) const;
+  Vector LongRopeFactors() const;
+  Vector Product(const std::string& weight, const Vector& x, uint64_t first_row = 0,
+                 uint64_t n_rows = 0) const;
+  void AddBias(const std::string& bias, Vector& y, uint64_t first = 0) const;
+  Vector Norm(const std::string& weight, const Vector& x) const;
+  void NormHeads(const std::string& weight, Vector& x) const;
+  void Rotate(const Rotation& rotation, Vector& x) const;
+  Vector Project(const std::string& layer, const std::string& which, const Vector& x) const;
+  Vector Attention(int layer, const Vector& x);
+  Vector AttendHead(int layer, int head, const Vector& query) const;
+  double Gate(double gate, double up) const;
+  Vector FeedForward(const std::string& layer, const Vector& x) const;
+  Vector Dense(const std::string& gate, const std::string& up, const std::string& down,
+               const Vector& x) const;
+  Vector Experts(const std::string& layer, const Vector& x) const;
+  Vector Expert(const std::string& layer, uint64_t expert, const Vector& x) const;
+  std::vector<std::pair<uint64_t, double>> Route(const Vector& logits) const;
+
+  std::string family_;
+  std::map<std::string, double> numbers_;  // without the family's prefix
+  std::map<std::string, std::string> texts_;
+  std::map<std::string, Vector> arrays_;
+  std::map<std::string, Tensor> tensors_;
+  uint32_t context_length_;
+  int n_layers_, n_embd_, n_heads_, n_kv_heads_, head_dim_;
+  double epsilon_;
+  Rotation global_, local_;
+
+  // Of the sequence: [layer][position][n_kv_heads * head_dim].
+  std::vector<std::vector<Vector>> keys_, values_;
+  int position_ = 0;
+};
+
+// Natural logarithms of the probabilities that logits stand for.
+std::vector<double> LogSoftmax(const std::vector<double>& logits);
+
+}  // namespace forge::testing
