@@ -20,12 +20,16 @@ class ConformanceTest(unittest.TestCase):
 
     def test_a_conformance_case_is_reproducible_from_the_shell(self):
         folder = conformance_dir() / "architectures"
-        for name in ("llama-gqa", "qwen2-tied-norope-key"):
-            reference = json.loads((folder / f"{name}.json").read_text())
-            with Daemon(folder) as daemon:
+        with Daemon(folder) as daemon:
+            # One of each family.
+            for name in ("llama-gqa", "mixtral", "qwen2-tied-norope-key", "qwen2moe", "qwen3", "qwen3moe",
+                         "gemma", "gemma2", "gemma3", "glm4", "chatglm", "phi3", "gpt-oss"):
+                reference = json.loads((folder / f"{name}.json").read_text())
                 daemon.ctl_ok("load", name, "--kv-cache-type", "f32")
                 for case in reference["cases"]:
-                    self.check_case(daemon, name, case)
+                    with self.subTest(name):
+                        self.check_case(daemon, name, case)
+                daemon.ctl_ok("unload", name)
 
     def check_case(self, daemon, name, case):
         events = daemon.ctl_json("generate", name, "--token-ids", ",".join(map(str, case["prompt"])),

@@ -300,5 +300,96 @@ TEST(ArchitectureTest, AcceptsHalfPrecisionVectorsAndRedundantRotaryTensors) {
   }
 }
 
+// Keys as the converters of the published models write them.
+TEST(ArchitectureTest, ReadsExpertsAsTheFamilyWeighsThem) {
+  const auto experts = [](const char* family) {
+    return Described(TinyModelOptions{.architecture = family, .n_experts = 4}).config.experts;
+  };
+  EXPECT_TRUE(experts("llama").normalizes_weights);
+  EXPECT_TRUE(experts("mixtral").normalizes_weights);
+  EXPECT_TRUE(experts("qwen3moe").normalizes_weights);
+  EXPECT_FALSE(experts("qwen2moe").normalizes_weights);
+  EXPECT_EQ(experts("qwen2moe").n_shared_ff, 48u);
+  EXPECT_EQ(experts("qwen3moe").n_shared_ff, 0u);
+  EXPECT_EQ(experts("gpt-oss").gating, ExpertGating::kSoftmaxOfChosen);
+  EXPECT_TRUE(experts("gpt-oss").has_bias);
+  EXPECT_FALSE(Described(TinyModelOptions{.n_experts = 4}).config.experts.is_split);
+  EXPECT_TRUE(Described(TinyModelOptions{.n_experts = 4, .has_split_experts = true})
+                  .config.experts.is_split);
+}
+
+// Mixtral's files have no length of an expert, the first of Qwen 1.5 none either.
+TEST(ArchitectureTest, TakesTheLengthOfAnExpertFromTheDenseOneWhereItHasNone) {
+  const auto read = [](const std::string& family) {
+    GgufBuilder builder;
+    builder.AddString("general.architecture", family).AddUint32(family + ".block_count", 1);
+    builder.AddUint32(family + ".context_length", 16).AddUint32(family + ".embedding_length", 64);
+    builder.AddUint32(family + ".feed_forward_length", 128);
+    builder.AddUint32(family + ".attention.head_count", 4);
+    builder.AddFloat32(family + ".attention.layer_norm_rms_epsilon", 1e-6f);
+    builder.AddUint32(family + ".vocab_size", 99).AddUint32(family + ".expert_count", 8);
+    builder.AddUint32(family + ".expert_used_count", 4);
+    const testing::TempFile path(builder.Build());
+    return FindArchitecture(family)->read_config(**GgufFile::Open(path.path())).value().experts;
+  };
+  EXPECT_EQ(read("llama").n_ff, 128u);
+  EXPECT_EQ(read("qwen2moe").n_ff, 32u);
+  EXPECT_EQ(read("qwen2moe").n_shared_ff, 128u);
+  EXPECT_EQ(read("qwen3moe").n_ff, 32u);
+}
+
+TEST(ArchitectureTest, ReadsWindows) {
+  const auto windowed = [](const TinyModelOptions& options) {
+    return Described(options).config.windowed;
+  };
+  using Flags = std::vector<bool>;
+  EXPECT_EQ(windowed({.architecture = "gemma2", .n_layers = 4}), (Flags{1, 0, 1, 0}));
+  EXPECT_EQ(windowed({.architecture = "gpt-oss", .n_layers = 3}), (Flags{1, 0, 1}));
+  EXPECT_EQ(windowed({.architecture = "gemma3", .n_layers = 8}), (Flags{1, 1, 1, 1, 1, 0, 1, 1}));
+  EXPECT_EQ(windowed({.architecture = "mistral", .window = 100}), (Flags{1, 1}));
+  // None: absent, 0 as Phi's converter writes it, or no shorter than the context.
+  EXPECT_EQ(windowed({}), Flags());
+  EXPECT_EQ(windowed({.architecture = "phi3", .window = 512}), Flags());
+  GgufBuilder phi = MakeTinyModel({.architecture = "phi3"});
+  phi.AddUint32("phi3.attention.sliding_window", 0);
+  EXPECT_EQ(Described(phi).config.windowed, Flags());
+}
+
+TEST(ArchitectureTest, Gemma2HasItsPublishedCapsWhereAnOldFileNamesNone) {
+  const ModelConfig config = Described(TinyModelOptions{.architecture = "gemma2"}).config;
+  EXPECT_EQ(config.attention_soft_cap, 50.0);
+  EXPECT_EQ(config.final_soft_cap, 30.0);
+  EXPECT_DOUBLE_EQ(config.embedding_scale, 8.0);
+  EXPECT_DOUBLE_EQ(config.attention_scale, 0.25);
+  const ModelConfig largest =
+      Described(TinyModelOptions{.architecture = "gemma2", .n_layers = 46, .head_dim = 8}).config;
+  EXPECT_DOUBLE_EQ(largest.attention_scale, 0.25);  // of 64 / 4, not of the head's 8
+}
+
+TEST(ArchitectureTest, Phi3TakesLongRopeWithAndWithoutItsName) {
+  for (const bool is_named : {false, true}) {
+    GgufBuilder builder = MakeTinyModel({.architecture = "phi3", .has_long_rope = true});
+    if (is_named) builder.AddString("phi3.rope.scaling.type", "longrope");
+    const ModelConfig config = Described(builder).config;
+    EXPECT_EQ(config.rope.scaling, RopeScaling::kLongRope);
+    EXPECT_EQ(config.rope.original_context, 64u);
+    EXPECT_FLOAT_EQ(static_cast<float>(config.rope.attn_factor), 1.19f);
+    EXPECT_TRUE(config.has_long_rope_factors);
+  }
+}
+
+TEST(ArchitectureTest, SplitsFusedGateAndUp) {
+  for (const char* family : {"chatglm", "glm4", "phi3"}) {
+    const ModelDescription model = Described(TinyModelOptions{.architecture = family});
+    const TensorSpec* const gate = Find(model, WeightRole::kFfnGate, 1);
+    const TensorSpec* const up = Find(model, WeightRole::kFfnUp, 1);
+    ASSERT_TRUE(gate != nullptr && up != nullptr);
+    EXPECT_EQ(gate->file_tensor, "blk.1.ffn_up.weight");
+    EXPECT_EQ(up->file_tensor, "blk.1.ffn_up.weight");
+    EXPECT_EQ(gate->first_row, 0u);
+    EXPECT_EQ(up->first_row, 96u);
+  }
+}
+
 }  // namespace
 }  // namespace forge
