@@ -38,7 +38,7 @@ std::string ReadFile(const std::filesystem::path& path) {
   return std::string(std::istreambuf_iterator<char>(stream), {});
 }
 
-TEST(SynthModelTest, PlansEveryShapeOfAFamilyThatTheEngineKnows) {
+TEST(SynthModelTest, PlansEveryShape) {
   const std::unique_ptr<Device> device = MakeDevice(1);
   for (const ModelShape& shape : ModelShapes()) {
     SCOPED_TRACE(shape.name);
@@ -49,9 +49,7 @@ TEST(SynthModelTest, PlansEveryShapeOfAFamilyThatTheEngineKnows) {
     const auto gguf = GgufFile::Open(file.path());
     ASSERT_TRUE(gguf.ok()) << gguf.status().ToString();
     EXPECT_EQ((*gguf)->tensors().size(), model->tensors.size());
-    if (FindArchitecture(shape.architecture) == nullptr) continue;
     const Result<ModelDescription> description = DescribeModel(**gguf);
-    if (shape.n_experts > 0 && description.status().code() == StatusCode::kUnimplemented) continue;
     ASSERT_TRUE(description.ok()) << description.status().ToString();
     EXPECT_EQ(description->config.n_vocab, shape.n_vocab);
     EXPECT_EQ(description->config.head_dim, shape.head_dim);
