@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "daemon/text/utf8.h"
+#include "engine/gguf/shard_name.h"
 
 namespace forge {
 namespace {
@@ -42,6 +43,15 @@ std::string NameOf(const fs::path& relative) {
   std::string name = relative.generic_string();
   if (name.ends_with(kSuffix)) name.resize(name.size() - kSuffix.size());
   return name;
+}
+
+Status NameShared(const ModelFile& file, const std::string& other_path) {
+  return FailedPrecondition(fmt::format("model file {} shares its name '{}' with {}; rename one",
+                                        file.path, file.name, other_path))
+      .WithReason("MODEL_NAME_AMBIGUOUS")
+      .WithDetail("model", file.name)
+      .WithDetail("path", file.path)
+      .WithDetail("otherPath", other_path);
 }
 
 Status PathOutside(std::string_view model, std::string_view problem) {
@@ -97,15 +107,70 @@ Result<std::optional<ModelFile>> FileBelow(const fs::path& directory, const fs::
   return std::optional<ModelFile>(std::move(file));
 }
 
+// The split model that the shard at `relative` below `directory` is one of. kNotFound if one of its
+// shards is missing; nullopt if `relative` is no shard's name or there is no such file.
+Result<std::optional<ModelFile>> ShardsBelow(const fs::path& directory, const fs::path& relative) {
+  std::optional<ShardName> shard = ParseShardName(relative.filename().string());
+  if (!shard) return std::optional<ModelFile>();
+  FORGE_ASSIGN_OR_RETURN(const std::optional<ModelFile> asked, FileBelow(directory, relative));
+  if (!asked) return std::optional<ModelFile>();
+  ModelFile model;
+  for (shard->number = 1; shard->number <= shard->count; ++shard->number) {
+    const fs::path path = relative.parent_path() / shard->FileName();
+    FORGE_ASSIGN_OR_RETURN(const std::optional<ModelFile> file, FileBelow(directory, path));
+    if (!file) {
+      return NotFound(fmt::format("model file {} is missing; {} is one of {} files that belong "
+                                  "into one folder",
+                                  (directory / path).string(), relative.string(), shard->count))
+          .WithReason("MODEL_NOT_FOUND")
+          .WithDetail("model", relative.string())
+          .WithDetail("path", (directory / path).string());
+    }
+    model.size_bytes += file->size_bytes;
+    model.modify_time = std::max(model.modify_time, file->modify_time);
+  }
+  shard->number = 1;
+  const std::optional<fs::path> folder = RealPath(directory / relative.parent_path());
+  if (!folder) return CannotOpen(directory / relative.parent_path(), errno);
+  model.name = (relative.parent_path() / shard->prefix).generic_string();
+  model.path = (*folder / shard->FileName()).string();
+  return std::optional<ModelFile>(std::move(model));
+}
+
+// The split model of this name; nullopt if there is none.
+Result<std::optional<ModelFile>> ShardsNamed(const fs::path& directory, const fs::path& relative) {
+  std::optional<ModelFile> found;
+  std::error_code error;
+  fs::directory_iterator entries(directory / relative.parent_path(),
+                                 fs::directory_options::skip_permission_denied, error);
+  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
+    const std::optional<ShardName> shard = ParseShardName(entries->path().filename().string());
+    if (!shard || shard->number != 1 || shard->prefix != relative.filename()) continue;
+    FORGE_ASSIGN_OR_RETURN(
+        std::optional<ModelFile> model,
+        ShardsBelow(directory, relative.parent_path() / entries->path().filename()));
+    if (!model) continue;
+    if (found) return NameShared(*found, model->path);
+    found = std::move(model);
+  }
+  return found;
+}
+
 // The file that `relative` names below `directory`, with or without its suffix.
 Result<std::optional<ModelFile>> FileNamed(const fs::path& directory, const fs::path& relative) {
+  FORGE_ASSIGN_OR_RETURN(std::optional<ModelFile> model, ShardsBelow(directory, relative));
+  if (model) return model;
   if (relative.extension() != kSuffix) {
     fs::path with_suffix = relative;
     with_suffix += kSuffix;
-    FORGE_ASSIGN_OR_RETURN(std::optional<ModelFile> file, FileBelow(directory, with_suffix));
-    if (file) return file;
+    FORGE_ASSIGN_OR_RETURN(model, ShardsBelow(directory, with_suffix));
+    if (model) return model;
+    FORGE_ASSIGN_OR_RETURN(model, FileBelow(directory, with_suffix));
+    if (model) return model;
   }
-  return FileBelow(directory, relative);
+  FORGE_ASSIGN_OR_RETURN(model, FileBelow(directory, relative));
+  if (model) return model;
+  return ShardsNamed(directory, relative);
 }
 
 // Collects the models below one directory.
@@ -114,6 +179,18 @@ class Walk {
   Walk(const fs::path& directory, std::map<std::string, ModelFile>& models, bool& truncated)
       : directory_(directory), models_(models), truncated_(truncated) {}
 
+  void Run() {
+    Visit({}, 0);
+    // After the files, whose names go before theirs.
+    for (const fs::path& relative : first_shards_) {
+      if (models_.size() >= Catalogue::kMaxModels) truncated_ = true;
+      if (truncated_) return;
+      Result<std::optional<ModelFile>> model = ShardsBelow(directory_, relative);
+      if (model.ok() && *model) models_.emplace((*model)->name, std::move(**model));
+    }
+  }
+
+ private:
   void Visit(const fs::path& relative, int depth) {
     std::error_code error;
     fs::directory_iterator entries(directory_ / relative,
@@ -127,7 +204,6 @@ class Walk {
     }
   }
 
- private:
   void VisitEntry(const fs::directory_entry& entry, const fs::path& relative, int depth) {
     std::error_code error;
     if (entry.is_directory(error) && !entry.is_symlink(error)) {
@@ -138,6 +214,10 @@ class Walk {
     const std::string name = NameOf(relative);
     // Such a name could not be sent in a message, or would break a terminal.
     if (!IsValidUtf8(name) || HasControlCharacter(name)) return;
+    if (const auto shard = ParseShardName(relative.filename().string())) {
+      if (shard->number == 1) first_shards_.push_back(relative);
+      return;
+    }
     Result<std::optional<ModelFile>> file = FileBelow(directory_, relative);
     if (file.ok() && *file) models_.emplace(name, std::move(**file));
   }
@@ -145,6 +225,7 @@ class Walk {
   const fs::path& directory_;
   std::map<std::string, ModelFile>& models_;
   bool& truncated_;
+  std::vector<fs::path> first_shards_;  // of split models
   size_t n_entries_ = 0;
 };
 
@@ -185,12 +266,7 @@ Result<ModelFile> Catalogue::ResolveAbsolute(const fs::path& path) const {
     if (!file) continue;
     FORGE_ASSIGN_OR_RETURN(const ModelFile meant, ResolveName(file->name));
     if (meant.path == file->path) return *file;
-    return FailedPrecondition(fmt::format("model file {} shares its name '{}' with {}; rename one",
-                                          file->path, file->name, meant.path))
-        .WithReason("MODEL_NAME_AMBIGUOUS")
-        .WithDetail("model", file->name)
-        .WithDetail("path", file->path)
-        .WithDetail("otherPath", meant.path);
+    return NameShared(*file, meant.path);
   }
   const bool is_inside = std::any_of(
       directories_.begin(), directories_.end(),
@@ -219,7 +295,7 @@ Catalogue::Listing Catalogue::List() const {
   std::map<std::string, ModelFile> models;
   for (const std::string& directory : directories_) {
     const fs::path root(directory);
-    Walk(root, models, listing.truncated).Visit({}, 0);
+    Walk(root, models, listing.truncated).Run();
   }
   listing.models.reserve(models.size());
   for (auto& [name, file] : models) listing.models.push_back(std::move(file));

@@ -11,12 +11,14 @@
 
 namespace forge {
 
-// A model file in a configured directory.
+// A model in a configured directory: a file, or the shards NAME-00001-of-00003.gguf of a split one.
 struct ModelFile {
-  std::string name;  // path below its directory, without ".gguf"
-  std::string path;  // absolute, without symbolic links
-  uint64_t size_bytes = 0;
-  std::chrono::system_clock::time_point modify_time;
+  std::string name;  // path below its directory, without ".gguf" and without the shard's number
+  // Absolute, without symbolic links; of a split model its first shard, whose own name is kept even
+  // if it is a link, because the names of the others follow from it.
+  std::string path;
+  uint64_t size_bytes = 0;                            // of all shards
+  std::chrono::system_clock::time_point modify_time;  // the latest of all shards
 };
 
 // Finds model files in the configured directories, and refuses everything outside them.
@@ -33,18 +35,21 @@ class Catalogue {
 
   const std::vector<std::string>& directories() const { return directories_; }
 
-  // Finds the file that `model` names: a name as List gives it, or a path inside a directory.
+  // Finds the file that `model` names: a name as List gives it, or a path inside a directory. The
+  // path of any shard names the split model.
   // kInvalidArgument (reason MODEL_PATH_OUTSIDE) for a path that leaves the directories, through
   // "..", a symbolic link or otherwise; kInvalidArgument (reason MODEL_FILE_INVALID) for what is no
-  // regular file; kNotFound (reason MODEL_NOT_FOUND) naming the directories;
-  // kFailedPrecondition (reason MODEL_NAME_AMBIGUOUS) for a path whose name means another file.
+  // regular file; kNotFound (reason MODEL_NOT_FOUND) naming the directories, or the shard that is
+  // missing; kFailedPrecondition (reason MODEL_NAME_AMBIGUOUS) for a path whose name means another
+  // file, and for a name that is that of two split models.
   Result<ModelFile> Resolve(std::string_view model) const;
 
   struct Listing {
     std::vector<ModelFile> models;  // sorted by name, each name once
     bool truncated = false;         // there are more than kMaxModels
   };
-  // All *.gguf files. What cannot be read or leaves the directories is left out.
+  // All *.gguf files, a split model once. What cannot be read, is not complete or leaves the
+  // directories is left out.
   Listing List() const;
 
  private:

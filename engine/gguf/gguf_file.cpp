@@ -1,129 +1,161 @@
 #include "engine/gguf/gguf_file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "engine/gguf/file_cursor.h"
 #include "engine/gguf/gguf_fault.h"
 #include "engine/gguf/gguf_parser.h"
+#include "engine/gguf/shard_name.h"
 #include "kernels/base/checked_math.h"
 
 namespace forge {
 namespace {
 
-// What statfs calls /proc, whose files claim to be regular and read as something else each time.
-constexpr auto kProcFileSystem = 0x9fa0;
+constexpr std::string_view kSplitCount = "split.count";
+constexpr std::string_view kSplitNumber = "split.no";
+constexpr std::string_view kSplitTensors = "split.tensors.count";
 
-std::string Named(std::string_view path) { return std::string("model file ") + QuoteText(path); }
-
-Status OpenFailure(const std::string& path, int error) {
-  const std::string what = std::string("cannot be opened: ") + std::strerror(error);
-  const auto status = [&](StatusCode code, std::string_view reason) {
-    return Status(code, Named(path) + " " + what)
-        .WithReason(reason)
-        .WithDetail("path", EscapeText(path));
-  };
-  switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-    case ENAMETOOLONG:
-    case ELOOP:
-      return status(StatusCode::kNotFound, kModelNotFound);
-    case EACCES:
-    case EPERM:
-      return status(StatusCode::kPermissionDenied, kModelFileUnreadable);
-    case ENXIO:  // a socket, or a device without a driver
-    case ENODEV:
-      return status(StatusCode::kInvalidArgument, kModelFileInvalid);
-    default:
-      return status(StatusCode::kUnavailable, kModelFileUnreadable);
-  }
+Result<GgufHeader> ReadHeader(const CheckedFile& file) {
+  FileCursor cursor(file.descriptor(), file.size_bytes());
+  Result<GgufHeader> header = ParseGguf(cursor);
+  // A fault found while the file was being written to is the writing's.
+  FORGE_TRY(file.CheckUnchanged());
+  if (!header.ok()) return header.status().WithContext(NameOfModelFile(file.path()));
+  return header;
 }
 
-std::string_view FileKind(mode_t mode) {
-  if (S_ISDIR(mode)) return "directory";
-  if (S_ISFIFO(mode)) return "FIFO";
-  if (S_ISCHR(mode) || S_ISBLK(mode)) return "device";
-  if (S_ISSOCK(mode)) return "socket";
-  return "special file";
+GgufField FieldOf(const GgufMetadata& metadata, std::string_view key) {
+  const GgufValue& value = *metadata.Find(key);
+  return {std::string(key), DescribeValue(value), value.offset};
 }
 
-Status CheckRegular(int descriptor, const struct stat& facts) {
-  struct statfs file_system = {};
-  std::string_view kind;
-  if (!S_ISREG(facts.st_mode)) {
-    kind = FileKind(facts.st_mode);
-  } else if (fstatfs(descriptor, &file_system) == 0 && file_system.f_type == kProcFileSystem) {
-    kind = "file of /proc";
-  } else {
-    return Status();
-  }
-  return InvalidField("a model is a regular file", {"file kind", std::string(kind), 0});
+// How many files the model has. The parser has checked the key.
+uint32_t ShardCount(const GgufHeader& header) {
+  return header.metadata.Uint32(kSplitCount)->value_or(1);
 }
 
-int64_t ModifiedNs(const struct stat& facts) {
-  // Unsigned, since a file system may hold times that overflow; only equality matters.
-  return static_cast<int64_t>(static_cast<uint64_t>(facts.st_mtim.tv_sec) * 1'000'000'000u +
-                              static_cast<uint64_t>(facts.st_mtim.tv_nsec));
+// The key, which must be there and have this value.
+Status CheckKey(const GgufMetadata& metadata, std::string_view key, uint64_t expected,
+                std::string_view rule) {
+  FORGE_ASSIGN_OR_RETURN(const std::optional<uint64_t> value, metadata.Uint64(key));
+  if (!value) return MissingField(rule, key);
+  if (*value != expected) return InvalidField(rule, FieldOf(metadata, key));
+  return Status();
+}
+
+// Whether the file is shard `name.number` of the model whose first shard is `first`.
+Status CheckShard(const GgufHeader& shard, const ShardName& name, const GgufHeader& first) {
+  const std::string count = std::to_string(name.count);
+  FORGE_TRY(CheckKey(shard.metadata, kSplitCount, name.count,
+                     "the shards of a model agree with their names, which say " + count));
+  FORGE_TRY(CheckKey(shard.metadata, kSplitNumber, name.number - 1,
+                     "shard " + std::to_string(name.number) + " of " + count +
+                         " by its name has the number " + std::to_string(name.number - 1)));
+  FORGE_ASSIGN_OR_RETURN(const std::optional<uint64_t> n_tensors,
+                         first.metadata.Uint64(kSplitTensors));
+  if (!n_tensors)
+    return MissingField("the first shard says how many tensors all have", kSplitTensors);
+  return CheckKey(shard.metadata, kSplitTensors, *n_tensors,
+                  "the shards of a model name the same number of tensors, the first " +
+                      std::to_string(*n_tensors));
 }
 
 }  // namespace
 
-GgufFile::GgufFile(int descriptor, std::string path, Identity identity)
-    : descriptor_(descriptor),
-      path_(std::move(path)),
-      identity_(identity),
-      size_bytes_(identity.size_bytes) {}
-
-GgufFile::~GgufFile() { close(descriptor_); }
-
 Result<std::unique_ptr<GgufFile>> GgufFile::Open(const std::string& path) {
-  if (path.find('\0') != std::string::npos)
-    return InvalidField("a path has no NUL byte", {"path", QuoteText(path), 0});
-  // O_NONBLOCK: opening a FIFO must not wait for a writer. It has no effect on regular files.
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (descriptor < 0) return OpenFailure(path, errno);
-  FORGE_ASSIGN_OR_RETURN(std::unique_ptr<GgufFile> file, FromDescriptor(descriptor, path));
-  file->path_is_checked_ = true;
+  FORGE_ASSIGN_OR_RETURN(CheckedFile opened, CheckedFile::Open(path));
+  FORGE_ASSIGN_OR_RETURN(GgufHeader header, ReadHeader(opened));
+  std::unique_ptr<GgufFile> file(new GgufFile);
+  if (ShardCount(header) > 1) {
+    FORGE_TRY(file->AddShards(std::move(opened), std::move(header)));
+  } else {
+    FORGE_TRY(file->AddFile(std::move(opened), std::move(header)));
+  }
   return file;
 }
 
 Result<std::unique_ptr<GgufFile>> GgufFile::FromDescriptor(int descriptor, std::string path) {
-  struct stat facts = {};
-  if (fstat(descriptor, &facts) != 0) {
-    const Status status = OpenFailure(path, errno);
-    close(descriptor);
-    return status;
-  }
-  const Identity identity = {.device = facts.st_dev,
-                             .inode = facts.st_ino,
-                             .size_bytes = static_cast<uint64_t>(facts.st_size),
-                             .modified_ns = ModifiedNs(facts)};
-  std::unique_ptr<GgufFile> file(new GgufFile(descriptor, std::move(path), identity));
-  const auto load = [&]() -> Status {
-    FORGE_TRY(CheckRegular(descriptor, facts));
-    FileCursor cursor(descriptor, identity.size_bytes);
-    FORGE_ASSIGN_OR_RETURN(GgufHeader header, ParseGguf(cursor));
-    file->version_ = header.version;
-    file->metadata_ = std::move(header.metadata);
-    file->tensors_ = std::move(header.tensors);
-    return Status();
-  };
-  if (Status status = load(); !status.ok()) {
-    // A fault found while the file was being written to is the writing's.
-    FORGE_TRY(file->CheckUnchanged());
-    return status.WithContext(Named(file->path_));
-  }
-  FORGE_TRY(file->CheckUnchanged());
-  for (size_t i = 0; i < file->tensors_.size(); ++i)
-    file->tensor_by_name_.emplace(file->tensors_[i].name, i);
+  FORGE_ASSIGN_OR_RETURN(CheckedFile opened,
+                         CheckedFile::FromDescriptor(descriptor, std::move(path)));
+  FORGE_ASSIGN_OR_RETURN(GgufHeader header, ReadHeader(opened));
+  if (ShardCount(header) > 1)
+    return InvalidField("a shard is opened by its path, so that the others can be found",
+                        FieldOf(header.metadata, kSplitCount))
+        .WithContext(NameOfModelFile(opened.path()));
+  std::unique_ptr<GgufFile> file(new GgufFile);
+  FORGE_TRY(file->AddFile(std::move(opened), std::move(header)));
   return file;
+}
+
+Status GgufFile::AddShards(CheckedFile opened, GgufHeader header) {
+  const std::string path = opened.path();
+  const size_t name_at = path.rfind('/') + 1;  // 0 without a folder
+  std::optional<ShardName> name = ParseShardName(std::string_view(path).substr(name_at));
+  if (!name || name->count != ShardCount(header))
+    return InvalidField(
+               "a file that is one of several is named like MODEL-00001-of-00003.gguf, with their "
+               "number, so that the others can be found",
+               FieldOf(header.metadata, kSplitCount))
+        .WithContext(NameOfModelFile(path));
+  std::vector<CheckedFile> files;
+  std::vector<GgufHeader> headers;
+  const uint32_t number_of_opened = name->number;
+  for (name->number = 1; name->number <= name->count; ++name->number) {
+    if (name->number == number_of_opened) {
+      files.push_back(std::move(opened));
+      headers.push_back(std::move(header));
+    } else {
+      Result<CheckedFile> shard = CheckedFile::Open(path.substr(0, name_at) + name->FileName());
+      if (!shard.ok())
+        return shard.status().WithContext("the model is split into " + std::to_string(name->count) +
+                                          " files, which belong into one folder");
+      FORGE_ASSIGN_OR_RETURN(GgufHeader shard_header, ReadHeader(*shard));
+      files.push_back(std::move(*shard));
+      headers.push_back(std::move(shard_header));
+    }
+    const Status status = CheckShard(headers.back(), *name, headers.front());
+    if (!status.ok()) return status.WithContext(NameOfModelFile(files.back().path()));
+  }
+  for (size_t i = 0; i < files.size(); ++i)
+    FORGE_TRY(AddFile(std::move(files[i]), std::move(headers[i])));
+  return CheckKey(metadata_, kSplitTensors, tensors_.size(),
+                  "the shards have as many tensors as the first one says; they have " +
+                      std::to_string(tensors_.size()))
+      .WithContext(NameOfModelFile(this->path()));
+}
+
+Status GgufFile::AddFile(CheckedFile file, GgufHeader header) {
+  const uint64_t start = size_bytes_;
+  const std::optional<uint64_t> end = CheckedAdd(start, file.size_bytes());
+  if (!end || *end > static_cast<uint64_t>(INT64_MAX))
+    return OutOfRange("the files of a model take fewer than 2^63 bytes")
+        .WithContext(NameOfModelFile(file.path()));
+  if (files_.empty()) {
+    version_ = header.version;
+    metadata_ = std::move(header.metadata);
+  }
+  size_bytes_ = *end;
+  const size_t first = tensors_.size();
+  for (GgufTensor& tensor : header.tensors) {
+    tensor.offset_bytes += start;
+    tensor.info_offset_bytes += start;
+    tensors_.push_back(std::move(tensor));
+  }
+  if (tensors_.size() > GgufLimits::kTensors)
+    return InvalidField("a model has at most 65536 tensors in all shards",
+                        {"tensor count", std::to_string(tensors_.size()), 8})
+        .WithContext(NameOfModelFile(file.path()));
+  tensor_by_name_.clear();  // its views were into the vector before it grew
+  for (size_t i = 0; i < tensors_.size(); ++i)
+    if (!tensor_by_name_.emplace(tensors_[i].name, i).second && i >= first)
+      return InvalidField("a tensor name appears once in all shards",
+                          {EscapeText(tensors_[i].name) + " (name)", QuoteText(tensors_[i].name),
+                           tensors_[i].info_offset_bytes - start})
+          .WithContext(NameOfModelFile(file.path()));
+  files_.push_back({std::move(file), start});
+  return Status();
 }
 
 const GgufTensor* GgufFile::FindTensor(std::string_view name) const {
@@ -132,32 +164,14 @@ const GgufTensor* GgufFile::FindTensor(std::string_view name) const {
 }
 
 Status GgufFile::ReadAt(uint64_t offset_bytes, std::span<std::byte> destination) const {
-  const std::optional<uint64_t> end = CheckedAdd(offset_bytes, destination.size());
-  if (!end || *end > size_bytes_)
-    return OutOfRange("a read of " + std::to_string(destination.size()) + " bytes at byte " +
-                      std::to_string(offset_bytes) + " passes the end of " + Named(path_));
-  const Status status = ReadFully(descriptor_, offset_bytes, destination);
-  if (!status.ok()) return status.WithContext(Named(path_));
-  // After the read: what was written before it has been noticed by then.
-  return CheckUnchanged();
+  const auto after = std::ranges::upper_bound(files_, offset_bytes, {},
+                                              [](const Part& part) { return part.start; });
+  const Part& part = *std::prev(after);
+  return part.file.ReadAt(offset_bytes - part.start, destination);
 }
 
 Status GgufFile::CheckUnchanged() const {
-  const auto changed = [&](std::string_view what) {
-    return Status(StatusCode::kAborted, Named(path_) + " was " + std::string(what) +
-                                            " while it was in use; load it again")
-        .WithReason(kModelFileChanged)
-        .WithDetail("path", EscapeText(path_));
-  };
-  struct stat facts = {};
-  if (fstat(descriptor_, &facts) != 0) return OpenFailure(path_, errno);
-  if (static_cast<uint64_t>(facts.st_size) != identity_.size_bytes ||
-      ModifiedNs(facts) != identity_.modified_ns)
-    return changed("written to");
-  struct stat named = {};
-  if (path_is_checked_ && stat(path_.c_str(), &named) == 0 &&
-      (named.st_dev != identity_.device || named.st_ino != identity_.inode))
-    return changed("replaced");
+  for (const Part& part : files_) FORGE_TRY(part.file.CheckUnchanged());
   return Status();
 }
 

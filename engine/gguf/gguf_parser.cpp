@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "engine/gguf/gguf_fault.h"
+#include "engine/gguf/shard_name.h"
 #include "engine/gguf/tensor_types.h"
 #include "kernels/base/checked_math.h"
 
@@ -49,7 +50,7 @@ class Parser {
   Status ReadBools(uint64_t n, GgufArray& array);
   Status ReadStrings(uint64_t n, GgufArray& array);
   Status ReadAlignment();
-  Status CheckNotSharded() const;
+  Status CheckShardCount() const;
 
   // Tensor directory.
   Status ReadTensorInfo(uint64_t index);
@@ -91,7 +92,7 @@ Result<GgufHeader> Parser::Parse() {
   FORGE_TRY(ReadCounts());
   for (uint64_t i = 0; i < n_keys_; ++i) FORGE_TRY(ReadPair(i));
   FORGE_TRY(ReadAlignment());
-  FORGE_TRY(CheckNotSharded());
+  FORGE_TRY(CheckShardCount());
   for (uint64_t i = 0; i < n_tensors_; ++i) FORGE_TRY(ReadTensorInfo(i));
   FORGE_TRY(PlaceTensors());
   return std::move(header_);
@@ -308,16 +309,13 @@ Status Parser::ReadAlignment() {
   return Status();
 }
 
-Status Parser::CheckNotSharded() const {
+Status Parser::CheckShardCount() const {
   constexpr std::string_view kKey = "split.count";
   FORGE_ASSIGN_OR_RETURN(const std::optional<uint32_t> n_shards, header_.metadata.Uint32(kKey));
-  if (!n_shards || *n_shards == 1) return Status();
-  const GgufField field = {std::string(kKey), std::to_string(*n_shards),
-                           header_.metadata.Find(kKey)->offset};
-  if (*n_shards == 0 || *n_shards > GgufLimits::kShards)
-    return InvalidField("a model is split into 1 to 4096 files", field);
-  return UnsupportedField(
-      "this is one shard of a split model; merge the shards into one file first", field);
+  if (!n_shards || (*n_shards > 0 && *n_shards <= kMaxShards)) return Status();
+  return InvalidField(
+      "a model is split into 1 to 256 files",
+      {std::string(kKey), std::to_string(*n_shards), header_.metadata.Find(kKey)->offset});
 }
 
 Status Parser::ReadTensorInfo(uint64_t index) {

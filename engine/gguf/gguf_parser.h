@@ -20,7 +20,6 @@ struct GgufLimits {
   static constexpr uint64_t kArrayElements = uint64_t{64} << 20;
   static constexpr uint32_t kDimensions = 4;
   static constexpr uint32_t kAlignment = 65536;
-  static constexpr uint32_t kShards = 4096;
 };
 
 // Everything before the tensor data.

@@ -166,5 +166,71 @@ TEST_F(CatalogueTest, DoesNotFollowLinkedDirectoriesInCircles) {
   EXPECT_THAT(Names(), ElementsAre("a/m"));
 }
 
+TEST_F(CatalogueTest, FindsASplitModelByItsNameAndByTheFileOfEveryShard) {
+  Add("models/big/m-00001-of-00002.gguf");
+  directory_.WriteFile("models/big/m-00002-of-00002.gguf", "0123456789");
+  for (const std::string& model : {std::string("big/m"), std::string("big/m-00001-of-00002.gguf"),
+                                   std::string("big/m-00002-of-00002"), (root_ / "big/m").string(),
+                                   (root_ / "big/m-00001-of-00002.gguf").string(),
+                                   (root_ / "big/m-00002-of-00002.gguf").string()}) {
+    const Result<ModelFile> file = catalogue_.Resolve(model);
+    ASSERT_TRUE(file.ok()) << model << ": " << file.status().message();
+    EXPECT_EQ(file->name, "big/m");
+    EXPECT_EQ(file->path, (root_ / "big/m-00001-of-00002.gguf").string());
+    EXPECT_EQ(file->size_bytes, 14u);
+  }
+  EXPECT_THAT(Names(), ElementsAre("big/m"));
+  EXPECT_EQ(catalogue_.List().models.front().size_bytes, 14u);
+}
+
+TEST_F(CatalogueTest, RefusesASplitModelOfWhichAShardIsMissing) {
+  Add("models/m-00001-of-00003.gguf");
+  Add("models/m-00003-of-00003.gguf");
+  for (const char* model : {"m", "m-00001-of-00003", "m-00003-of-00003.gguf"}) {
+    const Status status = catalogue_.Resolve(model).status();
+    EXPECT_EQ(status.code(), StatusCode::kNotFound) << model;
+    EXPECT_EQ(status.reason(), "MODEL_NOT_FOUND");
+    EXPECT_THAT(std::string(status.message()), HasSubstr("m-00002-of-00003.gguf is missing"));
+  }
+  EXPECT_THAT(Names(), IsEmpty());
+}
+
+TEST_F(CatalogueTest, RefusesASplitModelOfWhichAShardLiesOutside) {
+  directory_.WriteFile("secret.gguf", "x");
+  Add("models/m-00001-of-00002.gguf");
+  fs::create_symlink(directory_.path() / "secret.gguf", root_ / "m-00002-of-00002.gguf");
+  for (const char* model : {"m", "m-00001-of-00002", "m-00002-of-00002"})
+    EXPECT_EQ(ReasonOf(model), "MODEL_PATH_OUTSIDE") << model;
+  EXPECT_EQ(ReasonOf("../m-00001-of-00002.gguf"), "MODEL_PATH_OUTSIDE");
+  EXPECT_THAT(Names(), IsEmpty());
+}
+
+// The layout of a Hugging Face cache.
+TEST_F(CatalogueTest, KeepsTheNamesOfShardsThatAreLinks) {
+  Add("models/blobs/one");
+  Add("models/blobs/two");
+  fs::create_directory(root_ / "snapshot");
+  fs::create_symlink("../blobs/one", root_ / "snapshot/m-00001-of-00002.gguf");
+  fs::create_symlink("../blobs/two", root_ / "snapshot/m-00002-of-00002.gguf");
+  EXPECT_EQ(catalogue_.Resolve("snapshot/m")->path,
+            (root_ / "snapshot/m-00001-of-00002.gguf").string());
+}
+
+TEST_F(CatalogueTest, PrefersAFileToASplitModelOfItsName) {
+  Add("models/m.gguf");
+  Add("models/m-00001-of-00001.gguf");
+  EXPECT_EQ(catalogue_.Resolve("m")->path, (root_ / "m.gguf").string());
+  EXPECT_EQ(ReasonOf((root_ / "m-00001-of-00001.gguf").string()), "MODEL_NAME_AMBIGUOUS");
+  EXPECT_THAT(Names(), ElementsAre("m"));
+  EXPECT_EQ(catalogue_.List().models.front().path, (root_ / "m.gguf").string());
+}
+
+TEST_F(CatalogueTest, RefusesANameOfTwoSplitModels) {
+  Add("models/m-00001-of-00001.gguf");
+  Add("models/m-00001-of-00002.gguf");
+  Add("models/m-00002-of-00002.gguf");
+  EXPECT_EQ(ReasonOf("m"), "MODEL_NAME_AMBIGUOUS");
+}
+
 }  // namespace
 }  // namespace forge
