@@ -69,7 +69,7 @@ void Describe(const AttentionArgs& args, OpRecord& record) {
     n_positions += static_cast<uint64_t>(batch.positions[batch.first_token[s + 1] - 1]) + 1;
   const auto n_elements = static_cast<uint64_t>(cache.n_kv_heads) *
                           static_cast<uint64_t>(cache.head_dim + cache.value_dim);
-  record.bytes = n_positions * n_elements * KvElementBytes(cache.dtype);
+  record.bytes = KvBytes(cache.dtype, n_positions * n_elements);
 }
 
 // An op's name as a template argument.

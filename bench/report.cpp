@@ -23,8 +23,6 @@ std::string NowText() {
   return text;
 }
 
-std::string KvName(KvDType dtype) { return dtype == KvDType::kF32 ? "f32" : "f16"; }
-
 // "qwen2 0.5B Q4_K": the family, the parameters and the format with the most bytes.
 std::string ModelType(const ModelFileInfo& info) {
   const double billions = static_cast<double>(info.n_parameters) * 1e-9;
@@ -61,8 +59,8 @@ Json ModelJson(const ModelReport& model) {
           {"n_batch", model.n_batch},
           {"n_ubatch", model.n_batch},
           {"n_threads", model.n_threads},
-          {"type_k", KvName(model.info.kv_dtype)},
-          {"type_v", KvName(model.info.kv_dtype)}};
+          {"type_k", KvDTypeName(model.info.kv_dtype)},
+          {"type_v", KvDTypeName(model.info.kv_dtype)}};
 }
 
 Json OpsJson(const std::vector<OpRecord>& ops) {

@@ -12,7 +12,7 @@ void AddLoadFlags(CLI::App& command, LoadFlags& flags) {
   command.add_option("--parallel", flags.max_sequences, "Sequences that run at the same time");
   command.add_option("--prefill-chunk", flags.prefill_chunk, "Most prompt tokens in one step");
   command.add_option("--kv-cache-type", flags.kv_cache_type, "Number format of the KV cache")
-      ->check(CLI::IsMember({"f16", "f32"}));
+      ->check(CLI::IsMember({"f16", "f32", "bf16", "q8_0"}));
 }
 
 v1::LoadOptions ToLoadOptions(const LoadFlags& flags) {
@@ -23,6 +23,8 @@ v1::LoadOptions ToLoadOptions(const LoadFlags& flags) {
   options.set_prefill_chunk(flags.prefill_chunk);
   if (flags.kv_cache_type == "f16") options.set_kv_cache_type(v1::KV_CACHE_TYPE_F16);
   if (flags.kv_cache_type == "f32") options.set_kv_cache_type(v1::KV_CACHE_TYPE_F32);
+  if (flags.kv_cache_type == "bf16") options.set_kv_cache_type(v1::KV_CACHE_TYPE_BF16);
+  if (flags.kv_cache_type == "q8_0") options.set_kv_cache_type(v1::KV_CACHE_TYPE_Q8_0);
   return options;
 }
 

@@ -58,8 +58,8 @@ Values GetEnum(Enum value, const std::array<std::string_view, N>& names) {
 
 constexpr std::array<std::string_view, 2> kPolicyNames = {"share", "incremental"};
 static_assert(static_cast<int>(AdmissionPolicy::Kind::kIncremental) == 1);
-static_assert(static_cast<int>(KvDType::kF32) == 1);
-constexpr std::array<std::string_view, 2> kKvTypeNames = {"f16", "f32"};
+static_assert(static_cast<int>(KvDType::kF32) == 1 && static_cast<int>(KvDType::kQ8_0) == 3);
+constexpr std::array<std::string_view, kKvDTypes> kKvTypeNames = {"f16", "f32", "bf16", "q8_0"};
 constexpr std::array<std::string_view, 4> kLevelNames = {"error", "warning", "info", "debug"};
 constexpr std::array<std::string_view, 3> kFormatNames = {"auto", "plain", "journal"};
 
@@ -172,7 +172,7 @@ const ConfigKey kKeys[] = {
        return SetCount(c.load_defaults.prefill_chunk, v[0], 1, 4096);
      },
      [](const Config& c) { return Values{std::to_string(c.load_defaults.prefill_chunk)}; }},
-    {"defaults.kv_cache_type", "f16 or f32", false,
+    {"defaults.kv_cache_type", "f16, f32, bf16 or q8_0", false,
      [](Config& c, const Values& v) {
        return SetEnum(c.load_defaults.kv_dtype, v[0], kKvTypeNames);
      },

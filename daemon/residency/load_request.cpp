@@ -7,8 +7,6 @@
 namespace forge {
 namespace {
 
-std::string_view KvName(KvDType dtype) { return dtype == KvDType::kF32 ? "f32" : "f16"; }
-
 // Collects the options that differ, as text for the message and as details.
 class Differences {
  public:
@@ -19,7 +17,7 @@ class Differences {
   }
   void Compare(const std::optional<KvDType>& asked, KvDType actual) {
     if (asked && *asked != actual) {
-      Add("kv_cache_type", "KvCacheType", KvName(*asked), KvName(actual));
+      Add("kv_cache_type", "KvCacheType", KvDTypeName(*asked), KvDTypeName(actual));
     }
   }
 

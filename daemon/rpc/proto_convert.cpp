@@ -19,7 +19,17 @@ v1::MemoryPlan PlanToProto(uint64_t weights, uint64_t kv, uint64_t scratch) {
 }
 
 v1::KvCacheType KvToProto(KvDType dtype) {
-  return dtype == KvDType::kF32 ? v1::KV_CACHE_TYPE_F32 : v1::KV_CACHE_TYPE_F16;
+  switch (dtype) {
+    case KvDType::kF16:
+      return v1::KV_CACHE_TYPE_F16;
+    case KvDType::kF32:
+      return v1::KV_CACHE_TYPE_F32;
+    case KvDType::kBf16:
+      return v1::KV_CACHE_TYPE_BF16;
+    case KvDType::kQ8_0:
+      return v1::KV_CACHE_TYPE_Q8_0;
+  }
+  return v1::KV_CACHE_TYPE_UNSPECIFIED;
 }
 
 v1::ModelState StateToProto(ModelState state) {
@@ -106,6 +116,12 @@ Result<LoadRequest> LoadRequestFromProto(const v1::LoadOptions& options) {
       return request;
     case v1::KV_CACHE_TYPE_F32:
       request.kv_dtype = KvDType::kF32;
+      return request;
+    case v1::KV_CACHE_TYPE_BF16:
+      request.kv_dtype = KvDType::kBf16;
+      return request;
+    case v1::KV_CACHE_TYPE_Q8_0:
+      request.kv_dtype = KvDType::kQ8_0;
       return request;
     default:
       break;

@@ -45,6 +45,20 @@ Result<uint32_t> GroupOf(uint32_t window, const LoadOptions& options, KvPlan& kv
   return static_cast<uint32_t>(found - kv.groups.begin());
 }
 
+// q8_0 shares scales among 32 elements of a head.
+Status CheckHeads(const ModelConfig& config, KvDType dtype) {
+  if (dtype != KvDType::kQ8_0 ||
+      (config.head_dim % kKvBlockElements == 0 && config.value_dim % kKvBlockElements == 0))
+    return Status();
+  return InvalidArgument(
+             "kv_cache_type q8_0 needs heads whose size is a multiple of 32; use f16, bf16 or f32 "
+             "for this model: key size " +
+             std::to_string(config.head_dim) + ", value size " + std::to_string(config.value_dim))
+      .WithReason("INVALID_REQUEST")
+      .WithDetail("field", "kv_cache_type")
+      .WithDetail("value", "q8_0");
+}
+
 }  // namespace
 
 uint32_t RingBlocks(uint32_t window, uint32_t step_tokens) {
@@ -54,15 +68,15 @@ uint32_t RingBlocks(uint32_t window, uint32_t step_tokens) {
 }
 
 Result<KvPlan> PlanKv(const ModelConfig& config, const LoadOptions& options) {
+  FORGE_TRY(CheckHeads(config, options.kv_dtype));
   KvPlan kv;
   kv.dtype = options.kv_dtype;
   kv.context_length = options.context_length;
   kv.max_sequences = options.max_sequences;
   ArenaLayout layout;
-  const auto add = [&](const KvGroup& group, uint32_t row_elements) {
+  const auto add = [&](const KvGroup& group, uint32_t head_elements) {
     return layout.Add(CheckedSum().AddProduct(uint64_t{group.n_blocks} * kKvBlockTokens,
-                                              config.n_kv_heads, row_elements,
-                                              KvElementBytes(kv.dtype)));
+                                              config.n_kv_heads, KvBytes(kv.dtype, head_elements)));
   };
   for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
     const uint32_t window = config.HasWindow(layer) ? config.window : 0;

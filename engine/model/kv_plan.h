@@ -47,7 +47,7 @@ struct KvPlan {
 uint32_t RingBlocks(uint32_t window, uint32_t step_tokens);
 
 // The KV cache for resolved options. kInvalidArgument (reason INVALID_REQUEST) for more blocks than
-// indices, or 2^63 bytes.
+// indices, 2^63 bytes, or kQ8_0 with heads of another size than a multiple of 32.
 Result<KvPlan> PlanKv(const ModelConfig& config, const LoadOptions& options);
 
 }  // namespace forge

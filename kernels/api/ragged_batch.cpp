@@ -4,6 +4,11 @@
 
 namespace forge {
 
+std::string_view KvDTypeName(KvDType dtype) {
+  constexpr std::string_view kNames[kKvDTypes] = {"f16", "f32", "bf16", "q8_0"};
+  return kNames[static_cast<size_t>(dtype)];
+}
+
 Status Validate(const RaggedBatch& batch) {
   if (batch.n_tokens < 0 || batch.n_sequences < 0 || batch.max_blocks < 0)
     return InvalidArgument("ragged batch: a size is negative: n_tokens " +
@@ -32,6 +37,14 @@ Status Validate(const KvLayerView& cache) {
         ", block_tokens " + std::to_string(cache.block_tokens) + ", n_kv_heads " +
         std::to_string(cache.n_kv_heads) + ", head_dim " + std::to_string(cache.head_dim) +
         ", value_dim " + std::to_string(cache.value_dim));
+  const auto dtype = static_cast<int>(cache.dtype);
+  if (dtype < 0 || dtype >= kKvDTypes)
+    return InvalidArgument("kv cache: there is no such number format: " + std::to_string(dtype));
+  if (cache.dtype == KvDType::kQ8_0 &&
+      (cache.head_dim % kKvBlockElements != 0 || cache.value_dim % kKvBlockElements != 0))
+    return InvalidArgument("kv cache: q8_0 needs head_dim and value_dim to be multiples of 32: " +
+                           std::string("head_dim ") + std::to_string(cache.head_dim) +
+                           ", value_dim " + std::to_string(cache.value_dim));
   if (cache.keys == nullptr || cache.values == nullptr)
     return InvalidArgument("kv cache: keys or values is null");
   return Status();

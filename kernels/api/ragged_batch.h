@@ -1,14 +1,26 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "kernels/base/status.h"
 
 namespace forge {
 
-// Number formats of the KV cache.
-enum class KvDType { kF16, kF32 };
-constexpr uint64_t KvElementBytes(KvDType dtype) { return dtype == KvDType::kF32 ? 4 : 2; }
+// Number formats of the KV cache. kQ8_0: each 32 elements along a head are int8 that share one
+// binary16 scale, in 34 bytes.
+enum class KvDType { kF16, kF32, kBf16, kQ8_0 };
+inline constexpr int kKvDTypes = 4;
+inline constexpr int kKvBlockElements = 32;  // that share a scale in kQ8_0
+
+// What n_elements of a cache take. REQUIRES: for kQ8_0, n_elements is a multiple of 32.
+constexpr uint64_t KvBytes(KvDType dtype, uint64_t n_elements) {
+  if (dtype == KvDType::kQ8_0) return n_elements / kKvBlockElements * (kKvBlockElements + 2);
+  return n_elements * (dtype == KvDType::kF32 ? 4 : 2);
+}
+
+// "f16", "f32", "bf16" or "q8_0": how users write it.
+std::string_view KvDTypeName(KvDType dtype);
 
 // Tokens of several sequences that go through the model together. Token t of the batch belongs to
 // exactly one sequence; the tokens of a sequence are adjacent and in order of position.
@@ -36,13 +48,13 @@ Status Validate(const RaggedBatch& batch);
 // shared. The order of elements within a block is the device's own; only KvAppend and Attention
 // know it.
 struct KvLayerView {
-  void* keys = nullptr;    // [n_blocks, n_kv_heads * head_dim * block_tokens]
+  void* keys = nullptr;    // [n_blocks, n_kv_heads * head_dim * block_tokens], as KvBytes counts
   void* values = nullptr;  // [n_blocks, n_kv_heads * value_dim * block_tokens]
   KvDType dtype = KvDType::kF16;
   int n_blocks = 0;
   int block_tokens = 0;
   int n_kv_heads = 0;
-  int head_dim = 0;
+  int head_dim = 0;  // for kQ8_0 a multiple of 32, as is value_dim
   int value_dim = 0;
 };
 Status Validate(const KvLayerView& cache);

@@ -70,18 +70,18 @@ int AttentionRun::CollectSegments(const AttentionItem& at, int64_t begin,
   const int32_t* table = args_.batch.block_tables + sequence * args_.batch.max_blocks;
   const int64_t last = args_.batch.positions[block.first_token + block.n_tokens - 1];
   const int64_t end = std::min<int64_t>((at.partition() + 1) * kAttentionPartition, last + 1);
-  const auto element_bytes = static_cast<int64_t>(KvElementBytes(cache.dtype));
   int n_segments = 0;
   for (int64_t position = begin; position < end;) {
     const int64_t cache_block = table[position / cache.block_tokens % args_.batch.max_blocks];
     const int64_t offset = position % cache.block_tokens;
     const int64_t n = std::min<int64_t>(cache.block_tokens - offset, end - position);
-    segments[n_segments++] = {
-        .keys = static_cast<const char*>(cache.keys) +
-                CpuKeyIndex(cache, cache_block, at.kv_head, offset) * element_bytes,
-        .values = static_cast<const char*>(cache.values) +
-                  CpuValueIndex(cache, cache_block, at.kv_head, offset) * element_bytes,
-        .n = static_cast<int>(n)};
+    const CpuKvPlace keys = CpuKeyPlace(cache, cache_block, at.kv_head, offset);
+    const CpuKvPlace values = CpuValuePlace(cache, cache_block, at.kv_head, offset);
+    segments[n_segments++] = {.keys = keys.elements,
+                              .values = values.elements,
+                              .key_scales = keys.scales,
+                              .value_scales = values.scales,
+                              .n = static_cast<int>(n)};
     position += n;
   }
   return n_segments;
@@ -113,11 +113,7 @@ void AttentionRun::Attend(const AttentionItem& at, const AttentionPartial& parti
       .maxima = partial.maxima,
       .totals = partial.totals,
   };
-  if (args_.cache.dtype == KvDType::kF32) {
-    kernels_.attend_f32(partition);
-  } else {
-    kernels_.attend_f16(partition);
-  }
+  kernels_.attend[static_cast<size_t>(args_.cache.dtype)](partition);
 }
 
 // A sink is what a row has gathered before its first partition: a position with value 0.

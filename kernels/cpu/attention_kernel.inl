@@ -8,10 +8,43 @@
 namespace forge {
 namespace {
 
-inline Vec LoadCache(const float* from) { return Load(from); }
-inline Vec LoadCache(const uint16_t* from) { return LoadHalf(from); }
-inline Vec LoadCacheFirst(const float* from, int n) { return LoadFirst(from, n); }
-inline Vec LoadCacheFirst(const uint16_t* from, int n) { return LoadFirstHalf(from, n); }
+// The number formats of the cache. With scales, an element is the product of what Load gives and
+// the scale of its 32 dimensions; an int8 times a binary16 is exact in float32.
+struct F32Cache {
+  using Element = float;
+  static constexpr bool kHasScales = false;
+  static Vec Load(const float* from) { return forge::Load(from); }
+  static Vec LoadFirst(const float* from, int n) { return forge::LoadFirst(from, n); }
+};
+struct F16Cache {
+  using Element = uint16_t;
+  static constexpr bool kHasScales = false;
+  static Vec Load(const uint16_t* from) { return LoadHalf(from); }
+  static Vec LoadFirst(const uint16_t* from, int n) { return LoadFirstHalf(from, n); }
+};
+struct Bf16Cache {
+  using Element = uint16_t;
+  static constexpr bool kHasScales = false;
+  static Vec Load(const uint16_t* from) { return LoadBf16(from); }
+  static Vec LoadFirst(const uint16_t* from, int n) { return LoadFirstBf16(from, n); }
+};
+struct Q8Cache {
+  using Element = int8_t;
+  static constexpr bool kHasScales = true;
+  static Vec Load(const int8_t* from) { return LoadInt8(from); }
+  static Vec LoadFirst(const int8_t* from, int n) { return LoadFirstInt8(from, n); }
+};
+constexpr int64_t kScaleDims = 32;
+
+// Keys of adjacent positions, from dimension 0 on, and their scales where the format has them.
+template <typename Cache>
+struct KeyColumns {
+  const typename Cache::Element* keys;
+  const uint16_t* scales;
+  KeyColumns(const KvSegment& segment, int j)
+      : keys(static_cast<const typename Cache::Element*>(segment.keys) + j),
+        scales(Cache::kHasScales ? segment.key_scales + j : nullptr) {}
+};
 
 // Asks for the cache lines of the next n elements. `from` may be any address.
 template <int n, typename Kv>
@@ -67,13 +100,21 @@ Vec ScoreOf(const AttentionPartition& a, Vec dots) {
 // its pattern, and the next one lies elsewhere. Decoding at depth 4096 from memory: 868 us instead
 // of 1170 a layer (32 heads, 8 KV heads, head_dim 64, f16; one thread of a Xeon with AVX-512,
 // 2026-11).
-template <typename Kv, int kRows, int kVectors>
-void Score(const AttentionPartition& a, const Kv* keys, const Kv* next, int column, RowTile& tile) {
+template <typename Cache, int kRows, int kVectors>
+void Score(const AttentionPartition& a, const KeyColumns<Cache>& at, const KeyColumns<Cache>& next,
+           int column, RowTile& tile) {
   Vec sums[kRows][kVectors] = {};
+  Vec scale[kVectors] = {};
   for (int64_t d = 0; d < a.head_dim; ++d) {
-    Prefetch<kVectors * kLanes>(next + d * a.key_stride);
+    Prefetch<kVectors * kLanes>(next.keys + d * a.key_stride);
+    if (Cache::kHasScales && d % kScaleDims == 0)
+      for (int v = 0; v < kVectors; ++v)
+        scale[v] = LoadHalf(at.scales + d / kScaleDims * a.key_stride + v * kLanes);
     Vec k[kVectors];
-    for (int v = 0; v < kVectors; ++v) k[v] = LoadCache(keys + d * a.key_stride + v * kLanes);
+    for (int v = 0; v < kVectors; ++v) {
+      k[v] = Cache::Load(at.keys + d * a.key_stride + v * kLanes);
+      if constexpr (Cache::kHasScales) k[v] *= scale[v];
+    }
     for (int r = 0; r < kRows; ++r)
       for (int v = 0; v < kVectors; ++v) sums[r][v] = Fma(Set(tile.q[r][d]), k[v], sums[r][v]);
   }
@@ -83,32 +124,36 @@ void Score(const AttentionPartition& a, const Kv* keys, const Kv* next, int colu
 }
 
 // The same for the last n < kLanes positions of a segment.
-template <typename Kv, int kRows>
-void ScoreFirst(const AttentionPartition& a, const Kv* keys, int n, int column, RowTile& tile) {
+template <typename Cache, int kRows>
+void ScoreFirst(const AttentionPartition& a, const KeyColumns<Cache>& at, int n, int column,
+                RowTile& tile) {
   Vec sums[kRows] = {};
+  Vec scale = {};
   for (int64_t d = 0; d < a.head_dim; ++d) {
-    const Vec k = LoadCacheFirst(keys + d * a.key_stride, n);
+    if (Cache::kHasScales && d % kScaleDims == 0)
+      scale = LoadFirstHalf(at.scales + d / kScaleDims * a.key_stride, n);
+    Vec k = Cache::LoadFirst(at.keys + d * a.key_stride, n);
+    if constexpr (Cache::kHasScales) k *= scale;
     for (int r = 0; r < kRows; ++r) sums[r] = Fma(Set(tile.q[r][d]), k, sums[r]);
   }
   for (int r = 0; r < kRows; ++r) Store(&tile.scores[r][column], ScoreOf(a, sums[r]));
 }
 
-template <typename Kv, int kRows>
+template <typename Cache, int kRows>
 void ScoreSegments(const AttentionPartition& a, RowTile& tile) {
   int column = a.first_column;
   for (int s = 0; s < a.n_segments && column < tile.last_end; ++s) {
-    const Kv* keys = static_cast<const Kv*>(a.segments[s].keys);
+    const KvSegment& segment = a.segments[s];
     const int rest = tile.last_end - column;
-    const int n = a.segments[s].n < rest ? a.segments[s].n : rest;
-    const bool is_last = s + 1 == a.n_segments;
-    const Kv* next = is_last ? keys : static_cast<const Kv*>(a.segments[s + 1].keys);
+    const int n = segment.n < rest ? segment.n : rest;
+    const KvSegment& next = a.segments[s + 1 == a.n_segments ? s : s + 1];
     // Not before the first column that a row of the tile sees.
     int j = tile.first_begin > column ? tile.first_begin - column : 0;
     for (; j + 2 * kLanes <= n; j += 2 * kLanes)
-      Score<Kv, kRows, 2>(a, keys + j, next + j, column + j, tile);
+      Score<Cache, kRows, 2>(a, {segment, j}, {next, j}, column + j, tile);
     for (; j + kLanes <= n; j += kLanes)
-      Score<Kv, kRows, 1>(a, keys + j, next + j, column + j, tile);
-    if (j < n) ScoreFirst<Kv, kRows>(a, keys + j, n - j, column + j, tile);
+      Score<Cache, kRows, 1>(a, {segment, j}, {next, j}, column + j, tile);
+    if (j < n) ScoreFirst<Cache, kRows>(a, {segment, j}, n - j, column + j, tile);
     column += n;
   }
 }
@@ -138,7 +183,7 @@ void ExponentiateRow(const AttentionPartition& a, int r, RowTile& tile) {
 // Adds the values of positions [begin, end) of the partition, weighted, to dimensions
 // [first, first + kVectors * kLanes) of kRows rows that start at row r of the tile. With kPart the
 // single vector has n_part dimensions.
-template <typename Kv, int kRows, int kVectors, bool kPart>
+template <typename Cache, int kRows, int kVectors, bool kPart>
 void AddValues(const AttentionPartition& a, const RowTile& tile, int r, int begin, int end,
                int64_t first, int n_part) {
   static_assert(!kPart || kVectors == 1);
@@ -151,18 +196,25 @@ void AddValues(const AttentionPartition& a, const RowTile& tile, int r, int begi
     }
   int column = a.first_column;
   for (int s = 0; s < a.n_segments && column < end; ++s) {
-    const Kv* values = static_cast<const Kv*>(a.segments[s].values) + first;
-    const bool is_last = s + 1 == a.n_segments;
-    const Kv* next = is_last ? values : static_cast<const Kv*>(a.segments[s + 1].values) + first;
-    const int n = a.segments[s].n;
+    using Element = typename Cache::Element;
+    const KvSegment& segment = a.segments[s];
+    const KvSegment& next_segment = a.segments[s + 1 == a.n_segments ? s : s + 1];
+    const Element* values = static_cast<const Element*>(segment.values) + first;
+    const Element* next = static_cast<const Element*>(next_segment.values) + first;
+    const int n = segment.n;
     int j = begin > column ? begin - column : 0;
     const int j_end = end - column < n ? end - column : n;
     for (; j < j_end; ++j) {
-      const Kv* row = values + static_cast<int64_t>(j) * a.value_dim;
+      const Element* row = values + static_cast<int64_t>(j) * a.value_dim;
       Prefetch<kVectors * kLanes>(next + static_cast<int64_t>(j) * a.value_dim);
       Vec x[kVectors];
-      for (int v = 0; v < kVectors; ++v)
-        x[v] = kPart ? LoadCacheFirst(row, n_part) : LoadCache(row + v * kLanes);
+      for (int v = 0; v < kVectors; ++v) {
+        x[v] = kPart ? Cache::LoadFirst(row, n_part) : Cache::Load(row + v * kLanes);
+        if constexpr (Cache::kHasScales) {
+          const int64_t block = (first + v * kLanes) / kScaleDims;
+          x[v] *= Set(HalfAt(segment.value_scales + j * (a.value_dim / kScaleDims) + block));
+        }
+      }
       for (int i = 0; i < kRows; ++i) {
         const Vec p = Set(tile.scores[r + i][column + j]);
         for (int v = 0; v < kVectors; ++v) sums[i][v] = Fma(p, x[v], sums[i][v]);
@@ -181,53 +233,53 @@ void AddValues(const AttentionPartition& a, const RowTile& tile, int r, int begi
     }
 }
 
-template <typename Kv, int kRows>
+template <typename Cache, int kRows>
 void AddValuesOfRows(const AttentionPartition& a, const RowTile& tile, int r, int begin, int end) {
   constexpr int kVectors = 4 * kRows <= kMaxAccumulators ? 4 : 2;
   if (begin >= end) return;
   int64_t d = 0;
   for (; d + kVectors * kLanes <= a.value_dim; d += kVectors * kLanes)
-    AddValues<Kv, kRows, kVectors, false>(a, tile, r, begin, end, d, 0);
+    AddValues<Cache, kRows, kVectors, false>(a, tile, r, begin, end, d, 0);
   for (; d + kLanes <= a.value_dim; d += kLanes)
-    AddValues<Kv, kRows, 1, false>(a, tile, r, begin, end, d, 0);
+    AddValues<Cache, kRows, 1, false>(a, tile, r, begin, end, d, 0);
   if (d < a.value_dim)
-    AddValues<Kv, kRows, 1, true>(a, tile, r, begin, end, d, static_cast<int>(a.value_dim - d));
+    AddValues<Cache, kRows, 1, true>(a, tile, r, begin, end, d, static_cast<int>(a.value_dim - d));
 }
 
-template <typename Kv, int kRows>
+template <typename Cache, int kRows>
 void AttendTile(const AttentionPartition& a, int first_row) {
   RowTile tile;
   SetUpTile(a, first_row, kRows, tile);
   float* sums = a.sums + static_cast<int64_t>(first_row) * a.value_dim;
   for (int64_t i = 0; i < static_cast<int64_t>(kRows) * a.value_dim; ++i) sums[i] = 0.0f;
-  ScoreSegments<Kv, kRows>(a, tile);
+  ScoreSegments<Cache, kRows>(a, tile);
   for (int r = 0; r < kRows; ++r) ExponentiateRow(a, r, tile);
   // What all rows see goes through them together, the rest row by row: multiplying a position that
   // a row does not see by 0 would let a NaN there reach the row.
   const int begin = tile.last_begin;
   const int end = tile.first_end < begin ? begin : tile.first_end;
   for (int r = 0; r < kRows; ++r)
-    AddValuesOfRows<Kv, 1>(a, tile, r, tile.begin[r], begin < tile.end[r] ? begin : tile.end[r]);
-  AddValuesOfRows<Kv, kRows>(a, tile, 0, begin, end);
-  for (int r = 0; r < kRows; ++r) AddValuesOfRows<Kv, 1>(a, tile, r, end, tile.end[r]);
+    AddValuesOfRows<Cache, 1>(a, tile, r, tile.begin[r], begin < tile.end[r] ? begin : tile.end[r]);
+  AddValuesOfRows<Cache, kRows>(a, tile, 0, begin, end);
+  for (int r = 0; r < kRows; ++r) AddValuesOfRows<Cache, 1>(a, tile, r, end, tile.end[r]);
 }
 
 // Handles the last n_rows <= kRows rows.
-template <typename Kv, int kRows>
+template <typename Cache, int kRows>
 void AttendLastTile(const AttentionPartition& a, int first_row, int n_rows) {
   if (n_rows == kRows) {
-    AttendTile<Kv, kRows>(a, first_row);
+    AttendTile<Cache, kRows>(a, first_row);
   } else if constexpr (kRows > 1) {
-    AttendLastTile<Kv, kRows - 1>(a, first_row, n_rows);
+    AttendLastTile<Cache, kRows - 1>(a, first_row, n_rows);
   }
 }
 
-template <typename Kv>
+template <typename Cache>
 void Attend(const AttentionPartition& a) {
   const int n_rows = a.n_tokens * a.group;
   int row = 0;
-  for (; row + kTileRows <= n_rows; row += kTileRows) AttendTile<Kv, kTileRows>(a, row);
-  if (row < n_rows) AttendLastTile<Kv, kTileRows>(a, row, n_rows - row);
+  for (; row + kTileRows <= n_rows; row += kTileRows) AttendTile<Cache, kTileRows>(a, row);
+  if (row < n_rows) AttendLastTile<Cache, kTileRows>(a, row, n_rows - row);
 }
 
 void MergePartition(const float* sums, float maximum, float total, AttentionState& state, float* y,

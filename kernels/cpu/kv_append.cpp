@@ -1,5 +1,6 @@
 #include "kernels/cpu/kv_append.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/cpu/batch_check.h"
@@ -13,30 +14,59 @@ namespace {
 
 // Dimensions of a key that are rounded together before they are scattered.
 constexpr int kKeyChunk = 256;
+static_assert(kKeyChunk % kKvBlockElements == 0);
 
-void StoreKey(const VectorKernels& kernels, const float* key, int head_dim, int64_t stride,
-              uint16_t* to) {
-  uint16_t halves[kKeyChunk];
+void Round(const VectorKernels& kernels, KvDType dtype, const float* x, uint16_t* y, int64_t n) {
+  (dtype == KvDType::kBf16 ? kernels.to_bf16 : kernels.to_half)(x, y, n);
+}
+
+void StoreKey16(const VectorKernels& kernels, KvDType dtype, const float* key, int head_dim,
+                int64_t stride, const CpuKvPlace& place) {
+  uint16_t rounded[kKeyChunk];
+  auto* to = reinterpret_cast<uint16_t*>(place.elements);
   for (int first = 0; first < head_dim; first += kKeyChunk) {
-    const int n = head_dim - first < kKeyChunk ? head_dim - first : kKeyChunk;
-    kernels.to_half(key + first, halves, n);
-    for (int d = 0; d < n; ++d) to[(first + d) * stride] = halves[d];
+    const int n = std::min(kKeyChunk, head_dim - first);
+    Round(kernels, dtype, key + first, rounded, n);
+    for (int d = 0; d < n; ++d) to[(first + d) * stride] = rounded[d];
   }
 }
 
-void StoreKey(const VectorKernels&, const float* key, int head_dim, int64_t stride, float* to) {
-  for (int d = 0; d < head_dim; ++d) to[d * stride] = key[d];
+void StoreKeyQ8(const VectorKernels& kernels, const float* key, int head_dim, int64_t stride,
+                const CpuKvPlace& place) {
+  int8_t codes[kKvBlockElements];
+  auto* to = reinterpret_cast<int8_t*>(place.elements);
+  for (int first = 0; first < head_dim; first += kKvBlockElements) {
+    kernels.to_q8(key + first, codes, place.scales + first / kKvBlockElements * stride,
+                  kKvBlockElements);
+    for (int d = 0; d < kKvBlockElements; ++d) to[(first + d) * stride] = codes[d];
+  }
 }
 
-void StoreValue(const VectorKernels& kernels, const float* value, int value_dim, uint16_t* to) {
-  kernels.to_half(value, to, value_dim);
+void StoreKey(const VectorKernels& kernels, const KvLayerView& cache, const float* key,
+              const CpuKvPlace& place) {
+  const int64_t stride = cache.block_tokens;
+  if (cache.dtype == KvDType::kF32) {
+    auto* to = reinterpret_cast<float*>(place.elements);
+    for (int d = 0; d < cache.head_dim; ++d) to[d * stride] = key[d];
+  } else if (cache.dtype == KvDType::kQ8_0) {
+    StoreKeyQ8(kernels, key, cache.head_dim, stride, place);
+  } else {
+    StoreKey16(kernels, cache.dtype, key, cache.head_dim, stride, place);
+  }
 }
 
-void StoreValue(const VectorKernels&, const float* value, int value_dim, float* to) {
-  std::memcpy(to, value, static_cast<size_t>(value_dim) * sizeof(float));
+void StoreValue(const VectorKernels& kernels, const KvLayerView& cache, const float* value,
+                const CpuKvPlace& place) {
+  if (cache.dtype == KvDType::kF32) {
+    std::memcpy(place.elements, value, static_cast<size_t>(cache.value_dim) * sizeof(float));
+  } else if (cache.dtype == KvDType::kQ8_0) {
+    kernels.to_q8(value, reinterpret_cast<int8_t*>(place.elements), place.scales, cache.value_dim);
+  } else {
+    Round(kernels, cache.dtype, value, reinterpret_cast<uint16_t*>(place.elements),
+          cache.value_dim);
+  }
 }
 
-template <typename Element>
 void StoreToken(const KvAppendArgs& args, const VectorKernels& kernels, int64_t token) {
   const KvLayerView& cache = args.cache;
   const int position = args.batch.positions[token];
@@ -46,10 +76,10 @@ void StoreToken(const KvAppendArgs& args, const VectorKernels& kernels, int64_t 
   const int64_t offset = position % cache.block_tokens;
   for (int64_t head = 0; head < cache.n_kv_heads; ++head) {
     const int64_t row = token * cache.n_kv_heads + head;
-    StoreKey(kernels, args.keys + row * cache.head_dim, cache.head_dim, cache.block_tokens,
-             static_cast<Element*>(cache.keys) + CpuKeyIndex(cache, block, head, offset));
-    StoreValue(kernels, args.values + row * cache.value_dim, cache.value_dim,
-               static_cast<Element*>(cache.values) + CpuValueIndex(cache, block, head, offset));
+    StoreKey(kernels, cache, args.keys + row * cache.head_dim,
+             CpuKeyPlace(cache, block, head, offset));
+    StoreValue(kernels, cache, args.values + row * cache.value_dim,
+               CpuValuePlace(cache, block, head, offset));
   }
 }
 
@@ -62,18 +92,11 @@ Status CpuKvAppend(const KvAppendArgs& args, Stream& stream) {
   FORGE_TRY(CheckBatch(args.batch, args.cache, /*window=*/1).WithContext("kv_append"));
   CpuStream& cpu = AsCpu(stream);
   const VectorKernels& kernels = VectorKernelsFor(cpu.level());
-  const bool is_f32 = args.cache.dtype == KvDType::kF32;
   // A scattered element costs as much as four adjacent ones.
   const int64_t cost = static_cast<int64_t>(args.cache.n_kv_heads) *
                        (4 * static_cast<int64_t>(args.cache.head_dim) + args.cache.value_dim);
   ParallelRows(cpu.pool(), args.batch.n_tokens, cost, [&](int64_t begin, int64_t end) {
-    for (int64_t token = begin; token < end; ++token) {
-      if (is_f32) {
-        StoreToken<float>(args, kernels, token);
-      } else {
-        StoreToken<uint16_t>(args, kernels, token);
-      }
-    }
+    for (int64_t token = begin; token < end; ++token) StoreToken(args, kernels, token);
   });
   return Status();
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/api/ragged_batch.h"
@@ -8,18 +9,45 @@ namespace forge {
 
 // The order of a cache block on the CPU: keys [n_kv_heads, head_dim, block_tokens], so that
 // adjacent positions of one dimension are the lanes of a vector when scores are computed; values
-// [n_kv_heads, block_tokens, value_dim], so that adjacent dimensions are. Both count in elements
-// from the start of the cache; `offset` is the position within the block.
+// [n_kv_heads, block_tokens, value_dim], so that adjacent dimensions are. For kQ8_0 a head's codes
+// are in that order, and after them its scales: keys [head_dim / 32, block_tokens], values
+// [block_tokens, value_dim / 32].
 
-// Dimension d is at + d * block_tokens.
-inline int64_t CpuKeyIndex(const KvLayerView& cache, int64_t block, int64_t head, int64_t offset) {
-  return (block * cache.n_kv_heads + head) * cache.head_dim * cache.block_tokens + offset;
+// One position of one KV head in a block, for reading or writing.
+struct CpuKvPlace {
+  std::byte* elements;  // dimension d at + d * stride elements
+  uint16_t* scales;     // binary16, of kQ8_0: of dimension d at + d / 32 * stride; else null
+};
+
+// The elements of a head with `dim` dimensions, and where its scales begin.
+inline CpuKvPlace CpuKvHead(void* data, const KvLayerView& cache, int dim, int64_t block,
+                            int64_t head) {
+  const auto n_elements = static_cast<uint64_t>(dim) * static_cast<uint64_t>(cache.block_tokens);
+  const auto index = static_cast<uint64_t>(block * cache.n_kv_heads + head);
+  std::byte* elements = static_cast<std::byte*>(data) + index * KvBytes(cache.dtype, n_elements);
+  if (cache.dtype != KvDType::kQ8_0) return {elements, nullptr};
+  return {elements, reinterpret_cast<uint16_t*>(elements + n_elements)};
 }
 
-// Dimension d is at + d.
-inline int64_t CpuValueIndex(const KvLayerView& cache, int64_t block, int64_t head,
-                             int64_t offset) {
-  return ((block * cache.n_kv_heads + head) * cache.block_tokens + offset) * cache.value_dim;
+inline int64_t CpuKvElementBytes(KvDType dtype) {
+  return dtype == KvDType::kQ8_0 ? 1 : static_cast<int64_t>(KvBytes(dtype, 1));
+}
+
+// The stride is block_tokens; `offset` is the position within the block.
+inline CpuKvPlace CpuKeyPlace(const KvLayerView& cache, int64_t block, int64_t head,
+                              int64_t offset) {
+  const CpuKvPlace place = CpuKvHead(cache.keys, cache, cache.head_dim, block, head);
+  return {place.elements + offset * CpuKvElementBytes(cache.dtype),
+          place.scales == nullptr ? nullptr : place.scales + offset};
+}
+
+// The stride is 1.
+inline CpuKvPlace CpuValuePlace(const KvLayerView& cache, int64_t block, int64_t head,
+                                int64_t offset) {
+  const CpuKvPlace place = CpuKvHead(cache.values, cache, cache.value_dim, block, head);
+  return {place.elements + offset * cache.value_dim * CpuKvElementBytes(cache.dtype),
+          place.scales == nullptr ? nullptr
+                                  : place.scales + offset * (cache.value_dim / kKvBlockElements)};
 }
 
 }  // namespace forge

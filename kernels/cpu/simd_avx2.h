@@ -44,6 +44,27 @@ inline void StoreFirstHalf(uint16_t* to, Vec v, int n) {
   for (int i = 0; i < n; ++i) to[i] = halves[i];
 }
 
+inline float HalfAt(const uint16_t* from) { return _cvtsh_ss(*from); }
+
+inline Vec LoadBf16(const uint16_t* from) {
+  const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+}
+inline Vec LoadFirstBf16(const uint16_t* from, int n) {
+  uint16_t halves[kLanes] = {};
+  for (int i = 0; i < n; ++i) halves[i] = from[i];
+  return LoadBf16(halves);
+}
+inline Vec LoadInt8(const int8_t* from) {
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+}
+inline Vec LoadFirstInt8(const int8_t* from, int n) {
+  int8_t bytes[kLanes] = {};
+  for (int i = 0; i < n; ++i) bytes[i] = from[i];
+  return LoadInt8(bytes);
+}
+
 inline Vec Fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
 inline Vec Max(Vec a, Vec b) { return _mm256_max_ps(a, b); }
 inline Vec Min(Vec a, Vec b) { return _mm256_min_ps(a, b); }

@@ -40,6 +40,25 @@ inline void StoreFirstHalf(uint16_t* to, Vec v, int n) {
                            _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 
+inline float HalfAt(const uint16_t* from) { return _cvtsh_ss(*from); }
+
+inline Vec WidenBf16(__m256i halves) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+inline Vec LoadBf16(const uint16_t* from) {
+  return WidenBf16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+}
+inline Vec LoadFirstBf16(const uint16_t* from, int n) {
+  return WidenBf16(_mm256_maskz_loadu_epi16(FirstLanes(n), from));
+}
+inline Vec WidenInt8(__m128i bytes) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)); }
+inline Vec LoadInt8(const int8_t* from) {
+  return WidenInt8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+}
+inline Vec LoadFirstInt8(const int8_t* from, int n) {
+  return WidenInt8(_mm_maskz_loadu_epi8(FirstLanes(n), from));
+}
+
 inline Vec Fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
 inline Vec Max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
 inline Vec Min(Vec a, Vec b) { return _mm512_min_ps(a, b); }

@@ -50,6 +50,22 @@ inline void StoreFirstHalf(uint16_t* to, Vec v, int n) {
 }
 inline void StoreHalf(uint16_t* to, Vec v) { StoreFirstHalf(to, v, kLanes); }
 
+inline float HalfAt(const uint16_t* from) { return ToFloat(F16{*from}); }
+
+// As LoadFirst and Load, from bfloat16 and from int8.
+inline Vec LoadFirstBf16(const uint16_t* from, int n) {
+  Vec v = {};
+  for (int i = 0; i < n; ++i) v[i] = ToFloat(Bf16{from[i]});
+  return v;
+}
+inline Vec LoadBf16(const uint16_t* from) { return LoadFirstBf16(from, kLanes); }
+inline Vec LoadFirstInt8(const int8_t* from, int n) {
+  Vec v = {};
+  for (int i = 0; i < n; ++i) v[i] = static_cast<float>(from[i]);
+  return v;
+}
+inline Vec LoadInt8(const int8_t* from) { return LoadFirstInt8(from, kLanes); }
+
 // a * b + c, rounded once where the processor can.
 inline Vec Fma(Vec a, Vec b, Vec c) { return a * b + c; }
 // The second operand where either is NaN.

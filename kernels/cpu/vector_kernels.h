@@ -10,6 +10,9 @@ namespace forge {
 struct KvSegment {
   const void* keys;    // [head_dim, key_stride]; element (d, j) is dimension d of position j
   const void* values;  // [n, value_dim]
+  // binary16, of kQ8_0 only: [head_dim / 32, key_stride] and [n, value_dim / 32].
+  const uint16_t* key_scales;
+  const uint16_t* value_scales;
   int n;
 };
 
@@ -81,9 +84,14 @@ struct VectorKernels {
   void (*rotate_neighbours)(float* x, const float* cosines, const float* sines, int64_t n_pairs);
   // Rounds to binary16.
   void (*to_half)(const float* x, uint16_t* y, int64_t n);
+  void (*to_bf16)(const float* x, uint16_t* y, int64_t n);
+  // Rounds each 32 values to int8 codes and a binary16 scale: the scale is the rounded float32
+  // quotient of the greatest magnitude and 127, a code the integer next to the float32 quotient of
+  // value and scale, ties to even, within [-127, 127]. A block with an infinity or NaN gets the
+  // scale NaN, so that it shows. REQUIRES: n is a multiple of 32.
+  void (*to_q8)(const float* x, int8_t* codes, uint16_t* scales, int64_t n);
 
-  void (*attend_f16)(const AttentionPartition&);
-  void (*attend_f32)(const AttentionPartition&);
+  void (*attend[4])(const AttentionPartition&);  // [KvDType]
   // Adds a partition's row to what was gathered: state and y[value_dim].
   void (*merge_partition)(const float* sums, float maximum, float total, AttentionState& state,
                           float* y, int64_t value_dim);

@@ -186,6 +186,40 @@ void ToHalf(const float* x, uint16_t* y, int64_t n) {
   }
 }
 
+void ToBf16(const float* x, uint16_t* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    const uint32_t bits = __builtin_bit_cast(uint32_t, x[i]);
+    const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    const bool is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
+    y[i] = static_cast<uint16_t>(is_nan ? (bits >> 16) | 0x40u : rounded);
+  }
+}
+
+void ToQ8Block(const float* x, int8_t* codes, uint16_t* scale) {
+  int32_t max_bits = 0;  // magnitudes of floats order as their bits do
+  for (int i = 0; i < 32; ++i) {
+    const int32_t bits = __builtin_bit_cast(int32_t, x[i]) & 0x7fffffff;
+    max_bits = bits > max_bits ? bits : max_bits;
+  }
+  const bool is_finite = max_bits < 0x7f800000;
+  const float max = __builtin_bit_cast(float, max_bits);
+  StoreFirstHalf(scale, Set(is_finite ? max / 127.0f : __builtin_nanf("")), 1);
+  const float rounded_scale = HalfAt(scale);
+  const bool has_codes = is_finite && rounded_scale > 0.0f;
+  const float divisor = has_codes ? rounded_scale : 1.0f;
+  for (int i = 0; i < 32; ++i) {
+    float quotient = (has_codes ? x[i] : 0.0f) / divisor;
+    quotient = quotient > 127.0f ? 127.0f : quotient;
+    quotient = quotient < -127.0f ? -127.0f : quotient;
+    // Adding 1.5 * 2^23 leaves the nearest integer, ties to even, in the low mantissa bits.
+    codes[i] = static_cast<int8_t>(__builtin_bit_cast(int32_t, quotient + 12582912.0f) - 0x4b400000);
+  }
+}
+
+void ToQ8(const float* x, int8_t* codes, uint16_t* scales, int64_t n) {
+  for (int64_t i = 0; i < n; i += 32) ToQ8Block(x + i, codes + i, scales + i / 32);
+}
+
 }  // namespace
 }  // namespace forge
 
@@ -203,8 +237,9 @@ constexpr VectorKernels kVectorKernels = {
     .rotate_halves = RotateHalves,
     .rotate_neighbours = RotateNeighbours,
     .to_half = ToHalf,
-    .attend_f16 = Attend<uint16_t>,
-    .attend_f32 = Attend<float>,
+    .to_bf16 = ToBf16,
+    .to_q8 = ToQ8,
+    .attend = {Attend<F16Cache>, Attend<F32Cache>, Attend<Bf16Cache>, Attend<Q8Cache>},
     .merge_partition = MergePartition,
     .finish_row = FinishRow,
 };

@@ -27,8 +27,15 @@ struct ReferenceRopeShape {
 void ReferenceRope(const float* x, const int32_t* positions, const float* frequencies, double scale,
                    double* y, const ReferenceRopeShape& shape);
 
-// What a cache of `dtype` holds of a number: itself, or the nearest binary16, ties to even.
+// What a cache of `dtype` holds of a number: itself, or the nearest binary16 or bfloat16, ties to
+// even. REQUIRES: not kQ8_0, which holds no number alone.
 double ReferenceKvElement(float value, KvDType dtype);
+
+// What a cache of `dtype` holds of adjacent dimensions. kQ8_0, for each 32: code * scale, the scale
+// being the binary16 next to the float32 quotient of the greatest magnitude and 127, and the code
+// the integer next to the float32 quotient of the value and the scale, within [-127, 127].
+// REQUIRES: for kQ8_0, n is a multiple of 32 and the values are finite.
+void ReferenceKvElements(const float* values, int64_t n, KvDType dtype, double* held);
 
 // Attention of one query token over positions [0, n_positions) of its sequence; see AttentionArgs.
 // q: [n_heads, head_dim], keys: [n_positions, n_kv_heads, head_dim],

@@ -3,12 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "engine/runtime/logprobs.h"
 #include "tests/conformance/reference_case.h"
 #include "tests/engine/runtime/forward_harness.h"
 #include "tests/support/conformance.h"
@@ -27,18 +25,6 @@ std::vector<std::string> Names() { return testing::ModelNames(Directory(), {""})
 // may be twice as far.
 constexpr std::string_view kAtMostEqual[] = {"llama-q4_k_m", "llama-q5_k_m", "llama-q6_k",
                                              "llama-q8_0"};
-
-// KL(p ‖ q) of the distributions that the logits describe.
-double KlDivergence(const Logits& p, const Logits& q) {
-  const double p_sum = LogSumExp(p), q_sum = LogSumExp(q);
-  double divergence = 0.0;
-  for (size_t i = 0; i < p.size(); ++i) {
-    const double log_p = static_cast<double>(p[i]) - p_sum;
-    const double log_q = static_cast<double>(q[i]) - q_sum;
-    divergence += std::exp(log_p) * (log_p - log_q);
-  }
-  return divergence;
-}
 
 class QuantizationTest : public ::testing::TestWithParam<std::string> {
  protected:
@@ -63,7 +49,7 @@ TEST_P(QuantizationTest, StaysAsCloseToTheExactWeightsAsLlamaCpp) {
   ForwardHarness model(Directory() / (name + ".gguf"), options);
   const Logits logits =
       model.Feed(0, reference.at("prompt").get<std::vector<TokenId>>(), options.prefill_chunk);
-  const double ours = KlDivergence(reference.at("exact_logits").get<Logits>(), logits);
+  const double ours = testing::KlDivergence(reference.at("exact_logits").get<Logits>(), logits);
   const double theirs = reference.at("llamacpp_kl").get<double>();
   std::cout << name << ": KL " << ours << ", llama.cpp " << theirs << ", ratio "
             << (theirs > 0.0 ? ours / theirs : 0.0) << '\n';

@@ -58,6 +58,17 @@ double KlDivergence(const ReferenceStep& step, std::span<const float> logits) {
   return divergence;
 }
 
+double KlDivergence(std::span<const float> reference, std::span<const float> logits) {
+  const double p_sum = LogSumExp(reference), q_sum = LogSumExp(logits);
+  double divergence = 0.0;
+  for (size_t i = 0; i < reference.size(); ++i) {
+    const double log_p = static_cast<double>(reference[i]) - p_sum;
+    const double log_q = static_cast<double>(logits[i]) - q_sum;
+    divergence += std::exp(log_p) * (log_p - log_q);
+  }
+  return divergence;
+}
+
 std::vector<std::string> ModelNames(const std::filesystem::path& directory,
                                     const std::vector<std::string>& prefixes) {
   std::vector<std::string> names;

@@ -40,6 +40,9 @@ double LargestDeviation(std::span<const float> logits, const ReferenceStep& step
 // KL(reference ‖ logits) of the listed tokens and of all others together.
 double KlDivergence(const ReferenceStep& step, std::span<const float> logits);
 
+// KL(reference ‖ logits) of the whole distributions.
+double KlDivergence(std::span<const float> reference, std::span<const float> logits);
+
 // The files NAME.gguf in `directory` with one of the prefixes, sorted; empty if it does not exist.
 std::vector<std::string> ModelNames(const std::filesystem::path& directory,
                                     const std::vector<std::string>& prefixes);

@@ -116,7 +116,7 @@ TEST(DemoModelTest, MatchesTheReferenceWithExactWeights) {
 // model: KL up to 0.0024, and another token only at a margin of 0.007. llama.cpp's own KL on
 // conformance/quantization/llama-q8_0 is 0.0022.
 TEST(DemoModelTest, StaysCloseToTheReferenceAsShipped) {
-  for (const KvDType kv_dtype : {KvDType::kF32, KvDType::kF16}) {
+  for (const KvDType kv_dtype : {KvDType::kF32, KvDType::kF16, KvDType::kBf16, KvDType::kQ8_0}) {
     const Comparison result = CompareWithDemo(DemoDirectory() / "demo.gguf", kv_dtype);
     EXPECT_LE(result.largest_kl, 0.01);
     EXPECT_LE(result.largest_other_margin, 0.05);

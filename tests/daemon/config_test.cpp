@@ -132,7 +132,7 @@ TEST(ConfigKeysTest, TakesTheBordersAndRefusesWhatLiesBeyond) {
       {"defaults.context_length", {"0", "131072"}, {"-1", "4294967296", "4k"}},
       {"defaults.max_sequences", {"1", "256"}, {"0", "257"}},
       {"defaults.prefill_chunk", {"1", "4096"}, {"0", "4097"}},
-      {"defaults.kv_cache_type", {"f16", "f32"}, {"q8_0", "F16", ""}},
+      {"defaults.kv_cache_type", {"f16", "f32", "bf16", "q8_0"}, {"q4_0", "F16", ""}},
       {"limits.max_queued_turns", {"1", "65536"}, {"0", "65537"}},
       {"limits.max_streams", {"1", "4096"}, {"0", "4097"}},
       {"limits.max_message", {"64KiB", "64MiB"}, {"65535", "65MiB", "0"}},

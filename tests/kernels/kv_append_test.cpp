@@ -19,9 +19,20 @@ class KvAppendTest : public ::testing::TestWithParam<std::tuple<CpuLevel, KvDTyp
   CpuRig rig_{std::get<0>(GetParam())};
 };
 
-double Element(const void* data, int64_t index, KvDType dtype) {
-  if (dtype == KvDType::kF32) return static_cast<const float*>(data)[index];
-  return ToFloat(F16{static_cast<const uint16_t*>(data)[index]});
+double Element(const CpuKvPlace& place, int64_t d, int64_t stride, KvDType dtype) {
+  const auto* halves = reinterpret_cast<const uint16_t*>(place.elements);
+  switch (dtype) {
+    case KvDType::kF32:
+      return reinterpret_cast<const float*>(place.elements)[d * stride];
+    case KvDType::kF16:
+      return ToFloat(F16{halves[d * stride]});
+    case KvDType::kBf16:
+      return ToFloat(Bf16{halves[d * stride]});
+    case KvDType::kQ8_0:
+      break;
+  }
+  return reinterpret_cast<const int8_t*>(place.elements)[d * stride] *
+         static_cast<double>(ToFloat(F16{place.scales[d / 32 * stride]}));
 }
 
 // Counts the bytes of [first, first + n) that are not 0xff any more.
@@ -31,21 +42,23 @@ size_t BytesWritten(std::span<const std::byte> bytes) {
   return n;
 }
 
-void CheckToken(PagedCache& cache, const CacheShape& shape, int sequence, int position) {
+void CheckToken(PagedCache& cache, const CacheShape& shape, int sequence, int position,
+                int table_entry) {
   const KvLayerView view = cache.view();
-  const int64_t block = cache.table_of(sequence)[position / shape.block_tokens];
+  const int64_t block = cache.table_of(sequence)[table_entry];
   const int64_t offset = position % shape.block_tokens;
+  const auto check = [&](const float* head_values, int dim, const CpuKvPlace& place,
+                         int64_t stride) {
+    std::vector<double> want(static_cast<size_t>(dim));
+    ReferenceKvElements(head_values, dim, shape.dtype, want.data());
+    for (int d = 0; d < dim; ++d)
+      ASSERT_EQ(Element(place, d, stride, shape.dtype), want[static_cast<size_t>(d)]) << d;
+  };
   for (int head = 0; head < shape.n_kv_heads; ++head) {
-    for (int d = 0; d < shape.head_dim; ++d) {
-      const float key = cache.keys_of(sequence, position)[head * shape.head_dim + d];
-      const int64_t index = CpuKeyIndex(view, block, head, offset) + d * shape.block_tokens;
-      ASSERT_EQ(Element(view.keys, index, shape.dtype), ReferenceKvElement(key, shape.dtype));
-    }
-    for (int d = 0; d < shape.value_dim; ++d) {
-      const float value = cache.values_of(sequence, position)[head * shape.value_dim + d];
-      const int64_t index = CpuValueIndex(view, block, head, offset) + d;
-      ASSERT_EQ(Element(view.values, index, shape.dtype), ReferenceKvElement(value, shape.dtype));
-    }
+    check(cache.keys_of(sequence, position) + head * shape.head_dim, shape.head_dim,
+          CpuKeyPlace(view, block, head, offset), shape.block_tokens);
+    check(cache.values_of(sequence, position) + head * shape.value_dim, shape.value_dim,
+          CpuValuePlace(view, block, head, offset), 1);
   }
 }
 
@@ -61,23 +74,83 @@ TEST_P(KvAppendTest, StoresEachTokenAtItsPositionAndNothingElse) {
       const CacheShape shape = {.dtype = dtype,
                                 .block_tokens = block_tokens,
                                 .n_kv_heads = 3,
-                                .head_dim = head_dim,
-                                .value_dim = value_dim};
+                                .head_dim = testing::HeadSize(dtype, head_dim),
+                                .value_dim = testing::HeadSize(dtype, value_dim)};
       PagedCache cache(shape, 3, 70, random);
       const std::vector<Piece> pieces = {{2, 0, 1}, {0, 3, 40}, {1, 69, 1}};
       const Batch batch(cache, shape, pieces);
       ASSERT_TRUE(CpuKvAppend(batch.append_args(cache), rig_.stream()).ok());
       for (const Piece& piece : pieces)
         for (int i = 0; i < piece.n_tokens; ++i)
-          CheckToken(cache, shape, piece.sequence, piece.first_position + i);
+          CheckToken(cache, shape, piece.sequence, piece.first_position + i,
+                     (piece.first_position + i) / block_tokens);
       EXPECT_TRUE(cache.GuardsIntact());
-      const size_t elements = static_cast<size_t>(batch.n_tokens() * shape.n_kv_heads);
-      const size_t element_bytes = KvElementBytes(dtype);
+      const auto rows = static_cast<uint64_t>(batch.n_tokens() * shape.n_kv_heads);
       EXPECT_LE(BytesWritten(cache.key_bytes().span()),
-                elements * static_cast<size_t>(head_dim) * element_bytes);
+                KvBytes(dtype, rows * static_cast<uint64_t>(shape.head_dim)));
       EXPECT_LE(BytesWritten(cache.value_bytes().span()),
-                elements * static_cast<size_t>(value_dim) * element_bytes);
+                KvBytes(dtype, rows * static_cast<uint64_t>(shape.value_dim)));
     }
+  }
+}
+
+// The third block of a sequence takes the place of the first, and nothing else.
+TEST_P(KvAppendTest, WritesRoundTheRing) {
+  std::mt19937 random(9);
+  const CacheShape shape = {.dtype = std::get<1>(GetParam()), .block_tokens = 8};
+  PagedCache cache(shape, 1, 40, random);
+  cache.UseRing(2);
+  const Batch batch(cache, shape, {{0, 13, 7}});
+  ASSERT_TRUE(CpuKvAppend(batch.append_args(cache), rig_.stream()).ok());
+  for (int position = 13; position < 20; ++position)
+    CheckToken(cache, shape, 0, position, position / 8 % 2);
+  const uint64_t n_elements = 7 * 2 * 64;
+  EXPECT_LE(BytesWritten(cache.key_bytes().span()), KvBytes(shape.dtype, n_elements));
+  const Batch too_long(cache, shape, {{0, 0, 17}});
+  EXPECT_EQ(CpuKvAppend(too_long.append_args(cache), rig_.stream()).code(),
+            StatusCode::kInvalidArgument);
+}
+
+TEST_P(KvAppendTest, ShowsNumbersThatAreNotFinite) {
+  std::mt19937 random(10);
+  const CacheShape shape = {.dtype = std::get<1>(GetParam()), .n_kv_heads = 1};
+  PagedCache cache(shape, 1, 32, random);
+  const Batch batch(cache, shape, {{0, 0, 1}});
+  for (const float bad : {NAN, INFINITY}) {
+    std::vector<float> row(64, 1.0f);
+    row[40] = bad;
+    KvAppendArgs args = batch.append_args(cache);
+    args.keys = args.values = row.data();
+    ASSERT_TRUE(CpuKvAppend(args, rig_.stream()).ok());
+    const int64_t block = cache.table_of(0)[0];
+    const CpuKvPlace key = CpuKeyPlace(cache.view(), block, 0, 0);
+    const CpuKvPlace value = CpuValuePlace(cache.view(), block, 0, 0);
+    EXPECT_FALSE(std::isfinite(Element(key, 40, shape.block_tokens, shape.dtype)));
+    EXPECT_FALSE(std::isfinite(Element(value, 40, 1, shape.dtype)));
+    EXPECT_NEAR(Element(value, 3, 1, shape.dtype), 1.0, 0.01) << "of another block of 32";
+  }
+}
+
+// Tiny and huge numbers, halves between two codes, and every exponent.
+TEST_P(KvAppendTest, RoundsEveryMagnitudeAsTheReference) {
+  std::mt19937 random(11);
+  const CacheShape shape = {.dtype = std::get<1>(GetParam()), .n_kv_heads = 1};
+  PagedCache cache(shape, 1, 32, random);
+  const Batch batch(cache, shape, {{0, 0, 1}});
+  for (int exponent = -149; exponent < 14; ++exponent) {
+    SCOPED_TRACE("exponent " + std::to_string(exponent));
+    std::vector<float> row = testing::NormalFloats(64, random);
+    for (size_t i = 0; i < 64; ++i)
+      row[i] = std::ldexp(i < 32 ? row[i] : static_cast<float>(i % 7) * 63.5f, exponent);
+    KvAppendArgs args = batch.append_args(cache);
+    args.keys = args.values = row.data();
+    ASSERT_TRUE(CpuKvAppend(args, rig_.stream()).ok());
+    std::vector<double> want(64);
+    ReferenceKvElements(row.data(), 64, shape.dtype, want.data());
+    const CpuKvPlace value = CpuValuePlace(cache.view(), cache.table_of(0)[0], 0, 0);
+    for (int d = 0; d < 64; ++d)
+      ASSERT_EQ(Element(value, d, 1, shape.dtype), want[static_cast<size_t>(d)])
+          << row[static_cast<size_t>(d)];
   }
 }
 
@@ -156,10 +229,10 @@ TEST_P(KvAppendTest, RefusesABatchThatContradictsItself) {
 
 INSTANTIATE_TEST_SUITE_P(Levels, KvAppendTest,
                          ::testing::Combine(::testing::ValuesIn(testing::AvailableLevels()),
-                                            ::testing::Values(KvDType::kF16, KvDType::kF32)),
+                                            ::testing::ValuesIn(testing::KvDTypes())),
                          [](const auto& test) {
-                           return std::string(CpuLevelName(std::get<0>(test.param))) +
-                                  (std::get<1>(test.param) == KvDType::kF16 ? "F16" : "F32");
+                           return std::string(CpuLevelName(std::get<0>(test.param))) + "_" +
+                                  std::string(KvDTypeName(std::get<1>(test.param)));
                          });
 
 }  // namespace

@@ -21,6 +21,18 @@ struct CacheShape {
   int value_dim = 64;
 };
 
+// What tests are parametrised over.
+inline const std::vector<KvDType>& KvDTypes() {
+  static const std::vector<KvDType> kTypes = {KvDType::kF16, KvDType::kF32, KvDType::kBf16,
+                                              KvDType::kQ8_0};
+  return kTypes;
+}
+
+// The size next to `dim` that heads of a cache of `dtype` can have.
+inline int HeadSize(KvDType dtype, int dim) {
+  return dtype == KvDType::kQ8_0 ? (dim + 31) / 32 * 32 : dim;
+}
+
 // Which tokens of a sequence a batch holds.
 struct Piece {
   int sequence;
@@ -82,9 +94,10 @@ class PagedCache {
 
  private:
   size_t CacheBytes(int dim) const {
-    return static_cast<size_t>(n_sequences_) * static_cast<size_t>(max_blocks_) *
-           static_cast<size_t>(shape_.n_kv_heads * shape_.block_tokens) * static_cast<size_t>(dim) *
-           KvElementBytes(shape_.dtype);
+    return KvBytes(shape_.dtype, static_cast<size_t>(n_sequences_) *
+                                     static_cast<size_t>(max_blocks_) *
+                                     static_cast<size_t>(shape_.n_kv_heads * shape_.block_tokens) *
+                                     static_cast<size_t>(dim));
   }
   int64_t Token(int sequence, int position) const {
     return static_cast<int64_t>(sequence) * max_positions_ + position;

@@ -57,6 +57,27 @@ TEST(KvPlanTest, GrowsWithSequencesContextAndElementSize) {
   EXPECT_EQ(
       KvBytes(config, {.context_length = 2048, .max_sequences = 1, .kv_dtype = KvDType::kF32}),
       224 * kMiB);
+  EXPECT_EQ(
+      KvBytes(config, {.context_length = 2048, .max_sequences = 1, .kv_dtype = KvDType::kBf16}),
+      112 * kMiB);
+  EXPECT_EQ(
+      KvBytes(config, {.context_length = 2048, .max_sequences = 1, .kv_dtype = KvDType::kQ8_0}),
+      112 * kMiB / 64 * 34);
+}
+
+TEST(KvPlanTest, RefusesQ8WhereHeadsAreNotWholeBlocks) {
+  const LoadOptions options = {
+      .context_length = 64, .max_sequences = 1, .kv_dtype = KvDType::kQ8_0};
+  ModelConfig odd_keys = Qwen25_7B(), odd_values = Qwen25_7B();
+  odd_keys.head_dim = 80;
+  odd_values.value_dim = 48;
+  for (const ModelConfig& config : {odd_keys, odd_values}) {
+    const Status status = PlanKv(config, options).status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+    EXPECT_EQ(status.reason(), "INVALID_REQUEST");
+    EXPECT_NE(status.message().find("multiple of 32"), std::string::npos) << status.message();
+  }
+  EXPECT_TRUE(PlanKv(odd_keys, {.context_length = 64, .max_sequences = 1}).ok());
 }
 
 TEST(KvPlanTest, RoundsEachSequenceUpToWholeBlocks) {

@@ -52,7 +52,9 @@ const std::vector<Case>& Cases() {
       {"GptOss", {.architecture = "gpt-oss"}, {.prefill_chunk = 5}},
       {"Phi3", {.architecture = "phi3", .has_long_rope = true}, {.context_length = 65}},
       {"OneSequence", {}, {.context_length = 1, .max_sequences = 1, .prefill_chunk = 1}},
-      {"Float32Cache", {}, {.context_length = 333, .max_sequences = 7, .kv_dtype = KvDType::kF32}}};
+      {"Float32Cache", {}, {.context_length = 333, .max_sequences = 7, .kv_dtype = KvDType::kF32}},
+      {"Bfloat16Cache", {}, {.context_length = 70, .kv_dtype = KvDType::kBf16}},
+      {"Q8Cache", {.head_dim = 32}, {.context_length = 333, .kv_dtype = KvDType::kQ8_0}}};
   return cases;
 }
 

@@ -107,9 +107,9 @@ TEST(ForwardTest, ARotaryWidthSmallerThanTheHeadLeavesTheRestUntouched) {
   ASSERT_EQ(model.model().config().head_dim, 16u);
   model.Feed(0, std::vector<TokenId>{42, 42}, 64);
   const KvLayerView cache = model.model().KvLayer(0);
-  const auto* keys = static_cast<const float*>(cache.keys);
   const auto key = [&](int64_t head, int64_t position, int64_t dimension) {
-    return keys[CpuKeyIndex(cache, 0, head, position) + dimension * cache.block_tokens];
+    const CpuKvPlace place = CpuKeyPlace(cache, 0, head, position);
+    return reinterpret_cast<const float*>(place.elements)[dimension * cache.block_tokens];
   };
   for (int64_t head = 0; head < cache.n_kv_heads; ++head) {
     for (int64_t d = 0; d < 8; ++d) EXPECT_NE(key(head, 0, d), key(head, 1, d)) << "element " << d;
