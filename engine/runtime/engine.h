@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/grammar/output_constraint.h"
 #include "engine/memory/admission.h"
 #include "engine/model/load_options.h"
 #include "engine/runtime/sampling_options.h"
@@ -57,7 +58,7 @@ using LoadObserver = std::function<bool(const LoadProgressInfo&)>;
 
 // Why an answer ended.
 enum class FinishReason {
-  kEndOfText,   // the model said so: eos, eot
+  kEndOfText,   // the model said so: eos, eot; or the constraint allows nothing more
   kStopString,  // a stop string or stop id was reached; it is not part of the text
   kMaxTokens,
   kContextFull,  // no room is left in the sequence
@@ -93,8 +94,9 @@ struct GenerateRequest {
   uint32_t max_tokens = 0;                // 0: until the context is full
   std::vector<std::string> stop_strings;  // at most 64, each 1..1024 bytes
   std::vector<TokenId> stop_tokens;
-  uint32_t top_logprobs = 0;  // at most 256
-  bool ignore_end = false;    // go on past eos
+  uint32_t top_logprobs = 0;                   // at most 256
+  bool ignore_end = false;                     // go on past eos
+  std::optional<OutputConstraint> constraint;  // what the answer must look like
 };
 
 // Receives how far something is. All sinks are called on the engine's executor thread: they must
@@ -254,7 +256,8 @@ class Engine {
   // Cancels a running turn (OnFinished follows) and forgets the session. Does not block on a step.
   virtual void CloseSession(SessionId session) = 0;
   // Starts a turn, or queues it until a slot is free. `sink` lives until OnFinished returned.
-  // kInvalidArgument for options out of range (naming field and value), kOutOfRange (reason
+  // kInvalidArgument for options out of range (naming field and value) and for a constraint that
+  // cannot be held to (see engine/grammar/constraint.h), kOutOfRange (reason
   // CONTEXT_LENGTH_EXCEEDED) if the prompt does not fit, kResourceExhausted (reason QUEUE_FULL),
   // kFailedPrecondition if a turn of the session is still running; then the sink is not called.
   virtual Status Submit(SessionId session, GenerateRequest request,

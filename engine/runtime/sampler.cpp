@@ -36,6 +36,8 @@ Status CheckFloats(const SamplingOptions& options) {
   return check(true, "frequency_penalty", frequency, "a finite number");
 }
 
+constexpr double kExcluded = -std::numeric_limits<double>::infinity();
+
 // The finaliser of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
 // generators", 2014): a bijection that spreads every input bit over the output.
 uint64_t Mix(uint64_t x) {
@@ -72,10 +74,12 @@ bool Sampler::has_penalties() const {
           options_.frequency_penalty != 0.0f);
 }
 
-TokenId Sampler::Sample(std::span<const float> logits, std::span<const TokenId> sequence) {
+TokenId Sampler::Sample(std::span<const float> logits, std::span<const TokenId> sequence,
+                        const TokenMask* allowed) {
   FORGE_CHECK(logits.size() == n_vocab_, std::to_string(logits.size()) + " logits");
   adjusted_.assign(logits.begin(), logits.end());
   AdjustLogits(sequence);
+  if (allowed != nullptr) Exclude(*allowed);
   if (options_.temperature == 0.0f) return MostLikely();
   CollectCandidates();
   if (options_.typical_p < 1.0f) KeepTypical();
@@ -106,6 +110,14 @@ void Sampler::Penalize(std::span<const TokenId> sequence) {
   }
 }
 
+void Sampler::Exclude(const TokenMask& allowed) {
+  // A model may give a token no chance at all, but one of those that the grammar leaves is taken.
+  static constexpr double kLeast = std::numeric_limits<double>::lowest();
+  excluded_.assign(n_vocab_, kExcluded);
+  allowed.ForEach([this](size_t token) { excluded_[token] = std::max(adjusted_[token], kLeast); });
+  adjusted_.swap(excluded_);
+}
+
 TokenId Sampler::MostLikely() const {
   return static_cast<TokenId>(std::max_element(adjusted_.begin(), adjusted_.end()) -
                               adjusted_.begin());
@@ -120,7 +132,8 @@ void Sampler::CollectCandidates() {
     candidates_.push_back({.logit = adjusted_[i], .token = static_cast<TokenId>(i)});
   };
   if (n_kept == n_vocab_) {
-    for (size_t i = 0; i < n_vocab_; ++i) push(i);
+    for (size_t i = 0; i < n_vocab_; ++i)
+      if (adjusted_[i] != kExcluded) push(i);
     return;
   }
   // A heap with the least likely in front: past the first few thousand tokens of a vocabulary
@@ -129,6 +142,7 @@ void Sampler::CollectCandidates() {
     return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
   };
   for (size_t i = 0; i < n_vocab_; ++i) {
+    if (adjusted_[i] == kExcluded) continue;
     if (candidates_.size() == n_kept) {
       if (adjusted_[i] <= candidates_.front().logit) continue;
       std::pop_heap(candidates_.begin(), candidates_.end(), more_likely);

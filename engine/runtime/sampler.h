@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/grammar/token_mask.h"
 #include "engine/runtime/sampling_options.h"
 #include "kernels/base/status.h"
 
@@ -23,8 +24,10 @@ class Sampler {
   Sampler(SamplingOptions options, uint32_t n_vocab);
 
   // The next token after `sequence`, which the penalties look at; prompt tokens count.
-  // REQUIRES: logits.size() == n_vocab, no logit is NaN or +infinity, and one is finite.
-  TokenId Sample(std::span<const float> logits, std::span<const TokenId> sequence);
+  // `allowed`: the tokens to choose among; null: all. REQUIRES: logits.size() == n_vocab, no logit
+  // is NaN or +infinity, one is finite, and `allowed` is not empty.
+  TokenId Sample(std::span<const float> logits, std::span<const TokenId> sequence,
+                 const TokenMask* allowed = nullptr);
 
  private:
   struct Candidate {
@@ -38,7 +41,9 @@ class Sampler {
   void AdjustLogits(std::span<const TokenId> sequence);
   void Penalize(std::span<const TokenId> sequence);
   TokenId MostLikely() const;
-  // Makes candidates_ of adjusted_: the top_k most likely, or all.
+  // Leaves only the allowed tokens a chance.
+  void Exclude(const TokenMask& allowed);
+  // Makes candidates_ of adjusted_: the top_k most likely, or all that have a chance.
   void CollectCandidates();
   void KeepTypical();
   void KeepTopP();
@@ -59,6 +64,7 @@ class Sampler {
   uint64_t n_drawn_ = 0;
   // Reused from token to token. Empty before the first: a turn that waits takes no room.
   std::vector<double> adjusted_;  // [n_vocab], the logits with bias and penalties
+  std::vector<double> excluded_;  // [n_vocab], scratch of Exclude
   std::vector<uint32_t> counts_;  // [n_vocab], all 0 between calls
   std::vector<Candidate> candidates_;
 };

@@ -36,6 +36,7 @@ Scheduler::Scheduler(const SchedulerOptions& options, StepRunner& runner,
     : options_(options),
       runner_(runner),
       wake_(std::move(wake)),
+      constraints_(*options.limits.tokenizer, options.limits.n_vocab),
       blocks_(options.kv_groups, options.block_tokens) {
   for (const KvGroup& group : options.kv_groups)
     FORGE_CHECK(group.n_blocks / options.max_sequences >= group.blocks_per_sequence,
@@ -68,7 +69,10 @@ void Scheduler::Close(SessionId id) {
 Status Scheduler::Submit(SessionId id, GenerateRequest request,
                          std::shared_ptr<GenerationSink> sink) {
   FORGE_TRY(ValidateRequest(request, options_.limits.n_vocab));
-  return Enqueue(id, std::make_unique<Turn>(options_.limits, std::move(request), std::move(sink)));
+  FORGE_ASSIGN_OR_RETURN(ConstraintPtr constraint,
+                         CompileConstraint(request, *options_.limits.tokenizer, constraints_));
+  return Enqueue(id, std::make_unique<Turn>(options_.limits, std::move(request),
+                                            std::move(constraint), std::move(sink)));
 }
 
 Status Scheduler::Score(SessionId id, ScoreRequest request, std::shared_ptr<ScoreSink> sink) {

@@ -107,6 +107,7 @@ class Scheduler {
   StepRunner& runner_;
   const std::function<void()> wake_;
 
+  ConstraintCompiler constraints_;  // before the turns, which give theirs back
   mutable Mutex mutex_;
   std::unordered_map<SessionId, std::unique_ptr<Session>> sessions_ FORGE_GUARDED_BY(mutex_);
   std::deque<Session*> queue_ FORGE_GUARDED_BY(mutex_);

@@ -42,10 +42,29 @@ Status ValidateRequest(const GenerateRequest& request, uint32_t n_vocab) {
   return CheckTopLogprobs(request.top_logprobs);
 }
 
-Turn::Turn(const TurnLimits& limits, GenerateRequest request, std::shared_ptr<GenerationSink> sink)
+Result<ConstraintPtr> CompileConstraint(const GenerateRequest& request, const Tokenizer& tokenizer,
+                                        ConstraintCompiler& compiler) {
+  if (!request.constraint) return ConstraintPtr();
+  // With ignore_end the model cannot end the answer; it goes on as long as the constraint lets it.
+  std::vector<TokenId> end_tokens;
+  const auto is_token = [&](TokenId token) {
+    return static_cast<size_t>(token) < tokenizer.n_tokens();  // a model may have more logits
+  };
+  for (TokenId token = 0; is_token(token) && !request.ignore_end; ++token)
+    if (tokenizer.EndsGeneration(token)) end_tokens.push_back(token);
+  // A control token stands for no text, so the constraint by itself would never allow it.
+  for (const TokenId token : request.stop_tokens)
+    if (is_token(token) && tokenizer.TokenBytes(token, /*render_special=*/false).empty())
+      end_tokens.push_back(token);
+  return compiler.Compile(*request.constraint, std::move(end_tokens));
+}
+
+Turn::Turn(const TurnLimits& limits, GenerateRequest request, ConstraintPtr constraint,
+           std::shared_ptr<GenerationSink> sink)
     : limits_(limits),
       request_(std::move(request)),
       sink_(std::move(sink)),
+      constraint_(std::move(constraint)),
       sampler_(request_.sampling, limits.n_vocab),
       decoder_(*limits.tokenizer, /*skip_leading_space=*/false),
       stop_matcher_(request_.stop_strings),
@@ -94,7 +113,7 @@ Result<Turn::Token> Turn::NextToken(std::span<const float> logits,
     return DataLoss("the model computed logits that are not numbers; its file is damaged")
         .WithReason("MODEL_FILE_INVALID");
   if (!first_token_) first_token_ = Clock::now();
-  const TokenId token = sampler_.Sample(logits, sequence);
+  FORGE_ASSIGN_OR_RETURN(const TokenId token, Choose(logits, sequence));
   ++n_output_;
   Token next;
   next.event.token = token;
@@ -107,10 +126,20 @@ Result<Turn::Token> Turn::NextToken(std::span<const float> logits,
     next.event.text = stop_matcher_.Add(decoder_.Add(token));
     if (stop_matcher_.found()) next.finish = FinishReason::kStopString;
   }
+  if (!next.finish && constraint_ != nullptr) {
+    FORGE_TRY(constraint_->Accept(token));
+    if (!constraint_->CanContinue()) next.finish = FinishReason::kEndOfText;
+  }
   if (!next.finish && n_output_ == request_.max_tokens) next.finish = FinishReason::kMaxTokens;
   if (!next.finish && sequence.size() + 1 >= limits_.context_length)
     next.finish = FinishReason::kContextFull;
   return next;
+}
+
+Result<TokenId> Turn::Choose(std::span<const float> logits, std::span<const TokenId> sequence) {
+  if (constraint_ == nullptr) return sampler_.Sample(logits, sequence);
+  FORGE_ASSIGN_OR_RETURN(const TokenMask* allowed, constraint_->AllowedTokens());
+  return sampler_.Sample(logits, sequence, allowed);
 }
 
 std::optional<FinishReason> Turn::EndOf(TokenId token) const {

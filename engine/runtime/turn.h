@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "engine/grammar/constraint_compiler.h"
 #include "engine/runtime/engine.h"
 #include "engine/runtime/sampler.h"
 #include "engine/runtime/stop_matcher.h"
@@ -24,6 +25,10 @@ struct TurnLimits {
 // value.
 Status ValidateRequest(const GenerateRequest& request, uint32_t n_vocab);
 
+// The request's constraint, ready for its turn; null without one. Errors of the compiler.
+Result<ConstraintPtr> CompileConstraint(const GenerateRequest& request, const Tokenizer& tokenizer,
+                                        ConstraintCompiler& compiler);
+
 // One answer in the making: chooses tokens, turns them into text, and knows when to stop.
 class Turn final : public Task {
  public:
@@ -35,8 +40,10 @@ class Turn final : public Task {
     std::optional<FinishReason> finish;
   };
 
-  // REQUIRES: ValidateRequest is OK. Lifetime: limits.tokenizer must outlive it.
-  Turn(const TurnLimits& limits, GenerateRequest request, std::shared_ptr<GenerationSink> sink);
+  // REQUIRES: ValidateRequest is OK, and `constraint` is the request's. Lifetime: limits.tokenizer
+  // and the constraint's compiler must outlive it.
+  Turn(const TurnLimits& limits, GenerateRequest request, ConstraintPtr constraint,
+       std::shared_ptr<GenerationSink> sink);
 
   const std::vector<TokenId>& prompt() const override { return request_.prompt; }
   bool is_reading() const override { return false; }
@@ -50,7 +57,8 @@ class Turn final : public Task {
   std::function<void()> End(const Status& status, FinishReason reason,
                             uint32_t context_used) override;
 
-  // Chooses the token after `sequence`. kDataLoss if the logits are no numbers.
+  // Chooses the token after `sequence`. kDataLoss if the logits are no numbers; errors of
+  // Constraint.
   Result<Token> NextToken(std::span<const float> logits, std::span<const TokenId> sequence);
 
   // The text held back so far that belongs to the answer now that it ends.
@@ -60,12 +68,15 @@ class Turn final : public Task {
 
  private:
   std::optional<FinishReason> EndOf(TokenId token) const;
+  // The token after `sequence`, one that the constraint allows if there is one.
+  Result<TokenId> Choose(std::span<const float> logits, std::span<const TokenId> sequence);
 
   // Constant after construction.
   const TurnLimits limits_;
   GenerateRequest request_;
   std::shared_ptr<GenerationSink> sink_;
 
+  ConstraintPtr constraint_;  // may be null
   Sampler sampler_;
   StreamDecoder decoder_;
   StopMatcher stop_matcher_;
