@@ -1,8 +1,11 @@
 #include "client/commands/generate_flags.h"
 
 #include <CLI/Error.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <utility>
 
 namespace forge::client {
@@ -21,6 +24,21 @@ std::pair<int32_t, float> ParseLogitBias(const std::string& text) {
   if (!valid)
     throw CLI::ValidationError("--logit-bias", "'" + text + "' is not ID=VALUE, as in 151645=-100");
   return {id, value};
+}
+
+std::string ReadFile(const std::string& flag, const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  if (!file.good() && !file.eof())
+    throw CLI::ValidationError(flag, "cannot read the file '" + path + "'");
+  return text;
+}
+
+// A schema is an object or a boolean; anything else is the name of a file.
+std::string ReadSchema(const std::string& schema) {
+  const size_t start = std::min(schema.find_first_not_of(" \t\r\n"), schema.size());
+  const bool is_inline = schema.compare(start, 1, "{") == 0 || schema == "true";
+  return is_inline ? schema : ReadFile("--json-schema", schema);
 }
 
 void AddSamplingFlags(CLI::App& command, GenerateFlags& flags) {
@@ -64,6 +82,13 @@ void AddGenerateFlags(CLI::App& command, GenerateFlags& flags) {
       ->allow_extra_args(false);  // what follows is the prompt
   command.add_option("--stop-token", flags.stop_tokens, "End at this token id; may be repeated")
       ->allow_extra_args(false);
+  auto* schema =
+      command.add_option("--json-schema", flags.json_schema,
+                         "Answer with JSON that validates: a schema, or the name of its file");
+  command
+      .add_option("--grammar", flags.grammar_file,
+                  "Answer with a text of the grammar in this file (GBNF)")
+      ->excludes(schema);
   command.add_option("--top-logprobs", flags.top_logprobs,
                      "Alternatives shown for each token, with -o json");
   command.add_flag("--ignore-end", flags.ignore_end_of_text, "Go on past the end-of-text token");
@@ -77,6 +102,8 @@ v1::GenerateRequest::Turn ToTurn(const GenerateFlags& flags) {
   turn.set_max_tokens(flags.max_tokens);
   turn.set_top_logprobs(flags.top_logprobs);
   turn.set_ignore_end_of_text(flags.ignore_end_of_text);
+  if (!flags.json_schema.empty()) turn.set_json_schema(ReadSchema(flags.json_schema));
+  if (!flags.grammar_file.empty()) turn.set_grammar(ReadFile("--grammar", flags.grammar_file));
   for (const std::string& text : flags.stop_strings) turn.add_stop_strings(text);
   for (const int32_t token : flags.stop_tokens) turn.add_stop_tokens(token);
   v1::SamplingOptions& sampling = *turn.mutable_sampling();

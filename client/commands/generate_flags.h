@@ -21,6 +21,8 @@ struct GenerateFlags {
   bool ignore_end_of_text = false;
   uint32_t max_tokens = 0;
   uint32_t top_logprobs = 0;
+  std::string json_schema;  // the schema itself, or the name of its file
+  std::string grammar_file;
   std::vector<std::string> stop_strings;
   std::vector<int32_t> stop_tokens;
   std::vector<std::string> logit_bias;  // "ID=VALUE"
@@ -32,7 +34,8 @@ struct GenerateFlags {
 
 void AddGenerateFlags(CLI::App& command, GenerateFlags& flags);
 
-// Everything of a turn but its prompt. Throws CLI::ValidationError for a malformed --logit-bias.
+// Everything of a turn but its prompt. Throws CLI::ValidationError for a malformed --logit-bias and
+// for a file that cannot be read.
 v1::GenerateRequest::Turn ToTurn(const GenerateFlags& flags);
 
 }  // namespace forge::client

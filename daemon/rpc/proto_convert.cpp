@@ -159,6 +159,9 @@ GenerateRequest GenerateRequestFromProto(const v1::GenerateRequest::Turn& turn) 
   request.stop_tokens.assign(turn.stop_tokens().begin(), turn.stop_tokens().end());
   request.top_logprobs = turn.top_logprobs();
   request.ignore_end = turn.ignore_end_of_text();
+  if (turn.has_json_schema())
+    request.constraint = {OutputConstraint::Kind::kJsonSchema, turn.json_schema()};
+  if (turn.has_grammar()) request.constraint = {OutputConstraint::Kind::kGrammar, turn.grammar()};
   return request;
 }
 

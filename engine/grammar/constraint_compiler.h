@@ -36,7 +36,7 @@ class ConstraintCompiler {
 
  private:
   friend struct ReturnConstraint;
-  static constexpr size_t kMostKept = 8;
+  static constexpr size_t kMostKept = 4;
 
   std::unique_ptr<Constraint> TakeKept(const OutputConstraint& source);
   std::shared_ptr<const TokenTrie> Trie();

@@ -139,12 +139,16 @@ std::string Predecessor(std::string digits) {
 // Integers from `low` to `high`, without sign.
 GrammarNodeId Integers(const std::string& low, const std::string& high, Grammar& grammar,
                        JsonText& text) {
-  std::vector<GrammarNodeId> choices;
-  for (size_t n = low.size(); n <= high.size() && CompareDigits(low, high) <= 0; ++n) {
-    const std::string first = n == low.size() ? low : "1" + std::string(n - 1, '0');
-    const std::string last = n == high.size() ? high : Nines(n);
-    choices.push_back(SameLength(first, last, true, true, grammar, text));
-  }
+  if (CompareDigits(low, high) > 0) return grammar.Nothing();
+  if (low.size() == high.size()) return SameLength(low, high, true, true, grammar, text);
+  std::vector<GrammarNodeId> choices = {
+      SameLength(low, Nines(low.size()), true, true, grammar, text),
+      SameLength("1" + std::string(high.size() - 1, '0'), high, true, true, grammar, text)};
+  // Those that have more digits than `low` and less than `high`.
+  if (low.size() + 1 < high.size())
+    choices.push_back(
+        grammar.Sequence({text.OneOf("1-9"), text.Some("0-9", static_cast<uint32_t>(low.size()),
+                                                       static_cast<uint32_t>(high.size() - 2))}));
   return grammar.Choice(std::move(choices));
 }
 
@@ -212,10 +216,11 @@ std::optional<std::pair<NumberBound, NumberBound>> BothBounds(const NumberRange&
   return std::pair(least.front(), most.front());
 }
 
-GrammarNodeId FreeNumber(Grammar& grammar, JsonText& text) {
+GrammarNodeId FreeNumber(bool only_integers, Grammar& grammar, JsonText& text) {
   const GrammarNodeId integer =
       grammar.Choice({grammar.Literal("0"),
                       grammar.Sequence({text.OneOf("1-9"), text.Some("0-9", 0, kMostDigits - 1)})});
+  if (only_integers) return grammar.Sequence({grammar.Optional(grammar.Literal("-")), integer});
   const GrammarNodeId fraction =
       grammar.Optional(grammar.Sequence({grammar.Literal("."), text.Some("0-9", 1, kMostDigits)}));
   const GrammarNodeId exponent = grammar.Optional(
@@ -293,7 +298,7 @@ bool NumberRange::IsEmpty() const {
 std::optional<GrammarNodeId> NumberTexts(const NumberRange& range, Grammar& grammar,
                                          JsonText& text) {
   if (range.IsEmpty()) return grammar.Nothing();
-  if (!range.only_integers && !range.least && !range.most) return FreeNumber(grammar, text);
+  if (!range.least && !range.most) return FreeNumber(range.only_integers, grammar, text);
   const auto bounds = BothBounds(range);
   if (!bounds) return std::nullopt;
   const auto& [least, most] = *bounds;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -80,6 +81,7 @@ class SchemaCompiler {
   JsonText text_;
   std::map<SchemaSet, GrammarRuleId> rules_;
   std::vector<std::pair<SchemaSet, GrammarRuleId>> open_;
+  std::optional<GrammarRuleId> free_integer_, free_number_;
   uint64_t work_ = 0;
 };
 
@@ -159,7 +161,16 @@ Status SchemaCompiler::CheckOneOf(const SchemaSet& set, NodeId choice) {
 // ---- Scalars
 
 Result<GrammarNodeId> SchemaCompiler::Number(const SchemaSet& set, bool only_integers) {
-  const auto texts = NumberTexts(reader_.Numbers(set, only_integers), grammar_, text_);
+  const NumberRange range = reader_.Numbers(set, only_integers);
+  const bool is_free = !range.least && !range.most;
+  std::optional<GrammarRuleId>& shared = only_integers ? free_integer_ : free_number_;
+  if (is_free && shared) return grammar_.Reference(*shared);
+  const auto texts = NumberTexts(range, grammar_, text_);
+  if (texts && is_free) {
+    shared = grammar_.AddRule(only_integers ? "integer" : "number");
+    grammar_.SetBody(*shared, *texts);
+    return grammar_.Reference(*shared);
+  }
   if (texts) return *texts;
   for (const char* keyword : {"minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"})
     for (const auto& found : reader_.All(set, keyword))

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <CLI/CLI.hpp>
+#include <fstream>
 
 namespace forge::client {
 namespace {
@@ -66,6 +67,18 @@ TEST(GenerateFlagsTest, RefusesMalformedLogitBias) {
     SCOPED_TRACE(bias);
     EXPECT_THROW(Parse(std::string("demo hi --logit-bias ") + bias), CLI::ValidationError);
   }
+}
+
+TEST(GenerateFlagsTest, TakesASchemaInlineOrFromAFileAndAGrammarFromAFile) {
+  const std::string path = ::testing::TempDir() + "generate_flags_test.json";
+  std::ofstream(path) << "{\"type\":\"null\"}";
+  EXPECT_EQ(Parse("demo hi --json-schema true").json_schema(), "true");
+  EXPECT_EQ(Parse("demo hi --json-schema " + path).json_schema(), "{\"type\":\"null\"}");
+  EXPECT_EQ(Parse("demo hi --json-schema '{}'").json_schema(), "{}");
+  EXPECT_EQ(Parse("demo hi --grammar " + path).grammar(), "{\"type\":\"null\"}");
+  EXPECT_FALSE(Parse("demo hi").has_json_schema());
+  EXPECT_THROW(Parse("demo hi --grammar /no/such/file"), CLI::ValidationError);
+  EXPECT_THROW(Parse("demo hi --json-schema {} --grammar " + path), CLI::ParseError);
 }
 
 TEST(GenerateFlagsTest, RefusesChatAndRawTogether) {

@@ -21,10 +21,30 @@ using testing::VocabularyBuilder;
 
 // Two control tokens, one of which ends answers, and words that reach over the ends of JSON's
 // parts.
-constexpr const char* kWords[] = {"a",    "ab",    "abc",      "tru",   "true",     "null",
-                                  "{\"",  "\":",   "\",",      "\",\"", "\"}",      "\"}}",
-                                  "],[",  "}]",    "12",       "3.5",   "\n ",      "  ",
-                                  "\\\"", "\\u00", "\xc3\xa9", "\xa9a", "\xe4\xb8", "[["};
+constexpr const char* kWords[] = {"ab",
+                                  "abc",
+                                  "tru",
+                                  "true",
+                                  "null",
+                                  "{\"",
+                                  "\":",
+                                  "\",",
+                                  "\",\"",
+                                  "\"}",
+                                  "\"}}",
+                                  "],[",
+                                  "}]",
+                                  "12",
+                                  "3.5",
+                                  "\n ",
+                                  "  ",
+                                  "\\\"",
+                                  "\\u00",
+                                  "\xc3\xa9",
+                                  "\xa9"
+                                  "a",
+                                  "\xe4\xb8",
+                                  "[["};
 
 std::unique_ptr<Tokenizer> BytePairTokenizer() {
   VocabularyBuilder builder = VocabularyBuilder::BytePairs();

@@ -98,7 +98,7 @@ const Hostile kRefused[] = {
          grammar += "r" + std::to_string(i) + " ::= r" + std::to_string(i + 1) + "\n";
        return grammar + "r12000 ::= \"x\"\n";
      }()},
-    {"ManyParts", Kind::kGrammar, "root ::= " + Repeat("[a] ", 60'000)},
+    {"ManyParts", Kind::kGrammar, "root ::= " + Repeat(".", 200'000)},
     {"ManyAlternatives", Kind::kGrammar, "root ::= \"a\"" + Repeat("|", 200'000)},
     {"LongLiteral", Kind::kGrammar, "root ::= \"" + std::string(200'000, 'a') + "\""},
     {"WideClasses", Kind::kGrammar, "root ::= " + Repeat("[^\\u0100\\u1000\\U00010000]", 8000)},
@@ -120,7 +120,7 @@ const Hostile kRefused[] = {
 
 const Hostile kTaken[] = {
     {"AllLaterRules", Kind::kGrammar, AllLaterRules(150)},
-    {"DoublingSchema", Kind::kJsonSchema, DoublingSchema(60)},
+    {"DoublingSchema", Kind::kJsonSchema, DoublingSchema(45)},
     {"ManyProperties", Kind::kJsonSchema,
      [] {
        std::string properties;
@@ -143,12 +143,11 @@ TEST_P(HostileGrammarTest, IsDecidedWithin100Milliseconds) {
   const double start = ProcessorSeconds();
   const Status status = CompileStatus(GetParam().kind, GetParam().text);
   EXPECT_LT(ProcessorSeconds() - start, kMostSeconds);
-  const bool is_refused = std::string_view(GetParam().text) != "" &&
-                          std::any_of(std::begin(kRefused), std::end(kRefused), [](const auto& h) {
-                            return std::string_view(h.name) == GetParam().name;
-                          });
+  const bool is_refused = std::any_of(std::begin(kRefused), std::end(kRefused), [](const auto& h) {
+    return std::string_view(h.name) == GetParam().name;
+  });
   EXPECT_EQ(status.ok(), !is_refused) << status.ToString().substr(0, 300);
-  if (!status.ok()) EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_TRUE(status.ok() || status.code() == StatusCode::kInvalidArgument);
 }
 
 INSTANTIATE_TEST_SUITE_P(Refused, HostileGrammarTest, ::testing::ValuesIn(kRefused),
@@ -176,7 +175,7 @@ TEST_P(AmbiguousGrammarTest, IsFollowedOrGivenUpInBoundedTime) {
   const std::string text(300, 'x');
   reader.Begins(text);
   const Status& status = reader.sets().status();
-  if (!status.ok()) EXPECT_EQ(status.reason(), "GRAMMAR_TOO_COMPLEX");
+  EXPECT_TRUE(status.ok() || status.reason() == "GRAMMAR_TOO_COMPLEX") << status.ToString();
   EXPECT_LT(ProcessorSeconds() - start, 10 * kMostSeconds);
 }
 
