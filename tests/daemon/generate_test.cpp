@@ -90,6 +90,20 @@ TEST_F(GenerateTest, PassesOptionsOnAndKeepsDefaultsOfUnsetOnes) {
   EXPECT_TRUE(seen.ignore_end);
 }
 
+TEST_F(GenerateTest, PassesTheConstraintOn) {
+  v1::GenerateRequest request = TextTurn("tiny", "a");
+  EXPECT_TRUE(StatusOf(request).ok());
+  EXPECT_FALSE(daemon_.engine().last_request().constraint.has_value());
+  request.mutable_turn()->set_json_schema("{}");
+  EXPECT_TRUE(StatusOf(request).ok());
+  EXPECT_EQ(daemon_.engine().last_request().constraint,
+            (OutputConstraint{OutputConstraint::Kind::kJsonSchema, "{}"}));
+  request.mutable_turn()->set_grammar("root ::= [a-z]");
+  EXPECT_TRUE(StatusOf(request).ok());
+  EXPECT_EQ(daemon_.engine().last_request().constraint,
+            (OutputConstraint{OutputConstraint::Kind::kGrammar, "root ::= [a-z]"}));
+}
+
 TEST_F(GenerateTest, ReportsTheSeedGivenOrDrawn) {
   OpenStream open(*stub_);
   v1::GenerateRequest request = TextTurn("tiny", "a");

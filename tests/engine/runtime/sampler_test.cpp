@@ -280,5 +280,37 @@ INSTANTIATE_TEST_SUITE_P(
                     o.logit_bias = {{1, kNan}};
                   }}));
 
+TEST(SamplerMaskTest, ChoosesAmongTheAllowedTokensOnly) {
+  const std::vector<float> logits = {9.0f, 3.0f, 8.0f, 2.0f};
+  TokenMask allowed(4);
+  allowed.Allow(1);
+  allowed.Allow(3);
+  SamplingOptions greedy;
+  greedy.temperature = 0.0f;
+  EXPECT_EQ(Sampler(greedy, 4).Sample(logits, {}, &allowed), 1);
+  for (const int32_t top_k : {0, 1, 2, 4}) {
+    SamplingOptions options;
+    options.temperature = 5.0f;
+    options.top_k = top_k;
+    options.min_p = 0.0f;
+    Sampler sampler(options, 4);
+    for (int i = 0; i < 200; ++i) {
+      const TokenId token = sampler.Sample(logits, {}, &allowed);
+      EXPECT_TRUE(token == 1 || (token == 3 && top_k != 1)) << token;
+    }
+  }
+}
+
+TEST(SamplerMaskTest, TakesAnAllowedTokenThatTheModelGivesNoChance) {
+  const float never = -std::numeric_limits<float>::infinity();
+  TokenMask allowed(3);
+  allowed.Allow(2);
+  for (const float temperature : {0.0f, 1.0f}) {
+    SamplingOptions options;
+    options.temperature = temperature;
+    EXPECT_EQ(Sampler(options, 3).Sample(std::vector<float>{1.0f, 2.0f, never}, {}, &allowed), 2);
+  }
+}
+
 }  // namespace
 }  // namespace forge

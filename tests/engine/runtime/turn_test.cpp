@@ -118,6 +118,54 @@ TEST_F(TurnTest, ATextDependsOnItsSeedAndNotOnWhoElseRuns) {
   EXPECT_NE(alone->tokens, other->tokens);
 }
 
+TEST_F(TurnTest, AConstraintRestrictsTheChoiceAndEndsTheTurnWhereNothingMayFollow) {
+  GenerateRequest request = Greedy(Prompt(4), 50);
+  request.constraint = {OutputConstraint::Kind::kGrammar, "root ::= \"hello\" [0-9]{3}"};
+  request.top_logprobs = 1;
+  const auto sink = Submit(std::move(request));
+  RunUntilIdle();
+  EXPECT_EQ(sink->reason, FinishReason::kEndOfText);
+  ASSERT_EQ(sink->text.size(), 8u);
+  EXPECT_EQ(sink->text.substr(0, 5), "hello");
+  // What the model itself found likely is still what is reported.
+  EXPECT_EQ(sink->events[0].top_logprobs[0].token, model_.Next(Prompt(4)));
+  EXPECT_LT(sink->events[0].logprob, -10.0f);
+}
+
+TEST_F(TurnTest, AConstraintLetsTheModelEndOnlyWhereTheTextIsComplete) {
+  const TokenId end = *testing::TestTokenizer().special().eos;
+  model_.script = [end](std::span<const TokenId>) { return end; };
+  GenerateRequest request = Greedy(Prompt(4), 50);
+  request.constraint = {OutputConstraint::Kind::kGrammar, "root ::= \"hello\" \"!\"*"};
+  const auto sink = Submit(request);
+  RunUntilIdle();
+  EXPECT_EQ(sink->reason, FinishReason::kEndOfText);
+  EXPECT_EQ(sink->text, "hello");
+  EXPECT_EQ(sink->tokens.back(), end);
+  request.ignore_end = true;
+  const auto endless = Submit(std::move(request));
+  RunUntilIdle();
+  EXPECT_EQ(endless->reason, FinishReason::kMaxTokens);
+  EXPECT_EQ(endless->text.substr(0, 7), "hello!!");
+}
+
+TEST_F(TurnTest, AConstraintThatBecomesTooComplexEndsTheTurnWithAnError) {
+  const TokenId parenthesis = TestTokens("(").front();
+  model_.script = [parenthesis](std::span<const TokenId>) { return parenthesis; };
+  // Each "(" nests 20 rules more.
+  std::string grammar = "root ::= \"x\" | \"(\" r0\n";
+  for (int i = 0; i < 20; ++i)
+    grammar += "r" + std::to_string(i) + " ::= r" + std::to_string(i + 1) + " \")\"\n";
+  GenerateRequest request = Greedy(Prompt(4), 200);
+  request.constraint = {OutputConstraint::Kind::kGrammar, grammar + "r20 ::= root"};
+  const auto sink = Submit(std::move(request));
+  RunUntilIdle();
+  EXPECT_EQ(sink->n_finished, 1);
+  EXPECT_EQ(sink->status.code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(sink->status.reason(), "GRAMMAR_TOO_COMPLEX");
+  EXPECT_GT(sink->tokens.size(), 20u);
+}
+
 TEST_F(TurnTest, LogitsThatAreNoNumbersEndTheTurn) {
   model_.computes_nonsense = true;
   const auto sink = Submit(Greedy(Prompt(4), 5));
