@@ -1,5 +1,6 @@
 #include "engine/grammar/json_text.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <utility>
@@ -93,6 +94,13 @@ GrammarNodeId JsonText::MakeStringCharacter() {
 
 GrammarNodeId JsonText::StringCharacter(const CharSet& characters) {
   std::vector<GrammarNodeId> choices;
+  if (characters.ranges().size() == 1 &&
+      characters.ranges()[0].first == characters.ranges()[0].last) {
+    const char32_t character = characters.ranges()[0].first;
+    std::string bytes;
+    AppendUtf8(character, bytes);
+    return grammar_.Literal(PlainCharacters().Contains(character) ? bytes : EscapeOf(character));
+  }
   const CharSet plain = characters.Intersection(PlainCharacters());
   if (!plain.empty()) choices.push_back(grammar_.Chars(plain));
   const CharSet escaped = characters.Intersection(PlainCharacters().Complement());
@@ -141,6 +149,34 @@ GrammarNodeId JsonText::KeyOtherThan(const std::vector<std::string>& names) {
     grammar_.SetBody(rule, grammar_.Choice(std::move(choices)));
   }
   return Quoted(grammar_.Reference(first));
+}
+
+GrammarNodeId JsonText::AnyOf(std::vector<std::string> texts) {
+  std::sort(texts.begin(), texts.end());
+  texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
+  return texts.empty() ? grammar_.Nothing() : Tails(texts, 0, texts.size(), 0);
+}
+
+GrammarNodeId JsonText::Tails(const std::vector<std::string>& texts, size_t begin, size_t end,
+                              size_t offset) {
+  const std::string& first = texts[begin];
+  const std::string& last = texts[end - 1];
+  size_t shared = offset;  // in a sorted list, what its ends share is shared by all
+  while (shared < first.size() && shared < last.size() && first[shared] == last[shared]) ++shared;
+  const GrammarNodeId prefix = grammar_.Literal(first.substr(offset, shared - offset));
+  if (begin + 1 == end) return prefix;
+  std::vector<GrammarNodeId> choices;
+  if (first.size() == shared) {
+    choices.push_back(grammar_.Empty());
+    ++begin;
+  }
+  while (begin < end) {
+    size_t group_end = begin + 1;
+    while (group_end < end && texts[group_end][shared] == texts[begin][shared]) ++group_end;
+    choices.push_back(Tails(texts, begin, group_end, shared));
+    begin = group_end;
+  }
+  return grammar_.Sequence({prefix, grammar_.Choice(std::move(choices))});
 }
 
 GrammarNodeId JsonText::OneOf(std::string_view ascii) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/grammar/grammar.h"
 
@@ -32,6 +33,10 @@ class JsonText {
   // Any key that is not among `names`, with its quotes, without escapes.
   GrammarNodeId KeyOtherThan(const std::vector<std::string>& names);
 
+  // One of these texts. Their common beginnings are written once, so that a long list is read in
+  // few ways at a time.
+  GrammarNodeId AnyOf(std::vector<std::string> texts);
+
   // One of the characters of `ascii`, which may hold ranges: "0-9a-f".
   GrammarNodeId OneOf(std::string_view ascii);
   // `min` to `max` of them.
@@ -40,6 +45,9 @@ class JsonText {
  private:
   GrammarNodeId Shared(std::optional<GrammarRuleId>& rule, std::string_view name,
                        GrammarNodeId (JsonText::*make)());
+  // The texts [begin, end) of a sorted list from their byte `offset` on, up to which all agree.
+  GrammarNodeId Tails(const std::vector<std::string>& texts, size_t begin, size_t end,
+                      size_t offset);
   GrammarNodeId MakeSpace();
   GrammarNodeId MakeStringCharacter();
   GrammarNodeId MakeFreeString();

@@ -175,6 +175,7 @@ Part RegexParser::ParseSequence(uint32_t depth) {
         (position_ + 1 == pattern_.size() || pattern_[position_ + 1] == '|'))
       break;
     parts.push_back(ParseQuantified(depth));
+    if (grammar_.n_nodes() > kMaxGrammarNodes) Fail("the pattern is too complex");
   }
   if (parts.empty()) return {grammar_.Empty(), 0, 0, std::nullopt};
   return Joined(parts);
@@ -261,7 +262,7 @@ Part RegexParser::ParseGroup(uint32_t depth) {
 CharSet RegexParser::ParseClass() {
   Take("[");
   const bool is_negated = Take("^");
-  CharSet set;
+  std::vector<CodePointRange> ranges;
   bool is_wide = false;
   while (!failed() && !Take("]")) {
     if (at_end()) {
@@ -276,7 +277,7 @@ CharSet RegexParser::ParseClass() {
     const bool is_range =
         peek() == '-' && position_ + 1 < pattern_.size() && pattern_[position_ + 1] != ']';
     if (!is_range || failed()) {
-      set = set.Union(first);
+      ranges.insert(ranges.end(), first.ranges().begin(), first.ranges().end());
       continue;
     }
     Take("-");
@@ -286,8 +287,9 @@ CharSet RegexParser::ParseClass() {
       Fail("malformed range");
       break;
     }
-    set = set.Union(CharSet({{first.ranges()[0].first, last.ranges()[0].first}}));
+    ranges.push_back({first.ranges()[0].first, last.ranges()[0].first});
   }
+  const CharSet set(std::move(ranges));
   if (set.empty()) Fail("a class without characters means different things to different engines");
   if (!is_negated) return set;
   return is_wide ? set.Complement().Intersection(PrintableAscii()) : set.Complement();

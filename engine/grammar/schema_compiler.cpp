@@ -21,6 +21,11 @@ using NodeId = SchemaDocument::NodeId;
 
 constexpr uint64_t kMaxWork = 200'000;  // parts of sets compiled
 constexpr size_t kMaxBranchesOfOneOf = 64;
+constexpr size_t kMaxMembers = 2000;  // properties of an object, prefixItems of an array
+
+Status TooComplex(const std::string& problem) {
+  return InvalidArgument("schema is too complex: " + problem).WithReason("GRAMMAR_TOO_COMPLEX");
+}
 
 // Writes one rule for each set of schemas that the document asks for.
 class SchemaCompiler {
@@ -37,10 +42,8 @@ class SchemaCompiler {
       work_ += 1 + set.parts.size();
       if (grammar_.n_rules() > kMaxGrammarRules || grammar_.n_nodes() > kMaxGrammarNodes ||
           work_ > kMaxWork)
-        return InvalidArgument("schema is too complex: its grammar needs more than " +
-                               std::to_string(kMaxGrammarRules) + " rules or " +
-                               std::to_string(kMaxGrammarNodes) + " parts")
-            .WithReason("GRAMMAR_TOO_COMPLEX");
+        return TooComplex("its grammar needs more than " + std::to_string(kMaxGrammarRules) +
+                          " rules or " + std::to_string(kMaxGrammarNodes) + " parts");
       FORGE_ASSIGN_OR_RETURN(const GrammarNodeId body, Body(set));
       grammar_.SetBody(rule, body);
     }
@@ -91,8 +94,9 @@ Result<GrammarNodeId> SchemaCompiler::Body(const SchemaSet& set) {
   std::vector<GrammarNodeId> alternatives;
   FORGE_ASSIGN_OR_RETURN(const auto constants, values_.Constants(set));
   if (constants) {
-    for (const Json* value : *constants) alternatives.push_back(grammar_.Literal(value->dump()));
-    return grammar_.Choice(std::move(alternatives));
+    std::vector<std::string> texts;
+    for (const Json* value : *constants) texts.push_back(value->dump());
+    return text_.AnyOf(std::move(texts));
   }
   const TypeSet types = reader_.Types(set);
   if (types.null) alternatives.push_back(grammar_.Literal("null"));
@@ -235,9 +239,16 @@ Result<GrammarNodeId> SchemaCompiler::Format(const SchemaSet& set,
 // Two rules for each property: nothing was written before it, or something was.
 Result<GrammarNodeId> SchemaCompiler::Object(const SchemaSet& set) {
   const std::vector<std::pair<std::string, bool>> properties = reader_.Properties(set);
+  size_t n_bytes = 0;
+  for (const auto& [name, is_required] : properties) n_bytes += name.size();
+  if (properties.size() > kMaxMembers || n_bytes > kMaxGrammarNodes)
+    return TooComplex("more than " + std::to_string(kMaxMembers) +
+                      " properties, or very long names");
+  work_ += properties.size() * (1 + set.parts.size());
+  if (work_ > kMaxWork) return TooComplex("too many schemas that all apply");
   FORGE_ASSIGN_OR_RETURN(GrammarNodeId first, OtherMembers(set, /*is_first=*/true));
   FORGE_ASSIGN_OR_RETURN(GrammarNodeId later, OtherMembers(set, /*is_first=*/false));
-  work_ += properties.size() * set.parts.size();
+
   for (auto property = properties.rbegin(); property != properties.rend(); ++property) {
     const auto& [name, is_required] = *property;
     FORGE_ASSIGN_OR_RETURN(const SchemaSet schema, reader_.PropertySchema(set, name));
@@ -271,7 +282,13 @@ Result<GrammarNodeId> SchemaCompiler::OtherMembers(const SchemaSet& set, bool is
   FORGE_ASSIGN_OR_RETURN(const SchemaSet schema, reader_.OtherPropertiesSchema(set));
   if (schema.is_false) return grammar_.Empty();
   std::vector<std::string> names;
-  for (const auto& [name, is_required] : reader_.Properties(set)) names.push_back(name);
+  size_t n_bytes = 0;
+  for (const auto& [name, is_required] : reader_.Properties(set)) {
+    names.push_back(name);
+    n_bytes += name.size();
+  }
+  // A rule for each character of a name.
+  if (n_bytes > kMaxGrammarRules) return TooComplex("too many properties beside additional ones");
   const GrammarRuleId member = grammar_.AddRule("other member");
   grammar_.SetBody(member, grammar_.Sequence({text_.KeyOtherThan(names), grammar_.Literal(":"),
                                               text_.OptionalBlank(), ValueOf(schema)}));
@@ -286,6 +303,9 @@ Result<GrammarNodeId> SchemaCompiler::OtherMembers(const SchemaSet& set, bool is
 Result<GrammarNodeId> SchemaCompiler::Array(const SchemaSet& set) {
   auto [least, most] = reader_.Counts(set, "minItems", "maxItems");
   const auto n_prefix = static_cast<uint32_t>(reader_.CountPrefixItems(set));
+  work_ += uint64_t{n_prefix} * (1 + set.parts.size());
+  if (n_prefix > kMaxMembers || work_ > kMaxWork)
+    return TooComplex("more than " + std::to_string(kMaxMembers) + " items of their own");
   const bool may_have_more = n_prefix == 0 || least > n_prefix || reader_.Has(set, "items");
   if (least > kMaxRepetitions)
     return document_.Unsupported(

@@ -98,9 +98,13 @@ Status SchemaReader::Add(NodeId schema, SchemaSet& set, std::vector<NodeId>& pat
 std::optional<NodeId> SchemaReader::OpenChoice(const SchemaSet& set) const {
   for (const char* keyword : {"anyOf", "oneOf"})
     for (const Found& found : All(set, keyword))
-      if (const NodeId choice = document_.IdOf(*found.value); !Contains(set.decided, choice))
+      if (const NodeId choice = document_.IdOf(*found.value); !IsDecided(set, choice))
         return choice;
   return std::nullopt;
+}
+
+bool SchemaReader::IsDecided(const SchemaSet& set, NodeId choice) const {
+  return Contains(set.decided, choice);
 }
 
 std::vector<SchemaReader::Found> SchemaReader::All(const SchemaSet& set,

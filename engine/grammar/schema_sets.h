@@ -49,6 +49,7 @@ class SchemaReader {
   Result<SchemaSet> Choose(const SchemaSet& set, NodeId choice, NodeId branch) const;
   // The first anyOf or oneOf that is not decided.
   std::optional<NodeId> OpenChoice(const SchemaSet& set) const;
+  bool IsDecided(const SchemaSet& set, NodeId choice) const;
 
   // The value of a keyword in each part that has it, with the part.
   struct Found {

@@ -9,8 +9,8 @@
 namespace forge {
 namespace {
 
-constexpr uint64_t kMaxWork = 100'000;  // parts of sets looked at
-constexpr int kMostEmptyDepth = 4;      // levels that IsProvablyEmpty looks into
+constexpr uint64_t kMaxWork = 50'000;  // parts of sets and values of enums looked at
+constexpr int kMostEmptyDepth = 4;     // levels that IsProvablyEmpty looks into
 
 // JSON equality: the order of properties does not count, and 1 equals 1.0.
 bool AreEqual(const Json& a, const Json& b) {
@@ -70,10 +70,13 @@ Result<bool> SchemaValues::Accepts(const SchemaSet& set, const Json& value) {
 Result<bool> SchemaValues::AcceptsType(const SchemaSet& set, const Json& value) {
   for (const auto& found : reader_.All(set, "const"))
     if (!AreEqual(*found.value, value)) return false;
-  for (const auto& found : reader_.All(set, "enum"))
+  for (const auto& found : reader_.All(set, "enum")) {
+    if (found.value == listed_) continue;  // it is from there
+    work_ += found.value->size();
     if (std::none_of(found.value->begin(), found.value->end(),
                      [&value](const Json& allowed) { return AreEqual(allowed, value); }))
       return false;
+  }
   const TypeSet types = reader_.Types(set);
   if (value.is_null()) return types.null;
   if (value.is_boolean()) return types.boolean;
@@ -118,18 +121,29 @@ Result<bool> SchemaValues::AcceptsArray(const SchemaSet& set, const Json& value)
 Result<bool> SchemaValues::AcceptsChoices(const SchemaSet& set, const Json& value) {
   for (const char* keyword : {"anyOf", "oneOf"}) {
     for (const auto& found : reader_.All(set, keyword)) {
-      size_t n_accepting = 0;
-      for (const Json& branch : *found.value) {
-        FORGE_ASSIGN_OR_RETURN(const SchemaSet schema,
-                               reader_.Gather({reader_.document().IdOf(branch)}));
-        FORGE_ASSIGN_OR_RETURN(const bool accepts, Accepts(schema, value));
-        n_accepting += accepts ? 1 : 0;
-      }
+      // The branch of a decided one is part of the set, and excludes the others of a oneOf.
+      if (reader_.IsDecided(set, reader_.document().IdOf(*found.value))) continue;
       const bool is_one = std::string_view(keyword) == "oneOf";
-      if (is_one ? n_accepting != 1 : n_accepting == 0) return false;
+      FORGE_ASSIGN_OR_RETURN(const bool accepts, AcceptsBranches(*found.value, is_one, value));
+      if (!accepts) return false;
     }
   }
   return true;
+}
+
+Result<bool> SchemaValues::AcceptsBranches(const Json& branches, bool exactly_one,
+                                           const Json& value) {
+  size_t n_accepting = 0;
+  Status undecided;  // of a branch that cannot be tested; no matter if another one accepts
+  for (const Json& branch : branches) {
+    FORGE_ASSIGN_OR_RETURN(const SchemaSet schema,
+                           reader_.Gather({reader_.document().IdOf(branch)}));
+    const Result<bool> accepts = Accepts(schema, value);
+    if (accepts.ok()) n_accepting += *accepts ? 1 : 0;
+    if (!accepts.ok()) undecided = accepts.status();
+  }
+  if (!undecided.ok() && (exactly_one || n_accepting == 0)) return undecided;
+  return exactly_one ? n_accepting == 1 : n_accepting > 0;
 }
 
 Result<std::optional<std::vector<const Json*>>> SchemaValues::Constants(const SchemaSet& set) {
@@ -139,6 +153,7 @@ Result<std::optional<std::vector<const Json*>>> SchemaValues::Constants(const Sc
     listed.push_back(consts.front().value);
   } else if (const auto enums = reader_.All(set, "enum"); !enums.empty()) {
     for (const Json& value : *enums.front().value) listed.push_back(&value);
+    listed_ = enums.front().value;
   } else {
     return Values();
   }

@@ -24,12 +24,14 @@ class SchemaValues {
   Result<bool> AcceptsObject(const SchemaSet& set, const Json& value);
   Result<bool> AcceptsArray(const SchemaSet& set, const Json& value);
   Result<bool> AcceptsChoices(const SchemaSet& set, const Json& value);
+  Result<bool> AcceptsBranches(const Json& branches, bool exactly_one, const Json& value);
   Result<bool> IsEmpty(const SchemaSet& set, int depth);
   Result<bool> IsObjectEmpty(const SchemaSet& set, int depth);
   Result<bool> IsArrayEmpty(const SchemaSet& set, int depth);
   Status CountWork(const SchemaSet& set);
 
   const SchemaReader& reader_;
+  const Json* listed_ = nullptr;  // the enum whose values Constants tests
   uint32_t depth_ = 0;
   uint64_t work_ = 0;
 };

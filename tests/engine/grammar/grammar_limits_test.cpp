@@ -114,6 +114,20 @@ const Hostile kRefused[] = {
     {"DeepSchema", Kind::kJsonSchema, Repeat("{\"items\":", 50'000)},
     {"DeepBrackets", Kind::kJsonSchema, std::string(250'000, '[')},
     {"AnyOfCombinations", Kind::kJsonSchema, ManyAnyOfs(40)},
+    {"ManyLongEnums", Kind::kJsonSchema,
+     [] {
+       std::string values;
+       for (int i = 0; i < 10'000; ++i) values += (i > 0 ? "," : "") + std::to_string(i);
+       return "{\"enum\":[" + values + "],\"allOf\":[{\"enum\":[" + values + "]}]}";
+     }()},
+    {"LongPattern", Kind::kJsonSchema,
+     "{\"type\":\"string\",\"pattern\":\"" + std::string(200'000, '.') + "\"}"},
+    {"LongClass", Kind::kJsonSchema,
+     "{\"type\":\"string\",\"pattern\":\"^[" + Repeat("\xc3\xa9-\xc3\xb6z", 20'000) +
+         "]{0,3}(?=)\"}"},
+    {"LongNames", Kind::kJsonSchema,
+     "{\"type\":\"object\",\"additionalProperties\":true,\"properties\":{\"" +
+         std::string(200'000, 'n') + "\":true}}"},
     {"HugeCounts", Kind::kJsonSchema,
      R"({"type":"array","minItems":900000,"items":{"type":"string","minLength":900000}})"},
 };
@@ -131,7 +145,7 @@ const Hostile kTaken[] = {
     {"LongEnum", Kind::kJsonSchema,
      [] {
        std::string values;
-       for (int i = 0; i < 5000; ++i)
+       for (int i = 0; i < 15'000; ++i)
          values += (i > 0 ? ",\"value" : "\"value") + std::to_string(i) + "\"";
        return "{\"enum\":[" + values + "]}";
      }()},
@@ -181,6 +195,16 @@ TEST_P(AmbiguousGrammarTest, IsFollowedOrGivenUpInBoundedTime) {
 
 INSTANTIATE_TEST_SUITE_P(Ambiguous, AmbiguousGrammarTest, ::testing::ValuesIn(kAmbiguous),
                          [](const auto& tested) { return tested.param.name; });
+
+TEST(LongEnumTest, IsReadInFewWaysAtATime) {
+  std::string values;
+  for (int i = 0; i < 10'000; ++i)
+    values += (i > 0 ? ",\"v" : "\"v") + std::to_string(i * 7919 % 10'000) + "\"";
+  GrammarReader reader = GrammarReader::OfSchema("{\"enum\":[" + values + "]}");
+  EXPECT_TRUE(reader.EndsWith("\"v9999\""));
+  EXPECT_FALSE(reader.Begins("\"v10000"));
+  EXPECT_TRUE(reader.sets().status().ok());
+}
 
 TEST(AmbiguousGrammarTest, TwoEndsForEachBeginningStayLinear) {
   GrammarReader reader =
