@@ -246,6 +246,15 @@ ResidencyDecision DecideResidency(const AdmissionPolicy& memory, const DeviceSta
   return decision;
 }
 
+std::vector<std::string> ChooseToFree(std::span<const Resident> residents, uint64_t needed_bytes) {
+  Candidates idle;
+  for (const Resident& resident : residents)
+    if (resident.phase == Resident::Phase::kReady && resident.n_leases == 0 && !resident.pinned)
+      idle.push_back(&resident);
+  if (needed_bytes == 0) return {};
+  return NamesOf(BytesOf(idle) < needed_bytes ? idle : ChooseSet(idle, needed_bytes));
+}
+
 std::string ExplainDecision(const ResidencyDecision& decision, const WantedModel& wanted) {
   const std::string need = fmt::format(
       "model '{}' needs {} bytes, {} are available under bound {}", wanted.name, wanted.plan_bytes,

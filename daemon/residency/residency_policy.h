@@ -79,6 +79,10 @@ inline constexpr size_t kExactCandidates = 16;
 ResidencyDecision DecideResidency(const AdmissionPolicy& memory, const DeviceState& device,
                                   std::span<const Resident> residents, const WantedModel& wanted);
 
+// The models to free so that `needed_bytes` come back, for the sake of other programs: the cheapest
+// set of idle, unpinned ones, settled or not, or all of those if they are not enough. Sorted.
+std::vector<std::string> ChooseToFree(std::span<const Resident> residents, uint64_t needed_bytes);
+
 // One sentence that says what was decided and why, with its numbers.
 std::string ExplainDecision(const ResidencyDecision& decision, const WantedModel& wanted);
 

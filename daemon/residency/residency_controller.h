@@ -1,0 +1,208 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/residency/model_state.h"
+#include "daemon/residency/residency_policy.h"
+#include "kernels/base/status.h"
+
+namespace forge {
+
+// Time on a clock that never goes back, from any start.
+using ResidencyTime = std::chrono::milliseconds;
+
+// A request for a model, and the lease it becomes. Never reused.
+using TicketId = uint64_t;
+
+struct ResidencySettings {
+  std::string device_id = {};  // for messages
+  AdmissionPolicy memory = {};
+  // A model stays at least this long once it is ready, so that two that do not fit together are
+  // not loaded in turn for every request.
+  std::chrono::milliseconds min_residence{10'000};
+  // A model that waited this long goes before all priorities, and makes the models that it waits
+  // for take no new requests.
+  std::chrono::milliseconds patience{30'000};
+  // How late the device's reading of free memory may show what was allocated or freed.
+  std::chrono::milliseconds reading_lag{0};
+  // How long a use counts half of what it did for the chance of reuse.
+  std::chrono::milliseconds reuse_half_life{600'000};
+  // Idle models go after this; nullopt: they stay until their memory is wanted.
+  std::optional<std::chrono::milliseconds> keep_alive = {};
+  // After a failed load, doubled with each further failure.
+  std::chrono::milliseconds first_cooldown{10'000};
+  std::chrono::milliseconds longest_cooldown{300'000};
+  // Below `low` free bytes of the device idle models go and nothing is loaded, until `high` are
+  // free again. 0: off. REQUIRES: low <= high.
+  uint64_t low_water_bytes = 0;
+  uint64_t high_water_bytes = 0;
+};
+
+// A model as whoever wants it describes it.
+struct ModelDemand {
+  std::string name;
+  uint64_t plan_bytes = 0;
+  uint64_t file_version = 0;  // another one when the file changed, which ends a cool-down
+  int priority = 0;
+  bool pinned = false;
+  std::optional<std::chrono::milliseconds> keep_alive = {};  // nullopt: as the settings say
+  bool ignores_cooldown = false;                             // a person asked for it
+};
+
+// Something that whoever drives a ResidencyController has to do.
+struct ResidencyAction {
+  enum class Kind {
+    kStartLoad,    // then report LoadEnded
+    kStartUnload,  // then report UnloadEnded
+    kGrant,        // the model of `ticket` is ready; a lease, if one was wanted, has begun
+    kRefuse,       // `ticket` ends with `status`
+    kWait,         // `ticket` waits, at `position`, because of `reason`
+  };
+  enum class UnloadCause { kEvicted, kKeepAlive, kPressure, kYield, kAsked };
+
+  Kind kind = Kind::kWait;
+  std::string model = {};
+  TicketId ticket = 0;
+  UnloadCause cause = UnloadCause::kEvicted;  // of kStartUnload
+  uint32_t position = 0;                      // of kWait; 0: next
+  Status status = {};                         // of kRefuse
+  std::string reason = {};                    // a sentence with its numbers
+};
+using ResidencyActions = std::vector<ResidencyAction>;
+
+// Keeps the books of one device: which models are resident or on their way, who holds a lease, who
+// waits. Decides; does nothing itself, reads no clock and no device, and so can be run by a
+// simulator as well as by the daemon.
+//
+// Requests for a ready model are granted at once, whatever waits. Models that are not resident are
+// loaded in the order of priority, then of their oldest request, and all requests for one model
+// are served together. The first that has to wait holds back those behind it, or small models
+// would pass a large one for ever.
+//
+// Invariant: bytes_promised() is the sum of the plans of all models that are loading, ready or
+// being unloaded. Invariant: no action unloads a model with leases, but for Unload by name.
+// Not thread-safe.
+class ResidencyController {
+ public:
+  // REQUIRES: settings are as ResidencySettings says.
+  explicit ResidencyController(ResidencySettings settings) : settings_(std::move(settings)) {}
+
+  // --- What happened. Nothing is decided before Decide.
+  // A new request. `wants_lease`: hold the model until Withdraw; else it only has to be ready. The
+  // first demand counts for as long as the model is resident or waited for; a later one can only
+  // raise its priority.
+  void Request(TicketId ticket, const ModelDemand& demand, bool wants_lease, ResidencyTime now);
+  // A request is given up, or its lease ends. No effect if it is neither.
+  void Withdraw(TicketId ticket, ResidencyTime now);
+  // A load that was started ended, with kCancelled if somebody stopped it.
+  // REQUIRES: the model is loading.
+  void LoadEnded(const std::string& model, const Status& status, ResidencyTime now);
+  // REQUIRES: the model is being unloaded.
+  void UnloadEnded(const std::string& model, ResidencyTime now);
+  // Pins or unpins. kFailedPrecondition (reason MODEL_NOT_LOADED) if it is neither ready nor
+  // loading.
+  Status SetPinned(const std::string& model, bool pinned);
+  // Unloads now, whoever holds a lease. kFailedPrecondition (reason MODEL_NOT_LOADED) unless ready.
+  Status Unload(const std::string& model);
+  // Every idle, unpinned model is to go.
+  void Yield() { yield_ = true; }
+
+  // --- What to do now.
+  ResidencyActions Decide(const DeviceState& device, ResidencyTime now);
+  // When to call Decide again if nothing happens before; nullopt: never.
+  std::optional<ResidencyTime> NextDecision(ResidencyTime now) const;
+  // What would be done about a model if nobody waited, without doing it.
+  ResidencyDecision Preview(const DeviceState& device, const WantedModel& wanted,
+                            ResidencyTime now) const;
+
+  // --- The books.
+  uint64_t bytes_promised() const;
+  std::optional<ModelState> StateOf(const std::string& model) const;
+  size_t n_leases(const std::string& model) const;
+  size_t n_waiting() const { return waiting_.size(); }
+  bool is_paused() const { return is_paused_; }  // by memory pressure
+  // Models that hold memory, and memory of former ones that may not show as free yet.
+  std::vector<Resident> Residents(ResidencyTime now) const;
+
+ private:
+  struct Entry {
+    ModelDemand demand;
+    ModelLifecycle lifecycle;
+    std::set<TicketId> leases;
+    bool is_closing = false;  // takes no new lease: another model waited too long for it
+    bool unload_asked = false;
+    bool was_leased = false;
+    ResidencyTime ready_since{0}, idle_since{0}, load_start{0};
+    double load_seconds = 1.0;
+    double usage = 0.0;  // leases, each counting half after reuse_half_life
+    ResidencyTime usage_time{0};
+    int n_failures = 0;
+    ResidencyTime cool_until{0};
+    Status failure;
+
+    ModelState state() const { return lifecycle.state(); }
+    bool holds_memory() const;
+  };
+  // Memory that was freed; the device's reading shows it by `until`.
+  struct Returning {
+    std::string model;
+    uint64_t bytes;
+    ResidencyTime until;
+  };
+  struct Waiting {
+    TicketId ticket;
+    std::string model;
+    bool wants_lease;
+    ResidencyTime since;
+    std::optional<uint32_t> told_position;
+  };
+
+  Entry& At(const std::string& model);
+  void SetState(Entry& entry, ModelState state);
+  void CountUse(Entry& entry, ResidencyTime now);
+  double UsageAt(const Entry& entry, ResidencyTime now) const;
+  void ForgetUnwanted(ResidencyTime now);
+  bool IsWanted(const std::string& model) const;
+  std::optional<ResidencyTime> KeepAliveEnd(const Entry& entry) const;
+
+  void GrantReady(ResidencyTime now, ResidencyActions& actions);
+  void RetireIdle(ResidencyTime now, ResidencyActions& actions);
+  void RelievePressure(const DeviceState& device, ResidencyTime now, ResidencyActions& actions);
+  void PlaceWaiting(const DeviceState& device, ResidencyTime now, ResidencyActions& actions);
+  // True if the models behind may be looked at.
+  bool Place(const std::string& model, const DeviceState& device, ResidencyTime now,
+             ResidencyActions& actions);
+  // Models that `model` waits for take no new leases from now on.
+  void CloseFor(const std::string& model, const std::vector<std::string>& in_the_way);
+  void StartUnload(const std::string& model, ResidencyAction::UnloadCause cause, std::string reason,
+                   ResidencyActions& actions);
+  void RefuseAll(const std::string& model, const Status& status, ResidencyActions& actions);
+  void TellPositions(ResidencyTime now, ResidencyActions& actions);
+  // Models that requests wait for, in the order in which they are loaded.
+  std::vector<std::string> LoadOrder(ResidencyTime now) const;
+  // `device`, with what its reading does not show yet taken into account.
+  DeviceState Corrected(const DeviceState& device, ResidencyTime now) const;
+  ResidencyTime OldestRequest(const std::string& model) const;
+
+  // Constant after construction.
+  const ResidencySettings settings_;
+
+  std::map<std::string, Entry> entries_;
+  std::deque<Waiting> waiting_;             // in order of arrival
+  std::map<TicketId, std::string> leases_;  // model of each
+  std::vector<Returning> returning_;
+  ResidencyActions pending_;  // refusals that events caused, for the next Decide
+  std::string closed_for_;    // the model that others are closing for; empty: none
+  std::string wait_reason_;
+  bool is_paused_ = false;
+  bool yield_ = false;
+};
+
+}  // namespace forge
