@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/base/check.h"
+#include "tests/kernels/random_weights.h"
 
 namespace forge::testing {
 namespace {
@@ -39,6 +40,11 @@ Family FamilyOf(const std::string& name) {
   return {};  // gemma, llama and its other names
 }
 
+// Half an expert, or where that is no whole number of blocks, a whole one.
+uint32_t SharedLength(const TinyModelOptions& options) {
+  return options.matrix_type == 0 ? options.n_ff / 2 : options.n_ff;
+}
+
 // The options with what their family adds.
 TinyModelOptions Completed(TinyModelOptions options) {
   const Family family = FamilyOf(options.architecture);
@@ -46,6 +52,7 @@ TinyModelOptions Completed(TinyModelOptions options) {
   options.has_fused_qkv |= family.has_fused_qkv;
   if (family.has_window && options.window == 0) options.window = 24;
   if (family.has_experts && options.n_experts == 0) options.n_experts = 4;
+  if (options.expert_type == 0) options.expert_type = options.matrix_type;
   return options;
 }
 
@@ -72,7 +79,7 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
         .AddUint32(prefix + "expert_used_count", options.n_experts_used)
         .AddUint32(prefix + "expert_feed_forward_length", options.n_ff);
   if (FamilyOf(options.architecture).has_shared_expert)
-    builder.AddUint32(prefix + "expert_shared_feed_forward_length", options.n_ff / 2);
+    builder.AddUint32(prefix + "expert_shared_feed_forward_length", SharedLength(options));
   if (options.has_long_rope)
     builder.AddUint32(prefix + "rope.scaling.original_context_length", 64)
         .AddFloat32(prefix + "rope.scaling.attn_factor", 1.19f);
@@ -81,7 +88,8 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
 // Draws the weights one after the other from one generator.
 class WeightWriter {
  public:
-  WeightWriter(uint64_t seed, GgufBuilder& builder) : random_(seed), builder_(builder) {}
+  WeightWriter(uint64_t seed, GgufBuilder& builder)
+      : random_(seed), quantised_random_(static_cast<uint32_t>(seed)), builder_(builder) {}
 
   std::vector<float> Draw(uint64_t n, float deviation) {
     std::vector<float> values(n);
@@ -95,8 +103,19 @@ class WeightWriter {
   std::vector<float> DrawMatrix(uint64_t n_cols, uint64_t n_rows) {
     return Draw(n_cols * n_rows, 1.0f / std::sqrt(static_cast<float>(n_cols)));
   }
-  void Matrix(const std::string& name, uint64_t n_cols, uint64_t n_rows) {
+  void Matrix(const std::string& name, uint64_t n_cols, uint64_t n_rows, uint32_t type = 0) {
+    if (type != 0) return Quantised(name, Shape(n_cols, n_rows), type);
     builder_.AddF32Tensor(name, Shape(n_cols, n_rows), DrawMatrix(n_cols, n_rows));
+  }
+  void Quantised(const std::string& name, const std::vector<uint64_t>& shape, uint32_t type) {
+    int64_t n_rows = 1;
+    for (size_t i = 1; i < shape.size(); ++i) n_rows *= static_cast<int64_t>(shape[i]);
+    const std::vector<std::byte> bytes =
+        RandomWeightsOfSize(static_cast<DType>(type), n_rows, static_cast<int64_t>(shape[0]),
+                            1.0f / std::sqrt(static_cast<float>(shape[0])), quantised_random_);
+    FORGE_CHECK(!bytes.empty(), "a type that formats.h knows");
+    builder_.AddTensor(name, shape, type,
+                       std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
   }
   void Bias(const std::string& name, uint64_t n) {
     builder_.AddF32Tensor(name, Shape(n), Draw(n, 0.5f));
@@ -111,18 +130,9 @@ class WeightWriter {
     return {extents...};
   }
 
-  // Random MXFP4 blocks: a power of two for 32 elements, then their sixteen bytes.
-  std::string DrawMxfp4(uint64_t n) {
-    std::string blocks;
-    for (uint64_t block = 0; block < n / 32; ++block) {
-      blocks += static_cast<char>(121 + random_() % 2);
-      for (int byte = 0; byte < 16; ++byte) blocks += static_cast<char>(random_() & 0xff);
-    }
-    return blocks;
-  }
-
  private:
   std::mt19937_64 random_;
+  std::mt19937 quantised_random_;
   GgufBuilder& builder_;
 };
 
@@ -133,13 +143,17 @@ void AddQkv(const TinyModelOptions& options, const std::string& prefix, uint64_t
                            options.n_kv_heads * head_dim};
   constexpr std::string_view kNames[] = {"attn_q", "attn_k", "attn_v"};
   const bool has_bias = options.has_qkv_bias;
+  const uint32_t type = options.matrix_type;
   std::vector<float> all_weights, all_biases;
   for (int i = 0; i < 3; ++i) {
     const std::string name = prefix + std::string(kNames[i]);
     const std::vector<float> weights = writer.DrawMatrix(n_embd, rows[i]);
     const std::vector<float> biases = has_bias ? writer.Draw(rows[i], 0.5f) : std::vector<float>();
     if (!options.has_fused_qkv) {
-      builder.AddF32Tensor(name + ".weight", WeightWriter::Shape(n_embd, rows[i]), weights);
+      if (type != 0)
+        writer.Quantised(name + ".weight", WeightWriter::Shape(n_embd, rows[i]), type);
+      else
+        builder.AddF32Tensor(name + ".weight", WeightWriter::Shape(n_embd, rows[i]), weights);
       if (has_bias) builder.AddF32Tensor(name + ".bias", WeightWriter::Shape(rows[i]), biases);
     }
     all_weights.insert(all_weights.end(), weights.begin(), weights.end());
@@ -147,8 +161,11 @@ void AddQkv(const TinyModelOptions& options, const std::string& prefix, uint64_t
   }
   if (!options.has_fused_qkv) return;
   const uint64_t n_rows = rows[0] + rows[1] + rows[2];
-  builder.AddF32Tensor(prefix + "attn_qkv.weight", WeightWriter::Shape(n_embd, n_rows),
-                       all_weights);
+  if (type != 0)
+    writer.Quantised(prefix + "attn_qkv.weight", WeightWriter::Shape(n_embd, n_rows), type);
+  else
+    builder.AddF32Tensor(prefix + "attn_qkv.weight", WeightWriter::Shape(n_embd, n_rows),
+                         all_weights);
   if (has_bias)
     builder.AddF32Tensor(prefix + "attn_qkv.bias", WeightWriter::Shape(n_rows), all_biases);
 }
@@ -157,12 +174,9 @@ void AddQkv(const TinyModelOptions& options, const std::string& prefix, uint64_t
 void AddExpertMatrices(const TinyModelOptions& options, const std::string& name, uint64_t n_cols,
                        uint64_t n_rows, WeightWriter& writer, GgufBuilder& builder) {
   const uint64_t n_experts = options.n_experts;
-  if (options.has_mxfp4_experts) {
-    constexpr uint32_t kMxfp4 = 39;
-    builder.AddTensor(name + "_exps.weight", WeightWriter::Shape(n_cols, n_rows, n_experts), kMxfp4,
-                      writer.DrawMxfp4(n_cols * n_rows * n_experts));
-    return;
-  }
+  if (options.expert_type != 0)
+    return writer.Quantised(name + "_exps.weight", WeightWriter::Shape(n_cols, n_rows, n_experts),
+                            options.expert_type);
   std::vector<float> all;
   for (uint64_t expert = 0; expert < n_experts; ++expert) {
     const std::vector<float> values = writer.DrawMatrix(n_cols, n_rows);
@@ -194,18 +208,20 @@ void AddExperts(const TinyModelOptions& options, const std::string& prefix, Weig
   if (FamilyOf(options.architecture).has_shared_expert) {
     const std::vector<float> gate = writer.DrawMatrix(n_embd, 1);
     builder.AddF32Tensor(prefix + "ffn_gate_inp_shexp.weight", WeightWriter::Shape(n_embd), gate);
-    writer.Matrix(prefix + "ffn_gate_shexp.weight", n_embd, n_ff / 2);
-    writer.Matrix(prefix + "ffn_up_shexp.weight", n_embd, n_ff / 2);
-    writer.Matrix(prefix + "ffn_down_shexp.weight", n_ff / 2, n_embd);
+    const uint64_t n_shared = SharedLength(options);
+    writer.Matrix(prefix + "ffn_gate_shexp.weight", n_embd, n_shared, options.matrix_type);
+    writer.Matrix(prefix + "ffn_up_shexp.weight", n_embd, n_shared, options.matrix_type);
+    writer.Matrix(prefix + "ffn_down_shexp.weight", n_shared, n_embd, options.matrix_type);
   }
 }
 
 void AddDense(const TinyModelOptions& options, const std::string& prefix, WeightWriter& writer) {
   const bool is_fused = FamilyOf(options.architecture).has_fused_gate_up;
-  if (!is_fused) writer.Matrix(prefix + "ffn_gate.weight", options.n_embd, options.n_ff);
+  const uint32_t type = options.matrix_type;
+  if (!is_fused) writer.Matrix(prefix + "ffn_gate.weight", options.n_embd, options.n_ff, type);
   writer.Matrix(prefix + "ffn_up.weight", options.n_embd,
-                uint64_t{options.n_ff} * (is_fused ? 2 : 1));
-  writer.Matrix(prefix + "ffn_down.weight", options.n_ff, options.n_embd);
+                uint64_t{options.n_ff} * (is_fused ? 2 : 1), type);
+  writer.Matrix(prefix + "ffn_down.weight", options.n_ff, options.n_embd, type);
 }
 
 void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& writer,
@@ -221,7 +237,8 @@ void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& wri
     writer.Norm(prefix + "attn_q_norm.weight", head_dim);
     writer.Norm(prefix + "attn_k_norm.weight", head_dim);
   }
-  writer.Matrix(prefix + "attn_output.weight", options.n_heads * head_dim, options.n_embd);
+  writer.Matrix(prefix + "attn_output.weight", options.n_heads * head_dim, options.n_embd,
+                options.matrix_type);
   if (is_gpt_oss) {
     writer.Bias(prefix + "attn_sinks.weight", options.n_heads);
     writer.Bias(prefix + "attn_output.bias", options.n_embd);
@@ -256,10 +273,11 @@ GgufBuilder MakeTinyModel(const TinyModelOptions& wanted) {
   AddParameters(options, builder);
   AddTinyVocabulary(options.vocabulary, options.has_chat_template, builder);
   WeightWriter writer(options.seed, builder);
-  writer.Matrix("token_embd.weight", options.n_embd, TinyVocabularySize(options.vocabulary));
+  const uint64_t n_vocab = TinyVocabularySize(options.vocabulary);
+  writer.Matrix("token_embd.weight", options.n_embd, n_vocab, options.matrix_type);
   writer.Norm("output_norm.weight", options.n_embd);
   if (!options.has_tied_output)
-    writer.Matrix("output.weight", options.n_embd, TinyVocabularySize(options.vocabulary));
+    writer.Matrix("output.weight", options.n_embd, n_vocab, options.matrix_type);
   if (options.has_long_rope) AddLongRope(options, builder);
   for (uint32_t layer = 0; layer < options.n_layers; ++layer)
     AddLayer(options, layer, writer, builder);

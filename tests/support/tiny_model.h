@@ -31,14 +31,17 @@ struct TinyModelOptions {
   uint32_t n_experts = 0;
   uint32_t n_experts_used = 2;
   bool has_split_experts = false;  // a tensor for each
-  bool has_mxfp4_experts = false;
+  // GGUF types, 0 for F32: of every matrix but the routers, and of the experts where it is another.
+  // Quantised weights are random blocks, and no two shapes of one seed hold the same numbers.
+  uint32_t matrix_type = 0;
+  uint32_t expert_type = 0;
   bool has_long_rope = false;  // phi3: divisors, the long ones beyond a context of 64
   TinyVocabulary vocabulary = TinyVocabulary::kBpe;
   bool has_chat_template = true;  // ChatML
   uint64_t seed = 1;              // the same seed gives the same file, byte for byte
 };
 
-// The model as a builder, to which a test may add keys or tensors of its own. Weights are float32,
+// The model as a builder, to which a test may add keys or tensors of its own. Float32 weights are
 // uniform with a deviation that keeps activations near 1. Fused and separate QKV, and merged and
 // split experts, of one seed hold the same numbers.
 GgufBuilder MakeTinyModel(const TinyModelOptions& options);
