@@ -46,11 +46,14 @@ void AddGenerate(CLI::App& app, CommandContext& context);
 void AddList(CLI::App& app, CommandContext& context);
 void AddLoad(CLI::App& app, CommandContext& context);
 void AddMemory(CLI::App& app, CommandContext& context);
+void AddPin(CLI::App& app, CommandContext& context);
+void AddPlan(CLI::App& app, CommandContext& context);
 void AddPs(CLI::App& app, CommandContext& context);
 void AddShow(CLI::App& app, CommandContext& context);
 void AddStatus(CLI::App& app, CommandContext& context);
 void AddTokenize(CLI::App& app, CommandContext& context);
 void AddUnload(CLI::App& app, CommandContext& context);
 void AddVersion(CLI::App& app, CommandContext& context);
+void AddYield(CLI::App& app, CommandContext& context);
 
 }  // namespace forge::client

@@ -7,8 +7,8 @@ namespace forge::client {
 namespace {
 
 constexpr void (*kCommands[])(CLI::App&, CommandContext&) = {
-    AddLoad,   AddGenerate, AddUnload,     AddList,   AddPs,      AddShow,
-    AddMemory, AddTokenize, AddDetokenize, AddStatus, AddVersion,
+    AddLoad,     AddGenerate,   AddUnload, AddList,    AddPs,   AddShow, AddMemory,
+    AddTokenize, AddDetokenize, AddStatus, AddVersion, AddPlan, AddPin,  AddYield,
 };
 
 }  // namespace

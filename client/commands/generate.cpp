@@ -6,6 +6,7 @@
 
 #include "client/commands/command.h"
 #include "client/commands/generate_flags.h"
+#include "client/commands/load_progress.h"
 #include "client/terminal/interrupt.h"
 #include "client/terminal/json_output.h"
 #include "client/terminal/progress_bar.h"
@@ -94,6 +95,7 @@ class AnswerPrinter {
       std::cout << ToJson(event) << std::endl;
       return;
     }
+    if (event.has_load_progress()) ShowLoadProgress(event.load_progress(), bar_);
     if (event.has_queued())
       bar_.Show("queued", 0.0, "position " + std::to_string(event.queued().position()));
     if (event.has_prompt_progress()) ShowPrompt(event.prompt_progress());

@@ -3,6 +3,7 @@
 
 #include "client/commands/command.h"
 #include "client/commands/load_flags.h"
+#include "client/commands/load_progress.h"
 #include "client/terminal/interrupt.h"
 #include "client/terminal/json_output.h"
 #include "client/terminal/progress_bar.h"
@@ -15,16 +16,19 @@ namespace {
 struct LoadCommandOptions {
   std::string model;
   LoadFlags flags;
+  bool pin = false;
+  int priority = 0;
+  std::string keep_alive;
 };
 
-void ShowProgress(const v1::LoadModelResponse::Progress& progress, ProgressBar& bar) {
-  const double total = static_cast<double>(progress.bytes_total());
-  const double fraction = total > 0 ? static_cast<double>(progress.bytes_done()) / total : 0.0;
-  std::string detail =
-      FormatBytes(progress.bytes_done()) + " of " + FormatBytes(progress.bytes_total());
-  if (progress.bytes_per_second() > 0)
-    detail += ", " + FormatBytes(static_cast<int64_t>(progress.bytes_per_second())) + "/s";
-  bar.Show("loading", fraction, detail);
+// Adds what the flags say of how the model is kept.
+void SetResidency(const LoadCommandOptions& options, v1::ResidencyOptions& residency) {
+  residency.set_pin(options.pin);
+  residency.set_priority(options.priority);
+  if (options.keep_alive.empty()) return;
+  const auto milliseconds = ParseDuration(options.keep_alive);
+  residency.mutable_keep_alive()->set_seconds(*milliseconds / 1000);
+  residency.mutable_keep_alive()->set_nanos(static_cast<int>(*milliseconds % 1000) * 1'000'000);
 }
 
 void PrintReady(const v1::Model& model) {
@@ -46,6 +50,7 @@ ExitCode RunLoad(const LoadCommandOptions& options, const CommandContext& contex
   v1::LoadModelRequest request;
   request.mutable_start()->set_model(options.model);
   *request.mutable_start()->mutable_options() = ToLoadOptions(options.flags);
+  SetResidency(options, *request.mutable_start()->mutable_residency());
   stream->Write(request);
 
   // The load is the daemon's and would go on without us: Ctrl-C asks it to stop.
@@ -59,7 +64,7 @@ ExitCode RunLoad(const LoadCommandOptions& options, const CommandContext& contex
   v1::LoadModelResponse response;
   while (stream->Read(&response)) {
     if (context.json()) std::cout << ToJson(response) << std::endl;
-    if (response.has_progress()) ShowProgress(response.progress(), bar);
+    if (response.has_progress()) ShowLoadProgress(response.progress(), bar);
     if (!response.has_ready()) continue;
     bar.Clear();
     if (!context.json()) PrintReady(response.ready());
@@ -79,6 +84,14 @@ void AddLoad(CLI::App& app, CommandContext& context) {
       AddCommand(app, context, "load", "Load a model and keep it resident", options, &RunLoad);
   command->add_option("model", options->model, "Name as in 'forgectl list', or a path")->required();
   AddLoadFlags(*command, options->flags);
+  command->add_flag("--pin", options->pin, "Never evict it");
+  command->add_option("--priority", options->priority, "Never evict models of a higher one");
+  command
+      ->add_option("--keep-alive", options->keep_alive,
+                   "How long it stays after its last use, as in 0s, 500ms, 5m or 1h")
+      ->check([](const std::string& text) {
+        return ParseDuration(text) ? std::string() : "'" + text + "' is no duration as in 5m";
+      });
 }
 
 }  // namespace forge::client

@@ -20,7 +20,8 @@ ExitCode RunPs(const PsOptions&, const CommandContext& context) {
     for (const v1::Model& model : models) std::cout << ToJson(model) << '\n';
     return ExitCode::kOk;
   }
-  TextTable table({"NAME", "STATE", "DEVICE", "MEMORY", "CONTEXT", "SLOTS", "QUEUED", "LOADED"});
+  TextTable table(
+      {"NAME", "STATE", "DEVICE", "MEMORY", "CONTEXT", "SLOTS", "QUEUED", "LOADED", ""});
   for (const v1::Model& model : models) {
     const v1::Residency& residency = model.residency();
     table.AddRow(
@@ -28,7 +29,8 @@ ExitCode RunPs(const PsOptions&, const CommandContext& context) {
          FormatBytes(residency.memory().total_bytes()),
          std::to_string(model.details().options().context_length()),
          std::to_string(residency.busy_slot_count()) + "/" + std::to_string(residency.slot_count()),
-         std::to_string(residency.queued_turn_count()), FormatTime(residency.load_time())});
+         std::to_string(residency.queued_turn_count()), FormatTime(residency.load_time()),
+         residency.pinned() ? "pinned" : ""});
   }
   table.Print(std::cout);
   if (models.empty()) std::cerr << "no model is resident; load one with 'forgectl load NAME'\n";

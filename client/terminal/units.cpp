@@ -1,6 +1,7 @@
 #include "client/terminal/units.h"
 
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <ctime>
@@ -32,6 +33,20 @@ std::string Scaled(double value, double step, std::span<const char* const> units
 }
 
 }  // namespace
+
+std::optional<int64_t> ParseDuration(std::string_view text) {
+  constexpr int64_t kMost = int64_t{365} * 86'400'000;
+  constexpr std::pair<std::string_view, int64_t> kUnits[] = {
+      {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
+  int64_t count = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, count);
+  if (error != std::errc() || count < 0) return std::nullopt;
+  const std::string_view unit(rest, static_cast<size_t>(end - rest));
+  for (const auto& [name, milliseconds] : kUnits)
+    if (unit == name && count <= kMost / milliseconds) return count * milliseconds;
+  return std::nullopt;
+}
 
 std::string FormatBytes(int64_t bytes) {
   static constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};

@@ -4,9 +4,14 @@
 #include <google/protobuf/timestamp.pb.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace forge::client {
+
+// Milliseconds of "500ms", "30s", "5m" or "1h", at most 365 days; nullopt if it is none.
+std::optional<int64_t> ParseDuration(std::string_view text);
 
 // "1.5 GiB", "640 MiB", "12 B": three significant digits, binary units.
 std::string FormatBytes(int64_t bytes);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -16,6 +17,16 @@ constexpr milliseconds kSweepPeriod{250};
 constexpr milliseconds kDrainPoll{10};
 // After streams were told to end: what is left, such as a client that reads nothing, is cut.
 constexpr milliseconds kCloseGrace{500};
+
+ResidencySettings SettingsFrom(const ResidencyRules& rules) {
+  ResidencySettings settings;
+  settings.min_residence = rules.min_residence;
+  settings.patience = rules.patience;
+  settings.keep_alive = rules.keep_alive;
+  settings.low_water_bytes = rules.low_water_bytes;
+  settings.high_water_bytes = std::max(rules.low_water_bytes, rules.high_water_bytes);
+  return settings;
+}
 
 double Gibibytes(uint64_t bytes) { return static_cast<double>(bytes) / double{1 << 30}; }
 
@@ -32,7 +43,8 @@ Application::Application(Config config, std::unique_ptr<Engine> engine, std::str
       drain_timer_(io_),
       residency_(*engine_, catalogue_,
                  {config_.load_defaults, config_.limits.load_deadline,
-                  [this](const auto& models) { OnResidencyChange(models); }},
+                  [this](const auto& models) { OnResidencyChange(models); },
+                  SettingsFrom(config_.residency)},
                  io_, log),
       context_(*engine_, residency_, config_, std::move(version), log) {}
 

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,16 @@ struct Limits {
   std::chrono::milliseconds step_timeout{120'000};
 };
 
+// Which models stay resident; docs/residency.md.
+struct ResidencyRules {
+  bool load_on_demand = true;  // Generate loads a model that is not resident
+  std::chrono::milliseconds min_residence{10'000};
+  std::chrono::milliseconds patience{30'000};
+  std::optional<std::chrono::milliseconds> keep_alive;  // nullopt: forever
+  uint64_t low_water_bytes = uint64_t{512} << 20;       // 0: off
+  uint64_t high_water_bytes = uint64_t{1} << 30;        // at least low_water_bytes
+};
+
 enum class LogLevel { kError, kWarning, kInfo, kDebug };
 enum class LogFormat { kAuto, kPlain, kJournal };
 
@@ -36,6 +47,7 @@ struct Config {
   uint32_t socket_mode = 0660;
   std::vector<std::string> model_directories = {"/var/lib/forge/models"};
   AdmissionPolicy memory;
+  ResidencyRules residency;
   uint32_t device_threads = 0;  // 0: one for each CPU
   LoadOptions load_defaults;
   Limits limits;

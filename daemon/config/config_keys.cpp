@@ -120,9 +120,20 @@ bool SetCap(Config& config, const Values& values) {
   return true;
 }
 
-bool SetReflection(Config& config, const Values& values) {
-  if (values[0] != "true" && values[0] != "false") return false;
-  config.reflection = values[0] == "true";
+bool SetBool(bool& target, const std::string& text) {
+  if (text != "true" && text != "false") return false;
+  target = text == "true";
+  return true;
+}
+
+bool SetKeepAlive(Config& config, const Values& values) {
+  if (values[0] == "forever") {
+    config.residency.keep_alive.reset();
+    return true;
+  }
+  const std::optional<std::chrono::milliseconds> duration = ParseDuration(values[0]);
+  if (!duration) return false;
+  config.residency.keep_alive = duration;
   return true;
 }
 
@@ -132,6 +143,8 @@ using std::chrono::milliseconds;
 
 constexpr std::string_view kDurationOfOneSecond =
     "a duration of at least 1s, written as in 500ms, 30s, 15m or 1h";
+
+constexpr std::string_view kAnyDuration = "a duration as in 0ms, 500ms, 30s, 15m or 1h";
 
 const ConfigKey kKeys[] = {
     {"listen",
@@ -154,6 +167,33 @@ const ConfigKey kKeys[] = {
      [](const Config& c) {
        return Values{c.memory.cap_bytes ? FormatSize(*c.memory.cap_bytes) : "none"};
      }},
+    {"residency.load_on_demand", "true or false", false,
+     [](Config& c, const Values& v) { return SetBool(c.residency.load_on_demand, v[0]); },
+     [](const Config& c) { return Values{c.residency.load_on_demand ? "true" : "false"}; }},
+    {"residency.keep_alive", "a duration as in 5m, 0ms, or forever", false, SetKeepAlive,
+     [](const Config& c) {
+       return Values{c.residency.keep_alive ? FormatDuration(*c.residency.keep_alive) : "forever"};
+     }},
+    {"residency.min_residence", kAnyDuration, false,
+     [](Config& c, const Values& v) {
+       return SetDuration(c.residency.min_residence, v[0], milliseconds(0));
+     },
+     [](const Config& c) { return Values{FormatDuration(c.residency.min_residence)}; }},
+    {"residency.patience", kAnyDuration, false,
+     [](Config& c, const Values& v) {
+       return SetDuration(c.residency.patience, v[0], milliseconds(0));
+     },
+     [](const Config& c) { return Values{FormatDuration(c.residency.patience)}; }},
+    {"residency.low_water", "a size as in 512MiB, or 0 for off", false,
+     [](Config& c, const Values& v) {
+       return SetSize(c.residency.low_water_bytes, v[0], 0, kAnySize);
+     },
+     [](const Config& c) { return Values{FormatSize(c.residency.low_water_bytes)}; }},
+    {"residency.high_water", "a size as in 1GiB; below low_water it counts as that", false,
+     [](Config& c, const Values& v) {
+       return SetSize(c.residency.high_water_bytes, v[0], 0, kAnySize);
+     },
+     [](const Config& c) { return Values{FormatSize(c.residency.high_water_bytes)}; }},
     {"device.threads", "a number from 0 to 1024; 0 is one for each CPU", false,
      [](Config& c, const Values& v) { return SetCount(c.device_threads, v[0], 0, 1024); },
      [](const Config& c) { return Values{std::to_string(c.device_threads)}; }},
@@ -222,7 +262,8 @@ const ConfigKey kKeys[] = {
     {"log.format", "auto, plain or journal", false,
      [](Config& c, const Values& v) { return SetEnum(c.log.format, v[0], kFormatNames); },
      [](const Config& c) { return GetEnum(c.log.format, kFormatNames); }},
-    {"reflection", "true or false", false, SetReflection,
+    {"reflection", "true or false", false,
+     [](Config& c, const Values& v) { return SetBool(c.reflection, v[0]); },
      [](const Config& c) { return Values{c.reflection ? "true" : "false"}; }},
 };
 

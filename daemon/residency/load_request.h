@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,7 +16,13 @@ struct LoadRequest {
   std::optional<uint32_t> max_sequences;
   std::optional<uint32_t> prefill_chunk;
   std::optional<KvDType> kv_dtype;
+  // How the model is kept. They do not make a load another one: who joins a load, or asks for a
+  // model that is resident, takes it as it is kept.
+  std::optional<bool> pinned = {};
+  std::optional<int> priority = {};
+  std::optional<std::chrono::milliseconds> keep_alive = {};
 
+  // No option is asked for that a loaded model may not have.
   bool empty() const {
     return !device && !context_length && !max_sequences && !prefill_chunk && !kv_dtype;
   }

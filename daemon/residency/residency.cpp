@@ -3,22 +3,16 @@
 #include <fmt/format.h>
 
 #include <boost/asio/post.hpp>
+#include <utility>
+
+#include "daemon/residency/on_strand.h"
+#include "kernels/base/check.h"
 
 namespace forge {
 namespace {
 
 // Loads compete for one disk and one memory bus: two keep both busy, more only slow each other.
 constexpr size_t kLoadingThreads = 2;
-
-Status ShuttingDown() {
-  return Unavailable("the daemon is shutting down").WithReason("SHUTTING_DOWN");
-}
-
-Status Busy(const std::string& name, std::string_view doing) {
-  return Unavailable(fmt::format("model '{}' is being {}; try again shortly", name, doing))
-      .WithReason("MODEL_BUSY")
-      .WithDetail("model", name);
-}
 
 Status NotLoaded(const std::string& name) {
   return FailedPrecondition(
@@ -27,28 +21,42 @@ Status NotLoaded(const std::string& name) {
       .WithDetail("model", name);
 }
 
+std::string_view CauseName(ResidencyAction::UnloadCause cause) {
+  constexpr std::string_view kNames[] = {"evicted", "its keep_alive is over", "memory pressure",
+                                         "asked to yield", "asked to unload"};
+  return kNames[static_cast<int>(cause)];
+}
+
 }  // namespace
 
-template <typename Call>
-auto Residency::OnStrand(Call call) -> decltype(call()) {
-  std::promise<decltype(call())> promise;
-  auto future = promise.get_future();
-  boost::asio::post(strand_, [&promise, &call] {
-    if constexpr (std::is_void_v<decltype(call())>) {
-      call();
-      promise.set_value();
-    } else {
-      promise.set_value(call());
-    }
-  });
-  return future.get();
+// ---- ModelLease
+
+ModelLease::ModelLease(ModelLease&& other) noexcept
+    : residency_(std::exchange(other.residency_, nullptr)),
+      ticket_(other.ticket_),
+      model_(std::move(other.model_)) {}
+
+ModelLease& ModelLease::operator=(ModelLease&& other) noexcept {
+  std::swap(residency_, other.residency_);
+  std::swap(ticket_, other.ticket_);
+  std::swap(model_, other.model_);
+  return *this;
 }
+
+ModelLease::~ModelLease() {
+  if (residency_ == nullptr) return;
+  boost::asio::post(residency_->strand_,
+                    [residency = residency_, ticket = ticket_] { residency->Release(ticket); });
+}
+
+// ---- Any thread
 
 Residency::Residency(Engine& engine, const Catalogue& catalogue, Options options,
                      boost::asio::io_context& io, spdlog::logger& log)
     : engine_(engine),
       catalogue_(catalogue),
       options_(std::move(options)),
+      io_(io),
       log_(log),
       strand_(boost::asio::make_strand(io)),
       inspect_cache_(engine),
@@ -69,15 +77,50 @@ void Residency::Load(const ModelFile& file, const LoadRequest& request,
 void Residency::CancelLoad(const std::string& name) {
   boost::asio::post(strand_, [this, name] {
     const auto found = entries_.find(name);
-    if (found != entries_.end() && found->second.job) {
-      found->second.job->Stop(StopCause::kCancelled);
-    }
+    if (found == entries_.end() || !found->second.job) return;
+    found->second.job->Stop(LoadJob::StopCause::kCancelled);
+    StopIfWaiting(found->second);
   });
 }
 
 void Residency::Unload(const std::string& name, UnloadDone done) {
   boost::asio::post(strand_, [this, name, done = std::move(done)]() mutable {
     StartUnload(name, std::move(done));
+  });
+}
+
+std::vector<std::string> Residency::Yield() {
+  return OnStrand([this] {
+    std::vector<std::string> before, going;
+    for (const auto& [name, entry] : entries_)
+      if (entry.lifecycle.state() == ModelState::kReady) before.push_back(name);
+    for (auto& [device, books] : books_) {
+      books.controller.Yield();
+      Decide(device);
+    }
+    for (const std::string& name : before)
+      if (entries_.at(name).lifecycle.state() == ModelState::kUnloading) going.push_back(name);
+    return going;
+  });
+}
+
+Status Residency::SetPinned(const std::string& name, bool pinned) {
+  return OnStrand([&]() -> Status {
+    const auto found = entries_.find(name);
+    if (found == entries_.end() || found->second.lifecycle.state() != ModelState::kReady)
+      return NotLoaded(name);
+    Entry& entry = found->second;
+    FORGE_TRY(Books(entry.snapshot.info.device).controller.SetPinned(name, pinned));
+    entry.snapshot.pinned = pinned;
+    log_.info("model '{}' is {}", name, pinned ? "pinned" : "no longer pinned");
+    PublishChange();
+    return Status();
+  });
+}
+
+void Residency::Acquire(const std::string& name, LeaseDone done) {
+  boost::asio::post(strand_, [this, name, done = std::move(done)]() mutable {
+    StartAcquire(name, std::move(done));
   });
 }
 
@@ -102,9 +145,9 @@ Result<ModelSnapshot> Residency::FindReady(const std::string& model) {
     case ModelState::kReady:
       return *std::move(found);
     case ModelState::kLoading:
-      return Busy(name, "loaded");
+      return ModelBusyStatus(name, "loaded");
     case ModelState::kUnloading:
-      return Busy(name, "unloaded");
+      return ModelBusyStatus(name, "unloaded");
     case ModelState::kOnDisk:
     case ModelState::kFailed:
       break;
@@ -126,9 +169,15 @@ void Residency::Ping(std::function<void()> pong) { boost::asio::post(strand_, st
 void Residency::BeginShutdown() {
   boost::asio::post(strand_, [this] {
     shutting_down_ = true;
+    std::vector<std::string> loading;
     for (auto& [name, entry] : entries_) {
-      if (entry.job) entry.job->Stop(StopCause::kShutdown);
+      if (!entry.job) continue;
+      entry.job->Stop(LoadJob::StopCause::kShutdown);
+      loading.push_back(name);
     }
+    for (const std::string& name : loading) StopIfWaiting(entries_.at(name));
+    for (auto& [ticket, lease] : leases_)
+      if (lease.done) std::exchange(lease.done, nullptr)(ShuttingDownStatus());
   });
 }
 
@@ -137,115 +186,13 @@ void Residency::Stop() {
   OnStrand([] {});  // no load starts after this
   loaders_.join();
   unloaders_.join();
-  OnStrand([] {});  // every load and unload has ended, and told those who wait
+  // Every load and unload has ended, and told those who wait; no timer keeps the io_context.
+  OnStrand([this] {
+    for (auto& [device, books] : books_) books.timer.cancel();
+  });
 }
 
-// ---- On the strand
-
-void Residency::StartOrJoin(const ModelFile& file, const LoadRequest& request,
-                            const std::shared_ptr<LoadListener>& listener) {
-  if (shutting_down_) return listener->OnLoaded(ShuttingDown());
-  const auto found = entries_.find(file.name);
-  if (found == entries_.end() || found->second.lifecycle.state() == ModelState::kFailed) {
-    return StartLoad(file, request, listener);
-  }
-  Join(found->second, request, listener);
-}
-
-void Residency::Join(Entry& entry, const LoadRequest& request,
-                     const std::shared_ptr<LoadListener>& listener) {
-  const std::string& name = entry.snapshot.file.name;
-  if (entry.lifecycle.state() == ModelState::kUnloading) {
-    return listener->OnLoaded(Busy(name, "unloaded"));
-  }
-  if (entry.lifecycle.state() == ModelState::kReady) {
-    const Status same =
-        CheckSameOptions(name, "ready", request, OptionsInEffect(entry.snapshot.info));
-    return listener->OnLoaded(same.ok() ? Result<ModelSnapshot>(entry.snapshot) : same);
-  }
-  listener->OnProgress(entry.progress);
-  if (request.empty()) {
-    entry.listeners.push_back(listener);
-    return;
-  }
-  entry.undecided.emplace_back(request, listener);
-  if (entry.progress.plan) DecideJoins(entry, "loading", *entry.progress.plan);
-}
-
-void Residency::DecideJoins(Entry& entry, std::string_view state, const ModelFileInfo& info) {
-  const auto undecided = std::move(entry.undecided);
-  entry.undecided.clear();
-  for (const auto& [request, listener] : undecided) {
-    const Status same =
-        CheckSameOptions(entry.snapshot.file.name, state, request, OptionsInEffect(info));
-    if (same.ok()) {
-      entry.listeners.push_back(listener);
-    } else {
-      listener->OnLoaded(same);
-    }
-  }
-}
-
-void Residency::StartLoad(const ModelFile& file, const LoadRequest& request,
-                          const std::shared_ptr<LoadListener>& listener) {
-  Entry& entry = entries_[file.name];
-  entry.snapshot.file = file;
-  entry.snapshot.error.clear();
-  entry.progress = LoadProgress();
-  entry.listeners = {listener};
-  entry.undecided.clear();
-  entry.job = std::make_shared<LoadJob>();
-  entry.job->name = file.name;
-  entry.job->file = file;
-  entry.job->options = ResolveLoadOptions(request, options_.load_defaults);
-  entry.job->start = std::chrono::steady_clock::now();
-  entry.job->deadline = entry.job->start + options_.load_deadline;
-  SetState(entry, ModelState::kLoading);
-  log_.info("loading model '{}' from {}", file.name, file.path);
-  listener->OnProgress(entry.progress);
-  ++n_jobs_;
-  boost::asio::post(loaders_, [this, job = entry.job] { RunLoad(job); });
-}
-
-void Residency::PublishProgress(const LoadJob& job, const LoadProgress& progress) {
-  const auto found = entries_.find(job.name);
-  if (found == entries_.end() || found->second.job.get() != &job) return;
-  found->second.progress = progress;
-  if (progress.plan) DecideJoins(found->second, "loading", *progress.plan);
-  for (const auto& listener : found->second.listeners) listener->OnProgress(progress);
-}
-
-void Residency::FinishLoad(const LoadJob& job, const Result<ModelSnapshot>& result) {
-  Entry& entry = entries_.at(job.name);
-  if (result.ok()) DecideJoins(entry, "ready", result->info);
-  std::vector<std::shared_ptr<LoadListener>> listeners = std::move(entry.listeners);
-  for (auto& [request, listener] : entry.undecided) listeners.push_back(std::move(listener));
-  entry.listeners.clear();
-  entry.undecided.clear();
-  entry.job.reset();
-  const bool was_cancelled = result.status().code() == StatusCode::kCancelled ||
-                             result.status().reason() == "SHUTTING_DOWN";
-  if (result.ok()) {
-    entry.snapshot = *result;
-    SetState(entry, ModelState::kReady);
-    log_.info("model '{}' is ready on {} after {:.1f} s, {} bytes", job.name,
-              entry.snapshot.info.device,
-              std::chrono::duration<double>(entry.snapshot.load_duration).count(),
-              entry.snapshot.info.total_bytes());
-  } else if (was_cancelled) {
-    log_.info("load of model '{}' was cancelled", job.name);
-    SetState(entry, ModelState::kOnDisk);
-  } else {
-    entry.snapshot.error = result.status().message();
-    log_.warn("model '{}' could not be loaded: {}", job.name, result.status().ToString());
-    SetState(entry, ModelState::kFailed);
-  }
-  const Result<ModelSnapshot> answer =
-      result.ok() ? Result<ModelSnapshot>(entry.snapshot) : result.status();
-  if (entry.lifecycle.state() == ModelState::kOnDisk) entries_.erase(job.name);
-  for (const auto& listener : listeners) listener->OnLoaded(answer);
-  PublishChange();
-}
+// ---- Unloads and leases, on the strand
 
 void Residency::StartUnload(const std::string& name, UnloadDone done) {
   const auto found = entries_.find(name);
@@ -256,7 +203,7 @@ void Residency::StartUnload(const std::string& name, UnloadDone done) {
     case ModelState::kFailed:
       return done(NotLoaded(name));
     case ModelState::kLoading:
-      return done(Busy(name, "loaded"));
+      return done(ModelBusyStatus(name, "loaded"));
     case ModelState::kUnloading:
       entry.unload_callbacks.push_back(std::move(done));
       return;
@@ -264,10 +211,20 @@ void Residency::StartUnload(const std::string& name, UnloadDone done) {
       break;
   }
   entry.unload_callbacks = {std::move(done)};
+  const std::string device = entry.snapshot.info.device;
+  const Status asked = Books(device).controller.Unload(name);
+  FORGE_CHECK(asked.ok(), asked.message());
+  Decide(device);
+}
+
+void Residency::RunUnload(const ResidencyAction& action) {
+  Entry& entry = entries_.at(action.model);
   SetState(entry, ModelState::kUnloading);
+  if (action.cause != ResidencyAction::UnloadCause::kAsked)
+    log_.info("model '{}' goes ({}): {}", action.model, CauseName(action.cause), action.reason);
   PublishChange();
   ++n_jobs_;
-  boost::asio::post(unloaders_, [this, name, id = entry.snapshot.id] {
+  boost::asio::post(unloaders_, [this, name = action.model, id = entry.snapshot.id] {
     const Result<uint64_t> freed_bytes = engine_.Unload(id);
     boost::asio::post(strand_, [this, name, freed_bytes] {
       --n_jobs_;
@@ -279,6 +236,7 @@ void Residency::StartUnload(const std::string& name, UnloadDone done) {
 void Residency::FinishUnload(const std::string& name, const Result<uint64_t>& freed_bytes) {
   Entry& entry = entries_.at(name);
   const std::vector<UnloadDone> callbacks = std::move(entry.unload_callbacks);
+  const std::string device = entry.snapshot.info.device;
   // The engine refuses only a model that it does not have, so the model is gone in any case.
   SetState(entry, ModelState::kOnDisk);
   entries_.erase(name);
@@ -287,8 +245,44 @@ void Residency::FinishUnload(const std::string& name, const Result<uint64_t>& fr
   } else {
     log_.error("model '{}' was not in the engine: {}", name, freed_bytes.status().ToString());
   }
+  Books(device).controller.UnloadEnded(name, Now());
   for (const UnloadDone& done : callbacks) done(freed_bytes);
   PublishChange();
+  Decide(device);
+}
+
+void Residency::StartAcquire(const std::string& name, LeaseDone done) {
+  if (shutting_down_) return done(ShuttingDownStatus());
+  const auto found = entries_.find(name);
+  if (found == entries_.end()) return done(NotLoaded(name));
+  const Entry& entry = found->second;
+  switch (entry.lifecycle.state()) {
+    case ModelState::kOnDisk:
+    case ModelState::kFailed:
+      return done(NotLoaded(name));
+    case ModelState::kLoading:
+      return done(ModelBusyStatus(name, "loaded"));
+    case ModelState::kUnloading:
+      return done(ModelBusyStatus(name, "unloaded"));
+    case ModelState::kReady:
+      break;
+  }
+  const std::string device = entry.snapshot.info.device;
+  const TicketId ticket = ++last_ticket_;
+  leases_[ticket] = {name, device, std::move(done)};
+  Books(device).controller.Request(ticket,
+                                   {.name = name, .plan_bytes = entry.snapshot.info.total_bytes()},
+                                   /*wants_lease=*/true, Now());
+  Decide(device);
+}
+
+void Residency::Release(TicketId ticket) {
+  const auto found = leases_.find(ticket);
+  if (found == leases_.end()) return;
+  const std::string device = found->second.device;
+  leases_.erase(found);
+  Books(device).controller.Withdraw(ticket, Now());
+  Decide(device);
 }
 
 void Residency::SetState(Entry& entry, ModelState state) {
@@ -305,98 +299,6 @@ std::vector<ModelSnapshot> Residency::Snapshots() const {
   std::vector<ModelSnapshot> snapshots;
   for (const auto& [name, entry] : entries_) snapshots.push_back(entry.snapshot);
   return snapshots;
-}
-
-// ---- On a loading thread
-
-void Residency::LoadJob::Stop(StopCause cause) {
-  StopCause none = StopCause::kNone;
-  stop_cause.compare_exchange_strong(none, cause);
-}
-
-bool Residency::LoadJob::stopped() {
-  if (std::chrono::steady_clock::now() > deadline) Stop(StopCause::kDeadline);
-  return stop_cause.load() != StopCause::kNone;
-}
-
-Status Residency::LoadJob::StopStatus() const {
-  if (stop_cause.load() == StopCause::kShutdown) return ShuttingDown();
-  if (stop_cause.load() == StopCause::kCancelled) {
-    return Cancelled(fmt::format("the load of model '{}' was cancelled", name))
-        .WithReason("LOAD_CANCELLED")
-        .WithDetail("model", name);
-  }
-  const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - start);
-  return Status(StatusCode::kDeadlineExceeded,
-                fmt::format("the load of model '{}' took longer than limits.load_deadline, {} ms",
-                            name, limit.count()))
-      .WithReason("LOAD_TOO_SLOW")
-      .WithDetail("model", name)
-      .WithDetail("limitMs", static_cast<uint64_t>(limit.count()));
-}
-
-void Residency::RunLoad(const std::shared_ptr<LoadJob>& job) {
-  Result<ModelSnapshot> result = LoadNow(job);
-  // The engine reports a stop as kCancelled, whatever the cause.
-  if (result.status().code() == StatusCode::kCancelled && job->stopped()) {
-    result = job->StopStatus();
-  }
-  boost::asio::post(strand_, [this, job, result = std::move(result)] {
-    --n_jobs_;
-    FinishLoad(*job, result);
-  });
-}
-
-Result<ModelSnapshot> Residency::LoadNow(const std::shared_ptr<LoadJob>& job) {
-  const ResolvedLoadOptions& resolved = job->options;
-  if (job->stopped()) return Cancelled("stopped before it began");
-  FORGE_ASSIGN_OR_RETURN(ModelFileInfo plan,
-                         inspect_cache_.Inspect(job->file, resolved.device, resolved.options));
-  LoadProgress progress;
-  progress.phase = LoadPhase::kAdmission;
-  progress.plan = plan;
-  PostProgress(job, progress);
-  FORGE_ASSIGN_OR_RETURN(const ModelId id, engine_.Load(job->file.path, resolved.device,
-                                                        resolved.options, MakeObserver(job, plan)));
-  ModelSnapshot snapshot;
-  snapshot.file = job->file;
-  snapshot.id = id;
-  snapshot.load_time = std::chrono::system_clock::now();
-  snapshot.load_duration = std::chrono::steady_clock::now() - job->start;
-  FORGE_ASSIGN_OR_RETURN(const ModelStatus status, engine_.GetModel(id));
-  snapshot.info = status.info;
-  return snapshot;
-}
-
-LoadObserver Residency::MakeObserver(const std::shared_ptr<LoadJob>& job,
-                                     const ModelFileInfo& plan) {
-  struct Rate {
-    std::optional<std::chrono::steady_clock::time_point> start;
-    uint64_t first_bytes = 0;
-  };
-  return [this, job, plan, rate = Rate()](const LoadProgressInfo& info) mutable {
-    LoadProgress progress;
-    progress.phase = info.phase;
-    progress.bytes_done = info.bytes_done;
-    progress.bytes_total = info.bytes_total;
-    progress.plan = plan;
-    if (info.phase == LoadPhase::kLoadingWeights) {
-      const auto now = std::chrono::steady_clock::now();
-      if (!rate.start) rate = {now, info.bytes_done};
-      const double seconds = std::chrono::duration<double>(now - *rate.start).count();
-      if (seconds > 0.0) {
-        progress.bytes_per_second =
-            static_cast<double>(info.bytes_done - rate.first_bytes) / seconds;
-      }
-    }
-    PostProgress(job, std::move(progress));
-    return !job->stopped();
-  };
-}
-
-void Residency::PostProgress(const std::shared_ptr<LoadJob>& job, LoadProgress progress) {
-  boost::asio::post(
-      strand_, [this, job, progress = std::move(progress)] { PublishProgress(*job, progress); });
 }
 
 }  // namespace forge

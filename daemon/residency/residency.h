@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
@@ -17,32 +18,13 @@
 
 #include "daemon/residency/catalogue.h"
 #include "daemon/residency/inspect_cache.h"
+#include "daemon/residency/load_job.h"
 #include "daemon/residency/load_request.h"
 #include "daemon/residency/model_state.h"
+#include "daemon/residency/residency_controller.h"
 #include "engine/runtime/engine.h"
 
 namespace forge {
-
-// How far a load is.
-struct LoadProgress {
-  LoadPhase phase = LoadPhase::kReadingHeader;
-  uint64_t bytes_done = 0;
-  uint64_t bytes_total = 0;
-  double bytes_per_second = 0.0;      // since the first weights; 0 before them
-  std::optional<ModelFileInfo> plan;  // once the header is read
-};
-
-// A model as residency knows it at one moment.
-struct ModelSnapshot {
-  ModelFile file;
-  ModelState state = ModelState::kOnDisk;
-  std::string error;  // of kFailed
-  // While kReady or kUnloading:
-  ModelId id = 0;
-  ModelFileInfo info;
-  std::chrono::system_clock::time_point load_time;
-  std::chrono::nanoseconds load_duration{0};
-};
 
 // Waits for a load. Called on the strand, so it must not block nor call residency's blocking calls.
 // Exactly one OnLoaded ends it.
@@ -53,8 +35,41 @@ class LoadListener {
   virtual void OnLoaded(const Result<ModelSnapshot>& result) = 0;
 };
 
+class Residency;
+
+// Keeps a model resident: while a lease lives, the model is not evicted. Move-only. Must not
+// outlive the Residency. Thread-compatible.
+class ModelLease {
+ public:
+  ModelLease(ModelLease&& other) noexcept;
+  ModelLease& operator=(ModelLease&& other) noexcept;
+  ~ModelLease();
+
+  const ModelSnapshot& model() const { return model_; }
+
+ private:
+  friend class Residency;
+  ModelLease(Residency* residency, TicketId ticket, ModelSnapshot model)
+      : residency_(residency), ticket_(ticket), model_(std::move(model)) {}
+  Residency* residency_;
+  TicketId ticket_;
+  ModelSnapshot model_;
+};
+
+// What loading a model would do now.
+struct ResidencyPlan {
+  ModelFileInfo info;
+  bool is_resident = false;  // then nothing would be done
+  ResidencyDecision decision;
+  std::string reason;
+  // The longest context of every sequence that would fit; 0: none.
+  uint32_t longest_context = 0;
+  uint32_t longest_context_with_eviction = 0;
+};
+
 // Decides which models are resident. Loads belong to it, not to who asked: several callers join one
-// load, and none of them ends it by leaving.
+// load, and none of them ends it by leaving. Where memory is short, idle models are evicted, or
+// the load waits; docs/residency.md has the rules, ResidencyController decides.
 //
 // Thread-safe: all state is read and written on one strand. Calls that return a value wait for the
 // strand, so they may not be made on it; the io_context must be running.
@@ -64,7 +79,9 @@ class Residency {
     LoadOptions load_defaults;
     std::chrono::milliseconds load_deadline{15 * 60'000};
     // Called on the strand when a model's state changed; may be empty.
-    std::function<void(const std::vector<ModelSnapshot>&)> on_change;
+    std::function<void(const std::vector<ModelSnapshot>&)> on_change = {};
+    // For each device; device_id and memory are the engine's.
+    ResidencySettings settings = {};
   };
 
   // Lifetime: `engine`, `catalogue`, `io` and `log` must outlive it.
@@ -74,9 +91,10 @@ class Residency {
   ~Residency();
 
   // Loads `file`, joins its load, or answers at once if it is resident. Does not block. OnLoaded
-  // gets kFailedPrecondition (reason MODEL_OPTIONS_DIFFER), kUnavailable (MODEL_BUSY while it is
-  // being unloaded, SHUTTING_DOWN), kCancelled (LOAD_CANCELLED), kDeadlineExceeded (LOAD_TOO_SLOW),
-  // or what the engine says.
+  // gets kFailedPrecondition (reason MODEL_OPTIONS_DIFFER, or PINNED_MODELS_IN_THE_WAY),
+  // kResourceExhausted (GPU_BUDGET_EXCEEDED), kUnavailable (MODEL_BUSY while it is being unloaded,
+  // SHUTTING_DOWN), kCancelled (LOAD_CANCELLED), kDeadlineExceeded (LOAD_TOO_SLOW), or what the
+  // engine says.
   void Load(const ModelFile& file, const LoadRequest& request,
             std::shared_ptr<LoadListener> listener);
   // Stops the load of `name` for everybody who waits for it. Does not block.
@@ -86,6 +104,16 @@ class Residency {
   // (reason MODEL_NOT_LOADED), or with kUnavailable (MODEL_BUSY) while it is being loaded.
   using UnloadDone = std::function<void(const Result<uint64_t>&)>;
   void Unload(const std::string& name, UnloadDone done);
+  // Starts to unload every model that is idle and not pinned, and names them. Blocks on the strand.
+  std::vector<std::string> Yield();
+  // Blocks on the strand. kFailedPrecondition (reason MODEL_NOT_LOADED).
+  Status SetPinned(const std::string& name, bool pinned);
+
+  // Takes a lease of a ready model, named as in Find, and calls `done` on the strand: at once, or
+  // when a model that waited too long for this one's memory has had its turn. kFailedPrecondition
+  // (reason MODEL_NOT_LOADED), kUnavailable (MODEL_BUSY, SHUTTING_DOWN).
+  using LeaseDone = std::function<void(Result<ModelLease>)>;
+  void Acquire(const std::string& name, LeaseDone done);
 
   // The model of this very name, if it is or was to be resident. Blocks on the strand.
   std::optional<ModelSnapshot> Find(const std::string& name);
@@ -98,6 +126,8 @@ class Residency {
 
   // What loading `file` takes. Blocks on the disk unless it is known.
   Result<ModelFileInfo> Inspect(const ModelFile& file, const LoadRequest& request);
+  // What loading `file` would do now. Changes nothing. Blocks as Inspect, and on the strand.
+  Result<ResidencyPlan> Plan(const ModelFile& file, const LoadRequest& request);
 
   const Catalogue& catalogue() const { return catalogue_; }
 
@@ -112,30 +142,31 @@ class Residency {
   void Stop();
 
  private:
-  enum class StopCause { kNone, kCancelled, kDeadline, kShutdown };
-  // What a loading thread shares with the strand.
-  struct LoadJob {
-    std::string name;
-    ModelFile file;
-    ResolvedLoadOptions options;
-    std::chrono::steady_clock::time_point start, deadline;
-    std::atomic<StopCause> stop_cause{StopCause::kNone};
+  friend class ModelLease;
 
-    // The first cause counts.
-    void Stop(StopCause cause);
-    // True once the load is to end; notices the deadline.
-    bool stopped();
-    Status StopStatus() const;
-  };
   struct Entry {
     ModelSnapshot snapshot;  // its state is that of the lifecycle
     ModelLifecycle lifecycle;
     std::shared_ptr<LoadJob> job;  // while kLoading
+    TicketId ticket = 0;           // of the load, once it waits for memory or runs
+    bool is_running = false;       // the engine has the load
+    LoadRequest request;           // of who started the load
     LoadProgress progress;
     std::vector<std::shared_ptr<LoadListener>> listeners;
     // Callers whose options cannot be compared before the header is read.
     std::vector<std::pair<LoadRequest, std::shared_ptr<LoadListener>>> undecided;
     std::vector<UnloadDone> unload_callbacks;
+  };
+  struct DeviceBooks {
+    DeviceBooks(ResidencySettings settings, boost::asio::io_context& io)
+        : controller(std::move(settings)), timer(io) {}
+    ResidencyController controller;
+    boost::asio::steady_timer timer;
+  };
+  // A lease that is asked for or given out.
+  struct LeaseRecord {
+    std::string model, device;
+    LeaseDone done;  // empty once given out
   };
 
   // On the strand.
@@ -146,19 +177,37 @@ class Residency {
   void StartLoad(const ModelFile& file, const LoadRequest& request,
                  const std::shared_ptr<LoadListener>& listener);
   void DecideJoins(Entry& entry, std::string_view state, const ModelFileInfo& info);
+  void RequestMemory(const std::shared_ptr<LoadJob>& job, const Result<ModelFileInfo>& plan);
+  void RunLoad(Entry& entry);
   void PublishProgress(const LoadJob& job, const LoadProgress& progress);
-  void FinishLoad(const LoadJob& job, const Result<ModelSnapshot>& result);
+  void EndLoad(const std::shared_ptr<LoadJob>& job, const Result<ModelSnapshot>& result);
+  // Ends a load that does not run: it reads the header, or waits for memory.
+  void StopIfWaiting(Entry& entry);
+  void FinishLoad(const std::string& name, const Status& status);
   void StartUnload(const std::string& name, UnloadDone done);
+  void RunUnload(const ResidencyAction& action);
   void FinishUnload(const std::string& name, const Result<uint64_t>& freed_bytes);
+  void StartAcquire(const std::string& name, LeaseDone done);
+  void Release(TicketId ticket);
   void SetState(Entry& entry, ModelState state);
   void PublishChange();
   std::vector<ModelSnapshot> Snapshots() const;
 
-  // On a loading thread.
-  void RunLoad(const std::shared_ptr<LoadJob>& job);
-  Result<ModelSnapshot> LoadNow(const std::shared_ptr<LoadJob>& job);
-  LoadObserver MakeObserver(const std::shared_ptr<LoadJob>& job, const ModelFileInfo& plan);
-  void PostProgress(const std::shared_ptr<LoadJob>& job, LoadProgress progress);
+  // What the controllers say.
+  void Decide(const std::string& device);
+  void Follow(const ResidencyAction& action);
+  void Grant(const ResidencyAction& action);
+  void Refuse(const ResidencyAction& action);
+  DeviceState ReadDevice(const std::string& device) const;
+  ResidencyTime Now() const;
+  DeviceBooks& Books(const std::string& device);
+  ResidencyPlan Preview(const ModelFile& file, const ModelFileInfo& info,
+                        const LoadRequest& request);
+  // The longest context whose plan takes at most `available_bytes`; 0: none. Blocks as Inspect.
+  Result<uint32_t> LongestContext(const ModelFile& file, const LoadRequest& request,
+                                  uint32_t longest, uint64_t available_bytes);
+  Status FindLongestContexts(const ModelFile& file, const LoadRequest& request,
+                             ResidencyPlan& plan);
 
   // Runs `call` on the strand and waits for its result.
   template <typename Call>
@@ -168,6 +217,7 @@ class Residency {
   Engine& engine_;
   const Catalogue& catalogue_;
   const Options options_;
+  boost::asio::io_context& io_;
   spdlog::logger& log_;
   boost::asio::strand<boost::asio::io_context::executor_type> strand_;
 
@@ -176,6 +226,9 @@ class Residency {
 
   // Touched on the strand only.
   std::map<std::string, Entry> entries_;
+  std::map<std::string, DeviceBooks> books_;  // by device
+  std::map<TicketId, LeaseRecord> leases_;
+  TicketId last_ticket_ = 0;
   bool shutting_down_ = false;
 
   boost::asio::thread_pool loaders_;

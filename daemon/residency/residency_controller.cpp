@@ -258,7 +258,9 @@ void ResidencyController::CloseFor(const std::string& model,
     for (auto& [name, entry] : entries_) entry.is_closing = false;
   closed_for_ = model;
   for (const std::string& name : in_the_way)
-    if (const auto found = entries_.find(name); found != entries_.end())
+    // One that still loads first serves those who wait for it.
+    if (const auto found = entries_.find(name);
+        found != entries_.end() && found->second.state() == ModelState::kReady)
       found->second.is_closing = true;
 }
 

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/memory/admission.h"
+#include "engine/runtime/engine.h"
 #include "kernels/base/status.h"
 
 // Who may stay on a device and who must go, as a pure function of numbers: no clock, no device, no

@@ -122,16 +122,83 @@ void GenerateCall::StartTurn(Turn turn) {
 }
 
 void GenerateCall::RunTurn(const Turn& turn, uint32_t number) {
-  const Status status = SubmitTurn(turn);
-  if (!status.ok()) {
-    std::string model;
-    {
-      // The turn stays running until the stream ends: a half-close between the two would end it OK.
-      const MutexLock lock(mutex_);
-      model = model_name_;
+  const Result<std::string> name = ModelOf(turn);
+  if (!name.ok()) return FailTurn(name.status());
+  AcquireModel(*name, turn, number);
+}
+
+Result<std::string> GenerateCall::ModelOf(const Turn& turn) {
+  {
+    const MutexLock lock(mutex_);
+    if (session_) {
+      if (turn.model().empty() || turn.model() == model_name_) return resident_name_;
+      return BadField("turn.model",
+                      fmt::format("is '{}', but this conversation is with '{}'; open another "
+                                  "stream for another model",
+                                  turn.model(), model_name_));
     }
-    return Fail(Unloaded(status, model));
+    model_name_ = turn.model();
   }
+  if (turn.model().empty()) return BadField("turn.model", "is empty in the first turn");
+  if (service_.residency.Find(turn.model())) return turn.model();
+  FORGE_ASSIGN_OR_RETURN(const ModelFile file,
+                         service_.residency.catalogue().Resolve(turn.model()));
+  return file.name;
+}
+
+// Waits for a model that is loaded for a turn, and tells the client how far it is.
+class GenerateCall::TurnLoad final : public LoadListener {
+ public:
+  TurnLoad(std::shared_ptr<GenerateCall> call, Turn turn, uint32_t number)
+      : call_(std::move(call)), turn_(std::move(turn)), number_(number) {}
+
+  void OnProgress(const LoadProgress& progress) override {
+    v1::GenerateResponse response;
+    *response.mutable_load_progress() = ProgressToProto(progress);
+    call_->SendLatest(std::move(response));
+  }
+  void OnLoaded(const Result<ModelSnapshot>& result) override {
+    boost::asio::post(call_->service_.workers, [call = call_, turn = turn_, number = number_,
+                                                status = result.status(), result] {
+      if (!status.ok()) return call->FailTurn(status);
+      call->AcquireModel(result->file.name, turn, number);
+    });
+  }
+
+ private:
+  const std::shared_ptr<GenerateCall> call_;
+  const Turn turn_;
+  const uint32_t number_;
+};
+
+void GenerateCall::AcquireModel(const std::string& name, const Turn& turn, uint32_t number) {
+  bool is_first = false;
+  {
+    const MutexLock lock(mutex_);
+    if (ended_) return;
+    is_first = !session_;
+  }
+  const std::optional<ModelSnapshot> known = service_.residency.Find(name);
+  const bool is_ready = known && known->state == ModelState::kReady;
+  // A conversation whose model went has lost what it was about.
+  if (!is_ready && is_first && service_.config.residency.load_on_demand) {
+    const Result<ModelFile> file = service_.residency.catalogue().Resolve(name);
+    if (!file.ok()) return FailTurn(file.status());
+    return service_.residency.Load(*file, LoadRequest(),
+                                   std::make_shared<TurnLoad>(Self(), turn, number));
+  }
+  service_.residency.Acquire(name, [self = Self(), turn, number](Result<ModelLease> lease) {
+    boost::asio::post(self->service_.workers,
+                      [self, turn, number, lease = std::move(lease)]() mutable {
+                        self->RunWithLease(turn, number, std::move(lease));
+                      });
+  });
+}
+
+void GenerateCall::RunWithLease(const Turn& turn, uint32_t number, Result<ModelLease> lease) {
+  const Status status =
+      lease.ok() ? SubmitTurn(turn, *std::move(lease)) : std::move(lease).status();
+  if (!status.ok()) return FailTurn(status);
   std::optional<Session> session;
   {
     // By now the turn may have ended, and the next one may even have begun.
@@ -143,38 +210,42 @@ void GenerateCall::RunTurn(const Turn& turn, uint32_t number) {
   if (session) service_.engine.Cancel(session->id);
 }
 
-Status GenerateCall::SubmitTurn(const Turn& turn) {
-  FORGE_ASSIGN_OR_RETURN(const Session session, SessionFor(turn));
+void GenerateCall::FailTurn(const Status& status) {
+  std::string model;
+  {
+    // The turn stays running until the stream ends: a half-close between the two would end it OK.
+    const MutexLock lock(mutex_);
+    model = model_name_;
+  }
+  Fail(Unloaded(status, model));
+}
+
+Status GenerateCall::SubmitTurn(const Turn& turn, ModelLease lease) {
+  FORGE_ASSIGN_OR_RETURN(const Session session, SessionOn(lease.model()));
   GenerateRequest request = GenerateRequestFromProto(turn);
   FORGE_ASSIGN_OR_RETURN(request.prompt, PromptOf(turn, session));
   request.sampling.seed = turn.sampling().has_seed() ? turn.sampling().seed() : DrawSeed();
   {
     const MutexLock lock(mutex_);
+    if (ended_) return Cancelled("the client is gone").WithReason("CLIENT_GONE");
     seed_ = request.sampling.seed;
+    lease_ = std::move(lease);
   }
   return service_.engine.Submit(session.id, std::move(request), Self());
 }
 
-Result<GenerateCall::Session> GenerateCall::SessionFor(const Turn& turn) {
+Result<GenerateCall::Session> GenerateCall::SessionOn(const ModelSnapshot& model) {
   {
     const MutexLock lock(mutex_);
-    if (session_) {
-      if (turn.model().empty() || turn.model() == model_name_) return *session_;
-      return BadField("turn.model",
-                      fmt::format("is '{}', but this conversation is with '{}'; open another "
-                                  "stream for another model",
-                                  turn.model(), model_name_));
-    }
-    model_name_ = turn.model();
+    if (session_) return *session_;
   }
-  if (turn.model().empty()) return BadField("turn.model", "is empty in the first turn");
-  FORGE_ASSIGN_OR_RETURN(const ModelSnapshot model, service_.residency.FindReady(turn.model()));
   FORGE_ASSIGN_OR_RETURN(const SessionId id, service_.engine.OpenSession(model.id));
   {
     const MutexLock lock(mutex_);
     if (!ended_) {
       session_ = Session{model.id, id};
       model_ = model.id;
+      resident_name_ = model.file.name;
       return *session_;
     }
   }
@@ -214,6 +285,7 @@ void GenerateCall::EndTurn() {
     const MutexLock lock(mutex_);
     running_ = false;
     submitted_ = false;
+    lease_.reset();
     next = std::move(waiting_turn_);
     waiting_turn_.reset();
     half_closed = half_closed_;
@@ -343,6 +415,7 @@ void GenerateCall::CloseSession() {
   {
     const MutexLock lock(mutex_);
     ended_ = true;
+    lease_.reset();
     session = std::exchange(session_, std::nullopt);
   }
   if (session) service_.engine.CloseSession(session->id);

@@ -50,6 +50,7 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
 
  private:
   using Turn = v1::GenerateRequest::Turn;
+  class TurnLoad;
   struct Session {
     ModelId model;
     SessionId id;
@@ -60,10 +61,16 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   void OnTurn(Turn turn);
   void OnCancelRequest();
   void StartTurn(Turn turn);
-  // On a worker thread.
+  // On a worker thread. A turn takes a lease of its model, which is loaded first where it is not
+  // resident, and then goes to the engine.
   void RunTurn(const Turn& turn, uint32_t number);
-  Status SubmitTurn(const Turn& turn);
-  Result<Session> SessionFor(const Turn& turn);
+  // The name of the turn's model in residency, which may not be resident.
+  Result<std::string> ModelOf(const Turn& turn);
+  void AcquireModel(const std::string& name, const Turn& turn, uint32_t number);
+  void RunWithLease(const Turn& turn, uint32_t number, Result<ModelLease> lease);
+  Status SubmitTurn(const Turn& turn, ModelLease lease);
+  Result<Session> SessionOn(const ModelSnapshot& model);
+  void FailTurn(const Status& status);
   Result<std::vector<TokenId>> PromptOf(const Turn& turn, const Session& session);
   void EndTurn();
 
@@ -85,7 +92,9 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   std::optional<CallAdmission::Ticket> ticket_;
 
   Mutex mutex_;
-  std::string model_name_ FORGE_GUARDED_BY(mutex_);  // of the first turn
+  std::string model_name_ FORGE_GUARDED_BY(mutex_);           // of the first turn
+  std::string resident_name_ FORGE_GUARDED_BY(mutex_);        // of the session's model
+  std::optional<ModelLease> lease_ FORGE_GUARDED_BY(mutex_);  // while a turn runs
   std::optional<Session> session_ FORGE_GUARDED_BY(mutex_);
   std::optional<Turn> waiting_turn_ FORGE_GUARDED_BY(mutex_);
   bool running_ FORGE_GUARDED_BY(mutex_) = false;    // from StartTurn to OnFinished

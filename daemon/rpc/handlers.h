@@ -16,6 +16,16 @@ grpc::ServerBidiReactor<v1::LoadModelRequest, v1::LoadModelResponse>* HandleLoad
 grpc::ServerBidiReactor<v1::GenerateRequest, v1::GenerateResponse>* HandleGenerate(
     ServiceContext& service, grpc::CallbackServerContext* context);
 
+grpc::ServerUnaryReactor* HandlePlanModel(ServiceContext& service,
+                                          grpc::CallbackServerContext* context,
+                                          const v1::PlanModelRequest* request,
+                                          v1::PlanModelResponse* response);
+grpc::ServerUnaryReactor* HandlePinModel(ServiceContext& service,
+                                         grpc::CallbackServerContext* context,
+                                         const v1::PinModelRequest* request,
+                                         v1::PinModelResponse* response);
+grpc::ServerUnaryReactor* HandleYield(ServiceContext& service, grpc::CallbackServerContext* context,
+                                      const v1::YieldRequest* request, v1::YieldResponse* response);
 grpc::ServerUnaryReactor* HandleUnloadModel(ServiceContext& service,
                                             grpc::CallbackServerContext* context,
                                             const v1::UnloadModelRequest* request,

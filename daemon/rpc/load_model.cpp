@@ -71,8 +71,12 @@ class LoadModelCall final : public LoadModelStream, public LoadListener {
 
  private:
   void StartLoad(const v1::LoadModelRequest::Start& start) {
-    const Result<LoadRequest> options = LoadRequestFromProto(start.options());
+    Result<LoadRequest> options = LoadRequestFromProto(start.options());
     if (!options.ok()) return Fail(options.status());
+    if (start.has_residency()) {
+      const Status added = AddResidencyOptions(start.residency(), *options);
+      if (!added.ok()) return Fail(added);
+    }
     const Result<ModelFile> file = FindFile(start.model());
     if (!file.ok()) return Fail(file.status());
     service_.residency.Load(*file, *options,

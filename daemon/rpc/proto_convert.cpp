@@ -82,6 +82,7 @@ v1::Residency ResidencyToProto(const ModelSnapshot& snapshot, const ModelStatus&
   *residency.mutable_load_duration() = DurationToProto(snapshot.load_duration);
   *residency.mutable_memory() =
       PlanToProto(status.info.weights_bytes, status.info.kv_bytes, status.info.scratch_bytes);
+  residency.set_pinned(snapshot.pinned);
   residency.set_slot_count(status.slots_total);
   residency.set_busy_slot_count(status.slots_busy);
   residency.set_queued_turn_count(status.queued);
@@ -132,6 +133,24 @@ Result<LoadRequest> LoadRequestFromProto(const v1::LoadOptions& options) {
       .WithReason("INVALID_REQUEST")
       .WithDetail("field", "options.kv_cache_type")
       .WithDetail("value", std::to_string(number));
+}
+
+Status AddResidencyOptions(const v1::ResidencyOptions& residency, LoadRequest& request) {
+  constexpr int64_t kMostSeconds = 365 * 86'400;
+  request.pinned = residency.pin();
+  request.priority = residency.priority();
+  if (!residency.has_keep_alive()) return Status();
+  const int64_t seconds = residency.keep_alive().seconds();
+  const int32_t nanos = residency.keep_alive().nanos();
+  if (seconds < 0 || seconds > kMostSeconds || nanos < 0 || nanos >= 1'000'000'000) {
+    return InvalidArgument(fmt::format("residency.keep_alive is {} s and {} ns; it must be from 0 "
+                                       "to 365 days",
+                                       seconds, nanos))
+        .WithReason("INVALID_REQUEST")
+        .WithDetail("field", "residency.keep_alive");
+  }
+  request.keep_alive = std::chrono::milliseconds(seconds * 1000 + nanos / 1'000'000);
+  return Status();
 }
 
 SamplingOptions SamplingFromProto(const v1::SamplingOptions& options) {
@@ -232,6 +251,8 @@ v1::LoadModelResponse::Progress ProgressToProto(const LoadProgress& progress) {
     *out.mutable_plan() = PlanToProto(progress.plan->weights_bytes, progress.plan->kv_bytes,
                                       progress.plan->scratch_bytes);
   }
+  if (progress.queue_position) out.set_queue_position(*progress.queue_position);
+  out.set_wait_reason(progress.wait_reason);
   return out;
 }
 

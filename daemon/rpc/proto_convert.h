@@ -16,6 +16,8 @@ namespace forge {
 // kInvalidArgument naming the field for a value that the message's type allows but its comment does
 // not.
 Result<LoadRequest> LoadRequestFromProto(const v1::LoadOptions& options);
+// Adds what `residency` says. kInvalidArgument (reason INVALID_REQUEST) naming field and value.
+Status AddResidencyOptions(const v1::ResidencyOptions& residency, LoadRequest& request);
 
 // What is set replaces the default. The seed is left alone: see Generate.
 SamplingOptions SamplingFromProto(const v1::SamplingOptions& options);

@@ -14,6 +14,24 @@ grpc::ServerBidiReactor<v1::GenerateRequest, v1::GenerateResponse>* Service::Gen
   return HandleGenerate(context_, context);
 }
 
+grpc::ServerUnaryReactor* Service::PlanModel(grpc::CallbackServerContext* context,
+                                             const v1::PlanModelRequest* request,
+                                             v1::PlanModelResponse* response) {
+  return HandlePlanModel(context_, context, request, response);
+}
+
+grpc::ServerUnaryReactor* Service::PinModel(grpc::CallbackServerContext* context,
+                                            const v1::PinModelRequest* request,
+                                            v1::PinModelResponse* response) {
+  return HandlePinModel(context_, context, request, response);
+}
+
+grpc::ServerUnaryReactor* Service::Yield(grpc::CallbackServerContext* context,
+                                         const v1::YieldRequest* request,
+                                         v1::YieldResponse* response) {
+  return HandleYield(context_, context, request, response);
+}
+
 grpc::ServerUnaryReactor* Service::UnloadModel(grpc::CallbackServerContext* context,
                                                const v1::UnloadModelRequest* request,
                                                v1::UnloadModelResponse* response) {

@@ -16,6 +16,15 @@ class Service final : public v1::ForgeService::CallbackService {
       grpc::CallbackServerContext* context) override;
   grpc::ServerBidiReactor<v1::GenerateRequest, v1::GenerateResponse>* Generate(
       grpc::CallbackServerContext* context) override;
+  grpc::ServerUnaryReactor* PlanModel(grpc::CallbackServerContext* context,
+                                      const v1::PlanModelRequest* request,
+                                      v1::PlanModelResponse* response) override;
+  grpc::ServerUnaryReactor* PinModel(grpc::CallbackServerContext* context,
+                                     const v1::PinModelRequest* request,
+                                     v1::PinModelResponse* response) override;
+  grpc::ServerUnaryReactor* Yield(grpc::CallbackServerContext* context,
+                                  const v1::YieldRequest* request,
+                                  v1::YieldResponse* response) override;
   grpc::ServerUnaryReactor* UnloadModel(grpc::CallbackServerContext* context,
                                         const v1::UnloadModelRequest* request,
                                         v1::UnloadModelResponse* response) override;

@@ -56,6 +56,8 @@ constexpr Reason kReasons[] = {
     {"MODEL_NOT_LOADED", StatusCode::kFailedPrecondition},
     {"MODEL_OPTIONS_DIFFER", StatusCode::kFailedPrecondition},
     {"MODEL_BUSY", StatusCode::kUnavailable},
+    {"MODEL_COOLING_DOWN", StatusCode::kUnavailable},
+    {"PINNED_MODELS_IN_THE_WAY", StatusCode::kFailedPrecondition},
     {"LOAD_CANCELLED", StatusCode::kCancelled},
     {"LOAD_TOO_SLOW", StatusCode::kDeadlineExceeded},
     {"DEVICE_NOT_FOUND", StatusCode::kNotFound},

@@ -33,6 +33,7 @@ TestDaemon::TestDaemon(const std::function<void(Config&)>& configure)
   std::filesystem::create_directories(directory_.path() / "models");
   config_.listen.path = (directory_.path() / "forge.sock").string();
   config_.model_directories = {(directory_.path() / "models").string()};
+  config_.residency.load_on_demand = false;  // a test says when it loads
   if (configure) configure(config_);
   catalogue_.emplace(config_.model_directories);
   residency_.emplace(engine_, *catalogue_,

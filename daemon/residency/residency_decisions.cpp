@@ -1,0 +1,161 @@
+#include <algorithm>
+#include <boost/asio/bind_executor.hpp>
+#include <utility>
+
+#include "daemon/residency/on_strand.h"
+#include "daemon/residency/residency.h"
+
+// What the controllers of the devices decide, and how it is carried out.
+namespace forge {
+
+void Residency::Decide(const std::string& device) {
+  DeviceBooks& books = Books(device);
+  for (const ResidencyAction& action : books.controller.Decide(ReadDevice(device), Now()))
+    Follow(action);
+  if (shutting_down_) return;
+  const std::optional<ResidencyTime> next = books.controller.NextDecision(Now());
+  if (!next) return;
+  books.timer.expires_after(*next - Now());
+  books.timer.async_wait(
+      boost::asio::bind_executor(strand_, [this, device](const boost::system::error_code& error) {
+        if (error || shutting_down_) return;
+        std::vector<std::string> loading;
+        for (const auto& [name, entry] : entries_)
+          if (entry.job) loading.push_back(name);
+        for (const std::string& name : loading) StopIfWaiting(entries_.at(name));
+        Decide(device);
+      }));
+}
+
+void Residency::Follow(const ResidencyAction& action) {
+  switch (action.kind) {
+    case ResidencyAction::Kind::kStartLoad:
+      return RunLoad(entries_.at(action.model));
+    case ResidencyAction::Kind::kStartUnload:
+      return RunUnload(action);
+    case ResidencyAction::Kind::kGrant:
+      return Grant(action);
+    case ResidencyAction::Kind::kRefuse:
+      return Refuse(action);
+    case ResidencyAction::Kind::kWait:
+      break;
+  }
+  const auto found = entries_.find(action.model);
+  if (found == entries_.end() || found->second.ticket != action.ticket) return;
+  LoadProgress progress = found->second.progress;
+  progress.queue_position = action.position;
+  progress.wait_reason = action.reason;
+  log_.info("model '{}' waits for memory: {}", action.model, action.reason);
+  PublishProgress(*found->second.job, progress);
+}
+
+void Residency::Grant(const ResidencyAction& action) {
+  const auto lease = leases_.find(action.ticket);
+  if (lease == leases_.end()) return FinishLoad(action.model, Status());
+  const LeaseDone done = std::exchange(lease->second.done, nullptr);
+  if (done) done(ModelLease(this, action.ticket, entries_.at(action.model).snapshot));
+}
+
+void Residency::Refuse(const ResidencyAction& action) {
+  const auto lease = leases_.find(action.ticket);
+  if (lease == leases_.end()) return FinishLoad(action.model, action.status);
+  const LeaseDone done = std::exchange(lease->second.done, nullptr);
+  leases_.erase(lease);
+  if (done) done(action.status);
+}
+
+DeviceState Residency::ReadDevice(const std::string& device) const {
+  for (const DeviceMemory& memory : engine_.Memory())
+    if (memory.device == device) return {memory.reading, memory.allocated_bytes};
+  return {};
+}
+
+ResidencyTime Residency::Now() const {
+  return std::chrono::duration_cast<ResidencyTime>(
+      std::chrono::steady_clock::now().time_since_epoch());
+}
+
+Residency::DeviceBooks& Residency::Books(const std::string& device) {
+  const auto found = books_.find(device);
+  if (found != books_.end()) return found->second;
+  ResidencySettings settings = options_.settings;
+  settings.device_id = device;
+  for (const DeviceMemory& memory : engine_.Memory())
+    if (memory.device == device) settings.memory = memory.policy;
+  return books_
+      .emplace(std::piecewise_construct, std::forward_as_tuple(device),
+               std::forward_as_tuple(std::move(settings), io_))
+      .first->second;
+}
+
+// ---- Plans
+
+Result<ResidencyPlan> Residency::Plan(const ModelFile& file, const LoadRequest& request) {
+  FORGE_ASSIGN_OR_RETURN(const ModelFileInfo info, Inspect(file, request));
+  ResidencyPlan plan = OnStrand([&] { return Preview(file, info, request); });
+  FORGE_TRY(FindLongestContexts(file, request, plan));
+  return plan;
+}
+
+ResidencyPlan Residency::Preview(const ModelFile& file, const ModelFileInfo& info,
+                                 const LoadRequest& request) {
+  const auto found = entries_.find(file.name);
+  const WantedModel wanted = {file.name, info.total_bytes(), request.priority.value_or(0)};
+  ResidencyPlan plan;
+  plan.info = info;
+  plan.is_resident =
+      found != entries_.end() && found->second.lifecycle.state() == ModelState::kReady;
+  plan.decision = Books(info.device).controller.Preview(ReadDevice(info.device), wanted, Now());
+  plan.reason = ExplainDecision(plan.decision, wanted);
+  return plan;
+}
+
+// The bytes of a plan grow with the context in straight lines, one for every window that some
+// layers have, so each step of the search aims where the line of the last two meets the bound.
+Result<uint32_t> Residency::LongestContext(const ModelFile& file, const LoadRequest& request,
+                                           uint32_t longest, uint64_t available_bytes) {
+  constexpr uint32_t kStep = 32;  // positions of a KV block
+  constexpr int kMaxInspections = 12;
+  struct Point {
+    uint32_t context;
+    uint64_t bytes;
+  };
+  const auto inspect = [&](uint32_t context) -> Result<Point> {
+    LoadRequest with_context = request;
+    with_context.context_length = context;
+    FORGE_ASSIGN_OR_RETURN(const ModelFileInfo info, Inspect(file, with_context));
+    return Point{context, info.total_bytes()};
+  };
+  FORGE_ASSIGN_OR_RETURN(Point high, inspect(longest));
+  if (high.bytes <= available_bytes) return longest;
+  FORGE_ASSIGN_OR_RETURN(Point low, inspect(std::min(kStep, longest)));
+  if (low.bytes > available_bytes) return 0;
+  for (int i = 0; i < kMaxInspections && high.context - low.context > kStep; ++i) {
+    const double share = static_cast<double>(available_bytes - low.bytes) /
+                         static_cast<double>(high.bytes - low.bytes);
+    const auto offset = static_cast<uint32_t>(share * (high.context - low.context));
+    const uint32_t guess = std::clamp((low.context + offset) / kStep * kStep, low.context + kStep,
+                                      (high.context - 1) / kStep * kStep);
+    FORGE_ASSIGN_OR_RETURN(const Point point, inspect(guess));
+    (point.bytes <= available_bytes ? low : high) = point;
+    if (point.bytes > available_bytes || guess + kStep >= high.context) continue;
+    // The guess fits: where the next block does not, it is the answer.
+    FORGE_ASSIGN_OR_RETURN(const Point next, inspect(guess + kStep));
+    (next.bytes <= available_bytes ? low : high) = next;
+  }
+  return low.context;
+}
+
+Status Residency::FindLongestContexts(const ModelFile& file, const LoadRequest& request,
+                                      ResidencyPlan& plan) {
+  const ResidencyDecision& decision = plan.decision;
+  FORGE_ASSIGN_OR_RETURN(
+      plan.longest_context,
+      LongestContext(file, request, plan.info.n_context_train, decision.admission.available_bytes));
+  FORGE_ASSIGN_OR_RETURN(plan.longest_context_with_eviction,
+                         LongestContext(file, request, plan.info.n_context_train,
+                                        decision.available_with_eviction_bytes));
+  return Status();
+}
+
+}  // namespace forge

@@ -1,0 +1,188 @@
+#include <fmt/format.h>
+
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "daemon/residency/residency.h"
+
+// How a load goes from its first caller to its last listener. All of it is on the strand, but for
+// what is posted to the loading threads.
+namespace forge {
+
+void Residency::StartOrJoin(const ModelFile& file, const LoadRequest& request,
+                            const std::shared_ptr<LoadListener>& listener) {
+  if (shutting_down_) return listener->OnLoaded(ShuttingDownStatus());
+  const auto found = entries_.find(file.name);
+  if (found == entries_.end() || found->second.lifecycle.state() == ModelState::kFailed) {
+    return StartLoad(file, request, listener);
+  }
+  Join(found->second, request, listener);
+}
+
+void Residency::Join(Entry& entry, const LoadRequest& request,
+                     const std::shared_ptr<LoadListener>& listener) {
+  const std::string& name = entry.snapshot.file.name;
+  if (entry.lifecycle.state() == ModelState::kUnloading) {
+    return listener->OnLoaded(ModelBusyStatus(name, "unloaded"));
+  }
+  if (entry.lifecycle.state() == ModelState::kReady) {
+    const Status same =
+        CheckSameOptions(name, "ready", request, OptionsInEffect(entry.snapshot.info));
+    return listener->OnLoaded(same.ok() ? Result<ModelSnapshot>(entry.snapshot) : same);
+  }
+  listener->OnProgress(entry.progress);
+  if (request.empty()) {
+    entry.listeners.push_back(listener);
+    return;
+  }
+  entry.undecided.emplace_back(request, listener);
+  if (entry.progress.plan) DecideJoins(entry, "loading", *entry.progress.plan);
+}
+
+void Residency::DecideJoins(Entry& entry, std::string_view state, const ModelFileInfo& info) {
+  const auto undecided = std::move(entry.undecided);
+  entry.undecided.clear();
+  for (const auto& [request, listener] : undecided) {
+    const Status same =
+        CheckSameOptions(entry.snapshot.file.name, state, request, OptionsInEffect(info));
+    if (same.ok()) {
+      entry.listeners.push_back(listener);
+    } else {
+      listener->OnLoaded(same);
+    }
+  }
+}
+
+void Residency::StartLoad(const ModelFile& file, const LoadRequest& request,
+                          const std::shared_ptr<LoadListener>& listener) {
+  Entry& entry = entries_[file.name];
+  entry.snapshot.file = file;
+  entry.snapshot.error.clear();
+  entry.progress = LoadProgress();
+  entry.listeners = {listener};
+  entry.undecided.clear();
+  entry.request = request;
+  entry.ticket = 0;
+  entry.is_running = false;
+  entry.job = std::make_shared<LoadJob>(file, ResolveLoadOptions(request, options_.load_defaults),
+                                        options_.load_deadline);
+  SetState(entry, ModelState::kLoading);
+  log_.info("loading model '{}' from {}", file.name, file.path);
+  listener->OnProgress(entry.progress);
+  ++n_jobs_;
+  boost::asio::post(loaders_, [this, job = entry.job] {
+    const Result<ModelFileInfo> plan =
+        inspect_cache_.Inspect(job->file, job->options.device, job->options.options);
+    boost::asio::post(strand_, [this, job, plan] { RequestMemory(job, plan); });
+  });
+}
+
+void Residency::RequestMemory(const std::shared_ptr<LoadJob>& job,
+                              const Result<ModelFileInfo>& plan) {
+  const auto found = entries_.find(job->name);
+  if (found == entries_.end() || found->second.job != job) return;  // stopped meanwhile
+  Entry& entry = found->second;
+  if (job->stopped()) return FinishLoad(job->name, job->StopStatus());
+  if (!plan.ok()) return FinishLoad(job->name, plan.status());
+  LoadProgress progress;
+  progress.phase = LoadPhase::kAdmission;
+  progress.plan = *plan;
+  PublishProgress(*job, progress);
+  entry.snapshot.info = *plan;
+  entry.ticket = ++last_ticket_;
+  const ModelDemand demand = {.name = job->name,
+                              .plan_bytes = plan->total_bytes(),
+                              .priority = entry.request.priority.value_or(0),
+                              .pinned = entry.request.pinned.value_or(false),
+                              .keep_alive = entry.request.keep_alive,
+                              .ignores_cooldown = true};
+  entry.snapshot.pinned = demand.pinned;
+  Books(plan->device).controller.Request(entry.ticket, demand, /*wants_lease=*/false, Now());
+  Decide(plan->device);
+}
+
+void Residency::RunLoad(Entry& entry) {
+  entry.is_running = true;
+  if (entry.progress.queue_position) {
+    LoadProgress progress = entry.progress;
+    progress.queue_position.reset();
+    progress.wait_reason.clear();
+    PublishProgress(*entry.job, progress);
+  }
+  boost::asio::post(loaders_, [this, job = entry.job, plan = entry.snapshot.info] {
+    const auto publish = [this, job](LoadProgress progress) {
+      boost::asio::post(strand_, [this, job, progress = std::move(progress)] {
+        PublishProgress(*job, progress);
+      });
+    };
+    Result<ModelSnapshot> result = job->Run(engine_, plan, publish);
+    boost::asio::post(strand_, [this, job, result = std::move(result)] { EndLoad(job, result); });
+  });
+}
+
+void Residency::PublishProgress(const LoadJob& job, const LoadProgress& progress) {
+  const auto found = entries_.find(job.name);
+  if (found == entries_.end() || found->second.job.get() != &job) return;
+  found->second.progress = progress;
+  if (progress.plan) DecideJoins(found->second, "loading", *progress.plan);
+  for (const auto& listener : found->second.listeners) listener->OnProgress(progress);
+}
+
+void Residency::EndLoad(const std::shared_ptr<LoadJob>& job, const Result<ModelSnapshot>& result) {
+  Entry& entry = entries_.at(job->name);
+  const std::string device = entry.snapshot.info.device;
+  if (result.ok()) {
+    const bool pinned = entry.snapshot.pinned;
+    entry.snapshot = *result;
+    entry.snapshot.pinned = pinned;
+  }
+  // The controller answers with a grant or a refusal of the load's ticket, which finishes it.
+  Books(device).controller.LoadEnded(job->name, result.status(), Now());
+  Decide(device);
+}
+
+void Residency::StopIfWaiting(Entry& entry) {
+  if (!entry.job || entry.is_running || !entry.job->stopped()) return;
+  const std::string name = entry.snapshot.file.name;
+  const std::string device = entry.snapshot.info.device;
+  const TicketId ticket = entry.ticket;
+  FinishLoad(name, entry.job->StopStatus());
+  if (ticket == 0) return;  // its header is being read; RequestMemory finds it gone
+  Books(device).controller.Withdraw(ticket, Now());
+  if (!shutting_down_) Decide(device);
+}
+
+void Residency::FinishLoad(const std::string& name, const Status& status) {
+  --n_jobs_;
+  Entry& entry = entries_.at(name);
+  if (status.ok()) DecideJoins(entry, "ready", entry.snapshot.info);
+  std::vector<std::shared_ptr<LoadListener>> listeners = std::move(entry.listeners);
+  for (auto& [request, listener] : entry.undecided) listeners.push_back(std::move(listener));
+  entry.listeners.clear();
+  entry.undecided.clear();
+  entry.job.reset();
+  entry.ticket = 0;
+  const bool was_cancelled =
+      status.code() == StatusCode::kCancelled || status.reason() == "SHUTTING_DOWN";
+  if (status.ok()) {
+    SetState(entry, ModelState::kReady);
+    log_.info("model '{}' is ready on {} after {:.1f} s, {} bytes", name,
+              entry.snapshot.info.device,
+              std::chrono::duration<double>(entry.snapshot.load_duration).count(),
+              entry.snapshot.info.total_bytes());
+  } else if (was_cancelled) {
+    log_.info("load of model '{}' was cancelled", name);
+    SetState(entry, ModelState::kOnDisk);
+  } else {
+    entry.snapshot.error = status.message();
+    log_.warn("model '{}' could not be loaded: {}", name, status.ToString());
+    SetState(entry, ModelState::kFailed);
+  }
+  const Result<ModelSnapshot> answer =
+      status.ok() ? Result<ModelSnapshot>(entry.snapshot) : Result<ModelSnapshot>(status);
+  if (entry.lifecycle.state() == ModelState::kOnDisk) entries_.erase(name);
+  for (const auto& listener : listeners) listener->OnLoaded(answer);
+  PublishChange();
+}
+
+}  // namespace forge
