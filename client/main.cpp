@@ -107,6 +107,9 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_DFL);  // `forgectl ... | head` ends quietly
   try {
     return Run(argc, argv);
+  } catch (const CLI::ParseError& error) {  // a flag's value that only the command could judge
+    std::cerr << "forgectl: " << error.what() << '\n';
+    return static_cast<int>(forge::client::ExitCode::kUsage);
   } catch (const std::exception& error) {
     std::cerr << "forgectl: " << error.what() << '\n';
     return static_cast<int>(forge::client::ExitCode::kFailed);
