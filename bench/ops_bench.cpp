@@ -22,6 +22,7 @@
 #include "kernels/cpu/expert_matmul.h"
 #include "kernels/cpu/kv_append.h"
 #include "kernels/cpu/pack.h"
+#include "kernels/cpu/page_memory.h"
 #include "tests/kernels/random_weights.h"
 
 namespace forge {
@@ -50,15 +51,13 @@ double BestSeconds(const Options& options, const Run& run) {
   return best;
 }
 
-struct Aligned {
-  void operator()(std::byte* p) const { std::free(p); }
+// Memory as the CPU device allocates it.
+struct Unmap {
+  uint64_t bytes;
+  void operator()(std::byte* p) const { FreePages(p, bytes); }
 };
-std::unique_ptr<std::byte[], Aligned> Allocate(uint64_t bytes) {
-  const uint64_t rounded = (bytes + 63) / 64 * 64;
-  auto* p = static_cast<std::byte*>(std::aligned_alloc(64, rounded));
-  FORGE_CHECK(p != nullptr, "out of memory");
-  std::memset(p, 0, rounded);
-  return std::unique_ptr<std::byte[], Aligned>(p);
+std::unique_ptr<std::byte[], Unmap> Allocate(uint64_t bytes) {
+  return {static_cast<std::byte*>(AllocatePages(bytes).value()), Unmap{bytes}};
 }
 
 std::vector<float> NormalFloats(size_t n) {
