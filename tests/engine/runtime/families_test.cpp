@@ -25,7 +25,7 @@ using testing::TinyModelOptions;
 
 // float32 weights and cache against double, as in tests/conformance.
 constexpr double kTolerance = 5e-4;
-constexpr size_t kLongPrompt = 150;  // several windows, and several blocks of every ring
+constexpr size_t kLongPrompt = 210;  // several windows, and several blocks of every ring
 
 struct Variant {
   std::string name;
