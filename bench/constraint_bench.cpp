@@ -59,13 +59,19 @@ std::optional<std::vector<double>> MaskTimes(const forge::Tokenizer& tokenizer,
     return std::nullopt;
   }
   std::vector<double> times;
-  for (const TokenId token : tokenizer.Encode(kText, {.add_special = false})) {
+  std::vector<TokenId> tokens = tokenizer.Encode(kText, {.add_special = false});
+  // A SentencePiece text begins with a space, which the JSON does not.
+  const std::string first = tokenizer.TokenBytes(tokens.front(), false);
+  if (first.starts_with(' ')) {
+    const auto bare = tokenizer.FindToken(first.substr(1));
+    tokens.front() = bare.value_or(tokens.front());
+    if (first.size() == 1) tokens.erase(tokens.begin());
+  }
+  for (const TokenId token : tokens) {
     const double start = ThreadSeconds();
     const auto allowed = (*constraint)->AllowedTokens();
     times.push_back((ThreadSeconds() - start) * 1e6);
     const std::string bytes = tokenizer.TokenBytes(token, false);
-    // A SentencePiece text begins with a space, which JSON does not.
-    if (times.size() == 1 && allowed.ok() && !(*allowed)->Allows(token)) continue;
     if (!allowed.ok() || !(*allowed)->Allows(token) || !(*constraint)->Accept(token).ok()) {
       std::fprintf(stderr, "the text left the grammar at '%s'\n", bytes.c_str());
       return std::nullopt;

@@ -22,7 +22,7 @@ inline constexpr size_t kMaxAutomatonStates = 100'000;
 inline constexpr size_t kMaxAutomatonEdges = 400'000;
 
 // --- While an answer is written
-inline constexpr uint32_t kMaxStackDepth = 1000;      // rules within rules
+inline constexpr uint32_t kMaxStackDepth = 500;       // rules within rules
 inline constexpr size_t kMaxFramesOfSet = 4096;       // ways to read what was written
 inline constexpr size_t kMaxMaskWork = 2'000'000;     // frames looked at for one mask
 inline constexpr size_t kMaxTrieVisits = 40'000'000;  // steps through the vocabulary for one mask
