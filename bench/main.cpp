@@ -27,6 +27,7 @@ struct Arguments {
   std::string output = "table";
   int n_threads = 0;
   uint32_t n_batch = 128;
+  std::string kv_type = "f16";
   int repetitions = 5;
   bool has_ops = false, has_load = false;
   std::string peer, peer_options = "-fa 0,1", floor, folder, small_model, only;
@@ -67,6 +68,8 @@ Result<MeasureOptions> ReadMeasureOptions(const Arguments& arguments) {
   options.n_threads = arguments.n_threads;
   options.n_batch = arguments.n_batch;
   options.repetitions = arguments.repetitions;
+  for (const KvDType dtype : {KvDType::kF16, KvDType::kF32, KvDType::kBf16, KvDType::kQ8_0})
+    if (KvDTypeName(dtype) == arguments.kv_type) options.kv_dtype = dtype;
   return options;
 }
 
@@ -218,6 +221,9 @@ int Run(int argc, char** argv) {
   Arguments arguments;
   AddTestOptions(app, arguments);
   AddEngineOptions(app, arguments);
+  app.add_option("--kv-type", arguments.kv_type, "Number format of the KV cache")
+      ->check(CLI::IsMember({"f16", "f32", "bf16", "q8_0"}))
+      ->capture_default_str();
   app.add_option("--streams", arguments.streams, "Numbers of sequences that decode at once");
   app.add_flag("--ops", arguments.has_ops, "Show the time of each op");
   app.add_flag("--load", arguments.has_load, "Measure loading and switching between the models");

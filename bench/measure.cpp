@@ -73,13 +73,12 @@ Result<ModelReport> MeasureModel(const std::string& path, const MeasureOptions& 
   FORGE_ASSIGN_OR_RETURN(const CpuLevel level, Result<CpuLevel>(CpuLevelInUse()));
   report.cpu = ReadCpuName() + ", " + std::string(CpuLevelName(level)) + ", " +
                std::to_string(report.n_threads) + (report.n_threads == 1 ? " thread" : " threads");
-  const RunnerOptions runner_options = {
-      .model_path = path, .n_threads = options.n_threads, .n_batch = options.n_batch};
+  const RunnerOptions runner_options = {.model_path = path,
+                                        .n_threads = options.n_threads,
+                                        .n_batch = options.n_batch,
+                                        .kv_dtype = options.kv_dtype};
   if (options.tests.empty() && options.streams.empty()) return report;
-  FORGE_TRY(VerifyGreedy({.model_path = path,
-                          .n_threads = options.n_threads,
-                          .n_batch = options.n_batch,
-                          .context_length = 0}));
+  FORGE_TRY(VerifyGreedy(runner_options));
   if (!options.tests.empty()) FORGE_TRY(MeasureTests(options, runner_options, *probes, report));
   if (!options.streams.empty()) FORGE_TRY(MeasureStreams(options, runner_options, report));
   return report;

@@ -18,6 +18,7 @@ struct MeasureOptions {
   bool has_load = false;
   int n_threads = 0;  // 0: as the daemon would
   uint32_t n_batch = 128;
+  KvDType kv_dtype = KvDType::kF16;
   int repetitions = 5;
 };
 

@@ -7,14 +7,12 @@
 namespace forge {
 namespace {
 
-constexpr uint64_t kF16Bytes = 2;
-
 Result<uint32_t> KeyOr(const GgufMetadata& metadata, const std::string& key, uint32_t fallback) {
   FORGE_ASSIGN_OR_RETURN(const std::optional<uint32_t> value, metadata.Uint32(key));
   return value.value_or(fallback);
 }
 
-Result<uint64_t> ReadKvBytes(const GgufMetadata& metadata, const std::string& prefix) {
+Result<uint64_t> ReadKvElements(const GgufMetadata& metadata, const std::string& prefix) {
   FORGE_ASSIGN_OR_RETURN(const uint32_t n_layers, KeyOr(metadata, prefix + "block_count", 0));
   FORGE_ASSIGN_OR_RETURN(const uint32_t n_embd, KeyOr(metadata, prefix + "embedding_length", 0));
   FORGE_ASSIGN_OR_RETURN(const uint32_t n_heads,
@@ -29,14 +27,15 @@ Result<uint64_t> ReadKvBytes(const GgufMetadata& metadata, const std::string& pr
                          KeyOr(metadata, prefix + "attention.key_length", n_embd / n_heads));
   FORGE_ASSIGN_OR_RETURN(const uint32_t value_dim,
                          KeyOr(metadata, prefix + "attention.value_length", n_embd / n_heads));
-  return uint64_t{n_layers} * n_kv_heads * (uint64_t{key_dim} + value_dim) * kF16Bytes;
+  return uint64_t{n_layers} * n_kv_heads * (uint64_t{key_dim} + value_dim);
 }
 
 }  // namespace
 
-double ModelCost::BytesPerToken(const SpeedTest& test) const {
+double ModelCost::BytesPerToken(const SpeedTest& test, KvDType kv_dtype) const {
   const double n_positions = test.n_depth + 0.5 * test.n_gen;
-  return static_cast<double>(weight_bytes) + n_positions * static_cast<double>(kv_bytes);
+  return static_cast<double>(weight_bytes) +
+         n_positions * static_cast<double>(KvBytes(kv_dtype, kv_elements));
 }
 
 Result<ModelCost> ReadModelCost(const std::string& path) {
@@ -50,7 +49,7 @@ Result<ModelCost> ReadModelCost(const std::string& path) {
   FORGE_ASSIGN_OR_RETURN(const uint32_t n_used,
                          KeyOr(file->metadata(), prefix + "expert_used_count", n_experts));
   ModelCost cost;
-  FORGE_ASSIGN_OR_RETURN(cost.kv_bytes, ReadKvBytes(file->metadata(), prefix));
+  FORGE_ASSIGN_OR_RETURN(cost.kv_elements, ReadKvElements(file->metadata(), prefix));
   const bool has_output = file->FindTensor("output.weight") != nullptr;
   for (const GgufTensor& tensor : file->tensors()) {
     if (tensor.name == "token_embd.weight" && has_output) continue;

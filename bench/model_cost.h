@@ -4,6 +4,7 @@
 #include <string>
 
 #include "bench/speed_test.h"
+#include "kernels/api/ragged_batch.h"
 #include "kernels/base/result.h"
 
 namespace forge {
@@ -13,10 +14,10 @@ struct ModelCost {
   uint64_t weight_bytes = 0;  // read for one token: of experts, those used; of a separate
                               // embedding, nothing
   uint64_t multiplied = 0;    // weights a token is multiplied with, output included
-  uint64_t kv_bytes = 0;      // that one position takes in an f16 cache
+  uint64_t kv_elements = 0;   // keys and values of one position
 
   // Bytes that a generated token reads, on average over the test.
-  double BytesPerToken(const SpeedTest& test) const;
+  double BytesPerToken(const SpeedTest& test, KvDType kv_dtype = KvDType::kF16) const;
 };
 
 // Reads it from the header of a model file. Errors of GgufFile::Open, kInvalidArgument for keys

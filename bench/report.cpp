@@ -39,7 +39,8 @@ std::vector<double> Speeds(const TestReport& report) {
 // GB/s of weights and cache that a generation reads; 0 for tests with a prompt.
 double ReadRate(const ModelReport& model, const TestReport& report) {
   if (report.test.n_prompt > 0) return 0;
-  return 1e-9 * Summarize(Speeds(report)).mean * model.cost.BytesPerToken(report.test);
+  return 1e-9 * Summarize(Speeds(report)).mean *
+         model.cost.BytesPerToken(report.test, model.info.kv_dtype);
 }
 
 // 10^9 operations per second in matrix products; 0 for generations, which memory limits.

@@ -23,7 +23,7 @@ TEST(ModelCostTest, CountsATiedEmbeddingAsTheOutput) {
   const ModelCost cost = CostOf("llama-3.2-1b", "F16", 16);
   EXPECT_NEAR(static_cast<double>(cost.multiplied) * 1e-9, 1.236, 0.001);
   EXPECT_NEAR(static_cast<double>(cost.weight_bytes) * 1e-9, 2.472, 0.002);
-  EXPECT_EQ(cost.kv_bytes, 16u * 8 * (64 + 64) * 2);
+  EXPECT_EQ(cost.kv_elements, 16u * 8 * (64 + 64));
 }
 
 TEST(ModelCostTest, LeavesOutAnEmbeddingOfWhichOneRowIsRead) {
@@ -37,8 +37,9 @@ TEST(ModelCostTest, CountsTheExpertsThatATokenUses) {
 }
 
 TEST(ModelCostTest, AddsTheCacheOfTheTestsMeanDepth) {
-  const ModelCost cost = {.weight_bytes = 1000, .multiplied = 0, .kv_bytes = 10};
-  EXPECT_EQ(cost.BytesPerToken({.n_gen = 20, .n_depth = 100}), 1000 + 10 * 110);
+  const ModelCost cost = {.weight_bytes = 1000, .multiplied = 0, .kv_elements = 32};
+  EXPECT_EQ(cost.BytesPerToken({.n_gen = 20, .n_depth = 100}), 1000 + 64 * 110);
+  EXPECT_EQ(cost.BytesPerToken({.n_gen = 20, .n_depth = 100}, KvDType::kQ8_0), 1000 + 34 * 110);
 }
 
 TEST(ModelCostTest, RefusesAFileThatIsNoModel) {

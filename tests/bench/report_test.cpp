@@ -23,7 +23,7 @@ ModelReport MakeReport() {
   report.info.file_bytes = 800'000'000;
   report.info.n_parameters = 1'236'000'000;
   report.info.format_bytes = {{"Q4_K", 700'000'000}, {"Q6_K", 100'000'000}};
-  report.cost = {.weight_bytes = 500'000'000, .multiplied = 1'000'000'000, .kv_bytes = 0};
+  report.cost = {.weight_bytes = 500'000'000, .multiplied = 1'000'000'000, .kv_elements = 0};
   report.tests.push_back({.test = {.n_prompt = 512},
                           .seconds = {1.0, 2.0},
                           .limits = {.read_gbs = 50, .int8_gops = 2000, .f32_gflops = 500},
