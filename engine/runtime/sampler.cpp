@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "engine/runtime/logprobs.h"
 #include "kernels/base/check.h"
 
 namespace forge {
@@ -77,6 +78,9 @@ bool Sampler::has_penalties() const {
 TokenId Sampler::Sample(std::span<const float> logits, std::span<const TokenId> sequence,
                         const TokenMask* allowed) {
   FORGE_CHECK(logits.size() == n_vocab_, std::to_string(logits.size()) + " logits");
+  // Nothing changes the order of the logits: no copy of a whole vocabulary is needed.
+  const bool is_plain = options_.logit_bias.empty() && !has_penalties() && allowed == nullptr;
+  if (is_plain && options_.temperature == 0.0f) return MostLikelyToken(logits);
   adjusted_.assign(logits.begin(), logits.end());
   AdjustLogits(sequence);
   if (allowed != nullptr) Exclude(*allowed);
