@@ -93,6 +93,7 @@ void AddGenerateFlags(CLI::App& command, GenerateFlags& flags) {
                      "Alternatives shown for each token, with -o json");
   command.add_flag("--ignore-end", flags.ignore_end_of_text, "Go on past the end-of-text token");
   command.add_flag("-v,--verbose", flags.verbose, "Print token counts and speeds at the end");
+  AddChatFlags(command, flags.chat_flags);
   AddSamplingFlags(command, flags);
 }
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "client/commands/chat_flags.h"
+
 namespace forge::client {
 
 // The command line of `generate`.
@@ -25,6 +27,7 @@ struct GenerateFlags {
   std::string grammar_file;
   std::vector<std::string> stop_strings;
   std::vector<int32_t> stop_tokens;
+  ChatFlags chat_flags;
   std::vector<std::string> logit_bias;  // "ID=VALUE"
   std::optional<float> temperature, top_p, min_p, typical_p;
   std::optional<float> repetition_penalty, presence_penalty, frequency_penalty;

@@ -45,8 +45,10 @@ void PrintDetails(const v1::Model& model) {
   table.AddRow({"Formats", FormatNames(details)});
   table.AddRow(
       {"Vocabulary", std::to_string(details.vocabulary_size()) + " (" + details.tokenizer() + ")"});
-  table.AddRow({"Chat template", details.chat_template().empty() ? "none: text and token ids only"
-                                                                 : details.chat_template()});
+  table.AddRow({"Chat template", !details.chat_template().empty() ? details.chat_template()
+                                 : details.chat_template_error().empty()
+                                     ? "none: text and token ids only"
+                                     : "not usable: " + details.chat_template_error()});
   table.AddRow({"Context",
                 std::to_string(details.options().context_length()) + " tokens in each of " +
                     std::to_string(details.options().max_sequences()) + " sequences (trained on " +

@@ -223,7 +223,7 @@ void GenerateCall::FailTurn(const Status& status) {
 Status GenerateCall::SubmitTurn(const Turn& turn, ModelLease lease) {
   FORGE_ASSIGN_OR_RETURN(const Session session, SessionOn(lease.model()));
   GenerateRequest request = GenerateRequestFromProto(turn);
-  FORGE_ASSIGN_OR_RETURN(request.prompt, PromptOf(turn, session));
+  FORGE_TRY(SetPrompt(turn, session, request));
   request.sampling.seed = turn.sampling().has_seed() ? turn.sampling().seed() : DrawSeed();
   {
     const MutexLock lock(mutex_);
@@ -253,29 +253,50 @@ Result<GenerateCall::Session> GenerateCall::SessionOn(const ModelSnapshot& model
   return Cancelled("the client is gone").WithReason("CLIENT_GONE");
 }
 
-Result<std::vector<TokenId>> GenerateCall::PromptOf(const Turn& turn, const Session& session) {
+Status GenerateCall::SetPrompt(const Turn& turn, const Session& session, GenerateRequest& request) {
   bool is_first = false;
   {
     const MutexLock lock(mutex_);
     is_first = n_turns_ == 1;
+    if (!turn.has_chat()) chat_.Forget();
   }
   switch (turn.prompt_case()) {
-    case Turn::kText:
-      return service_.engine.Tokenize(session.model, turn.text().text(),
-                                      is_first && !turn.text().skip_special(),
-                                      turn.text().parse_special());
+    case Turn::kText: {
+      FORGE_ASSIGN_OR_RETURN(request.prompt,
+                             service_.engine.Tokenize(session.model, turn.text().text(),
+                                                      is_first && !turn.text().skip_special(),
+                                                      turn.text().parse_special()));
+      return Status();
+    }
     case Turn::kChat:
-      if (turn.chat().messages().empty()) return BadField("turn.chat.messages", "is empty");
-      return service_.engine.TokenizeChat(
-          session.model, ChatFromProto(turn.chat()),
-          is_first ? std::nullopt : std::optional<SessionId>(session.id));
+      return SetChatPrompt(turn.chat(), session, is_first, request);
     case Turn::kTokens:
       if (turn.tokens().ids().empty()) return BadField("turn.tokens.ids", "is empty");
-      return std::vector<TokenId>(turn.tokens().ids().begin(), turn.tokens().ids().end());
+      request.prompt.assign(turn.tokens().ids().begin(), turn.tokens().ids().end());
+      return Status();
     case Turn::PROMPT_NOT_SET:
       break;
   }
   return BadField("turn.prompt", "is missing: set text, chat or tokens");
+}
+
+Status GenerateCall::SetChatPrompt(const v1::ChatMessages& chat, const Session& session,
+                                   bool is_first, GenerateRequest& request) {
+  Conversation conversation;
+  std::optional<ChatPlace> place;
+  {
+    const MutexLock lock(mutex_);
+    FORGE_ASSIGN_OR_RETURN(conversation, chat_.With(chat));
+    if (!is_first) place = ChatPlace{session.id, !chat_.is_whole()};
+  }
+  FORGE_ASSIGN_OR_RETURN(ChatPrompt prompt,
+                         service_.engine.RenderChat(session.model, conversation, place));
+  request.prompt = std::move(prompt.tokens);
+  request.keep_tokens = prompt.keep_tokens;
+  request.chat = prompt.output;
+  const MutexLock lock(mutex_);
+  chat_.Accept(std::move(conversation));
+  return Status();
 }
 
 void GenerateCall::EndTurn() {
@@ -320,6 +341,13 @@ void GenerateCall::OnToken(TokenEvent event) {
   });
 }
 
+void GenerateCall::OnAnswer(ChatAnswer answer, TextKind trailing_kind) {
+  const MutexLock lock(mutex_);
+  chat_.AddAnswer(answer);
+  tool_calls_ = std::move(answer.tool_calls);
+  trailing_kind_ = trailing_kind;
+}
+
 void GenerateCall::OnFinished(const Status& status, FinishReason reason, std::string trailing_text,
                               const GenerateUsage& usage) {
   if (!status.ok()) {
@@ -333,6 +361,9 @@ void GenerateCall::OnFinished(const Status& status, FinishReason reason, std::st
   {
     const MutexLock lock(mutex_);
     finished->set_seed(seed_);
+    finished->set_kind(TextKindToProto(std::exchange(trailing_kind_, TextKind::kContent)));
+    for (const ToolCall& call : std::exchange(tool_calls_, {}))
+      *finished->add_tool_calls() = ToolCallToProto(call);
   }
   Send(std::move(response), /*cost_bytes=*/0);
   PostUnlessEnded([](GenerateCall& call) { call.EndTurn(); });

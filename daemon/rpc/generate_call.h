@@ -6,7 +6,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "daemon/rpc/chat_conversation.h"
 #include "daemon/rpc/generate_registry.h"
 #include "daemon/rpc/service_context.h"
 #include "daemon/rpc/stream_call.h"
@@ -40,6 +42,7 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   void OnQueued(uint32_t position) override;
   void OnPromptProgress(uint32_t tokens_done, uint32_t tokens_total) override;
   void OnToken(TokenEvent event) override;
+  void OnAnswer(ChatAnswer answer, TextKind trailing_kind) override;
   void OnFinished(const Status& status, FinishReason reason, std::string trailing_text,
                   const GenerateUsage& usage) override;
 
@@ -71,7 +74,9 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   Status SubmitTurn(const Turn& turn, ModelLease lease);
   Result<Session> SessionOn(const ModelSnapshot& model);
   void FailTurn(const Status& status);
-  Result<std::vector<TokenId>> PromptOf(const Turn& turn, const Session& session);
+  Status SetPrompt(const Turn& turn, const Session& session, GenerateRequest& request);
+  Status SetChatPrompt(const v1::ChatMessages& chat, const Session& session, bool is_first,
+                       GenerateRequest& request);
   void EndTurn();
 
   // Runs `work` on the writers' thread, where the engine may be called.
@@ -97,6 +102,9 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   std::optional<ModelLease> lease_ FORGE_GUARDED_BY(mutex_);  // while a turn runs
   std::optional<Session> session_ FORGE_GUARDED_BY(mutex_);
   std::optional<Turn> waiting_turn_ FORGE_GUARDED_BY(mutex_);
+  ChatConversation chat_ FORGE_GUARDED_BY(mutex_);
+  std::vector<ToolCall> tool_calls_ FORGE_GUARDED_BY(mutex_);  // of the turn that ends
+  TextKind trailing_kind_ FORGE_GUARDED_BY(mutex_) = TextKind::kContent;
   bool running_ FORGE_GUARDED_BY(mutex_) = false;    // from StartTurn to OnFinished
   bool submitted_ FORGE_GUARDED_BY(mutex_) = false;  // the engine has the turn
   bool cancel_wanted_ FORGE_GUARDED_BY(mutex_) = false;

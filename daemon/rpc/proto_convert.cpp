@@ -184,14 +184,6 @@ GenerateRequest GenerateRequestFromProto(const v1::GenerateRequest::Turn& turn) 
   return request;
 }
 
-std::vector<ChatMessage> ChatFromProto(const v1::ChatMessages& chat) {
-  std::vector<ChatMessage> messages;
-  for (const v1::ChatMessage& message : chat.messages()) {
-    messages.push_back({message.role(), message.content()});
-  }
-  return messages;
-}
-
 v1::Model ModelToProto(const ModelFile& file) {
   v1::Model model;
   model.set_name(file.name);
@@ -232,6 +224,8 @@ v1::ModelDetails DetailsToProto(const ModelFileInfo& info) {
   }
   details.set_tokenizer(info.tokenizer);
   details.set_chat_template(info.chat_template);
+  details.set_is_chat_template_fallback(info.chat_template_is_fallback);
+  details.set_chat_template_error(SanitizeUtf8(info.chat_template_error));
   details.mutable_options()->set_device(info.device);
   details.mutable_options()->set_context_length(info.context_length);
   details.mutable_options()->set_max_sequences(info.max_sequences);
@@ -288,6 +282,7 @@ v1::GenerateResponse::Token TokenToProto(const TokenEvent& event) {
   v1::GenerateResponse::Token token;
   token.set_id(event.token);
   token.set_text(SanitizeUtf8(event.text));
+  token.set_kind(TextKindToProto(event.kind));
   token.set_logprob(event.logprob);
   for (const TokenLogprob& alternative : event.top_logprobs) {
     v1::TokenLogprob* out = token.add_top_logprobs();
@@ -319,10 +314,32 @@ v1::FinishReason FinishReasonToProto(FinishReason reason) {
       return v1::FINISH_REASON_MAX_TOKENS;
     case FinishReason::kContextFull:
       return v1::FINISH_REASON_CONTEXT_FULL;
+    case FinishReason::kToolCalls:
+      return v1::FINISH_REASON_TOOL_CALLS;
     case FinishReason::kCancelled:
       break;
   }
   return v1::FINISH_REASON_CANCELLED;
+}
+
+v1::TextKind TextKindToProto(TextKind kind) {
+  switch (kind) {
+    case TextKind::kContent:
+      return v1::TEXT_KIND_CONTENT;
+    case TextKind::kReasoning:
+      return v1::TEXT_KIND_REASONING;
+    case TextKind::kToolCall:
+      break;
+  }
+  return v1::TEXT_KIND_TOOL_CALL;
+}
+
+v1::ToolCall ToolCallToProto(const ToolCall& call) {
+  v1::ToolCall out;
+  out.set_id(SanitizeUtf8(call.id));
+  out.set_name(SanitizeUtf8(call.name));
+  out.set_arguments_json(SanitizeUtf8(call.arguments_json));
+  return out;
 }
 
 google::protobuf::Timestamp TimestampToProto(std::chrono::system_clock::time_point time) {

@@ -25,8 +25,6 @@ SamplingOptions SamplingFromProto(const v1::SamplingOptions& options);
 // Everything but prompt and seed.
 GenerateRequest GenerateRequestFromProto(const v1::GenerateRequest::Turn& turn);
 
-std::vector<ChatMessage> ChatFromProto(const v1::ChatMessages& chat);
-
 v1::Model ModelToProto(const ModelFile& file);
 // `status`: of the engine, for a model that is ready.
 v1::Model ModelToProto(const ModelSnapshot& snapshot, const std::optional<ModelStatus>& status);
@@ -39,6 +37,8 @@ v1::DeviceMemory DeviceMemoryToProto(const DeviceMemory& memory,
 v1::GenerateResponse::Token TokenToProto(const TokenEvent& event);
 v1::Usage UsageToProto(const GenerateUsage& usage);
 v1::FinishReason FinishReasonToProto(FinishReason reason);
+v1::TextKind TextKindToProto(TextKind kind);
+v1::ToolCall ToolCallToProto(const ToolCall& call);
 
 google::protobuf::Timestamp TimestampToProto(std::chrono::system_clock::time_point time);
 google::protobuf::Duration DurationToProto(std::chrono::nanoseconds duration);

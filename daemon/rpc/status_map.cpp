@@ -51,6 +51,8 @@ constexpr Reason kReasons[] = {
     {"MODEL_FILE_CHANGED", StatusCode::kAborted},
     {"ARCHITECTURE_UNSUPPORTED", StatusCode::kUnimplemented},
     {"CHAT_TEMPLATE_UNSUPPORTED", StatusCode::kFailedPrecondition},
+    {"CHAT_TEMPLATE_FAILED", StatusCode::kFailedPrecondition},
+    {"CHAT_TEMPLATE_REFUSED", StatusCode::kInvalidArgument},
     {"MODEL_NOT_FOUND", StatusCode::kNotFound},
     {"MODEL_NAME_AMBIGUOUS", StatusCode::kFailedPrecondition},
     {"MODEL_NOT_LOADED", StatusCode::kFailedPrecondition},

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/gguf/gguf_file.h"
+#include "engine/runtime/chat_prompt.h"
 #include "engine/runtime/engine_impl.h"
 #include "engine/runtime/model_info.h"
 
@@ -235,23 +236,27 @@ Result<std::string> EngineImpl::TokenText(ModelId id, TokenId token) const {
   return model->model().tokenizer().TokenBytes(token, /*render_special=*/true);
 }
 
-Result<std::vector<TokenId>> EngineImpl::TokenizeChat(ModelId id,
-                                                      const std::vector<ChatMessage>& messages,
-                                                      std::optional<SessionId> session) const {
+Result<ChatPrompt> EngineImpl::RenderChat(ModelId id, const Conversation& conversation,
+                                          std::optional<ChatPlace> place) const {
   FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> model, FindModel(id));
   const Tokenizer& tokenizer = model->model().tokenizer();
   FORGE_TRY(model->model().chat_template().status());
   const ChatTemplate& chat_template = model->model().chat_template().value();
-  std::optional<TokenId> last_token;
-  if (session) {
-    FORGE_ASSIGN_OR_RETURN(last_token, model->scheduler().LastToken(*session));
+  FORGE_ASSIGN_OR_RETURN(const jinja::Text text,
+                         chat_template.Render(conversation, /*add_generation_prompt=*/true));
+  ChatPrompt prompt;
+  if (place && !place->appends) {
+    FORGE_ASSIGN_OR_RETURN(const std::vector<TokenId> cached,
+                           model->scheduler().Tokens(place->session));
+    prompt = FitToCache(tokenizer, text, cached);
+  } else {
+    prompt.tokens = EncodeRendered(tokenizer, text);
+    const bool repeats_bos =
+        place && !prompt.tokens.empty() && tokenizer.special().bos == prompt.tokens[0];
+    if (repeats_bos) prompt.tokens.erase(prompt.tokens.begin());
   }
-  const Result<std::string> text =
-      last_token ? chat_template.RenderContinuation(messages, tokenizer.EndsGeneration(*last_token))
-                 : chat_template.Render(messages, /*add_generation_prompt=*/true);
-  FORGE_TRY(text.status());
-  // The template wrote bos where it belongs.
-  return tokenizer.Encode(*text, {.add_special = false, .parse_special = true});
+  prompt.output = chat_template.OutputOptions(conversation, text.bytes);
+  return prompt;
 }
 
 // --- Sessions

@@ -12,7 +12,8 @@
 #include "engine/memory/admission.h"
 #include "engine/model/load_options.h"
 #include "engine/runtime/sampling_options.h"
-#include "engine/text/chat_template.h"
+#include "engine/text/chat_messages.h"
+#include "engine/text/chat_output.h"
 #include "engine/text/tokenizer.h"
 #include "kernels/api/device.h"
 #include "kernels/base/result.h"
@@ -34,8 +35,11 @@ struct ModelFileInfo {
   uint32_t n_layers = 0, n_embd = 0, n_heads = 0, n_kv_heads = 0, head_dim = 0, n_vocab = 0;
   uint32_t n_context_train = 0;
   std::vector<std::pair<std::string, uint64_t>> format_bytes;  // "Q4_K", bytes in the file
-  std::string chat_template;  // name of the built-in in use, or empty
-  std::string tokenizer;      // "gpt2", "llama"
+  std::string
+      chat_template;  // what renders chats: ChatTemplate::description(); empty: nothing does
+  std::string chat_template_error;         // why nothing does
+  bool chat_template_is_fallback = false;  // the file has none, and a built-in one stands in
+  std::string tokenizer;                   // "gpt2", "llama"
   // The plan under the options asked for.
   std::string device;
   uint32_t context_length = 0;
@@ -63,6 +67,7 @@ enum class FinishReason {
   kMaxTokens,
   kContextFull,  // no room is left in the sequence
   kCancelled,
+  kToolCalls,  // the model said so, and calls tools
 };
 
 struct TokenLogprob {
@@ -75,6 +80,7 @@ struct TokenLogprob {
 struct TokenEvent {
   TokenId token;
   std::string text;
+  TextKind kind = TextKind::kContent;  // of `text`
   float logprob = 0.0f;
   std::vector<TokenLogprob> top_logprobs;  // descending; as many as asked for
 };
@@ -87,9 +93,34 @@ struct GenerateUsage {
   std::chrono::nanoseconds queue_time{0}, prefill_time{0}, decode_time{0};
 };
 
+// The prompt of a turn in a chat, and what it takes to run it.
+struct ChatPrompt {
+  std::vector<TokenId> tokens;
+  std::optional<uint32_t> keep_tokens;  // see GenerateRequest
+  ChatOutputOptions output;
+};
+
+// Where a rendered conversation goes.
+struct ChatPlace {
+  SessionId session = 0;
+  // The session holds other things than the conversation, which goes behind them; otherwise it
+  // holds the conversation's beginning.
+  bool appends = false;
+};
+
+// A whole answer in a chat, told apart.
+struct ChatAnswer {
+  std::string content;
+  std::string reasoning;
+  std::vector<ToolCall> tool_calls;
+};
+
 // What to generate. The prompt is appended to what the session holds.
 struct GenerateRequest {
   std::vector<TokenId> prompt;  // at least one token
+  // The session's sequence first goes back to that many of its tokens; unset: it keeps all.
+  std::optional<uint32_t> keep_tokens;
+  std::optional<ChatOutputOptions> chat;  // how to tell the answer apart; unset: all is content
   SamplingOptions sampling;
   uint32_t max_tokens = 0;                // 0: until the context is full
   std::vector<std::string> stop_strings;  // at most 64, each 1..1024 bytes
@@ -113,6 +144,8 @@ class ProgressSink {
 class GenerationSink : public ProgressSink {
  public:
   virtual void OnToken(TokenEvent event) = 0;
+  // Before OnFinished, of a request with `chat`. `trailing_kind`: of the trailing text.
+  virtual void OnAnswer(ChatAnswer /*answer*/, TextKind /*trailing_kind*/) {}
   // `trailing_text`: text held back that turned out to belong to the answer.
   virtual void OnFinished(const Status& status, FinishReason reason, std::string trailing_text,
                           const GenerateUsage& usage) = 0;
@@ -243,11 +276,11 @@ class Engine {
                                          bool render_special) const = 0;
   // The text of one token, for display; may be part of a character.
   virtual Result<std::string> TokenText(ModelId model, TokenId token) const = 0;
-  // The tokens of a rendered conversation, ready to be a prompt. `session`: what it continues, or
-  // nullopt for a new one.
-  virtual Result<std::vector<TokenId>> TokenizeChat(ModelId model,
-                                                    const std::vector<ChatMessage>& messages,
-                                                    std::optional<SessionId> session) const = 0;
+  // Renders a conversation with the model's chat template as the prompt of its next turn. `place`:
+  // the session it goes into, or nullopt for a new one. Fails as ChatTemplate does, and with
+  // kNotFound (reason SESSION_NOT_FOUND).
+  virtual Result<ChatPrompt> RenderChat(ModelId model, const Conversation& conversation,
+                                        std::optional<ChatPlace> place) const = 0;
 
   // A session is one conversation: a sequence of tokens that turns are appended to. It takes a slot
   // while a turn runs and keeps its KV blocks between turns until another session needs them; then

@@ -34,8 +34,8 @@ class EngineImpl final : public Engine {
   Result<std::string> Detokenize(ModelId model, const std::vector<TokenId>& tokens,
                                  bool render_special) const override;
   Result<std::string> TokenText(ModelId model, TokenId token) const override;
-  Result<std::vector<TokenId>> TokenizeChat(ModelId model, const std::vector<ChatMessage>& messages,
-                                            std::optional<SessionId> session) const override;
+  Result<ChatPrompt> RenderChat(ModelId model, const Conversation& conversation,
+                                std::optional<ChatPlace> place) const override;
   Result<SessionId> OpenSession(ModelId model) override;
   void CloseSession(SessionId session) override;
   Status Submit(SessionId session, GenerateRequest request,

@@ -64,6 +64,15 @@ void KvBlocks::Extend(KvBlockTables& tables, uint32_t n_positions) {
   }
 }
 
+bool KvBlocks::HoldsWindowAt(uint32_t position, uint32_t n_computed) const {
+  const uint32_t n_written = (n_computed + block_tokens_ - 1) / block_tokens_;
+  return std::all_of(groups_.begin(), groups_.end(), [&](const KvGroup& group) {
+    const uint32_t n_lost = n_written - std::min(n_written, group.blocks_per_sequence);
+    const uint32_t first_seen = position - std::min(position, group.window - 1);
+    return n_lost == 0 || (group.window > 0 && first_seen >= n_lost * block_tokens_);
+  });
+}
+
 void KvBlocks::Release(KvBlockTables& tables) {
   for (size_t group = 0; group < tables.size(); ++group) pools_[group].Release(tables[group]);
   tables.clear();

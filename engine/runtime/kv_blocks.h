@@ -50,6 +50,10 @@ class KvBlocks {
   // Takes all blocks back and empties `tables`.
   void Release(KvBlockTables& tables);
 
+  // Whether a sequence of `n_computed` positions still has what the token at `position`, an earlier
+  // one, sees: a ring has overwritten what went out of its window.
+  bool HoldsWindowAt(uint32_t position, uint32_t n_computed) const;
+
  private:
   uint32_t BlocksFor(size_t group, uint32_t n_positions) const;
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "engine/text/chat_template.h"
 #include "kernels/formats/format.h"
 
 namespace forge {
@@ -36,7 +37,12 @@ Status DescribeFile(const GgufFile& file, ModelFileInfo& info) {
   std::stable_sort(info.format_bytes.begin(), info.format_bytes.end(),
                    [](const auto& a, const auto& b) { return a.second > b.second; });
   const Result<ChatTemplate> chat_template = ChatTemplate::Create(file.metadata());
-  if (chat_template.ok()) info.chat_template = chat_template->name();
+  if (chat_template.ok()) {
+    info.chat_template = chat_template->description();
+    info.chat_template_is_fallback = chat_template->is_fallback();
+  } else {
+    info.chat_template_error = chat_template.status().message();
+  }
   FORGE_ASSIGN_OR_RETURN(const std::optional<std::string_view> tokenizer,
                          file.metadata().String("tokenizer.ggml.model"));
   info.tokenizer = tokenizer.value_or(std::string_view());

@@ -117,14 +117,20 @@ Status Scheduler::CheckRoom(const Session& session, const Task& task) const {
         .WithReason("SESSION_BUSY")
         .WithDetail("session", session.id);
   }
-  if (session.n_tokens() + n_prompt + 1 <= n_context) return Status();
+  if (task.keep_tokens().value_or(0) > session.n_tokens())
+    return InvalidArgument("a turn cannot keep " + std::to_string(*task.keep_tokens()) +
+                           " tokens of a session that has " + std::to_string(session.n_tokens()))
+        .WithReason("INVALID_REQUEST")
+        .WithDetail("field", "keep_tokens");
+  const uint32_t n_kept = task.keep_tokens().value_or(session.n_tokens());
+  if (n_kept + n_prompt + 1 <= n_context) return Status();
   return OutOfRange("prompt does not fit the context: " + std::to_string(n_prompt) +
-                    " prompt tokens, " + std::to_string(session.n_tokens()) +
+                    " prompt tokens, " + std::to_string(n_kept) +
                     " in the session before them and one to generate exceed the " +
                     std::to_string(n_context) + " that the model was loaded with")
       .WithReason("CONTEXT_LENGTH_EXCEEDED")
       .WithDetail("promptTokens", n_prompt)
-      .WithDetail("sessionTokens", session.n_tokens())
+      .WithDetail("sessionTokens", n_kept)
       .WithDetail("contextTokens", n_context);
 }
 
@@ -150,12 +156,11 @@ void Scheduler::Cancel(SessionId id) {
   wake_();
 }
 
-Result<std::optional<TokenId>> Scheduler::LastToken(SessionId id) const {
+Result<std::vector<TokenId>> Scheduler::Tokens(SessionId id) const {
   MutexLock lock(mutex_);
   const Session* session = Find(id);
   if (session == nullptr) return SessionNotFound(id);
-  if (session->tokens.empty()) return std::optional<TokenId>();
-  return std::optional<TokenId>(session->tokens.back());
+  return session->tokens;
 }
 
 SchedulerStatus Scheduler::Snapshot() const {
@@ -264,10 +269,19 @@ void Scheduler::AdmitQueued(Deliveries& deliveries) {
 
 void Scheduler::Start(Session& session) {
   const std::vector<TokenId>& prompt = session.task->prompt();
+  if (const std::optional<uint32_t> n_kept = session.task->keep_tokens()) Rewind(session, *n_kept);
   session.tokens.insert(session.tokens.end(), prompt.begin(), prompt.end());
   session.state = State::kPrefill;
   session.last_step = n_steps_;
   session.task->Start(session.n_computed, session.n_pending());
+}
+
+// Forgets all but the first tokens. Where a layer's ring has lost what they see, all of them are
+// computed again.
+void Scheduler::Rewind(Session& session, uint32_t n_tokens) {
+  session.tokens.resize(n_tokens);
+  if (n_tokens >= session.n_computed) return;
+  session.n_computed = blocks_.HoldsWindowAt(n_tokens, session.n_computed) ? n_tokens : 0;
 }
 
 Scheduler::PlannedStep Scheduler::Compose() {

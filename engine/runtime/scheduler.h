@@ -58,9 +58,8 @@ class Scheduler {
   Status Score(SessionId session, ScoreRequest request, std::shared_ptr<ScoreSink> sink);
   Status Embed(SessionId session, EmbedRequest request, std::shared_ptr<EmbeddingSink> sink);
   void Cancel(SessionId session);
-  // The last token of the session's sequence; nullopt if it is empty. kNotFound (reason
-  // SESSION_NOT_FOUND).
-  Result<std::optional<TokenId>> LastToken(SessionId session) const;
+  // The session's sequence. kNotFound (reason SESSION_NOT_FOUND).
+  Result<std::vector<TokenId>> Tokens(SessionId session) const;
   SchedulerStatus Snapshot() const;
   bool HasWork() const;
 
@@ -90,6 +89,7 @@ class Scheduler {
   void EndCancelled(Deliveries& deliveries) FORGE_REQUIRES(mutex_);
   void AdmitQueued(Deliveries& deliveries) FORGE_REQUIRES(mutex_);
   void Start(Session& session) FORGE_REQUIRES(mutex_);
+  void Rewind(Session& session, uint32_t n_tokens) FORGE_REQUIRES(mutex_);
   PlannedStep Compose() FORGE_REQUIRES(mutex_);
   void AddToStep(Session& session, uint32_t n_tokens, PlannedStep& step) FORGE_REQUIRES(mutex_);
   void EnsureBlocks(Session& session, uint32_t n_positions) FORGE_REQUIRES(mutex_);

@@ -30,6 +30,8 @@ class Task {
 
   // Appended to the session's sequence when the task leaves the queue.
   virtual const std::vector<TokenId>& prompt() const = 0;
+  // What the sequence goes back to before that, in tokens; nullopt: it keeps all.
+  virtual std::optional<uint32_t> keep_tokens() const { return std::nullopt; }
   // A reading takes a session without tokens, and adds none but its prompt.
   virtual bool is_reading() const = 0;
   virtual std::shared_ptr<ProgressSink> progress_sink() const = 0;

@@ -66,8 +66,7 @@ Turn::Turn(const TurnLimits& limits, GenerateRequest request, ConstraintPtr cons
       sink_(std::move(sink)),
       constraint_(std::move(constraint)),
       sampler_(request_.sampling, limits.n_vocab),
-      decoder_(*limits.tokenizer, /*skip_leading_space=*/false),
-      stop_matcher_(request_.stop_strings),
+      text_(*limits.tokenizer, request_.stop_strings, request_.chat),
       submitted_(Clock::now()) {}
 
 void Turn::Start(uint32_t n_cached, uint32_t n_to_compute) {
@@ -102,8 +101,16 @@ Task::Outcome Turn::TakeOutcome(uint32_t /*n_pending*/) {
 }
 
 std::function<void()> Turn::End(const Status& status, FinishReason reason, uint32_t context_used) {
-  return [sink = sink_, status, reason, trailing_text = TakeTrailingText(),
-          usage = Usage(context_used)] { sink->OnFinished(status, reason, trailing_text, usage); };
+  const TextPiece trailing = text_.Finish();
+  std::optional<ChatAnswer> answer;
+  if (text_.is_chat()) answer = text_.Answer();
+  if (reason == FinishReason::kEndOfText && text_.has_tool_calls())
+    reason = FinishReason::kToolCalls;
+  return [sink = sink_, status, reason, trailing, answer = std::move(answer),
+          usage = Usage(context_used)] {
+    if (answer) sink->OnAnswer(*answer, trailing.kind);
+    sink->OnFinished(status, reason, trailing.text, usage);
+  };
 }
 
 Result<Turn::Token> Turn::NextToken(std::span<const float> logits,
@@ -123,8 +130,10 @@ Result<Turn::Token> Turn::NextToken(std::span<const float> logits,
     next.event.top_logprobs = TopLogprobs(logits, log_sum_exp, request_.top_logprobs);
   next.finish = EndOf(token);
   if (!next.finish) {
-    next.event.text = stop_matcher_.Add(decoder_.Add(token));
-    if (stop_matcher_.found()) next.finish = FinishReason::kStopString;
+    TextPiece piece = text_.Add(token);
+    next.event.text = std::move(piece.text);
+    next.event.kind = piece.kind;
+    if (text_.is_stopped()) next.finish = FinishReason::kStopString;
   }
   if (!next.finish && constraint_ != nullptr) {
     FORGE_TRY(constraint_->Accept(token));
@@ -148,11 +157,6 @@ std::optional<FinishReason> Turn::EndOf(TokenId token) const {
   if (!request_.ignore_end && limits_.tokenizer->EndsGeneration(token))
     return FinishReason::kEndOfText;
   return std::nullopt;
-}
-
-std::string Turn::TakeTrailingText() {
-  std::string text = stop_matcher_.Add(decoder_.Finish());
-  return text + stop_matcher_.Finish();
 }
 
 GenerateUsage Turn::Usage(uint32_t context_used) const {

@@ -7,9 +7,9 @@
 #include <string>
 
 #include "engine/grammar/constraint_compiler.h"
+#include "engine/runtime/answer_text.h"
 #include "engine/runtime/engine.h"
 #include "engine/runtime/sampler.h"
-#include "engine/runtime/stop_matcher.h"
 #include "engine/runtime/task.h"
 
 namespace forge {
@@ -46,6 +46,7 @@ class Turn final : public Task {
        std::shared_ptr<GenerationSink> sink);
 
   const std::vector<TokenId>& prompt() const override { return request_.prompt; }
+  std::optional<uint32_t> keep_tokens() const override { return request_.keep_tokens; }
   bool is_reading() const override { return false; }
   std::shared_ptr<ProgressSink> progress_sink() const override { return sink_; }
   void Start(uint32_t n_cached, uint32_t n_to_compute) override;
@@ -61,8 +62,6 @@ class Turn final : public Task {
   // Constraint.
   Result<Token> NextToken(std::span<const float> logits, std::span<const TokenId> sequence);
 
-  // The text held back so far that belongs to the answer now that it ends.
-  std::string TakeTrailingText();
   // Usage up to now. `context_used`: tokens in the sequence.
   GenerateUsage Usage(uint32_t context_used) const;
 
@@ -78,8 +77,7 @@ class Turn final : public Task {
 
   ConstraintPtr constraint_;  // may be null
   Sampler sampler_;
-  StreamDecoder decoder_;
-  StopMatcher stop_matcher_;
+  AnswerText text_;
   std::optional<Result<Token>> next_;  // chosen in the running step
   uint32_t n_cached_ = 0;
   uint32_t n_to_compute_ = 0;

@@ -1,52 +1,31 @@
 #include "engine/text/chat_template.h"
 
-#include <algorithm>
-#include <array>
-#include <cstdio>
-#include <ctime>
-#include <span>
+#include <utility>
+#include <vector>
 
-#include "engine/gguf/gguf_fault.h"
-#include "engine/text/characters.h"
 #include "engine/text/chat_builtin.h"
-#include "engine/text/template_shape.h"
+#include "engine/text/jinja/errors.h"
+#include "engine/text/jinja/json_reader.h"
+#include "engine/text/jinja/runtime.h"
 #include "engine/text/vocabulary_checks.h"
 
 namespace forge {
 namespace {
 
+using jinja::Budget;
+using jinja::MakeDict;
+using jinja::MakeList;
+using jinja::MakeString;
+using jinja::Value;
+using Entries = std::vector<std::pair<Value, Value>>;
+
 constexpr std::string_view kTemplateKey = "tokenizer.chat_template";
 constexpr std::string_view kUnsupported = "CHAT_TEMPLATE_UNSUPPORTED";
-constexpr size_t kMaxTemplateBytes = 256 * 1024;
-
-Status UnsupportedTemplate(std::string_view what) {
-  return FailedPrecondition(std::string(what) +
-                            "; send `text` that holds the whole prompt, or token ids")
-      .WithReason(kUnsupported)
-      .WithDetail("field", kTemplateKey);
-}
-
-// As Python's str.strip, which Jinja's trim is: all white space and four separators of ASCII.
-std::string_view Strip(std::string_view text) {
-  const auto is_blank = [](const Char& c) {
-    return c.Is(kSpace) || (c.code_point >= 0x1c && c.code_point <= 0x1f);
-  };
-  size_t begin = text.size();
-  size_t end = 0;
-  for (size_t i = 0; i < text.size();) {
-    const Char c = CharAt(text, i);
-    if (!is_blank(c)) {
-      begin = std::min(begin, i);
-      end = i + c.size;
-    }
-    i += c.size;
-  }
-  return begin < end ? text.substr(begin, end - begin) : std::string_view();
-}
+constexpr std::string_view kHint = "; send `text` that holds the whole prompt, or token ids";
 
 // The text of a special token, as templates name it; empty if the file has none.
 Result<std::string> SpecialText(const GgufMetadata& metadata, std::string_view key,
-                                uint32_t sentence_piece_default) {
+                                std::optional<uint32_t> sentence_piece_default = std::nullopt) {
   FORGE_ASSIGN_OR_RETURN(const GgufStrings* const tokens, metadata.StringArray(kTokensKey));
   FORGE_ASSIGN_OR_RETURN(std::optional<uint32_t> id, metadata.Uint32(key));
   FORGE_ASSIGN_OR_RETURN(const std::optional<std::string_view> model, metadata.String(kModelKey));
@@ -55,212 +34,201 @@ Result<std::string> SpecialText(const GgufMetadata& metadata, std::string_view k
   return std::string((*tokens)[*id]);
 }
 
-// "02 Jan 2025"
-std::string DateText(std::chrono::year_month_day date) {
-  constexpr std::array<const char*, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  const unsigned month = static_cast<unsigned>(date.month());
-  char text[32];
-  std::snprintf(text, sizeof(text), "%02u %s %04d", static_cast<unsigned>(date.day()),
-                kMonths[(month - 1) % kMonths.size()], static_cast<int>(date.year()));
-  return text;
-}
+// Builds the values that a template sees. What it takes from the conversation is literal.
+class ConversationValues {
+ public:
+  explicit ConversationValues(Budget& budget) : budget_(budget) {}
 
-using Builtin = ChatTemplate::Builtin;
-
-bool Fits(const Builtin& builtin, const TemplateShape& shape) {
-  const auto is_there = [&](std::string_view fragment) { return shape.Contains(fragment); };
-  const auto is_unwanted = [&](std::string_view fragment) {
-    return !fragment.empty() && shape.Contains(fragment);
-  };
-  const auto n_texts = std::count(shape.code.begin(), shape.code.end(), TemplateShape::kTextBegin);
-  if (builtin.may_lack_bos && shape.code.rfind("bos_token") != std::string::npos &&
-      (shape.code.rfind("bos_token") != 2 || !shape.code.starts_with("{{bos_token}}")))
-    return false;
-  return static_cast<size_t>(n_texts) == builtin.n_texts &&
-         std::all_of(builtin.required.begin(), builtin.required.end(), is_there) &&
-         std::none_of(builtin.forbidden.begin(), builtin.forbidden.end(), is_unwanted);
-}
-
-// The system message that a ChatML template writes where the conversation has none.
-std::optional<std::string> DefaultSystem(const Builtin& builtin, const TemplateShape& shape) {
-  if (builtin.system != Builtin::System::kMessage) return std::nullopt;
-  for (std::string_view literal : shape.literals) {
-    if (!literal.starts_with(builtin.system_prefix) || !literal.ends_with(builtin.user_suffix))
-      continue;
-    literal.remove_prefix(builtin.system_prefix.size());
-    literal.remove_suffix(builtin.user_suffix.size());
-    return std::string(literal);
+  Result<Value> Messages(const std::vector<ChatMessage>& messages) {
+    std::vector<Value> values;
+    for (size_t i = 0; i < messages.size(); ++i) {
+      FORGE_ASSIGN_OR_RETURN(Value message,
+                             Message(messages[i], "messages[" + std::to_string(i) + "]"));
+      values.push_back(std::move(message));
+    }
+    return MakeList(std::move(values), budget_);
   }
-  return std::nullopt;
-}
 
-// The date that a template falls back to where it does not ask for today's.
-std::string FixedDate(const TemplateShape& shape) {
-  constexpr std::string_view kAssignment = "setdate_string='";
-  if (shape.Contains("strftime_now('%d %b %Y')")) return std::string();
-  const size_t found = shape.code.find(kAssignment);
-  if (found == std::string::npos) return std::string();
-  const size_t begin = found + kAssignment.size();
-  return shape.code.substr(begin, shape.code.find('\'', begin) - begin);
+  // None where there are no tools, as templates expect.
+  Result<Value> Tools(const std::vector<ChatTool>& tools) {
+    if (tools.empty()) return Value();
+    std::vector<Value> values;
+    for (size_t i = 0; i < tools.size(); ++i) {
+      Entries function;
+      Add(function, "name", Said(tools[i].name));
+      Add(function, "description", Said(tools[i].description));
+      FORGE_ASSIGN_OR_RETURN(
+          Value parameters,
+          Object(tools[i].parameters_json, "tools[" + std::to_string(i) + "].parameters_json"));
+      Add(function, "parameters", std::move(parameters));
+      values.push_back(Function(std::move(function), {}));
+    }
+    return MakeList(std::move(values), budget_);
+  }
+
+  // An object of JSON; an empty one for an empty text.
+  Result<Value> Object(std::string_view json, const std::string& field) {
+    if (json.empty()) return MakeDict({}, budget_);
+    Result<Value> value = jinja::ReadJson(json, budget_);
+    if (value.ok() && value->Is(Value::Kind::kDict)) return value;
+    const std::string problem =
+        value.ok() ? "must be a JSON object" : std::string(value.status().message());
+    return InvalidArgument("chat." + field + ": " + problem)
+        .WithReason("INVALID_REQUEST")
+        .WithDetail("field", "chat." + field);
+  }
+
+ private:
+  Value Said(std::string_view text) {
+    jinja::TextBuilder builder(budget_);
+    builder.Append(text, /*is_literal=*/true);
+    return Value(builder.Take());
+  }
+
+  void Add(Entries& entries, std::string_view name, Value value) {
+    entries.emplace_back(MakeString(name, budget_), std::move(value));
+  }
+
+  // {"id": ..., "type": "function", "function": {...}}
+  Value Function(Entries function, std::string_view id) {
+    Entries entries;
+    if (!id.empty()) Add(entries, "id", Said(id));
+    Add(entries, "type", MakeString("function", budget_));
+    Add(entries, "function", MakeDict(std::move(function), budget_));
+    return MakeDict(std::move(entries), budget_);
+  }
+
+  Result<Value> Message(const ChatMessage& message, const std::string& field) {
+    Entries entries;
+    Add(entries, "role", Said(message.role));
+    Add(entries, "content", Said(message.content));
+    if (!message.reasoning.empty()) {
+      Add(entries, "reasoning_content", Said(message.reasoning));
+      Add(entries, "thinking", Said(message.reasoning));  // what gpt-oss calls it
+    }
+    if (!message.tool_calls.empty()) {
+      FORGE_ASSIGN_OR_RETURN(Value calls, Calls(message.tool_calls, field));
+      Add(entries, "tool_calls", std::move(calls));
+    }
+    if (!message.tool_call_id.empty()) Add(entries, "tool_call_id", Said(message.tool_call_id));
+    if (!message.name.empty()) Add(entries, "name", Said(message.name));
+    return MakeDict(std::move(entries), budget_);
+  }
+
+  Result<Value> Calls(const std::vector<ToolCall>& calls, const std::string& field) {
+    std::vector<Value> values;
+    for (size_t i = 0; i < calls.size(); ++i) {
+      Entries function;
+      Add(function, "name", Said(calls[i].name));
+      FORGE_ASSIGN_OR_RETURN(
+          Value arguments, Object(calls[i].arguments_json,
+                                  field + ".tool_calls[" + std::to_string(i) + "].arguments_json"));
+      Add(function, "arguments", std::move(arguments));
+      values.push_back(Function(std::move(function), calls[i].id));
+    }
+    return MakeList(std::move(values), budget_);
+  }
+
+  Budget& budget_;
+};
+
+// The names of `options` first, so that they cannot replace those of the conversation.
+Status DefineConversation(const Conversation& conversation, jinja::Runtime& runtime) {
+  ConversationValues values(runtime.budget());
+  FORGE_ASSIGN_OR_RETURN(const Value options, values.Object(conversation.template_options_json,
+                                                            "template_options_json"));
+  for (const auto& [name, value] : options.dict().entries) runtime.Define(name.bytes(), value);
+  FORGE_ASSIGN_OR_RETURN(Value messages, values.Messages(conversation.messages));
+  FORGE_ASSIGN_OR_RETURN(Value tools, values.Tools(conversation.tools));
+  runtime.Define("messages", std::move(messages));
+  runtime.Define("tools", std::move(tools));
+  runtime.Define("documents", Value());
+  if (!runtime.budget().exhausted()) return Status();
+  return InvalidArgument("the conversation is too large for a chat template: " +
+                         runtime.budget().what())
+      .WithReason(jinja::kFailedReason);
 }
 
 }  // namespace
 
-std::chrono::year_month_day ChatTemplate::LocalToday() {
+std::tm ChatTemplate::LocalTime() {
   const std::time_t now = std::time(nullptr);
   std::tm local{};
   localtime_r(&now, &local);
-  return std::chrono::year(local.tm_year + 1900) / (local.tm_mon + 1) / local.tm_mday;
+  return local;
 }
 
-Result<ChatTemplate> ChatTemplate::Create(const GgufMetadata& metadata, Today today) {
+Result<ChatTemplate> ChatTemplate::Create(const GgufMetadata& metadata, Clock clock) {
   FORGE_ASSIGN_OR_RETURN(const std::optional<std::string_view> source,
                          metadata.String(kTemplateKey));
-  if (!source) return UnsupportedTemplate("the model file has no chat template");
-  if (source->size() > kMaxTemplateBytes)
-    return UnsupportedTemplate("the chat template of the model file has " +
-                               std::to_string(source->size()) +
-                               " bytes, more than the 262144 that are read");
-  const std::optional<TemplateShape> shape = ReadTemplateShape(*source);
-  const std::span<const Builtin> builtins = ChatBuiltins();
-  const auto builtin =
-      std::find_if(builtins.begin(), builtins.end(),
-                   [&](const Builtin& candidate) { return shape && Fits(candidate, *shape); });
-  if (builtin == builtins.end())
-    return UnsupportedTemplate(
-        "the chat template of the model file is none of those that docs/tokenizers.md lists");
-
-  ChatTemplate chat_template(&*builtin);
+  std::string_view builtin_name;
+  Result<jinja::Template> parsed = FailedPrecondition("not parsed");
+  if (source) {
+    parsed = jinja::Template::Parse(*source);
+  } else {
+    FORGE_ASSIGN_OR_RETURN(const ChatBuiltin* const builtin, ChooseChatBuiltin(metadata));
+    builtin_name = builtin->name;
+    parsed = jinja::Template::Parse(builtin->source);
+  }
+  if (!parsed.ok())
+    return FailedPrecondition("the chat template of the model file cannot be read: " +
+                              std::string(parsed.status().message()) + std::string(kHint))
+        .WithReason(kUnsupported)
+        .WithDetail("field", kTemplateKey);
+  ChatTemplate chat_template(std::move(parsed).value());
+  chat_template.builtin_name_ = builtin_name;
   FORGE_ASSIGN_OR_RETURN(chat_template.bos_, SpecialText(metadata, kBosKey, 1));
   FORGE_ASSIGN_OR_RETURN(chat_template.eos_, SpecialText(metadata, kEosKey, 2));
-  chat_template.writes_bos_ =
-      builtin->starts_with_bos && (!builtin->may_lack_bos || shape->Contains("bos_token"));
-  chat_template.default_system_ = DefaultSystem(*builtin, *shape);
-  chat_template.fixed_date_ = FixedDate(*shape);
-  chat_template.today_ = today;
+  FORGE_ASSIGN_OR_RETURN(chat_template.unknown_, SpecialText(metadata, kUnknownKey, 0));
+  FORGE_ASSIGN_OR_RETURN(chat_template.pad_, SpecialText(metadata, kPadKey));
+  chat_template.clock_ = clock;
   return chat_template;
 }
 
-std::string_view ChatTemplate::name() const { return builtin_->name; }
-
-Status ChatTemplate::CheckRoles(const std::vector<ChatMessage>& messages,
-                                bool starts_conversation) const {
-  const auto invalid = [&](size_t i, std::string_view rule) {
-    return InvalidArgument("message " + std::to_string(i) + " of the conversation has role " +
-                           QuoteText(messages[i].role) + ": " + std::string(rule))
-        .WithDetail("chatTemplate", name());
-  };
-  if (messages.empty())
-    return InvalidArgument("the conversation has no message; send at least one");
-  const bool system_opens = starts_conversation && messages[0].role == "system" &&
-                            builtin_->system != Builtin::System::kRefused;
-  for (size_t i = 0; i < messages.size(); ++i) {
-    const std::string& role = messages[i].role;
-    if (role != "system" && role != "user" && role != "assistant")
-      return invalid(i, "the roles are \"system\", \"user\" and \"assistant\"");
-    if (!builtin_->alternates || (i == 0 && system_opens)) continue;
-    const bool is_users_turn = (i - (system_opens ? 1 : 0)) % 2 == 0;
-    if (role != (is_users_turn ? "user" : "assistant"))
-      return invalid(i,
-                     "with the model's chat template, user and assistant take turns, the user "
-                     "first" +
-                         std::string(builtin_->system == Builtin::System::kRefused
-                                         ? ", and there is no system message"
-                                         : ", after one system message at most"));
-  }
-  if (builtin_->alternates && system_opens && messages.size() == 1)
-    return invalid(0, "the model's chat template puts it into a user message, and there is none");
-  return Status();
+std::string ChatTemplate::description() const {
+  if (!is_fallback()) return "from the file";
+  return std::string(builtin_name_) + " (built-in: the file has none)";
 }
 
-void ChatTemplate::AppendFixed(std::string_view text, std::string& prompt) const {
-  for (const char c : text) {
-    if (c == Builtin::kBos) {
-      prompt += bos_;
-    } else if (c == Builtin::kEos) {
-      prompt += eos_;
-    } else {
-      prompt += c;
-    }
-  }
-}
-
-void ChatTemplate::AppendContent(std::string_view content, std::string& prompt) const {
-  prompt += builtin_->strips_content ? Strip(content) : content;
-}
-
-void ChatTemplate::AppendMessage(const ChatMessage& message, std::string_view before_content,
-                                 std::string& prompt) const {
-  const bool is_assistant = message.role == "assistant";
-  AppendFixed(is_assistant             ? builtin_->assistant_prefix
-              : message.role == "user" ? builtin_->user_prefix
-                                       : builtin_->system_prefix,
-              prompt);
-  if (before_content.empty()) {
-    AppendContent(message.content, prompt);
-  } else {
-    AppendContent(std::string(before_content) + message.content, prompt);
-  }
-  AppendFixed(is_assistant ? builtin_->assistant_suffix : builtin_->user_suffix, prompt);
-}
-
-void ChatTemplate::AppendOpening(const std::optional<std::string>& system,
-                                 std::string& prompt) const {
-  if (builtin_->system != Builtin::System::kPreamble) return;
-  AppendFixed(builtin_->system_prefix, prompt);
-  prompt += "Cutting Knowledge Date: December 2023\nToday Date: ";
-  prompt += fixed_date_.empty() ? DateText(today_()) : fixed_date_;
-  prompt += "\n\n";
-  AppendContent(system.value_or(std::string()), prompt);
-  AppendFixed(builtin_->user_suffix, prompt);
-}
-
-void ChatTemplate::AppendMessages(const std::vector<ChatMessage>& messages, size_t begin,
-                                  const std::optional<std::string>& system,
-                                  std::string& prompt) const {
-  using System = ChatTemplate::Builtin::System;
-  for (size_t i = begin; i < messages.size(); ++i) {
-    const bool takes_system = system && ((builtin_->system == System::kInFirstUser && i == begin) ||
-                                         (builtin_->system == System::kInLastUser &&
-                                          i + 1 == messages.size() && messages[i].role == "user"));
-    std::string before_content;
-    if (takes_system) {
-      before_content += builtin_->system_open;
-      before_content += *system;
-      before_content += builtin_->system_close;
-    }
-    AppendMessage(messages[i], before_content, prompt);
-  }
-}
-
-Result<std::string> ChatTemplate::Render(const std::vector<ChatMessage>& messages,
+Result<jinja::Text> ChatTemplate::Render(const Conversation& conversation,
                                          bool add_generation_prompt) const {
-  FORGE_TRY(CheckRoles(messages, true));
-  std::string prompt;
-  if (writes_bos_) prompt += bos_;
-  const bool has_system = messages[0].role == "system";
-  const bool moves_system = has_system && builtin_->system != Builtin::System::kMessage;
-  if (!has_system && default_system_) AppendMessage({"system", *default_system_}, {}, prompt);
-  const std::optional<std::string> system =
-      moves_system ? std::optional(messages[0].content) : std::nullopt;
-  AppendOpening(system, prompt);
-  AppendMessages(messages, moves_system ? 1 : 0, system, prompt);
-  if (add_generation_prompt) AppendFixed(builtin_->generation_prompt, prompt);
-  return prompt;
+  if (conversation.messages.empty())
+    return InvalidArgument("the conversation has no message; send at least one")
+        .WithReason("INVALID_REQUEST")
+        .WithDetail("field", "chat.messages");
+  const auto define = [&](jinja::Runtime& runtime) -> Status {
+    FORGE_TRY(DefineConversation(conversation, runtime));
+    runtime.Define("add_generation_prompt", Value(add_generation_prompt));
+    runtime.Define("bos_token", Value(std::string_view(bos_)));
+    runtime.Define("eos_token", Value(std::string_view(eos_)));
+    if (!unknown_.empty()) runtime.Define("unk_token", Value(std::string_view(unknown_)));
+    if (!pad_.empty()) runtime.Define("pad_token", Value(std::string_view(pad_)));
+    return Status();
+  };
+  Result<jinja::Text> text = template_.Render(define, clock_());
+  if (text.ok() || text.status().reason() != jinja::kFailedReason) return text;
+  return Status(text.status().code(), "the model's chat template fails: " +
+                                          std::string(text.status().message()) + std::string(kHint))
+      .WithReason(jinja::kFailedReason);
 }
 
-Result<std::string> ChatTemplate::RenderContinuation(const std::vector<ChatMessage>& messages,
-                                                     bool turn_closed) const {
-  FORGE_TRY(CheckRoles(messages, false));
-  std::string_view closing = builtin_->assistant_suffix;
-  if (turn_closed)
-    closing.remove_prefix(closing.find(builtin_->turn_end) + builtin_->turn_end.size());
-  std::string prompt;
-  AppendFixed(closing, prompt);
-  AppendMessages(messages, 0, std::nullopt, prompt);
-  AppendFixed(builtin_->generation_prompt, prompt);
-  return prompt;
+ChatOutputOptions ChatTemplate::OutputOptions(const Conversation& conversation,
+                                              std::string_view rendered) const {
+  ChatOutputOptions options;
+  rendered = rendered.substr(0, rendered.find_last_not_of(" \t\r\n") + 1);
+  options.starts_in_reasoning = rendered.ends_with("<think>");
+  for (const ChatMessage& message : conversation.messages)
+    options.n_earlier_calls += static_cast<uint32_t>(message.tool_calls.size());
+  if (conversation.tools.empty()) return options;
+  if (template_.Mentions("<tool_call>")) {
+    options.tool_format = ToolFormat::kQwen;
+  } else if (template_.Mentions("[TOOL_CALLS]")) {
+    options.tool_format = ToolFormat::kMistral;
+  } else if (template_.Mentions("<|python_tag|>") ||
+             (template_.Mentions("<|start_header_id|>") && template_.Mentions("\"parameters\""))) {
+    options.tool_format = ToolFormat::kLlama3;
+  }
+  return options;
 }
 
 }  // namespace forge

@@ -1,5 +1,7 @@
 #include "engine/text/special_matcher.h"
 
+#include <algorithm>
+
 namespace forge {
 namespace {
 
@@ -44,7 +46,7 @@ void SpecialMatcher::Insert(std::string_view text, TokenId token, bool is_contro
 }
 
 SpecialMatcher::Match SpecialMatcher::MatchAt(std::string_view text, size_t begin,
-                                              bool with_control) const {
+                                              size_t control_end) const {
   Match longest{begin, 0, Vocabulary::kNone};
   size_t node = 0;
   for (size_t i = begin; i < text.size(); ++i) {
@@ -52,17 +54,21 @@ SpecialMatcher::Match SpecialMatcher::MatchAt(std::string_view text, size_t begi
     if (child == nullptr) break;
     node = static_cast<size_t>(child->id);
     const Ends& ends = ends_[node];
-    if (ends.token != Vocabulary::kNone && (with_control || !ends.is_control))
+    if (ends.token != Vocabulary::kNone && (i < control_end || !ends.is_control))
       longest = {begin, i + 1 - begin, ends.token};
   }
   return longest;
 }
 
-SpecialMatcher::Match SpecialMatcher::Next(std::string_view text, size_t begin,
-                                           bool with_control) const {
+SpecialMatcher::Match SpecialMatcher::Next(std::string_view text, size_t begin, bool with_control,
+                                           std::span<const jinja::ByteRange> literal) const {
+  auto range = std::partition_point(literal.begin(), literal.end(),
+                                    [begin](const jinja::ByteRange& r) { return r.end <= begin; });
   for (size_t i = begin; i < text.size(); ++i) {
     if (!starts_[static_cast<uint8_t>(text[i])]) continue;
-    const Match match = MatchAt(text, i, with_control);
+    while (range != literal.end() && range->end <= i) ++range;
+    const size_t free_end = range == literal.end() ? text.size() : range->begin;
+    const Match match = MatchAt(text, i, with_control ? free_end : 0);
     if (match.size > 0) return match;
   }
   return {text.size(), 0, Vocabulary::kNone};

@@ -2,9 +2,11 @@
 
 #include <array>
 #include <cstddef>
+#include <span>
 #include <string_view>
 #include <vector>
 
+#include "engine/text/jinja/text.h"
 #include "engine/text/token_table.h"
 #include "engine/text/vocabulary.h"
 
@@ -26,15 +28,18 @@ class SpecialMatcher {
 
   explicit SpecialMatcher(const Vocabulary& vocabulary);
 
-  // The first match at or after `begin`; control tokens count only if `with_control`.
-  Match Next(std::string_view text, size_t begin, bool with_control) const;
+  // The first match at or after `begin`; control tokens count only if `with_control`, and where
+  // they have no byte in the ranges `literal`, which are sorted and do not overlap.
+  Match Next(std::string_view text, size_t begin, bool with_control,
+             std::span<const jinja::ByteRange> literal = {}) const;
 
  private:
   struct Ends {
     TokenId token = Vocabulary::kNone;
     bool is_control = false;
   };
-  Match MatchAt(std::string_view text, size_t begin, bool with_control) const;
+  // Control tokens count only if they end at or before `control_end`.
+  Match MatchAt(std::string_view text, size_t begin, size_t control_end) const;
   void Insert(std::string_view text, TokenId token, bool is_control);
 
   // Constant after construction. A trie: node 0 is the root.

@@ -39,9 +39,10 @@ std::vector<TokenId> Tokenizer::Encode(std::string_view text, const EncodeOption
   if (options.add_special && special.add_bos) ids.push_back(*special.bos);
   const size_t n_added = ids.size();
 
-  bool starts_text = true;
+  bool starts_text = !options.continues_text;
   for (size_t begin = 0; begin < text.size();) {
-    const SpecialMatcher::Match match = matcher_->Next(text, begin, options.parse_special);
+    const SpecialMatcher::Match match =
+        matcher_->Next(text, begin, options.parse_special, options.literal);
     const std::string_view segment = text.substr(begin, match.begin - begin);
     if (!segment.empty()) {
       if (starts_text && vocabulary_->add_space_prefix()) {

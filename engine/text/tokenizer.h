@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/gguf/gguf_metadata.h"
+#include "engine/text/jinja/text.h"
 #include "kernels/base/result.h"
 
 namespace forge {
@@ -51,6 +52,9 @@ class Tokenizer {
     // text is not added a second time, so prompts of chat templates that write bos are safe.
     bool add_special = true;
     bool parse_special = false;  // "<|im_end|>" in the text becomes the control token
+    // Where it does not, whatever parse_special says: sorted, without overlaps.
+    std::span<const jinja::ByteRange> literal = {};
+    bool continues_text = false;  // no space goes before the text, as at the start of one
   };
   // Any bytes are accepted; those that are not UTF-8 become byte tokens, or the unknown token.
   // Time grows as n log n on any text. Callers bound the size of what strangers send.

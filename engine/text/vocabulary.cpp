@@ -213,12 +213,21 @@ Status Vocabulary::ReadFlags(const GgufMetadata& metadata) {
 }
 
 void Vocabulary::FindEndTokens() {
+  const auto find = [this](std::string_view name) {
+    const TokenId id = FindSpecial(name);
+    return id != kNone && type(id) == TokenType::kControl ? id : kNone;
+  };
   for (const std::optional<TokenId>& id : {special_.eos, special_.eot})
     if (id) end_tokens_.push_back(*id);
-  for (const std::string_view name : kEndTokenNames) {
-    const TokenId id = FindSpecial(name);
-    if (id != kNone && type(id) == TokenType::kControl) end_tokens_.push_back(id);
-  }
+  for (const std::string_view name : kEndTokenNames)
+    if (find(name) != kNone) end_tokens_.push_back(find(name));
+  // In the format of gpt-oss <|end|> closes a message, and the answer goes on with the next one.
+  if (find("<|return|>") != kNone && find("<|call|>") != kNone && find("<|channel|>") != kNone)
+    std::erase(end_tokens_, find("<|end|>"));
+  // GLM opens the next turn instead of closing its own.
+  if (find("[gMASK]") != kNone)
+    for (const std::string_view name : {"<|user|>", "<|observation|>"})
+      if (find(name) != kNone) end_tokens_.push_back(find(name));
 }
 
 bool Vocabulary::EndsGeneration(TokenId token) const {

@@ -153,7 +153,7 @@ TEST(DemoModelTest, WritesTheReferenceTextsThatHangOnNoCloseCall) {
   size_t n_compared = 0;
   for (const ReferenceCase& reference : DemoCases()) {
     const std::vector<TokenId> prompt =
-        engine->TokenizeChat(model, reference.messages, std::nullopt).value();
+        engine->RenderChat(model, {.messages = reference.messages}, std::nullopt).value().tokens;
     EXPECT_EQ(prompt, reference.prompt);
     if (reference.min_margin < 0.1) continue;
     const Answer answer = testing::Generate(*engine, model, Greedy(prompt, 0));

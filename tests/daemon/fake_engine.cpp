@@ -308,18 +308,19 @@ Result<std::string> FakeEngine::TokenText(ModelId model, TokenId token) const {
   return std::string(1, static_cast<char>('a' + token % 26));
 }
 
-Result<std::vector<TokenId>> FakeEngine::TokenizeChat(ModelId model,
-                                                      const std::vector<ChatMessage>& messages,
-                                                      std::optional<SessionId> session) const {
+Result<ChatPrompt> FakeEngine::RenderChat(ModelId model, const Conversation& conversation,
+                                          std::optional<ChatPlace> place) const {
   FORGE_TRY(GetModel(model).status());
-  std::vector<TokenId> tokens = {session ? kContinuation : kBos};
-  for (const ChatMessage& message : messages) {
+  ChatPrompt prompt;
+  prompt.tokens = {place ? kContinuation : kBos};
+  for (const ChatMessage& message : conversation.messages) {
     if (message.role == "robot") {
       return InvalidArgument("role 'robot' is unknown").WithDetail("field", "chat.messages.role");
     }
-    tokens.push_back(static_cast<TokenId>(message.content.size() % 26));
+    prompt.tokens.push_back(static_cast<TokenId>(message.content.size() % 26));
   }
-  return tokens;
+  if (!conversation.tools.empty()) prompt.output.tool_format = ToolFormat::kQwen;
+  return prompt;
 }
 
 Result<SessionId> FakeEngine::OpenSession(ModelId model) {
@@ -469,6 +470,14 @@ void FakeEngine::EndTurn(SessionId id, FinishReason reason, const Status& status
   usage.prompt_tokens = static_cast<uint32_t>(turn->request.prompt.size());
   usage.output_tokens = turn->n_done;
   usage.decode_time = std::chrono::milliseconds(1500);
+  if (turn->request.chat) {
+    ChatAnswer answer{"yes", "hm", {}};
+    if (turn->request.chat->tool_format == ToolFormat::kQwen) {
+      answer.tool_calls = {{"call00001", "get_weather", R"({"city": "Paris"})"}};
+      reason = FinishReason::kToolCalls;
+    }
+    turn->sink->OnAnswer(answer, TextKind::kContent);
+  }
   turn->sink->OnFinished(status, reason, "", usage);
 }
 

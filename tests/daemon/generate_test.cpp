@@ -63,7 +63,8 @@ TEST_F(GenerateTest, TakesTextWithoutSpecialTokensChatAndTokenIds) {
   open.stream->Write(chat);
   ReadTurn(*open.stream);
   EXPECT_THAT(daemon_.engine().last_request().prompt,
-              ::testing::ElementsAre(FakeEngine::kContinuation, 5));
+              ::testing::ElementsAre(FakeEngine::kContinuation, 5, 3, 5))
+      << "the conversation has the answer, \"yes\", too";
   open.stream->WritesDone();
   EXPECT_TRUE(open.End().ok());
 }

@@ -271,7 +271,10 @@ GgufBuilder MakeTinyModel(const TinyModelOptions& wanted) {
   const TinyModelOptions options = Completed(wanted);
   GgufBuilder builder;
   AddParameters(options, builder);
-  AddTinyVocabulary(options.vocabulary, options.has_chat_template, builder);
+  AddTinyVocabulary(options.vocabulary, options.has_chat_template && options.chat_template.empty(),
+                    builder);
+  if (!options.chat_template.empty())
+    builder.AddString("tokenizer.chat_template", std::string(options.chat_template));
   WeightWriter writer(options.seed, builder);
   const uint64_t n_vocab = TinyVocabularySize(options.vocabulary);
   writer.Matrix("token_embd.weight", options.n_embd, n_vocab, options.matrix_type);

@@ -37,8 +37,9 @@ struct TinyModelOptions {
   uint32_t expert_type = 0;
   bool has_long_rope = false;  // phi3: divisors, the long ones beyond a context of 64
   TinyVocabulary vocabulary = TinyVocabulary::kBpe;
-  bool has_chat_template = true;  // ChatML
-  uint64_t seed = 1;              // the same seed gives the same file, byte for byte
+  bool has_chat_template = true;  // ChatML, or
+  std::string_view chat_template = {};
+  uint64_t seed = 1;  // the same seed gives the same file, byte for byte
 };
 
 // The model as a builder, to which a test may add keys or tensors of its own. Float32 weights are

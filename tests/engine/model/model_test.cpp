@@ -442,12 +442,12 @@ TEST_F(ModelTest, RefusesAVocabularyOfAnotherSizeThanTheEmbedding) {
   EXPECT_EQ(device_.allocate_calls(), n_calls);
 }
 
-TEST_F(ModelTest, LoadsWithoutAChatTemplateAndSaysSo) {
+TEST_F(ModelTest, StandsInForAMissingChatTemplateAndSaysSo) {
   const OpenedModel opened(TinyModelOptions{.has_chat_template = false});
   const auto model = Load(opened);
   ASSERT_TRUE(model.ok());
-  EXPECT_EQ((*model)->chat_template().status().reason(), "CHAT_TEMPLATE_UNSUPPORTED");
-  EXPECT_TRUE((*Load(OpenedModel()))->chat_template().ok());
+  EXPECT_EQ((*model)->chat_template()->description(), "chatml (built-in: the file has none)");
+  EXPECT_EQ((*Load(OpenedModel()))->chat_template()->description(), "from the file");
 }
 
 }  // namespace

@@ -159,7 +159,7 @@ TEST_F(EngineTest, DescribesTheModel) {
   EXPECT_EQ(status.info.architecture, "llama");
   EXPECT_EQ(status.info.name, "tiny");
   EXPECT_EQ(status.info.tokenizer, "gpt2");
-  EXPECT_EQ(status.info.chat_template, "chatml");
+  EXPECT_EQ(status.info.chat_template, "from the file");
   EXPECT_EQ(status.info.device, "cpu");
   EXPECT_EQ(status.info.n_layers, 2u);
   EXPECT_EQ(status.info.head_dim, 16u);
@@ -359,43 +359,6 @@ TEST_F(EngineTest, TurnsTextIntoTokensAndBack) {
   EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(status.reason(), "INVALID_REQUEST");
   EXPECT_EQ(engine_->TokenText(model_, -1).status().reason(), "INVALID_REQUEST");
-}
-
-TEST_F(EngineTest, AChatContinuesOnTheTokensOfItsSession) {
-  const SessionId session = engine_->OpenSession(model_).value();
-  const auto text = [&](const std::vector<ChatMessage>& messages) {
-    const std::vector<TokenId> tokens = engine_->TokenizeChat(model_, messages, session).value();
-    return engine_->Detokenize(model_, tokens, /*render_special=*/true).value();
-  };
-  EXPECT_EQ(text({{"user", "hello"}}),
-            "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n");
-  GenerateRequest request =
-      Greedy(engine_->TokenizeChat(model_, {{"user", "hello"}}, session).value(), 3);
-  const TokenId end = engine_->Tokenize(model_, "<|im_end|>", false, true).value().at(0);
-  request.sampling.logit_bias = {{end, -1000.0f}};
-  testing::Submit(*engine_, session, request)->Wait();
-  // Cut off by max_tokens: the answer is closed first.
-  EXPECT_EQ(text({{"user", "world"}}),
-            "<|im_end|>\n<|im_start|>user\nworld<|im_end|>\n<|im_start|>assistant\n");
-  request.sampling.logit_bias = {{end, 1000.0f}};
-  request.prompt = engine_->TokenizeChat(model_, {{"user", "world"}}, session).value();
-  const Answer answer = testing::Submit(*engine_, session, request)->Wait();
-  EXPECT_EQ(answer.reason, FinishReason::kEndOfText);
-  EXPECT_THAT(answer.tokens, ElementsAre(end));
-  EXPECT_EQ(answer.text, "");
-  // The model ended its answer itself.
-  EXPECT_EQ(text({{"user", "again"}}),
-            "\n<|im_start|>user\nagain<|im_end|>\n<|im_start|>assistant\n");
-}
-
-TEST_F(EngineTest, AModelWithoutAChatTemplateSaysSo) {
-  TinyModelOptions options;
-  options.has_chat_template = false;
-  const TempFile file = Write(options);
-  const ModelId model = engine_->Load(file.path().string(), "", {}, nullptr).value();
-  EXPECT_EQ(engine_->TokenizeChat(model, {{"user", "hello"}}, std::nullopt).status().reason(),
-            "CHAT_TEMPLATE_UNSUPPORTED");
-  EXPECT_EQ(engine_->GetModel(model)->info.chat_template, "");
 }
 
 TEST(EngineDeviceTest, ALostDeviceEndsTheTurnsAndTheEngineLives) {

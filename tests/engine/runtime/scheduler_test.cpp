@@ -313,11 +313,11 @@ TEST_F(SchedulerTest, EndingAllTellsEveryTurnAndForgetsEverySession) {
 
 TEST_F(SchedulerTest, CallsForUnknownSessionsAreRefusedOrIgnored) {
   EXPECT_EQ(Refused(77, Greedy(Prompt(1), 1)).code(), StatusCode::kNotFound);
-  EXPECT_EQ(scheduler_.LastToken(77).status().reason(), "SESSION_NOT_FOUND");
+  EXPECT_EQ(scheduler_.Tokens(77).status().reason(), "SESSION_NOT_FOUND");
   scheduler_.Cancel(77);
   scheduler_.Close(77);
   const SessionId idle = Open();
-  EXPECT_EQ(*scheduler_.LastToken(idle), std::nullopt);
+  EXPECT_TRUE(scheduler_.Tokens(idle)->empty());
   scheduler_.Cancel(idle);
   Steps(1);
   EXPECT_FALSE(scheduler_.HasWork());

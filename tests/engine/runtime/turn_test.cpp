@@ -48,7 +48,7 @@ TEST_F(TurnTest, EndsWithTheModelsEndOfTextWhichBelongsToTheSequence) {
   ASSERT_EQ(sink->tokens.size(), 3u);
   EXPECT_EQ(sink->tokens.back(), end);
   EXPECT_EQ(sink->events.back().text, "");
-  EXPECT_EQ(*scheduler_.LastToken(session), end);
+  EXPECT_EQ(scheduler_.Tokens(session)->back(), end);
   GenerateRequest request = Greedy(Prompt(4), 5);
   request.ignore_end = true;
   const auto on = Submit(std::move(request));

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/text/chat_messages.h"
+
+namespace forge {
+
+// What a part of an answer is.
+enum class TextKind : uint8_t { kContent, kReasoning, kToolCall };
+
+// How a family of models writes the calls of tools.
+enum class ToolFormat : uint8_t {
+  kNone,     // calls are not looked for
+  kQwen,     // <tool_call>{"name": ..., "arguments": {...}}</tool_call>, any number of times
+  kLlama3,   // {"name": ..., "parameters": {...}} as the whole answer, or after <|python_tag|>
+  kMistral,  // [TOOL_CALLS][{"name": ..., "arguments": {...}}, ...] at the end
+};
+
+struct ChatOutputOptions {
+  bool starts_in_reasoning = false;  // the prompt ends with <think>
+  ToolFormat tool_format = ToolFormat::kNone;
+  uint32_t n_earlier_calls = 0;  // in the conversation: ids of calls go on from there
+};
+
+struct TextPiece {
+  TextKind kind = TextKind::kContent;
+  std::string text;
+};
+
+// Tells what a model thinks, says and calls apart in the stream of its answer.
+//
+// Reasoning is what stands between <think> and </think> at the start of an answer; the markers and
+// the line breaks beside them are dropped. A tool call that is complete and well-formed becomes
+// structured and its text is of kind kToolCall; anything else stays content, byte for byte. Text
+// that may still become a marker or a call is held back. Not thread-safe.
+class ChatOutputParser {
+ public:
+  explicit ChatOutputParser(const ChatOutputOptions& options);
+
+  void Add(std::string_view text);
+  // The answer is at its end: nothing is held back any more.
+  void Finish();
+
+  // The first piece that is decided, with everything of its kind that follows; empty if there is
+  // none. `rest`: all that is decided, as one piece of the last kind.
+  TextPiece Take();
+  TextPiece TakeRest();
+
+  // What was taken or can be, by kind.
+  const std::string& content() const { return content_; }
+  const std::string& reasoning() const { return reasoning_; }
+  const std::vector<ToolCall>& tool_calls() const { return tool_calls_; }
+
+  // True for the markers that may be control tokens, whose text a decoder leaves out.
+  static bool IsMarker(std::string_view token);
+
+ private:
+  enum class State : uint8_t {
+    kStart,           // nothing but white space was there
+    kReasoning,       // between the markers
+    kAfterReasoning,  // only line breaks since
+    kContent,
+    kCall,       // after the marker of a call
+    kAfterCall,  // only white space since
+    kPlain,      // no markers are looked for any more
+  };
+
+  // Each looks at held_ and returns whether it got any further.
+  bool Step();
+  bool StepStart();
+  bool StepReasoning();
+  bool StepAfterReasoning();
+  bool StepContent();
+  bool StepCall();
+  bool StepAfterCall();
+
+  void Emit(TextKind kind, std::string_view text);
+  // Emits the first `size` bytes of held_ and drops them.
+  void EmitHeld(TextKind kind, size_t size);
+  // Reads the call in held_, or gives it out as content.
+  void EndCall(size_t body_size, size_t end_size);
+  bool AddCalls(std::string_view json);
+  std::string_view CallMarker() const;
+
+  // Constant after construction.
+  const ChatOutputOptions options_;
+
+  State state_;
+  std::string held_;
+  std::string space_;   // before a call, or since the last: content only if more content follows
+  std::string marker_;  // that opened the call
+  bool has_content_ = false;
+  std::deque<TextPiece> pieces_;
+  std::string content_, reasoning_;
+  std::vector<ToolCall> tool_calls_;
+};
+
+}  // namespace forge

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "engine/text/chat_messages.h"
+#include "engine/text/chat_output.h"
+
+namespace forge {
+
+// The calls that a model wrote as JSON; nullopt for what is none in this format. Arguments are
+// written anew, with one space after separators, as templates write them.
+std::optional<std::vector<ToolCall>> ReadToolCalls(std::string_view json, ToolFormat format);
+
+}  // namespace forge

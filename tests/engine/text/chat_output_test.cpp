@@ -1,0 +1,145 @@
+#include "engine/text/chat_output.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace forge {
+namespace {
+
+// An answer, told apart: "content|reasoning|calls", and the pieces in order.
+struct Told {
+  std::string content, reasoning, calls, pieces;
+  friend bool operator==(const Told&, const Told&) = default;
+};
+
+std::ostream& operator<<(std::ostream& out, const Told& told) {
+  return out << "content '" << told.content << "', reasoning '" << told.reasoning << "', calls '"
+             << told.calls << "', pieces " << told.pieces;
+}
+
+Told Read(const std::string& answer, const ChatOutputOptions& options, size_t n_bytes_each) {
+  ChatOutputParser parser(options);
+  Told told;
+  std::vector<TextPiece> pieces;
+  const auto keep = [&pieces](TextPiece piece) {
+    if (piece.text.empty()) return;
+    if (pieces.empty() || pieces.back().kind != piece.kind) pieces.push_back({piece.kind, {}});
+    pieces.back().text += piece.text;
+  };
+  for (size_t i = 0; i < answer.size(); i += n_bytes_each) {
+    parser.Add(answer.substr(i, n_bytes_each));
+    keep(parser.Take());
+  }
+  parser.Finish();
+  for (TextPiece piece = parser.Take(); !piece.text.empty(); piece = parser.Take())
+    keep(std::move(piece));
+  told.content = parser.content();
+  told.reasoning = parser.reasoning();
+  for (const ToolCall& call : parser.tool_calls())
+    told.calls += call.id + ":" + call.name + call.arguments_json + ";";
+  for (const TextPiece& piece : pieces)
+    told.pieces += std::string(1, "CRT"[static_cast<size_t>(piece.kind)]) + "(" + piece.text + ")";
+  return told;
+}
+
+// The same however the text is cut into tokens.
+Told Read(const std::string& answer, const ChatOutputOptions& options = {}) {
+  const Told told = Read(answer, options, 1);
+  for (const size_t n : {2u, 3u, 7u, 1000u}) EXPECT_EQ(Read(answer, options, n), told) << n;
+  return told;
+}
+
+Told Tools(const std::string& answer, ToolFormat format) {
+  return Read(answer, {.tool_format = format});
+}
+
+Told Content(const std::string& text) {
+  return {text, "", "", text.empty() ? "" : "C(" + text + ")"};
+}
+
+TEST(ChatOutputParserTest, LeavesPlainAnswersAlone) {
+  for (const std::string answer :
+       {"", "Hello!", " Hello\n\n", "a <think>b</think>", "<", "<thin", "<thinking>", "\n\n",
+        "<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>", "{\"name\": \"f\"}"})
+    EXPECT_EQ(Read(answer), Content(answer));
+}
+
+TEST(ChatOutputParserTest, TellsReasoningFromContent) {
+  EXPECT_EQ(Read("<think>\nhm\nhm\n</think>\n\nHi <b>"),
+            (Told{"Hi <b>", "hm\nhm", "", "R(hm\nhm)C(Hi <b>)"}));
+  EXPECT_EQ(Read("\n<think>a</think>b"), (Told{"b", "a", "", "R(a)C(b)"}));
+  EXPECT_EQ(Read("<think>\n\n</think>\n\nHi"), (Told{"Hi", "", "", "C(Hi)"}));
+  EXPECT_EQ(Read("<think>never </thin"), (Told{"", "never </thin", "", "R(never </thin)"}));
+  EXPECT_EQ(Read("hm</think>\nHi", {.starts_in_reasoning = true}),
+            (Told{"Hi", "hm", "", "R(hm)C(Hi)"}));
+}
+
+TEST(ChatOutputParserTest, ReadsTheCallsOfQwen) {
+  const std::string call = "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\":1}}\n</tool_call>";
+  EXPECT_EQ(Tools(call, ToolFormat::kQwen),
+            (Told{"", "", "call00001:f{\"a\": 1};", "T(" + call + ")"}));
+  EXPECT_EQ(Tools("Let me see.\n" + call + "\n" + call, ToolFormat::kQwen),
+            (Told{"Let me see.", "", "call00001:f{\"a\": 1};call00002:f{\"a\": 1};",
+                  "C(Let me see.)T(" + call + call + ")"}));
+  EXPECT_EQ(Tools("<think>x</think>\n\n" + call, ToolFormat::kQwen),
+            (Told{"", "x", "call00001:f{\"a\": 1};", "R(x)T(" + call + ")"}));
+  EXPECT_EQ(Tools(call + "\nDone.", ToolFormat::kQwen),
+            (Told{"\nDone.", "", "call00001:f{\"a\": 1};", "T(" + call + ")C(\nDone.)"}));
+  // Cut off just before its end.
+  EXPECT_EQ(Tools("<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n", ToolFormat::kQwen).calls,
+            "call00001:f{};");
+  EXPECT_EQ(Read(call, {.tool_format = ToolFormat::kQwen, .n_earlier_calls = 7}).calls,
+            "call00008:f{\"a\": 1};");
+}
+
+TEST(ChatOutputParserTest, ReadsTheCallsOfLlama3) {
+  const std::string call = "{\"name\": \"f\", \"parameters\": {\"a\": \"b\"}}";
+  EXPECT_EQ(Tools(call, ToolFormat::kLlama3),
+            (Told{"", "", "call00001:f{\"a\": \"b\"};", "T(" + call + ")"}));
+  EXPECT_EQ(Tools("<|python_tag|>" + call, ToolFormat::kLlama3).calls,
+            "call00001:f{\"a\": \"b\"};");
+  EXPECT_EQ(Tools(call + "; " + call, ToolFormat::kLlama3).calls,
+            "call00001:f{\"a\": \"b\"};call00002:f{\"a\": \"b\"};");
+  EXPECT_EQ(Tools("<|python_tag|>print(1)", ToolFormat::kLlama3),
+            Content("<|python_tag|>print(1)"));
+  EXPECT_EQ(Tools("Use {\"name\": 1}", ToolFormat::kLlama3), Content("Use {\"name\": 1}"));
+}
+
+TEST(ChatOutputParserTest, ReadsTheCallsOfMistral) {
+  const std::string calls =
+      "[TOOL_CALLS][{\"name\": \"f\", \"arguments\": {}, \"id\": \"abcdefghi\"}, {\"name\": \"g\", "
+      "\"arguments\": {\"x\": [1]}}]";
+  EXPECT_EQ(Tools(calls, ToolFormat::kMistral),
+            (Told{"", "", "abcdefghi:f{};call00002:g{\"x\": [1]};", "T(" + calls + ")"}));
+  EXPECT_EQ(Tools("Hm. " + calls, ToolFormat::kMistral).content, "Hm.");
+}
+
+TEST(ChatOutputParserTest, LeavesWhatIsNoCallByteForByte) {
+  for (const std::string answer :
+       {"a\n<tool_call>nonsense</tool_call> b", "<tool_call>",
+        "<tool_call>{\"name\": \"f\"}</tool_call>",
+        "<tool_call>{\"name\": \"f\", \"arguments\": []}</tool_call>", "a  <tool_c",
+        "a </tool_call>", "<tool_call>{\"name\": \"f\", \"arguments\": {}", "x \n "})
+    EXPECT_EQ(Tools(answer, ToolFormat::kQwen), Content(answer));
+  for (const std::string answer : {"{\"a\": 1}", "{", " {\"name\": 5}", "{}; {}", "<|python_tag|>"})
+    EXPECT_EQ(Tools(answer, ToolFormat::kLlama3), Content(answer));
+  for (const std::string answer : {"[TOOL_CALLS]", "a [TOOL_CALLS]{}", "[TOOL_CALLS][1]", "[TOOL"})
+    EXPECT_EQ(Tools(answer, ToolFormat::kMistral), Content(answer));
+}
+
+TEST(ChatOutputParserTest, HoldsBackNoMoreThanItMust) {
+  ChatOutputParser parser({.tool_format = ToolFormat::kQwen});
+  parser.Add("Hello <");
+  EXPECT_EQ(parser.Take().text, "Hello");
+  parser.Add("b> ");
+  EXPECT_EQ(parser.Take().text, " <b>");
+  parser.Add(std::string(100'000, ' '));
+  EXPECT_GT(parser.Take().text.size(), 90'000u);
+  parser.Add("<tool_call>" + std::string(400'000, 'x'));
+  EXPECT_GT(parser.TakeRest().text.size(), 400'000u);
+}
+
+}  // namespace
+}  // namespace forge
