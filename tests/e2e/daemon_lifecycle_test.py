@@ -41,7 +41,8 @@ class DaemonLifecycleTest(unittest.TestCase):
             start = time.monotonic()
             daemon.process.terminate()
             self.assertEqual(0, daemon.process.wait(20))
-            self.assertLess(time.monotonic() - start, 5)
+            # The client reads no more, and gRPC takes some 5 s to give up what it has written to it.
+            self.assertLess(time.monotonic() - start, 10)
             client.communicate()
 
     def test_an_idle_daemon_stops_within_a_second(self):
