@@ -7,8 +7,9 @@ namespace forge::client {
 namespace {
 
 constexpr void (*kCommands[])(CLI::App&, CommandContext&) = {
-    AddLoad,     AddGenerate,   AddUnload, AddList,    AddPs,   AddShow, AddMemory,
-    AddTokenize, AddDetokenize, AddStatus, AddVersion, AddPlan, AddPin,  AddYield,
+    AddLoad,       AddChat,   AddGenerate, AddUnload, AddList,       AddPs,
+    AddShow,       AddMemory, AddEmbed,    AddScore,  AddPerplexity, AddTokenize,
+    AddDetokenize, AddStatus, AddVersion,  AddPlan,   AddPin,        AddYield,
 };
 
 }  // namespace

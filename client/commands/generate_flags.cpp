@@ -41,6 +41,8 @@ std::string ReadSchema(const std::string& schema) {
   return is_inline ? schema : ReadFile("--json-schema", schema);
 }
 
+}  // namespace
+
 void AddSamplingFlags(CLI::App& command, GenerateFlags& flags) {
   const auto group = "Sampling (the daemon's defaults if absent)";
   command.add_option("--temperature", flags.temperature, "0 takes the most likely token (0.8)")
@@ -63,8 +65,6 @@ void AddSamplingFlags(CLI::App& command, GenerateFlags& flags) {
   command.add_option("--seed", flags.seed, "The same seed gives the same text (random)")
       ->group(group);
 }
-
-}  // namespace
 
 void AddGenerateFlags(CLI::App& command, GenerateFlags& flags) {
   command.add_option("model", flags.model, "A resident model")->required();

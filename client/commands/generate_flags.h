@@ -35,6 +35,8 @@ struct GenerateFlags {
   std::optional<uint64_t> seed;
 };
 
+// The options of SamplingOptions; shared with `chat`.
+void AddSamplingFlags(CLI::App& command, GenerateFlags& flags);
 void AddGenerateFlags(CLI::App& command, GenerateFlags& flags);
 
 // Everything of a turn but its prompt. Throws CLI::ValidationError for a malformed --logit-bias and

@@ -4,6 +4,7 @@
 #include "client/commands/load_flags.h"
 #include "client/commands/model_pages.h"
 #include "client/terminal/json_output.h"
+#include "client/terminal/quote.h"
 #include "client/terminal/text_table.h"
 #include "client/terminal/units.h"
 
@@ -13,6 +14,8 @@ namespace {
 
 struct ShowOptions {
   std::string model;
+  bool only_template = false;
+  bool json = false;
   LoadFlags flags;
 };
 
@@ -21,15 +24,34 @@ std::string FormatNames(const v1::ModelDetails& details) {
   for (const v1::FormatShare& share : details.formats()) total += share.file_bytes();
   std::string names;
   for (const v1::FormatShare& share : details.formats()) {
-    const int64_t percent = total > 0 ? (share.file_bytes() * 100 + total / 2) / total : 0;
-    names += (names.empty() ? "" : ", ") + share.format() + " " + std::to_string(percent) + " %";
+    const double percent =
+        total > 0 ? 100.0 * static_cast<double>(share.file_bytes()) / static_cast<double>(total)
+                  : 0;
+    names += (names.empty() ? "" : ", ") + share.format() + " " + FormatFixed(percent, 1) + " %";
   }
   return names;
 }
 
+std::string TemplateName(const v1::ModelDetails& details) {
+  if (!details.chat_template_error().empty()) return "not usable: " + details.chat_template_error();
+  if (details.chat_template().empty()) return "none: text and token ids only";
+  return details.chat_template() +
+         (details.is_chat_template_fallback() ? " (none in the file; chosen for the family)" : "");
+}
+
+std::string PoolingName(v1::Pooling pooling) {
+  if (pooling == v1::POOLING_CLS) return "cls";
+  return pooling == v1::POOLING_LAST ? "last" : "mean";
+}
+
+std::string PlanText(const v1::MemoryPlan& plan) {
+  return FormatBytes(plan.total_bytes()) + ": weights " + FormatBytes(plan.weights_bytes()) +
+         ", KV cache " + FormatBytes(plan.kv_cache_bytes()) + ", scratch " +
+         FormatBytes(plan.scratch_bytes());
+}
+
 void PrintDetails(const v1::Model& model) {
   const v1::ModelDetails& details = model.details();
-  const v1::MemoryPlan& plan = details.plan();
   TextTable table({"Name", model.name()});
   table.AddRow({"File", model.path() + ", " + FormatBytes(model.file_bytes())});
   table.AddRow(
@@ -45,19 +67,45 @@ void PrintDetails(const v1::Model& model) {
   table.AddRow({"Formats", FormatNames(details)});
   table.AddRow(
       {"Vocabulary", std::to_string(details.vocabulary_size()) + " (" + details.tokenizer() + ")"});
-  table.AddRow({"Chat template", !details.chat_template().empty() ? details.chat_template()
-                                 : details.chat_template_error().empty()
-                                     ? "none: text and token ids only"
-                                     : "not usable: " + details.chat_template_error()});
+  for (const v1::SpecialToken& token : details.special_tokens())
+    table.AddRow({"Token " + token.role(), std::to_string(token.id()) + " " + Quote(token.text()) +
+                                               (token.is_added() ? ", added to texts" : "")});
+  table.AddRow({"Chat template", TemplateName(details)});
+  table.AddRow({"Pooling", PoolingName(details.pooling())});
   table.AddRow({"Context",
                 std::to_string(details.options().context_length()) + " tokens in each of " +
                     std::to_string(details.options().max_sequences()) + " sequences (trained on " +
                     std::to_string(details.trained_context_length()) + ")"});
-  table.AddRow({"Memory plan", FormatBytes(plan.total_bytes()) + ": weights " +
-                                   FormatBytes(plan.weights_bytes()) + ", KV cache " +
-                                   FormatBytes(plan.kv_cache_bytes()) + ", scratch " +
-                                   FormatBytes(plan.scratch_bytes())});
+  table.AddRow({"Memory plan", PlanText(details.plan())});
   table.Print(std::cout);
+}
+
+void PrintContexts(const v1::ModelDetails& details) {
+  if (details.context_plans().empty()) return;
+  std::cout << '\n';
+  TextTable table({"CONTEXT", "TOTAL", "WEIGHTS", "KV CACHE", "SCRATCH", "FITS NOW"});
+  for (const v1::ContextPlan& context : details.context_plans()) {
+    const v1::MemoryPlan& plan = context.plan();
+    table.AddRow({std::to_string(context.context_length()), FormatBytes(plan.total_bytes()),
+                  FormatBytes(plan.weights_bytes()), FormatBytes(plan.kv_cache_bytes()),
+                  FormatBytes(plan.scratch_bytes()), context.fits() ? "yes" : "no"});
+  }
+  table.Print(std::cout);
+  std::cout << (details.largest_context_length() > 0
+                    ? "Largest context that would be admitted now: " +
+                          std::to_string(details.largest_context_length()) + " tokens"
+                    : std::string("No context would be admitted now"))
+            << ", for " << details.options().max_sequences() << " sequences\n";
+}
+
+ExitCode PrintTemplate(const v1::ModelDetails& details) {
+  const std::string& source = details.chat_template_source();
+  if (source.empty()) {
+    std::cerr << "forgectl: the file has no chat template\n";
+    return ExitCode::kFailed;
+  }
+  std::cout << source << (source.ends_with('\n') ? "" : "\n");
+  return ExitCode::kOk;
 }
 
 ExitCode RunShow(const ShowOptions& options, const CommandContext& context) {
@@ -66,13 +114,18 @@ ExitCode RunShow(const ShowOptions& options, const CommandContext& context) {
   v1::GetModelRequest request;
   request.set_model(options.model);
   *request.mutable_options() = ToLoadOptions(options.flags);
+  request.set_full(true);
   v1::GetModelResponse response;
   const grpc::Status status = connection.stub().GetModel(&call, request, &response);
   if (!status.ok()) return ReportFailure(status, context);
-  if (context.json()) {
-    std::cout << ToJson(response.model()) << '\n';
+  const v1::Model& model = response.model();
+  if (context.json() || options.json) {
+    std::cout << ToJson(model) << '\n';
+  } else if (options.only_template) {
+    return PrintTemplate(model.details());
   } else {
-    PrintDetails(response.model());
+    PrintDetails(model);
+    PrintContexts(model.details());
   }
   return ExitCode::kOk;
 }
@@ -84,6 +137,9 @@ void AddShow(CLI::App& app, CommandContext& context) {
   CLI::App* command = AddCommand(
       app, context, "show", "Describe a model file and what loading it takes", options, &RunShow);
   command->add_option("model", options->model, "Name as in 'forgectl list', or a path")->required();
+  command->add_flag("--template", options->only_template,
+                    "Print the text of the file's chat template and nothing else");
+  command->add_flag("--json", options->json, "Print JSON, as -o json does");
   AddLoadFlags(*command, options->flags);
 }
 

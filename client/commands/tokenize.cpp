@@ -3,6 +3,7 @@
 
 #include "client/commands/command.h"
 #include "client/terminal/json_output.h"
+#include "client/terminal/quote.h"
 #include "client/terminal/text_table.h"
 
 namespace forge::client {
@@ -16,25 +17,6 @@ struct TokenizeOptions {
   bool parse_special = false;
   bool ids_only = false;
 };
-
-// The text with control characters shown as escapes, in quotes.
-std::string Quote(const std::string& text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '\n') {
-      quoted += "\\n";
-    } else if (c == '\t') {
-      quoted += "\\t";
-    } else if (c == '\r') {
-      quoted += "\\r";
-    } else if (c == '"' || c == '\\') {
-      quoted += {'\\', c};
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + "\"";
-}
 
 void PrintIds(const v1::TokenizeResponse& response) {
   for (int i = 0; i < response.ids_size(); ++i) std::cout << (i > 0 ? "," : "") << response.ids(i);

@@ -69,6 +69,12 @@ std::string FormatDuration(const google::protobuf::Duration& duration) {
   return std::to_string(std::lround(seconds * 1e6)) + " us";
 }
 
+std::string FormatFixed(double value, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof(text), "%.*f", digits, value);
+  return text;
+}
+
 std::string FormatTime(const google::protobuf::Timestamp& time) {
   const std::time_t seconds = time.seconds();
   std::tm local{};

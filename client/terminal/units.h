@@ -23,6 +23,9 @@ double Seconds(const google::protobuf::Duration& duration);
 // "6.7 B", "494 M": counts of parameters, decimal units.
 std::string FormatCount(int64_t count);
 
+// "1.2500": `digits` after the point.
+std::string FormatFixed(double value, int digits);
+
 // "2026-01-31 17:05" in local time.
 std::string FormatTime(const google::protobuf::Timestamp& time);
 

@@ -164,6 +164,11 @@ Result<ModelFileInfo> Residency::Inspect(const ModelFile& file, const LoadReques
   return inspect_cache_.Inspect(file, resolved.device, resolved.options);
 }
 
+Result<ModelReport> Residency::Report(const ModelFile& file, const LoadRequest& request) {
+  const ResolvedLoadOptions resolved = ResolveLoadOptions(request, options_.load_defaults);
+  return engine_.Report(file.path, resolved.device, resolved.options);
+}
+
 void Residency::Ping(std::function<void()> pong) { boost::asio::post(strand_, std::move(pong)); }
 
 void Residency::BeginShutdown() {

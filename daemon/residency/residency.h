@@ -128,6 +128,8 @@ class Residency {
   Result<ModelFileInfo> Inspect(const ModelFile& file, const LoadRequest& request);
   // What loading `file` would do now. Changes nothing. Blocks as Inspect, and on the strand.
   Result<ResidencyPlan> Plan(const ModelFile& file, const LoadRequest& request);
+  // What Engine::Report says of it. Blocks on the disk.
+  Result<ModelReport> Report(const ModelFile& file, const LoadRequest& request);
 
   const Catalogue& catalogue() const { return catalogue_; }
 

@@ -5,33 +5,13 @@
 #include <random>
 #include <utility>
 
+#include "daemon/rpc/call_errors.h"
 #include "daemon/rpc/proto_convert.h"
 #include "daemon/rpc/status_map.h"
 #include "daemon/text/utf8.h"
 
 namespace forge {
 namespace {
-
-Status ShuttingDown() {
-  return Unavailable("the daemon is shutting down").WithReason("SHUTTING_DOWN");
-}
-
-Status BadField(std::string_view field, std::string_view problem) {
-  return InvalidArgument(fmt::format("{} {}", field, problem))
-      .WithReason("INVALID_REQUEST")
-      .WithDetail("field", field);
-}
-
-// The engine calls an unknown model or session NOT_FOUND; to the client of a stream it means that
-// somebody unloaded the model.
-Status Unloaded(const Status& status, const std::string& model) {
-  if (status.reason() != "MODEL_NOT_LOADED" && status.reason() != "SESSION_NOT_FOUND")
-    return status;
-  return FailedPrecondition(
-             fmt::format("model '{}' was unloaded; load it with: forgectl load {}", model, model))
-      .WithReason("MODEL_NOT_LOADED")
-      .WithDetail("model", model);
-}
 
 uint64_t DrawSeed() {
   std::random_device device;
@@ -412,11 +392,7 @@ void GenerateCall::Sweep(Clock::time_point now) {
     is_late = running_ && now > turn_deadline_;
   }
   if (is_late) {
-    Fail(Status(StatusCode::kDeadlineExceeded,
-                fmt::format("the turn took longer than limits.generate_deadline, {} ms",
-                            limits.generate_deadline.count()))
-             .WithReason("TURN_TOO_SLOW")
-             .WithDetail("limitMs", static_cast<uint64_t>(limits.generate_deadline.count())));
+    Fail(TooSlow(limits.generate_deadline));
   }
   if (IsWriteStuck(now, limits.stalled_reader_timeout)) {
     CutOff("limits.stalled_reader_timeout",
@@ -434,11 +410,7 @@ void GenerateCall::Fail(const Status& status) {
 void GenerateCall::CutOff(std::string_view what, uint64_t limit, std::string_view unit) {
   CloseSession();
   service_.log.info("a client reads too slowly and is cut off ({}, {} {})", what, limit, unit);
-  FinishNow(ToGrpc(
-      ResourceExhausted(fmt::format("the client reads too slowly: {} is {} {}", what, limit, unit))
-          .WithReason("SLOW_READER")
-          .WithDetail("bound", what)
-          .WithDetail("limit", limit)));
+  FinishNow(ToGrpc(SlowReader(what, limit, unit)));
 }
 
 void GenerateCall::CloseSession() {

@@ -9,11 +9,11 @@
 
 namespace forge {
 
-// What the registry does to a running Generate call. Thread-safe.
+// What the registry does to a running call that uses the engine. Thread-safe.
 class RegisteredCall {
  public:
   virtual ~RegisteredCall() = default;
-  // Lets the running turn end and takes no further one.
+  // Lets what runs end and takes nothing further.
   virtual void BeginDrain() = 0;
   // Ends the call with `status` at once.
   virtual void Abort(const Status& status) = 0;
@@ -21,7 +21,8 @@ class RegisteredCall {
   virtual void Sweep(std::chrono::steady_clock::time_point now) = 0;
 };
 
-// Knows the Generate calls that run, so that time and shutdown can end them. Thread-safe.
+// Knows the Generate, Embed and Score calls that run, so that time and shutdown can end them.
+// Thread-safe.
 class GenerateRegistry {
  public:
   // False once draining began: the call must be refused.

@@ -15,6 +15,12 @@ grpc::ServerBidiReactor<v1::LoadModelRequest, v1::LoadModelResponse>* HandleLoad
     ServiceContext& service, grpc::CallbackServerContext* context);
 grpc::ServerBidiReactor<v1::GenerateRequest, v1::GenerateResponse>* HandleGenerate(
     ServiceContext& service, grpc::CallbackServerContext* context);
+grpc::ServerWriteReactor<v1::EmbedResponse>* HandleEmbed(ServiceContext& service,
+                                                         grpc::CallbackServerContext* context,
+                                                         const v1::EmbedRequest* request);
+grpc::ServerWriteReactor<v1::ScoreResponse>* HandleScore(ServiceContext& service,
+                                                         grpc::CallbackServerContext* context,
+                                                         const v1::ScoreRequest* request);
 
 grpc::ServerUnaryReactor* HandlePlanModel(ServiceContext& service,
                                           grpc::CallbackServerContext* context,

@@ -7,6 +7,9 @@
 namespace forge {
 namespace {
 
+// Clients accept messages of 4 MiB.
+constexpr size_t kMaxTemplateBytes = 1 << 20;
+
 int64_t Signed(uint64_t bytes) { return static_cast<int64_t>(bytes); }
 
 v1::MemoryPlan PlanToProto(uint64_t weights, uint64_t kv, uint64_t scratch) {
@@ -46,6 +49,18 @@ v1::ModelState StateToProto(ModelState state) {
       break;
   }
   return v1::MODEL_STATE_FAILED;
+}
+
+v1::Pooling PoolingToProto(Pooling pooling) {
+  switch (pooling) {
+    case Pooling::kMean:
+      return v1::POOLING_MEAN;
+    case Pooling::kCls:
+      return v1::POOLING_CLS;
+    case Pooling::kLast:
+      break;
+  }
+  return v1::POOLING_LAST;
 }
 
 v1::LoadPhase PhaseToProto(LoadPhase phase) {
@@ -153,6 +168,26 @@ Status AddResidencyOptions(const v1::ResidencyOptions& residency, LoadRequest& r
   return Status();
 }
 
+Result<Pooling> PoolingFromProto(v1::Pooling pooling, Pooling fallback) {
+  switch (pooling) {
+    case v1::POOLING_UNSPECIFIED:
+      return fallback;
+    case v1::POOLING_MEAN:
+      return Pooling::kMean;
+    case v1::POOLING_CLS:
+      return Pooling::kCls;
+    case v1::POOLING_LAST:
+      return Pooling::kLast;
+    default:
+      break;
+  }
+  const int number = pooling;
+  return InvalidArgument(fmt::format("pooling is {}, which is none of Pooling", number))
+      .WithReason("INVALID_REQUEST")
+      .WithDetail("field", "pooling")
+      .WithDetail("value", std::to_string(number));
+}
+
 SamplingOptions SamplingFromProto(const v1::SamplingOptions& options) {
   SamplingOptions sampling;
   if (options.has_temperature()) sampling.temperature = options.temperature();
@@ -232,7 +267,28 @@ v1::ModelDetails DetailsToProto(const ModelFileInfo& info) {
   details.mutable_options()->set_prefill_chunk(info.prefill_chunk);
   details.mutable_options()->set_kv_cache_type(KvToProto(info.kv_dtype));
   *details.mutable_plan() = PlanToProto(info.weights_bytes, info.kv_bytes, info.scratch_bytes);
+  details.set_pooling(PoolingToProto(info.pooling));
   return details;
+}
+
+void AddReport(const ModelReport& report, v1::ModelDetails& details) {
+  for (const ModelReport::Special& special : report.special_tokens) {
+    v1::SpecialToken* token = details.add_special_tokens();
+    token->set_role(special.role);
+    token->set_id(special.id);
+    token->set_text(SanitizeUtf8(special.text));
+    token->set_is_added(special.is_added);
+  }
+  const std::string source = SanitizeUtf8(report.chat_template_source);
+  details.set_chat_template_source(std::string(TruncateUtf8(source, kMaxTemplateBytes)));
+  for (const ContextPlan& planned : report.context_plans) {
+    v1::ContextPlan* plan = details.add_context_plans();
+    plan->set_context_length(planned.context_length);
+    *plan->mutable_plan() =
+        PlanToProto(planned.weights_bytes, planned.kv_bytes, planned.scratch_bytes);
+    plan->set_fits(planned.fits);
+  }
+  details.set_largest_context_length(report.largest_context_length);
 }
 
 v1::LoadModelResponse::Progress ProgressToProto(const LoadProgress& progress) {

@@ -19,6 +19,9 @@ Result<LoadRequest> LoadRequestFromProto(const v1::LoadOptions& options);
 // Adds what `residency` says. kInvalidArgument (reason INVALID_REQUEST) naming field and value.
 Status AddResidencyOptions(const v1::ResidencyOptions& residency, LoadRequest& request);
 
+// `fallback` for POOLING_UNSPECIFIED. kInvalidArgument for a number that is none of Pooling.
+Result<Pooling> PoolingFromProto(v1::Pooling pooling, Pooling fallback);
+
 // What is set replaces the default. The seed is left alone: see Generate.
 SamplingOptions SamplingFromProto(const v1::SamplingOptions& options);
 
@@ -29,6 +32,8 @@ v1::Model ModelToProto(const ModelFile& file);
 // `status`: of the engine, for a model that is ready.
 v1::Model ModelToProto(const ModelSnapshot& snapshot, const std::optional<ModelStatus>& status);
 v1::ModelDetails DetailsToProto(const ModelFileInfo& info);
+// The fields of ModelDetails that GetModelRequest.full asks for.
+void AddReport(const ModelReport& report, v1::ModelDetails& details);
 v1::LoadModelResponse::Progress ProgressToProto(const LoadProgress& progress);
 v1::DeviceMemory DeviceMemoryToProto(const DeviceMemory& memory,
                                      const std::vector<ModelSnapshot>& models);

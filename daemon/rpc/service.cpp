@@ -32,6 +32,16 @@ grpc::ServerUnaryReactor* Service::Yield(grpc::CallbackServerContext* context,
   return HandleYield(context_, context, request, response);
 }
 
+grpc::ServerWriteReactor<v1::EmbedResponse>* Service::Embed(grpc::CallbackServerContext* context,
+                                                            const v1::EmbedRequest* request) {
+  return HandleEmbed(context_, context, request);
+}
+
+grpc::ServerWriteReactor<v1::ScoreResponse>* Service::Score(grpc::CallbackServerContext* context,
+                                                            const v1::ScoreRequest* request) {
+  return HandleScore(context_, context, request);
+}
+
 grpc::ServerUnaryReactor* Service::UnloadModel(grpc::CallbackServerContext* context,
                                                const v1::UnloadModelRequest* request,
                                                v1::UnloadModelResponse* response) {

@@ -25,6 +25,10 @@ class Service final : public v1::ForgeService::CallbackService {
   grpc::ServerUnaryReactor* Yield(grpc::CallbackServerContext* context,
                                   const v1::YieldRequest* request,
                                   v1::YieldResponse* response) override;
+  grpc::ServerWriteReactor<v1::EmbedResponse>* Embed(grpc::CallbackServerContext* context,
+                                                     const v1::EmbedRequest* request) override;
+  grpc::ServerWriteReactor<v1::ScoreResponse>* Score(grpc::CallbackServerContext* context,
+                                                     const v1::ScoreRequest* request) override;
   grpc::ServerUnaryReactor* UnloadModel(grpc::CallbackServerContext* context,
                                         const v1::UnloadModelRequest* request,
                                         v1::UnloadModelResponse* response) override;

@@ -14,20 +14,20 @@
 
 namespace forge {
 
-// The writing side of a bidirectional call: a bounded queue of messages, one write at a time, and
-// exactly one end. The reading side belongs to the derived class.
+// The writing side of a call that streams its answer: a bounded queue of messages, one write at a
+// time, and exactly one end. `Reactor` is what gRPC calls it by.
 //
-// Owns itself from Begin until gRPC is done with it; others may hold it longer through shared_ptr,
+// Owns itself from Own until gRPC is done with it; others may hold it longer through shared_ptr,
 // and what they then send is dropped. Send and Finish never block and never write on the caller's
 // thread, so that the engine's executor may call them. Thread-safe.
-template <typename Request, typename Response>
-class StreamCall : public grpc::ServerBidiReactor<Request, Response>,
-                   public std::enable_shared_from_this<StreamCall<Request, Response>> {
+template <typename Reactor, typename Response>
+class WritingCall : public Reactor,
+                    public std::enable_shared_from_this<WritingCall<Reactor, Response>> {
  public:
   using Clock = std::chrono::steady_clock;
 
   void OnDone() final {
-    const std::shared_ptr<StreamCall> self = std::move(self_);
+    const std::shared_ptr<WritingCall> self = std::move(self_);
     {
       const MutexLock lock(mutex_);
       done_ = true;
@@ -42,27 +42,31 @@ class StreamCall : public grpc::ServerBidiReactor<Request, Response>,
       if (!ok) DropQueue();  // the client is gone
     }
     Pump();
+    if (ok) OnWritten();
   }
 
  protected:
   enum class SendResult { kQueued, kClosed, kFull };
 
   // Lifetime: `context` belongs to gRPC until OnDone; `writers` must outlive every call.
-  StreamCall(grpc::CallbackServerContext& context, boost::asio::thread_pool& writers,
-             size_t max_queued_bytes)
+  WritingCall(grpc::CallbackServerContext& context, boost::asio::thread_pool& writers,
+              size_t max_queued_bytes)
       : context_(context), writers_(writers), max_queued_bytes_(max_queued_bytes) {}
 
   // Must be called once, when a shared_ptr owns the call.
-  void Begin() {
-    self_ = this->shared_from_this();
-    this->StartRead(&request_);
+  void Own() { self_ = this->shared_from_this(); }
+
+  // Does `start` unless the call is ending, when nothing may be started any more.
+  template <typename Start>
+  void UnlessFinishing(Start start) {
+    const MutexLock lock(mutex_);
+    if (!finishing_) start();
   }
 
-  // The message that StartRead(&request_) received.
-  Request& request() { return request_; }
-  void ReadNext() {
+  // Lets `bytes` more wait for the client.
+  void RaiseBound(size_t bytes) {
     const MutexLock lock(mutex_);
-    if (!finishing_) this->StartRead(&request_);
+    max_queued_bytes_ += bytes;
   }
 
   // Queues `message`, which counts as `cost_bytes`. kFull, and nothing is queued, if the queue
@@ -104,6 +108,8 @@ class StreamCall : public grpc::ServerBidiReactor<Request, Response>,
   // Adds to a message what the sender's thread may not look up. Called before it is written, on
   // another thread than Send.
   virtual void Complete(Response& /*message*/) {}
+  // The client took one more message.
+  virtual void OnWritten() {}
   // gRPC is done with the call.
   virtual void OnClosed() {}
 
@@ -170,13 +176,12 @@ class StreamCall : public grpc::ServerBidiReactor<Request, Response>,
   // Constant after construction.
   grpc::CallbackServerContext& context_;
   boost::asio::thread_pool& writers_;
-  const size_t max_queued_bytes_;
 
-  std::shared_ptr<StreamCall> self_;  // from Begin to OnDone
-  Request request_;                   // of the read under way
-  Response response_;                 // of the write under way
+  std::shared_ptr<WritingCall> self_;  // from Own to OnDone
+  Response response_;                  // of the write under way
 
   Mutex mutex_;
+  size_t max_queued_bytes_ FORGE_GUARDED_BY(mutex_);
   std::deque<Item> queue_ FORGE_GUARDED_BY(mutex_);
   size_t queued_bytes_ FORGE_GUARDED_BY(mutex_) = 0;
   bool writing_ FORGE_GUARDED_BY(mutex_) = false;
@@ -187,12 +192,36 @@ class StreamCall : public grpc::ServerBidiReactor<Request, Response>,
   bool done_ FORGE_GUARDED_BY(mutex_) = false;
 };
 
-// A call that is refused before it began. Deletes itself.
+// A bidirectional call: what is read belongs to the derived class.
 template <typename Request, typename Response>
-class RefusedStream final : public grpc::ServerBidiReactor<Request, Response> {
+class StreamCall : public WritingCall<grpc::ServerBidiReactor<Request, Response>, Response> {
+ protected:
+  using StreamCall::WritingCall::WritingCall;
+
+  // Must be called once, when a shared_ptr owns the call.
+  void Begin() {
+    this->Own();
+    this->StartRead(&request_);
+  }
+
+  // The message that was read last.
+  Request& request() { return request_; }
+  void ReadNext() {
+    this->UnlessFinishing([this] { this->StartRead(&request_); });
+  }
+
+ private:
+  Request request_;  // of the read under way
+};
+
+// A call that is refused before it began. Deletes itself.
+template <typename Reactor>
+class RefusedCall final : public Reactor {
  public:
-  explicit RefusedStream(const grpc::Status& status) { this->Finish(status); }
+  explicit RefusedCall(const grpc::Status& status) { this->Finish(status); }
   void OnDone() override { delete this; }
 };
+template <typename Request, typename Response>
+using RefusedStream = RefusedCall<grpc::ServerBidiReactor<Request, Response>>;
 
 }  // namespace forge

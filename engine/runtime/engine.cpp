@@ -6,6 +6,7 @@
 #include "engine/runtime/chat_prompt.h"
 #include "engine/runtime/engine_impl.h"
 #include "engine/runtime/model_info.h"
+#include "engine/runtime/model_report.h"
 
 namespace forge {
 namespace {
@@ -106,6 +107,13 @@ Result<ModelFileInfo> EngineImpl::Inspect(const std::string& path, const std::st
   FORGE_ASSIGN_OR_RETURN(const DeviceSlot* slot, FindDevice(device));
   FORGE_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(path));
   return InspectModel(*file, options, *slot->device);
+}
+
+Result<ModelReport> EngineImpl::Report(const std::string& path, const std::string& device,
+                                       const LoadOptions& options) {
+  FORGE_ASSIGN_OR_RETURN(const DeviceSlot* slot, FindDevice(device));
+  FORGE_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(path));
+  return ReportModel(*file, options, *slot->device, MemoryOf(*slot).available_bytes);
 }
 
 Result<ModelId> EngineImpl::Load(const std::string& path, const std::string& device,

@@ -26,6 +26,13 @@ namespace forge {
 using ModelId = uint64_t;    // never reused
 using SessionId = uint64_t;  // never reused
 
+// How the hidden states of a text's tokens become one vector.
+enum class Pooling {
+  kMean,
+  kCls,   // that of the first token
+  kLast,  // that of the last token
+};
+
 // What a model file holds and what loading it would take.
 struct ModelFileInfo {
   std::string architecture;
@@ -40,6 +47,7 @@ struct ModelFileInfo {
   std::string chat_template_error;         // why nothing does
   bool chat_template_is_fallback = false;  // the file has none, and a built-in one stands in
   std::string tokenizer;                   // "gpt2", "llama"
+  Pooling pooling = Pooling::kMean;        // what <architecture>.pooling_type says, else the mean
   // The plan under the options asked for.
   std::string device;
   uint32_t context_length = 0;
@@ -48,6 +56,27 @@ struct ModelFileInfo {
   KvDType kv_dtype = KvDType::kF16;
   uint64_t weights_bytes = 0, kv_bytes = 0, scratch_bytes = 0;
   uint64_t total_bytes() const { return weights_bytes + kv_bytes + scratch_bytes; }
+};
+
+// What loading a file takes with a context of this length.
+struct ContextPlan {
+  uint32_t context_length = 0;
+  uint64_t weights_bytes = 0, kv_bytes = 0, scratch_bytes = 0;
+  bool fits = false;  // would be admitted now, with nothing unloaded
+};
+
+// What is worth knowing of a file beside ModelFileInfo, and takes longer to find out.
+struct ModelReport {
+  struct Special {
+    std::string role;  // "bos", "eos", "eot", "pad", "unknown"
+    TokenId id;
+    std::string text;
+    bool is_added;  // to the start or end of every text
+  };
+  std::vector<Special> special_tokens;
+  std::string chat_template_source;        // the template's text; empty if the file has none
+  std::vector<ContextPlan> context_plans;  // ascending, up to the trained context
+  uint32_t largest_context_length = 0;     // that fits; 0: none
 };
 
 enum class LoadPhase { kReadingHeader, kAdmission, kLoadingWeights, kReady };
@@ -164,13 +193,6 @@ struct TokenScore {
   std::vector<TokenLogprob> top_logprobs;  // descending; as many as asked for
 };
 
-// How the hidden states of a text's tokens become one vector.
-enum class Pooling {
-  kMean,
-  kCls,   // that of the first token
-  kLast,  // that of the last token
-};
-
 struct EmbedRequest {
   std::vector<TokenId> tokens;  // at least one, at most the context
   Pooling pooling = Pooling::kMean;
@@ -258,6 +280,9 @@ class Engine {
   // `device` empty: the first device.
   virtual Result<ModelFileInfo> Inspect(const std::string& path, const std::string& device,
                                         const LoadOptions& options) = 0;
+  // As Inspect; reads the vocabulary too.
+  virtual Result<ModelReport> Report(const std::string& path, const std::string& device,
+                                     const LoadOptions& options) = 0;
   // Inspects, admits and loads. Blocks; several loads may run at once. On failure nothing changes.
   virtual Result<ModelId> Load(const std::string& path, const std::string& device,
                                const LoadOptions& options, const LoadObserver& observer) = 0;

@@ -22,6 +22,8 @@ class EngineImpl final : public Engine {
 
   Result<ModelFileInfo> Inspect(const std::string& path, const std::string& device,
                                 const LoadOptions& options) override;
+  Result<ModelReport> Report(const std::string& path, const std::string& device,
+                             const LoadOptions& options) override;
   Result<ModelId> Load(const std::string& path, const std::string& device,
                        const LoadOptions& options, const LoadObserver& observer) override;
   Result<uint64_t> Unload(ModelId model) override;

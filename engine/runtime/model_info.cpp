@@ -22,6 +22,16 @@ void DescribeConfig(const ModelConfig& config, ModelFileInfo& info) {
   info.n_context_train = config.n_context_train;
 }
 
+// The numbers of llama.cpp's file format. Those of no pooling and of ranking, which a model that is
+// not told otherwise cannot embed with, count as absent.
+Result<Pooling> ReadPooling(const GgufFile& file, const std::string& architecture) {
+  FORGE_ASSIGN_OR_RETURN(const std::optional<uint32_t> type,
+                         file.metadata().Uint32(architecture + ".pooling_type"));
+  if (type == 2u) return Pooling::kCls;
+  if (type == 3u) return Pooling::kLast;
+  return Pooling::kMean;
+}
+
 Status DescribeFile(const GgufFile& file, ModelFileInfo& info) {
   info.file_bytes = file.size_bytes();
   std::map<std::string, uint64_t> format_bytes;
@@ -70,6 +80,7 @@ Result<ModelFileInfo> InspectModel(const GgufFile& file, const LoadOptions& opti
   DescribeConfig(description.config, info);
   DescribePlan(plan, info);
   FORGE_TRY(DescribeFile(file, info));
+  FORGE_ASSIGN_OR_RETURN(info.pooling, ReadPooling(file, info.architecture));
   return info;
 }
 

@@ -2,10 +2,21 @@
 
 #include "tests/daemon/fake_engine.h"
 
-// The readings of FakeEngine: token t has the log-probability -t / 8, whatever precedes it, and the
-// embedding of a text is the number of its tokens and their sum.
+// The reports and readings of FakeEngine: token t has the log-probability -t / 8, whatever precedes
+// it, and the embedding of a text is the number of its tokens and their sum.
 
 namespace forge::testing {
+
+Result<ModelReport> FakeEngine::Report(const std::string& path, const std::string& device,
+                                       const LoadOptions& options) {
+  FORGE_ASSIGN_OR_RETURN(const ModelFileInfo info, Inspect(path, device, options));
+  ModelReport report;
+  report.special_tokens.push_back({"bos", kBos, "<s>", true});
+  report.chat_template_source = "{{ messages \xff}}";
+  report.context_plans.push_back({2048, info.weights_bytes, 1000, 100, true});
+  report.largest_context_length = 3000;
+  return report;
+}
 
 EmbedRequest FakeEngine::last_embed_request() const {
   const MutexLock lock(mutex_);

@@ -37,6 +37,26 @@ TEST_F(GetModelTest, DescribesAFileAndThePlanOfGivenOptions) {
   EXPECT_FALSE(model.has_residency());
 }
 
+TEST_F(GetModelTest, ReportsTokensTemplateAndContextsWhenAskedInFull) {
+  daemon_.AddModel("tiny", 1000);
+  grpc::ClientContext context;
+  v1::GetModelRequest request;
+  request.set_model("tiny");
+  request.set_full(true);
+  ASSERT_TRUE(stub_->GetModel(&context, request, &response_).ok());
+  const v1::ModelDetails& details = response_.model().details();
+  EXPECT_EQ(details.pooling(), v1::POOLING_MEAN);
+  ASSERT_EQ(details.special_tokens_size(), 1);
+  EXPECT_EQ(details.special_tokens(0).text(), "<s>");
+  EXPECT_TRUE(details.special_tokens(0).is_added());
+  EXPECT_EQ(details.chat_template_source(), "{{ messages \xef\xbf\xbd}}");
+  ASSERT_EQ(details.context_plans_size(), 1);
+  EXPECT_EQ(details.context_plans(0).plan().total_bytes(), 1000 + 1000 + 100);
+  EXPECT_EQ(details.largest_context_length(), 3000u);
+  ASSERT_TRUE(Get("tiny").ok());
+  EXPECT_EQ(response_.model().details().special_tokens_size(), 0);
+}
+
 TEST_F(GetModelTest, ReadsAHeaderOnceWhileTheFileIsTheSame) {
   const auto path = daemon_.AddModel("tiny", 1000);
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(Get("tiny").ok());

@@ -1,0 +1,42 @@
+#include "daemon/rpc/call_errors.h"
+
+#include <fmt/format.h>
+
+namespace forge {
+
+Status ShuttingDown() {
+  return Unavailable("the daemon is shutting down").WithReason("SHUTTING_DOWN");
+}
+
+Status BadField(std::string_view field, std::string_view problem) {
+  return InvalidArgument(fmt::format("{} {}", field, problem))
+      .WithReason("INVALID_REQUEST")
+      .WithDetail("field", field);
+}
+
+Status Unloaded(const Status& status, const std::string& model) {
+  if (status.reason() != "MODEL_NOT_LOADED" && status.reason() != "SESSION_NOT_FOUND")
+    return status;
+  return FailedPrecondition(
+             fmt::format("model '{}' was unloaded; load it with: forgectl load {}", model, model))
+      .WithReason("MODEL_NOT_LOADED")
+      .WithDetail("model", model);
+}
+
+Status TooSlow(std::chrono::milliseconds limit) {
+  return Status(StatusCode::kDeadlineExceeded,
+                fmt::format("the turn took longer than limits.generate_deadline, {} ms",
+                            limit.count()))
+      .WithReason("TURN_TOO_SLOW")
+      .WithDetail("limitMs", static_cast<uint64_t>(limit.count()));
+}
+
+Status SlowReader(std::string_view what, uint64_t limit, std::string_view unit) {
+  return ResourceExhausted(
+             fmt::format("the client reads too slowly: {} is {} {}", what, limit, unit))
+      .WithReason("SLOW_READER")
+      .WithDetail("bound", what)
+      .WithDetail("limit", limit);
+}
+
+}  // namespace forge

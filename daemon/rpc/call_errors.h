@@ -1,0 +1,26 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "kernels/base/status.h"
+
+namespace forge {
+
+// What calls that use a model for a while end with.
+
+// kUnavailable, reason SHUTTING_DOWN.
+Status ShuttingDown();
+// kInvalidArgument, reason INVALID_REQUEST: "<field> <problem>".
+Status BadField(std::string_view field, std::string_view problem);
+// The engine calls an unknown model or session NOT_FOUND; to a client whose call has begun it means
+// that somebody unloaded the model: kFailedPrecondition. Other errors stay as they are.
+Status Unloaded(const Status& status, const std::string& model);
+// kDeadlineExceeded, reason TURN_TOO_SLOW.
+Status TooSlow(std::chrono::milliseconds limit);
+// kResourceExhausted, reason SLOW_READER: `what` is the setting that was passed.
+Status SlowReader(std::string_view what, uint64_t limit, std::string_view unit);
+
+}  // namespace forge

@@ -1,0 +1,187 @@
+#pragma once
+
+#include <boost/asio/post.hpp>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "daemon/rpc/call_errors.h"
+#include "daemon/rpc/service_context.h"
+#include "daemon/rpc/status_map.h"
+#include "daemon/rpc/stream_call.h"
+#include "daemon/rpc/unary_call.h"
+
+namespace forge {
+
+// A call that reads texts on sessions of its own and streams what they came to: Embed and Score.
+//
+// Holds a lease of its model while it reads, and loads none. The sessions are closed, and their
+// slots free, as soon as the client is gone or the call ends for any other reason. A client that
+// takes nothing is cut off as in Generate. Thread-safe.
+template <typename Response>
+class ReadingCall : public WritingCall<grpc::ServerWriteReactor<Response>, Response>,
+                    public RegisteredCall {
+  using Base = WritingCall<grpc::ServerWriteReactor<Response>, Response>;
+
+ public:
+  using Clock = typename Base::Clock;
+
+  // Reads what is asked for; on a worker thread.
+  void Start() {
+    this->Own();
+    boost::asio::post(service_.workers, [self = Self()] { self->FindModel(); });
+  }
+
+  // gRPC's side.
+  void OnCancel() override {
+    End();
+    this->FinishNow(ToGrpc(Cancelled("the client is gone").WithReason("CLIENT_GONE")));
+  }
+  void OnClosed() override { ticket_.reset(); }
+
+  // The registry's side. A reading that runs when the daemon drains may end.
+  void BeginDrain() override {}
+  void Abort(const Status& status) override { Fail(status); }
+  void Sweep(Clock::time_point now) override {
+    const Limits& limits = service_.config.limits;
+    if (now > deadline_) Fail(TooSlow(limits.generate_deadline));
+    if (this->IsWriteStuck(now, limits.stalled_reader_timeout)) {
+      CutOff("limits.stalled_reader_timeout",
+             static_cast<uint64_t>(limits.stalled_reader_timeout.count()), "ms");
+    }
+    this->AbandonIfStuck(now, limits.stalled_reader_timeout);
+  }
+
+ protected:
+  ReadingCall(ServiceContext& service, grpc::CallbackServerContext& context,
+              CallAdmission::Ticket ticket, std::string model)
+      : Base(context, service.writers, service.config.limits.stream_buffer_bytes),
+        service_(service),
+        model_(std::move(model)),
+        deadline_(context.deadline() != std::chrono::system_clock::time_point::max()
+                      ? Clock::time_point::max()
+                      : Clock::now() + service.config.limits.generate_deadline),
+        ticket_(std::move(ticket)) {}
+
+  // Hands the first work to the engine; errors end the call.
+  virtual Status Submit(const ModelSnapshot& model) = 0;
+
+  // A session that goes with the call. kCancelled if the call has ended.
+  Result<SessionId> OpenSession(ModelId model) {
+    FORGE_ASSIGN_OR_RETURN(const SessionId session, service_.engine.OpenSession(model));
+    {
+      const MutexLock lock(mutex_);
+      if (!ended_) {
+        sessions_.insert(session);
+        return session;
+      }
+    }
+    service_.engine.CloseSession(session);  // the client left meanwhile
+    return Cancelled("the client is gone").WithReason("CLIENT_GONE");
+  }
+  void CloseSession(SessionId session) {
+    {
+      const MutexLock lock(mutex_);
+      if (sessions_.erase(session) == 0) return;
+    }
+    service_.engine.CloseSession(session);
+  }
+
+  // Runs `work` on the writers' thread, where the engine may be called, unless the call has ended:
+  // then the engine may still hold a sink when the service is gone.
+  void PostUnlessEnded(std::function<void()> work) {
+    const MutexLock lock(mutex_);
+    if (ended_) return;
+    boost::asio::post(service_.writers, [self = Self(), work = std::move(work)] { work(); });
+  }
+
+  void Succeed() {
+    End();
+    this->FinishAfterQueue(grpc::Status::OK);
+  }
+  // Ends the call: everything queued first, then `status`.
+  void Fail(const Status& status) {
+    End();
+    service_.log.debug("a reading ends: {}", status.ToString());
+    this->FinishAfterQueue(ToGrpc(Unloaded(status, model_)));
+  }
+  // Ends the call without what is queued, for a client that does not read.
+  void CutOff(std::string_view what, uint64_t limit, std::string_view unit) {
+    End();
+    service_.log.info("a client reads too slowly and is cut off ({}, {} {})", what, limit, unit);
+    this->FinishNow(ToGrpc(SlowReader(what, limit, unit)));
+  }
+
+  std::shared_ptr<ReadingCall> Self() {
+    return std::static_pointer_cast<ReadingCall>(this->shared_from_this());
+  }
+
+  // Constant after construction.
+  ServiceContext& service_;
+
+ private:
+  // On a worker thread: takes a lease of the model, and goes on when it is there.
+  void FindModel() {
+    if (model_.empty()) return Fail(BadField("model", "is empty"));
+    const Result<ModelSnapshot> model = service_.residency.FindReady(model_);
+    if (!model.ok()) return Fail(model.status());
+    service_.residency.Acquire(model->file.name, [self = Self()](Result<ModelLease> lease) {
+      boost::asio::post(self->service_.workers, [self, lease = std::move(lease)]() mutable {
+        self->RunWithLease(std::move(lease));
+      });
+    });
+  }
+
+  void RunWithLease(Result<ModelLease> lease) {
+    if (!lease.ok()) return Fail(lease.status());
+    const ModelSnapshot model = lease->model();
+    {
+      const MutexLock lock(mutex_);
+      if (ended_) return;
+      lease_ = *std::move(lease);
+    }
+    const Status status = Submit(model);
+    if (!status.ok()) Fail(status);
+  }
+
+  void End() {
+    std::set<SessionId> sessions;
+    std::optional<ModelLease> lease;
+    {
+      const MutexLock lock(mutex_);
+      ended_ = true;
+      sessions.swap(sessions_);
+      lease = std::exchange(lease_, std::nullopt);
+    }
+    for (const SessionId session : sessions) service_.engine.CloseSession(session);
+  }
+
+  const std::string model_;
+  const typename Clock::time_point deadline_;
+
+  std::optional<CallAdmission::Ticket> ticket_;
+
+  Mutex mutex_;
+  std::set<SessionId> sessions_ FORGE_GUARDED_BY(mutex_);
+  std::optional<ModelLease> lease_ FORGE_GUARDED_BY(mutex_);  // while it reads
+  bool ended_ FORGE_GUARDED_BY(mutex_) = false;               // no session may be opened any more
+};
+
+// Admits and starts a call of type `Call`, or refuses it.
+template <typename Call, typename Request, typename Response>
+grpc::ServerWriteReactor<Response>* StartReading(ServiceContext& service,
+                                                 grpc::CallbackServerContext& context,
+                                                 const Request& request) {
+  using Refused = RefusedCall<grpc::ServerWriteReactor<Response>>;
+  std::optional<CallAdmission::Ticket> ticket = service.stream_admission.TryAdmit();
+  if (!ticket)
+    return new Refused(ToGrpc(TooManyCalls("streaming", service.stream_admission.limit())));
+  const auto call = std::make_shared<Call>(service, context, *std::move(ticket), request);
+  if (!service.generate_calls.Add(call)) return new Refused(ToGrpc(ShuttingDown()));
+  call->Start();
+  return call.get();
+}
+
+}  // namespace forge
