@@ -76,10 +76,10 @@ Result<MeasureOptions> ReadMeasureOptions(const Arguments& arguments) {
 int RunMeasure(const Arguments& arguments) {
   const Result<MeasureOptions> options = ReadMeasureOptions(arguments);
   if (!options.ok()) return Fail(options.status());
-  std::vector<ModelReport> reports;
+  std::vector<SpeedReport> reports;
   int exit_code = 0;
   for (const std::string& path : arguments.models) {
-    Result<ModelReport> report = MeasureModel(path, *options);
+    Result<SpeedReport> report = MeasureModel(path, *options);
     if (!report.ok()) {
       exit_code = Fail(report.status().WithContext(path));
       continue;

@@ -16,7 +16,7 @@ namespace {
 using Seconds = ModelRunner::Seconds;
 
 Status MeasureTests(const MeasureOptions& options, RunnerOptions runner_options, Probes& probes,
-                    ModelReport& report) {
+                    SpeedReport& report) {
   std::optional<OpProfile> profile;
   if (options.has_ops) runner_options.profile = &profile.emplace();
   runner_options.context_length = ContextFor(options.tests);
@@ -38,7 +38,7 @@ Status MeasureTests(const MeasureOptions& options, RunnerOptions runner_options,
 }
 
 Status MeasureStreams(const MeasureOptions& options, RunnerOptions runner_options,
-                      ModelReport& report) {
+                      SpeedReport& report) {
   runner_options.max_sequences = *std::max_element(options.streams.begin(), options.streams.end());
   // As in ModelRunner::RunStreams, a stream goes on while others still begin.
   const uint32_t n_prompt_steps =
@@ -63,8 +63,8 @@ Status MeasureStreams(const MeasureOptions& options, RunnerOptions runner_option
 
 }  // namespace
 
-Result<ModelReport> MeasureModel(const std::string& path, const MeasureOptions& options) {
-  ModelReport report;
+Result<SpeedReport> MeasureModel(const std::string& path, const MeasureOptions& options) {
+  SpeedReport report;
   report.path = path;
   report.n_batch = options.n_batch;
   FORGE_ASSIGN_OR_RETURN(report.cost, ReadModelCost(path));
@@ -84,10 +84,10 @@ Result<ModelReport> MeasureModel(const std::string& path, const MeasureOptions& 
   return report;
 }
 
-Status MeasureLoads(const MeasureOptions& options, std::vector<ModelReport>& reports) {
+Status MeasureLoads(const MeasureOptions& options, std::vector<SpeedReport>& reports) {
   std::unique_ptr<ModelRunner> previous;
   for (int i = 0; i < options.repetitions; ++i) {
-    for (ModelReport& report : reports) {
+    for (SpeedReport& report : reports) {
       const auto start = std::chrono::steady_clock::now();
       const bool is_switch = previous != nullptr;
       if (is_switch) FORGE_TRY(previous->Unload().status());

@@ -24,10 +24,10 @@ struct MeasureOptions {
 
 // Measures one model: greedy tokens are verified first, and every test runs once before it counts.
 // Errors as VerifyGreedy and ModelRunner. Blocks.
-Result<ModelReport> MeasureModel(const std::string& path, const MeasureOptions& options);
+Result<SpeedReport> MeasureModel(const std::string& path, const MeasureOptions& options);
 
 // Loads the models of `reports` in turn, each after the one before was unloaded, and fills in the
 // times.
-Status MeasureLoads(const MeasureOptions& options, std::vector<ModelReport>& reports);
+Status MeasureLoads(const MeasureOptions& options, std::vector<SpeedReport>& reports);
 
 }  // namespace forge

@@ -37,19 +37,19 @@ std::vector<double> Speeds(const TestReport& report) {
 }
 
 // GB/s of weights and cache that a generation reads; 0 for tests with a prompt.
-double ReadRate(const ModelReport& model, const TestReport& report) {
+double ReadRate(const SpeedReport& model, const TestReport& report) {
   if (report.test.n_prompt > 0) return 0;
   return 1e-9 * Summarize(Speeds(report)).mean *
          model.cost.BytesPerToken(report.test, model.info.kv_dtype);
 }
 
 // 10^9 operations per second in matrix products; 0 for generations, which memory limits.
-double OperationRate(const ModelReport& model, const TestReport& report) {
+double OperationRate(const SpeedReport& model, const TestReport& report) {
   if (report.test.n_gen > 0) return 0;
   return 2e-9 * Summarize(Speeds(report)).mean * static_cast<double>(model.cost.multiplied);
 }
 
-Json ModelJson(const ModelReport& model) {
+Json ModelJson(const SpeedReport& model) {
   return {{"build_commit", "forge"},
           {"cpu_info", model.cpu},
           {"backends", "CPU"},
@@ -75,7 +75,7 @@ Json OpsJson(const std::vector<OpRecord>& ops) {
   return all;
 }
 
-Json TestJson(const ModelReport& model, const TestReport& report) {
+Json TestJson(const SpeedReport& model, const TestReport& report) {
   Json json = ModelJson(model);
   std::vector<double> nanoseconds;
   for (const double seconds : report.seconds) nanoseconds.push_back(1e9 * seconds);
@@ -105,10 +105,10 @@ std::string Spread(const std::vector<double>& values, int digits) {
   return Fixed(summary.mean, digits) + " ± " + Fixed(summary.deviation, digits);
 }
 
-std::string TestsText(const std::vector<ModelReport>& models) {
+std::string TestsText(const std::vector<SpeedReport>& models) {
   TableWriter table(
       {"model", "size", "test", "tokens/s", "read GB/s", "of probe", "Gop/s", "of int8 probe"});
-  for (const ModelReport& model : models)
+  for (const SpeedReport& model : models)
     for (const TestReport& report : model.tests) {
       const double read = ReadRate(model, report), operations = OperationRate(model, report);
       table.Add({ModelType(model.info),
@@ -141,10 +141,10 @@ std::string OpsText(const TestReport& report) {
          Fixed(1e3 * measured, 1) + " ms measured\n\n" + table.Text();
 }
 
-std::string StreamsText(const std::vector<ModelReport>& models) {
+std::string StreamsText(const std::vector<SpeedReport>& models) {
   TableWriter table({"model", "streams", "tokens/s", "of one stream"});
   bool is_empty = true;
-  for (const ModelReport& model : models)
+  for (const SpeedReport& model : models)
     for (const StreamReport& report : model.streams) {
       const double speed = Summarize(report.tokens_per_second).mean;
       const double first = Summarize(model.streams[0].tokens_per_second).mean;
@@ -156,10 +156,10 @@ std::string StreamsText(const std::vector<ModelReport>& models) {
   return is_empty ? "" : "\n" + table.Text();
 }
 
-std::string LoadText(const std::vector<ModelReport>& models) {
+std::string LoadText(const std::vector<SpeedReport>& models) {
   TableWriter table({"model", "size", "load s", "GB/s", "switch to s"});
   bool is_empty = true;
-  for (const ModelReport& model : models) {
+  for (const SpeedReport& model : models) {
     if (model.load.load_seconds.empty()) continue;
     is_empty = false;
     const double gigabytes = static_cast<double>(model.info.file_bytes) * 1e-9;
@@ -173,9 +173,9 @@ std::string LoadText(const std::vector<ModelReport>& models) {
 
 }  // namespace
 
-std::string ReportJson(const std::vector<ModelReport>& models) {
+std::string ReportJson(const std::vector<SpeedReport>& models) {
   Json all = Json::array();
-  for (const ModelReport& model : models) {
+  for (const SpeedReport& model : models) {
     for (const TestReport& report : model.tests) all.push_back(TestJson(model, report));
     for (const StreamReport& report : model.streams) {
       Json json = ModelJson(model);
@@ -196,11 +196,11 @@ std::string ReportJson(const std::vector<ModelReport>& models) {
   return all.dump(2) + "\n";
 }
 
-std::string ReportText(const std::vector<ModelReport>& models) {
+std::string ReportText(const std::vector<SpeedReport>& models) {
   std::string text;
   if (models.empty()) return text;
   text = models[0].cpu + "\n";
-  const auto has_tests = [](const ModelReport& model) { return !model.tests.empty(); };
+  const auto has_tests = [](const SpeedReport& model) { return !model.tests.empty(); };
   const auto first = std::find_if(models.begin(), models.end(), has_tests);
   if (first != models.end()) {
     const MachineLimits& limits = first->tests[0].limits;
@@ -208,7 +208,7 @@ std::string ReportText(const std::vector<ModelReport>& models) {
             Fixed(limits.int8_gops, 0) + " Gop/s, float32 " + Fixed(limits.f32_gflops, 0) +
             " Gflop/s\n\n" + TestsText(models);
   }
-  for (const ModelReport& model : models)
+  for (const SpeedReport& model : models)
     for (const TestReport& report : model.tests)
       if (!report.ops.empty()) text += OpsText(report);
   return text + StreamsText(models) + LoadText(models);

@@ -30,7 +30,7 @@ struct LoadReport {
 };
 
 // All that was measured of one model.
-struct ModelReport {
+struct SpeedReport {
   std::string path;
   ModelFileInfo info;
   ModelCost cost;
@@ -44,8 +44,8 @@ struct ModelReport {
 
 // JSON with the field names of llama-bench -o json for what it measures too; see
 // docs/performance.md for the others.
-std::string ReportJson(const std::vector<ModelReport>& models);
+std::string ReportJson(const std::vector<SpeedReport>& models);
 // Tables for a terminal, valid Markdown.
-std::string ReportText(const std::vector<ModelReport>& models);
+std::string ReportText(const std::vector<SpeedReport>& models);
 
 }  // namespace forge

@@ -78,7 +78,7 @@ TEST_F(ModelRunnerTest, MeasuresAModelAndItsLoads) {
   options.n_threads = 1;
   options.repetitions = 2;
   options.has_ops = true;
-  Result<ModelReport> report = MeasureModel(path(), options);
+  Result<SpeedReport> report = MeasureModel(path(), options);
   ASSERT_TRUE(report.ok()) << report.status().ToString();
   ASSERT_EQ(report->tests.size(), 2u);
   EXPECT_EQ(report->tests[0].seconds.size(), 2u);
@@ -86,7 +86,7 @@ TEST_F(ModelRunnerTest, MeasuresAModelAndItsLoads) {
   EXPECT_GT(report->tests[0].limits.f32_gflops, 0);
   EXPECT_FALSE(report->tests[1].ops.empty());
   EXPECT_EQ(report->streams.size(), 2u);
-  std::vector<ModelReport> reports = {*report, *report};
+  std::vector<SpeedReport> reports = {*report, *report};
   ASSERT_TRUE(MeasureLoads(options, reports).ok());
   EXPECT_EQ(reports[0].load.load_seconds.size(), 2u);
   EXPECT_EQ(reports[0].load.switch_seconds.size(), 1u);  // the first load found nothing to replace

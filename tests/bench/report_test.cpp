@@ -13,8 +13,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-ModelReport MakeReport() {
-  ModelReport report;
+SpeedReport MakeReport() {
+  SpeedReport report;
   report.path = "/models/a.gguf";
   report.cpu = "some processor, avx512, 2 threads";
   report.n_threads = 2;
@@ -62,7 +62,7 @@ TEST(ReportTest, AveragesSpeedsNotTimes) {
 }
 
 TEST(ReportTest, ShowsSharesOfTheProbes) {
-  ModelReport report = MakeReport();
+  SpeedReport report = MakeReport();
   report.streams = {{.n_streams = 1, .tokens_per_second = {50}},
                     {.n_streams = 8, .tokens_per_second = {200}}};
   report.load = {.load_seconds = {0.5}, .switch_seconds = {0.7}};
