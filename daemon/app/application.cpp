@@ -175,7 +175,7 @@ void Application::OnResidencyChange(const std::vector<ModelSnapshot>& models) {
 
 // The io_context still runs here: handlers that end need the strand, and a second signal counts.
 void Application::TearDown() {
-  server_->Shutdown(std::chrono::system_clock::now() + kCloseGrace);
+  server_->Shutdown(kCloseGrace);
   residency_.Stop();
   context_.Join();
   // Stopped rather than run dry: a timer whose end is queued already would start itself again.

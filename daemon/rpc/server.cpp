@@ -7,7 +7,9 @@
 #include <grpcpp/impl/server_builder_plugin.h>
 
 #include <algorithm>
-#include <mutex>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <future>
 
 namespace forge {
 namespace {
@@ -50,7 +52,7 @@ Result<std::unique_ptr<Server>> Server::Start(ServiceContext& context,
   const Config& config = context.config;
   grpc::EnableDefaultHealthCheckService(true);
   if (config.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  std::unique_ptr<Server> server(new Server(context));
+  std::unique_ptr<Server> server(new Server(context, io));
   grpc::ServerBuilder builder;
   SetLimits(builder, config.limits);
   if (!config.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
@@ -61,7 +63,9 @@ Result<std::unique_ptr<Server>> Server::Start(ServiceContext& context,
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr) return Internal("gRPC could not start a server");
   Result<std::unique_ptr<Listener>> listener = Listener::Start(
-      config.listen, config.socket_mode, io, [acceptor = server->acceptor_.get()](int descriptor) {
+      config.listen, config.socket_mode, io,
+      [acceptor = server->acceptor_.get(), connections = &server->connections_](int descriptor) {
+        connections->Add(descriptor);
         grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
         connection.fd = descriptor;
         acceptor->HandleNewConnection(&connection);
@@ -83,8 +87,16 @@ void Server::SetServing(bool serving) {
   health->SetServingStatus(kServiceName, serving);
 }
 
-void Server::Shutdown(std::chrono::system_clock::time_point deadline) {
-  server_->Shutdown(deadline);
+void Server::Shutdown(std::chrono::milliseconds grace) {
+  boost::asio::steady_timer cut_timer(io_, 2 * grace);
+  std::promise<void> timer_ended;
+  cut_timer.async_wait([this, &timer_ended](const boost::system::error_code& error) {
+    if (!error) connections_.CutAll();
+    timer_ended.set_value();
+  });
+  server_->Shutdown(std::chrono::system_clock::now() + grace);
+  boost::asio::post(io_, [&cut_timer] { cut_timer.cancel(); });
+  timer_ended.get_future().wait();
 }
 
 }  // namespace forge

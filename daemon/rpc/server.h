@@ -7,6 +7,7 @@
 #include <chrono>
 #include <memory>
 
+#include "daemon/rpc/connections.h"
 #include "daemon/rpc/listener.h"
 #include "daemon/rpc/service.h"
 #include "daemon/rpc/service_context.h"
@@ -27,14 +28,17 @@ class Server {
   void SetServing(bool serving);
   // Accepts no more and removes the socket file. To be called on the io_context.
   void CloseListener() { listener_->Close(); }
-  // Waits for the calls that run; those left at `deadline` are cancelled. Blocks. Handlers need the
-  // io_context, so it must be running.
-  void Shutdown(std::chrono::system_clock::time_point deadline);
+  // Waits for the calls that run; those left after `grace` are cancelled, and the connections that
+  // are left after another `grace` are cut. Blocks. Handlers need the io_context, so it must be
+  // running. REQUIRES: CloseListener was called.
+  void Shutdown(std::chrono::milliseconds grace);
 
  private:
-  explicit Server(ServiceContext& context) : service_(context) {}
+  Server(ServiceContext& context, boost::asio::io_context& io) : service_(context), io_(io) {}
 
   Service service_;
+  boost::asio::io_context& io_;
+  Connections connections_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<Listener> listener_;

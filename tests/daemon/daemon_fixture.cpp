@@ -57,7 +57,7 @@ TestDaemon::~TestDaemon() {
   closed.get_future().wait();
   context_->generate_calls.BeginDrain();
   residency_->BeginShutdown();
-  server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(200));
+  server_->Shutdown(std::chrono::milliseconds(200));
   residency_->Stop();
   context_->Join();
   io_.stop();
