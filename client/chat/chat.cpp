@@ -25,7 +25,10 @@ const Chat::Command Chat::kCommands[] = {
     {"/save", "FILE", "write the conversation as JSON", &Chat::Save},
     {"/load", "FILE", "go on with a conversation that was saved", &Chat::Load},
     {"/stats", "", "tokens and speeds of the last answer", &Chat::SayStats},
-    {"/exit", "", "leave; so does Ctrl-D", &Chat::Leave},
+    {"/exit", "", "leave; so do /quit, /bye and Ctrl-D", &Chat::Leave},
+    // What other programs call it; without a help text they are not listed.
+    {"/quit", "", "", &Chat::Leave},
+    {"/bye", "", "", &Chat::Leave},
 };
 
 ExitCode Chat::Run() {
@@ -88,6 +91,7 @@ Chat::End Chat::RunCommand(const std::string& line) {
 
 Chat::End Chat::SayHelp(const std::string& /*argument*/) {
   for (const Command& command : kCommands) {
+    if (*command.help == '\0') continue;
     std::string usage = std::string(command.name) + " " + command.argument;
     usage.resize(18, ' ');
     std::cerr << "  " << usage << command.help << '\n';

@@ -141,6 +141,11 @@ class ChatTest(unittest.TestCase):
         terminal.send("\x04")
         self.assertEqual(0, terminal.end())
 
+    def test_every_word_for_leaving_leaves(self):
+        for word in ("/exit", "/quit", "/bye"):
+            result = self.daemon.ctl("chat", "demo", input=f"{word}\n{QUESTION}\n")
+            self.assertEqual((0, ""), (result.returncode, result.stdout), result.stderr)
+
     def test_ctrl_c_ends_the_answer_only(self):
         terminal = Terminal(self.daemon)
         terminal.wait_for(">>> ")
