@@ -1,0 +1,22 @@
+# The compiler of the GPU runtime that FORGE_GPU names, as FORGE_GPU_LANGUAGE.
+
+if(FORGE_GPU STREQUAL "rocm")
+  set(CMAKE_HIP_ARCHITECTURES "gfx906;gfx90a;gfx1030" CACHE STRING "AMD GPUs to compile kernels for")
+  enable_language(HIP)
+  set(CMAKE_HIP_STANDARD 20)
+  set(FORGE_GPU_LANGUAGE HIP)
+elseif(FORGE_GPU STREQUAL "cuda")
+  set(CMAKE_CUDA_ARCHITECTURES "90" CACHE STRING "NVIDIA GPUs to compile kernels for")
+  if(NOT CMAKE_CUDA_COMPILER AND EXISTS /usr/local/cuda/bin/nvcc)
+    set(CMAKE_CUDA_COMPILER /usr/local/cuda/bin/nvcc)
+  endif()
+  enable_language(CUDA)
+  set(CMAKE_CUDA_STANDARD 20)
+  set(FORGE_GPU_LANGUAGE CUDA)
+  # Formats and half floats are constexpr functions that host and device share.
+  target_compile_options(forge_options INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>)
+elseif(FORGE_GPU STREQUAL "emulated")
+  set(FORGE_GPU_LANGUAGE CXX)
+elseif(NOT FORGE_GPU STREQUAL "none")
+  message(FATAL_ERROR "FORGE_GPU is \"${FORGE_GPU}\"; it must be none, rocm, cuda or emulated")
+endif()
