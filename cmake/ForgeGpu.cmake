@@ -46,8 +46,8 @@ function(forge_gpu_library NAME)
   if(FORGE_GPU STREQUAL "cuda")
     set_source_files_properties(${ARG_SOURCES} PROPERTIES LANGUAGE CUDA)
     # Formats and half floats are constexpr functions that host and device share. CMake 3.25 does not
-    # know how nvcc is told C++20.
-    set_target_properties(${NAME} PROPERTIES VERIFY_INTERFACE_HEADER_SETS OFF)
+    # know how nvcc is told C++20, and would refuse a standard that is required.
+    set_target_properties(${NAME} PROPERTIES CXX_STANDARD_REQUIRED OFF VERIFY_INTERFACE_HEADER_SETS OFF)
     target_compile_options(${NAME} PRIVATE -std=c++20 --expt-relaxed-constexpr -Werror=all-warnings)
   else()
     set_source_files_properties(${ARG_SOURCES} PROPERTIES LANGUAGE CXX)
