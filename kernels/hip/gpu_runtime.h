@@ -19,6 +19,8 @@
 //   Ballot(p)                              bit i: lane i of the wave, up to 64
 //   SyncWave()                             orders shared memory among the lanes of a wave
 //   Dot4(a, b, c)                          c + four products of signed bytes
+//   LookUpBytes(table, indices)            four bytes of a table of sixteen
+//   FORGE_UNROLL                           before a loop: unroll it
 //   HalfToFloat, FloatToHalf               as kernels/base/half.h, by instruction where there is
 //   one
 //
@@ -49,6 +51,7 @@
 #if defined(FORGE_GPU_EMULATED)
 
 #define FORGE_DEVICE inline
+#define FORGE_UNROLL
 #define FORGE_SHARED(type, name, count)  \
   static char name##_site;               \
   type* const name = static_cast<type*>( \
@@ -59,6 +62,7 @@
 #else
 
 #define FORGE_DEVICE __device__ __forceinline__
+#define FORGE_UNROLL _Pragma("unroll")
 #define FORGE_SHARED(type, name, count) __shared__ __attribute__((aligned(16))) type name[count]
 #define FORGE_DYNAMIC_SHARED(type, name)                                               \
   extern __shared__ __attribute__((aligned(16))) unsigned char forge_dynamic_shared[]; \
@@ -148,6 +152,29 @@ FORGE_DEVICE int Dot4(int a, int b, int c) {
   for (int shift = 0; shift < 32; shift += 8)
     c += static_cast<int8_t>(a >> shift) * static_cast<int8_t>(b >> shift);
   return c;
+#endif
+}
+
+// The bytes of `table` at the four indices that the bytes of `indices` are, each below 16; byte i
+// of the table is in word i / 4, lowest first.
+FORGE_DEVICE uint32_t LookUpBytes(const uint32_t (&table)[4], uint32_t indices) {
+#if defined(FORGE_GPU_ROCM) && defined(__HIP_DEVICE_COMPILE__)
+  const uint32_t within = indices & 0x07070707u;
+  const uint32_t low = __builtin_amdgcn_perm(table[1], table[0], within);
+  const uint32_t high = __builtin_amdgcn_perm(table[3], table[2], within);
+  return __builtin_amdgcn_perm(high, low, 0x03020100u | (indices & 0x08080808u) >> 1);
+#elif defined(FORGE_GPU_CUDA) && defined(__CUDA_ARCH__)
+  const uint32_t nibbles = __byte_perm(indices | indices >> 4, 0, 0x4420);
+  const uint32_t low = __byte_perm(table[0], table[1], nibbles & 0x7777u);
+  const uint32_t high = __byte_perm(table[2], table[3], nibbles & 0x7777u);
+  return __byte_perm(low, high, 0x3210u | (nibbles & 0x8888u) >> 1);
+#else
+  uint32_t bytes = 0;
+  for (int shift = 0; shift < 32; shift += 8) {
+    const uint32_t index = indices >> shift & 15;
+    bytes |= (table[index / 4] >> (index % 4 * 8) & 255) << shift;
+  }
+  return bytes;
 #endif
 }
 

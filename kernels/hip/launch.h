@@ -29,7 +29,10 @@ Status LaunchKernel(const char* name, void (*kernel)(Parameters...), const Launc
   emulator::Launch(name, shape.grid, shape.block, shape.shared_bytes, stream.handle(),
                    [=] { kernel(arguments...); });
 #else
-  kernel<<<shape.grid, shape.block, shape.shared_bytes, stream.handle()> > >(arguments...);
+  // clang-format 14 takes the brackets apart.
+  // clang-format off
+  kernel<<<shape.grid, shape.block, shape.shared_bytes, stream.handle()>>>(arguments...);
+  // clang-format on
 #endif
   const hipError_t error = hipGetLastError();
   if (error == hipSuccess) return Status();
