@@ -18,6 +18,9 @@ endif()
 # forge_gpu_library(NAME SOURCES a.hip b.cpp ... HEADERS a.h ... [DEPS forge_x ...])
 # forge_library for sources that include kernels/hip/gpu_runtime.h. What links it may include it, in
 # an emulated build; with a real runtime only other forge_gpu_library sources may.
+#
+# A multiplication and an addition are fused where the code says so (fmaf) and nowhere else: the same
+# sum must round the same way in every kernel that computes it.
 function(forge_gpu_library NAME)
   cmake_parse_arguments(ARG "" "" "SOURCES;HEADERS;DEPS" ${ARGN})
   string(TOUPPER ${FORGE_GPU} RUNTIME)
@@ -28,8 +31,8 @@ function(forge_gpu_library NAME)
       set(OBJECT ${CMAKE_CURRENT_BINARY_DIR}/${SOURCE}.o)
       add_custom_command(
         OUTPUT ${OBJECT} DEPENDS ${SOURCE} DEPFILE ${OBJECT}.d
-        COMMAND ${FORGE_HIPCC} -x hip ${TARGETS} -std=c++20 -O3 -DNDEBUG -fPIC -Wall -Wextra -Werror
-                -DFORGE_GPU_ROCM -I${CMAKE_SOURCE_DIR} -MD -MF ${OBJECT}.d -MT ${OBJECT}
+        COMMAND ${FORGE_HIPCC} -x hip ${TARGETS} -std=c++20 -O3 -DNDEBUG -fPIC -ffp-contract=off
+                -Wall -Wextra -Werror -DFORGE_GPU_ROCM -I${CMAKE_SOURCE_DIR} -MD -MF ${OBJECT}.d -MT ${OBJECT}
                 -c ${CMAKE_CURRENT_SOURCE_DIR}/${SOURCE} -o ${OBJECT}
         COMMENT "Building HIP object ${SOURCE}.o" COMMAND_EXPAND_LISTS VERBATIM)
       list(APPEND OBJECTS ${OBJECT})
@@ -48,8 +51,10 @@ function(forge_gpu_library NAME)
     # Formats and half floats are constexpr functions that host and device share. CMake 3.25 does not
     # know how nvcc is told C++20, and would refuse a standard that is required.
     set_target_properties(${NAME} PROPERTIES CXX_STANDARD_REQUIRED OFF VERIFY_INTERFACE_HEADER_SETS OFF)
-    target_compile_options(${NAME} PRIVATE -std=c++20 --expt-relaxed-constexpr -Werror=all-warnings)
+    target_compile_options(${NAME} PRIVATE -std=c++20 --expt-relaxed-constexpr -fmad=false
+                           -Werror=all-warnings)
   else()
+    target_compile_options(${NAME} PRIVATE -ffp-contract=off)
     set_source_files_properties(${ARG_SOURCES} PROPERTIES LANGUAGE CXX)
     target_sources(${NAME} PUBLIC FILE_SET HEADERS BASE_DIRS ${CMAKE_SOURCE_DIR} FILES ${ARG_HEADERS})
   endif()
