@@ -76,20 +76,20 @@ namespace forge {
 
 template <int kWidth, typename T>
 T ShuffleXor(T value, int lane_mask, int line = __builtin_LINE()) {
-  return emulator::Shuffle(value, emulator::ShuffleKind::kXor, lane_mask, kWidth, line);
+  return emulator::WaveShuffle(value, emulator::ShuffleKind::kXor, lane_mask, kWidth, line);
 }
 template <int kWidth, typename T>
 T ShuffleDown(T value, int delta, int line = __builtin_LINE()) {
-  return emulator::Shuffle(value, emulator::ShuffleKind::kDown, delta, kWidth, line);
+  return emulator::WaveShuffle(value, emulator::ShuffleKind::kDown, delta, kWidth, line);
 }
 template <int kWidth, typename T>
 T Shuffle(T value, int lane, int line = __builtin_LINE()) {
-  return emulator::Shuffle(value, emulator::ShuffleKind::kIndex, lane, kWidth, line);
+  return emulator::WaveShuffle(value, emulator::ShuffleKind::kIndex, lane, kWidth, line);
 }
 inline uint64_t Ballot(bool predicate, int line = __builtin_LINE()) {
-  return emulator::Ballot(predicate, line);
+  return emulator::WaveVote(predicate, line);
 }
-inline void SyncWave(int line = __builtin_LINE()) { emulator::SyncWave(line); }
+inline void SyncWave(int line = __builtin_LINE()) { emulator::WaveBarrier(line); }
 
 #elif defined(FORGE_GPU_ROCM)
 

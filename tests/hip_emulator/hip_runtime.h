@@ -84,10 +84,8 @@ hipError_t hipMalloc(void** data, size_t bytes);
 hipError_t hipFree(void* data);
 hipError_t hipHostMalloc(void** data, size_t bytes, unsigned flags);
 hipError_t hipHostFree(void* data);
-hipError_t hipMemcpy(void* to, const void* from, size_t bytes, hipMemcpyKind kind);
 hipError_t hipMemcpyAsync(void* to, const void* from, size_t bytes, hipMemcpyKind kind,
                           hipStream_t stream);
-hipError_t hipMemset(void* data, int value, size_t bytes);
 hipError_t hipMemsetAsync(void* data, int value, size_t bytes, hipStream_t stream);
 
 hipError_t hipStreamCreateWithFlags(hipStream_t* stream, unsigned flags);
@@ -133,9 +131,9 @@ void Launch(const char* name, dim3 grid, dim3 block, size_t shared_bytes, hipStr
 
 // What follows is for threads of a kernel. `line` is the place in the source that waits; threads
 // that meet must have come to the same one.
-void SyncBlock(int line);
-void SyncWave(int line);
-uint64_t Ballot(bool predicate, int line);
+void BlockBarrier(int line);
+void WaveBarrier(int line);
+uint64_t WaveVote(bool predicate, int line);
 // The 64 bits of the lane that this lane reads from within its group of `width`.
 uint64_t ShuffleBits(uint64_t bits, ShuffleKind kind, int operand, int width, int line);
 
@@ -144,7 +142,7 @@ void* SharedArray(const char* site, const char* name, size_t bytes);
 void* DynamicShared();
 
 template <typename T>
-T Shuffle(T value, ShuffleKind kind, int operand, int width, int line) {
+T WaveShuffle(T value, ShuffleKind kind, int operand, int width, int line) {
   static_assert(std::is_trivially_copyable_v<T> && (sizeof(T) == 4 || sizeof(T) == 8));
   using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
   const uint64_t read = ShuffleBits(std::bit_cast<Bits>(value), kind, operand, width, line);
@@ -159,7 +157,7 @@ extern thread_local constinit forge::emulator::Index blockIdx;
 extern thread_local constinit dim3 blockDim;
 extern thread_local constinit dim3 gridDim;
 
-inline void __syncthreads(int line = __builtin_LINE()) { forge::emulator::SyncBlock(line); }
+inline void __syncthreads(int line = __builtin_LINE()) { forge::emulator::BlockBarrier(line); }
 inline void __threadfence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
 
 template <typename T>
