@@ -209,4 +209,13 @@ inline std::string TargetName(const hipDeviceProp_t& properties) {
 #endif
 }
 
+// Where the driver shows what it knows of GPUs: a folder with sys/ and proc/.
+inline std::string DefaultSystemRoot() {
+#if defined(FORGE_GPU_EMULATED)
+  return emulator::SystemRootText();
+#else
+  return "/";
+#endif
+}
+
 }  // namespace forge

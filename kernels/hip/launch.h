@@ -25,6 +25,7 @@ struct LaunchShape {
 template <typename... Parameters>
 Status LaunchKernel(const char* name, void (*kernel)(Parameters...), const LaunchShape& shape,
                     HipStream& stream, std::type_identity_t<Parameters>... arguments) {
+  FORGE_TRY(stream.PrepareLaunch());
 #if defined(FORGE_GPU_EMULATED)
   emulator::Launch(name, shape.grid, shape.block, shape.shared_bytes, stream.handle(),
                    [=] { kernel(arguments...); });

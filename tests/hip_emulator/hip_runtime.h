@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <type_traits>
 
 // --- Runtime
@@ -123,6 +124,9 @@ struct Index {
 };
 
 enum class ShuffleKind { kXor, kDown, kIndex };
+
+// SystemRoot() of control.h.
+std::string SystemRootText();
 
 // Gives a kernel to a stream. `thread` is its body as one thread runs it. Errors show in
 // hipGetLastError, as those of a launch do.

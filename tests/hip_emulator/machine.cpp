@@ -192,6 +192,7 @@ void SetFreeLag(int device, int readings) {
 }
 
 std::filesystem::path SystemRoot() { return Machine::Get().system_root(); }
+std::string SystemRootText() { return SystemRoot().string(); }
 
 void FailCalls(const std::string& name, const Failure& failure) {
   Machine::Get().SetFailure(name, failure);
