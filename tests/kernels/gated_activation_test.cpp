@@ -86,7 +86,7 @@ TEST_P(GatedActivationTest, GivesAnElementTheSameBitsWhereverItLies) {
                     .ok());
   };
   run(0, 1000, together.data());
-  for (size_t i = 0; i < 1000; ++i) {
+  for (size_t i = 0; i < 1000; i += 23) {
     float alone = 0.0f;
     run(i, 1, &alone);
     ASSERT_EQ(std::memcmp(&alone, &together[i], sizeof(float)), 0) << i;
