@@ -18,16 +18,18 @@ if(FORGE_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${FORGE_CCACHE})
 endif()
 
-# Every target of the project links this: include root, warnings as errors, sanitizers.
+# Every target of the project links this: include root, warnings as errors, sanitizers. The compilers
+# of GPU runtimes warn about their own headers, so they get their flags in ForgeGpu.cmake.
 add_library(forge_options INTERFACE)
 target_include_directories(forge_options INTERFACE ${CMAKE_SOURCE_DIR})
-target_compile_options(forge_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
-                       -Wold-style-cast -Woverloaded-virtual -Wextra-semi -Werror)
+set(FORGE_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast
+    -Woverloaded-virtual -Wextra-semi -Werror)
+target_compile_options(forge_options INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${FORGE_WARNINGS}>")
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-  target_compile_options(forge_options INTERFACE -Wthread-safety)
+  target_compile_options(forge_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wthread-safety>)
 else()
   # g++ 12 sees overlapping copies in `"text" + std::string()` (GCC bug 105651).
-  target_compile_options(forge_options INTERFACE -Wno-restrict)
+  target_compile_options(forge_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
 endif()
 if(FORGE_SANITIZE)
   target_compile_options(forge_options INTERFACE -fsanitize=${FORGE_SANITIZE} -fno-omit-frame-pointer

@@ -31,24 +31,26 @@ struct IQ1_M {
     uint16_t scales[4];
   };
 
-  static void Unpack(const Block& block, uint8_t* codes) {
-    for (int g = 0; g < 32; ++g) {
+  static constexpr void UnpackPart(const Block& block, int s, uint8_t* codes,
+                                   const Codebook<8, 2048>& codebook = kIq1Codebook) {
+    for (int g = 4 * s; g < 4 * s + 4; ++g) {
       const uint32_t nibble = block.high_bits[g / 2] >> (g % 2 * 4) & 15u;
       const int offset = (nibble & 8) != 0 ? -1 : 1;
-      const auto& entry = kIq1Codebook.entries[block.indices[g] | (nibble & 7) << 8];
-      for (size_t i = 0; i < 8; ++i)
-        codes[8 * static_cast<size_t>(g) + i] = static_cast<uint8_t>(kZero + entry[i] + offset);
+      const auto& entry = codebook.entries[block.indices[g] | (nibble & 7) << 8];
+      for (size_t i = 0; i < 8; ++i) *codes++ = static_cast<uint8_t>(kZero + entry[i] + offset);
     }
   }
 
-  static void UnpackScales(const Block& block, float* scales) {
+  static constexpr float UnpackScale(const Block& block, int i) {
     uint32_t bits = 0;
-    for (int i = 0; i < 4; ++i) bits |= static_cast<uint32_t>(block.scales[i] >> 12) << (4 * i);
-    const float scale = ToFloat(F16{static_cast<uint16_t>(bits)}) * 0.125f;
-    for (int i = 0; i < 16; ++i) {
-      const int odd = 2 * (block.scales[i / 4] >> (i % 4 * 3) & 7) + 1;
-      scales[i] = scale * static_cast<float>(odd);
-    }
+    for (int k = 0; k < 4; ++k) bits |= static_cast<uint32_t>(block.scales[k] >> 12) << (4 * k);
+    const int odd = 2 * (block.scales[i / 4] >> (i % 4 * 3) & 7) + 1;
+    return ToFloat(F16{static_cast<uint16_t>(bits)}) * 0.125f * static_cast<float>(odd);
+  }
+
+  static void Unpack(const Block& block, uint8_t* codes) { UnpackExpanded<IQ1_M>(block, codes); }
+  static void UnpackScales(const Block& block, float* scales) {
+    UnpackExpandedScales<IQ1_M>(block, scales);
   }
 
   static void Dequantize(const Block& block, float* y) { DequantizeExpanded<IQ1_M>(block, y); }

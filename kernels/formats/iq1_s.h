@@ -29,22 +29,25 @@ struct IQ1_S {
     uint16_t groups[8];
   };
 
-  static void Unpack(const Block& block, uint8_t* codes) {
-    for (int g = 0; g < 32; ++g) {
-      const uint32_t group = block.groups[g / 4];
-      const size_t high = group >> (g % 4 * 3) & 7;
-      const int offset = (group & 0x8000) != 0 ? -1 : 1;
-      const auto& entry = kIq1Codebook.entries[block.indices[g] | high << 8];
-      for (size_t i = 0; i < 8; ++i)
-        codes[8 * static_cast<size_t>(g) + i] = static_cast<uint8_t>(kZero + entry[i] + offset);
+  static constexpr void UnpackPart(const Block& block, int s, uint8_t* codes,
+                                   const Codebook<8, 2048>& codebook = kIq1Codebook) {
+    const uint32_t group = block.groups[s];
+    const int offset = (group & 0x8000) != 0 ? -1 : 1;
+    for (int g = 0; g < 4; ++g) {
+      const size_t high = group >> (3 * g) & 7;
+      const auto& entry = codebook.entries[block.indices[4 * s + g] | high << 8];
+      for (size_t i = 0; i < 8; ++i) *codes++ = static_cast<uint8_t>(kZero + entry[i] + offset);
     }
   }
 
+  static constexpr float UnpackScale(const Block& block, int s) {
+    const int odd = 2 * (block.groups[s] >> 12 & 7) + 1;
+    return ToFloat(block.scale) * 0.125f * static_cast<float>(odd);
+  }
+
+  static void Unpack(const Block& block, uint8_t* codes) { UnpackExpanded<IQ1_S>(block, codes); }
   static void UnpackScales(const Block& block, float* scales) {
-    for (int s = 0; s < 8; ++s) {
-      const int odd = 2 * (block.groups[s] >> 12 & 7) + 1;
-      scales[s] = ToFloat(block.scale) * 0.125f * static_cast<float>(odd);
-    }
+    UnpackExpandedScales<IQ1_S>(block, scales);
   }
 
   static void Dequantize(const Block& block, float* y) { DequantizeExpanded<IQ1_S>(block, y); }

@@ -30,19 +30,22 @@ struct IQ2_S {
     uint8_t scales[8];
   };
 
-  static void Unpack(const Block& block, uint8_t* codes) {
-    for (int g = 0; g < 32; ++g) {
+  static constexpr void UnpackPart(const Block& block, int s, uint8_t* codes,
+                                   const Codebook<8, 1024>& codebook = kIq2SCodebook) {
+    for (int g = 4 * s; g < 4 * s + 4; ++g, codes += 8) {
       const size_t high = block.high_bits[g / 4] >> (g % 4 * 2) & 3u;
-      UnpackSigned<kZero>(kIq2SCodebook.entries[block.indices[g] | high << 8], block.signs[g],
-                          codes + 8 * g);
+      UnpackSigned<kZero>(codebook.entries[block.indices[g] | high << 8], block.signs[g], codes);
     }
   }
 
+  static constexpr float UnpackScale(const Block& block, int i) {
+    const int odd = 2 * (block.scales[i / 2] >> (i % 2 * 4) & 15) + 1;
+    return ToFloat(block.scale) * 0.125f * static_cast<float>(odd);
+  }
+
+  static void Unpack(const Block& block, uint8_t* codes) { UnpackExpanded<IQ2_S>(block, codes); }
   static void UnpackScales(const Block& block, float* scales) {
-    for (int i = 0; i < 16; ++i) {
-      const int odd = 2 * (block.scales[i / 2] >> (i % 2 * 4) & 15) + 1;
-      scales[i] = ToFloat(block.scale) * 0.125f * static_cast<float>(odd);
-    }
+    UnpackExpandedScales<IQ2_S>(block, scales);
   }
 
   static void Dequantize(const Block& block, float* y) { DequantizeExpanded<IQ2_S>(block, y); }

@@ -27,17 +27,21 @@ struct IQ2_XS {
     uint8_t scales[8];
   };
 
-  static void Unpack(const Block& block, uint8_t* codes) {
-    for (int g = 0; g < 32; ++g)
-      UnpackSigned<kZero>(kIq2XsCodebook.entries[block.groups[g] & 511],
-                          WithEvenParity(block.groups[g] >> 9), codes + 8 * g);
+  static constexpr void UnpackPart(const Block& block, int s, uint8_t* codes,
+                                   const Codebook<8, 512>& codebook = kIq2XsCodebook) {
+    for (int g = 4 * s; g < 4 * s + 4; ++g, codes += 8)
+      UnpackSigned<kZero>(codebook.entries[block.groups[g] & 511],
+                          WithEvenParity(block.groups[g] >> 9), codes);
   }
 
+  static constexpr float UnpackScale(const Block& block, int i) {
+    const int odd = 2 * (block.scales[i / 2] >> (i % 2 * 4) & 15) + 1;
+    return ToFloat(block.scale) * 0.125f * static_cast<float>(odd);
+  }
+
+  static void Unpack(const Block& block, uint8_t* codes) { UnpackExpanded<IQ2_XS>(block, codes); }
   static void UnpackScales(const Block& block, float* scales) {
-    for (int i = 0; i < 16; ++i) {
-      const int odd = 2 * (block.scales[i / 2] >> (i % 2 * 4) & 15) + 1;
-      scales[i] = ToFloat(block.scale) * 0.125f * static_cast<float>(odd);
-    }
+    UnpackExpandedScales<IQ2_XS>(block, scales);
   }
 
   static void Dequantize(const Block& block, float* y) { DequantizeExpanded<IQ2_XS>(block, y); }

@@ -26,25 +26,27 @@ struct IQ2_XXS {
     uint16_t words[32];
   };
 
-  static void Unpack(const Block& block, uint8_t* codes) {
-    for (int s = 0; s < 8; ++s) {
-      const uint32_t indices = Word(block, 2 * s);
-      const uint32_t signs = Word(block, 2 * s + 1);
-      for (int g = 0; g < 4; ++g)
-        UnpackSigned<kZero>(kIq2XxsCodebook.entries[indices >> (8 * g) & 255],
-                            WithEvenParity(signs >> (7 * g) & 127), codes + 32 * s + 8 * g);
-    }
+  static constexpr void UnpackPart(const Block& block, int s, uint8_t* codes,
+                                   const Codebook<8, 256>& codebook = kIq2XxsCodebook) {
+    const uint32_t indices = Word(block, 2 * s);
+    const uint32_t signs = Word(block, 2 * s + 1);
+    for (int g = 0; g < 4; ++g)
+      UnpackSigned<kZero>(codebook.entries[indices >> (8 * g) & 255],
+                          WithEvenParity(signs >> (7 * g) & 127), codes + 8 * g);
   }
 
-  static void UnpackScales(const Block& block, float* scales) {
-    for (int s = 0; s < 8; ++s) {
-      const uint32_t odd = 2 * (Word(block, 2 * s + 1) >> 28) + 1;
-      scales[s] = ToFloat(block.scale) * 0.125f * static_cast<float>(odd);
-    }
+  static constexpr float UnpackScale(const Block& block, int s) {
+    const uint32_t odd = 2 * (Word(block, 2 * s + 1) >> 28) + 1;
+    return ToFloat(block.scale) * 0.125f * static_cast<float>(odd);
   }
 
-  static uint32_t Word(const Block& block, int i) {
+  static constexpr uint32_t Word(const Block& block, int i) {
     return block.words[2 * i] | static_cast<uint32_t>(block.words[2 * i + 1]) << 16;
+  }
+
+  static void Unpack(const Block& block, uint8_t* codes) { UnpackExpanded<IQ2_XXS>(block, codes); }
+  static void UnpackScales(const Block& block, float* scales) {
+    UnpackExpandedScales<IQ2_XXS>(block, scales);
   }
 
   static void Dequantize(const Block& block, float* y) { DequantizeExpanded<IQ2_XXS>(block, y); }

@@ -30,20 +30,23 @@ struct IQ3_S {
     uint8_t scales[4];
   };
 
-  static void Unpack(const Block& block, uint8_t* codes) {
-    for (int i = 0; i < 64; ++i) {
+  static constexpr void UnpackPart(const Block& block, int s, uint8_t* codes,
+                                   const Codebook<4, 512>& codebook = kIq3SCodebook) {
+    for (int i = 8 * s; i < 8 * s + 8; ++i, codes += 4) {
       const size_t high = block.high_bits[i / 8] >> (i % 8) & 1u;
-      UnpackSigned<kZero>(kIq3SCodebook.entries[block.indices[i] | high << 8],
-                          static_cast<uint32_t>(block.signs[i / 2]) >> (4 * (i % 2)),
-                          codes + 4 * i);
+      UnpackSigned<kZero>(codebook.entries[block.indices[i] | high << 8],
+                          static_cast<uint32_t>(block.signs[i / 2]) >> (4 * (i % 2)), codes);
     }
   }
 
+  static constexpr float UnpackScale(const Block& block, int s) {
+    const int odd = 2 * (block.scales[s / 2] >> (s % 2 * 4) & 15) + 1;
+    return ToFloat(block.scale) * static_cast<float>(odd);
+  }
+
+  static void Unpack(const Block& block, uint8_t* codes) { UnpackExpanded<IQ3_S>(block, codes); }
   static void UnpackScales(const Block& block, float* scales) {
-    for (int s = 0; s < 8; ++s) {
-      const int odd = 2 * (block.scales[s / 2] >> (s % 2 * 4) & 15) + 1;
-      scales[s] = ToFloat(block.scale) * static_cast<float>(odd);
-    }
+    UnpackExpandedScales<IQ3_S>(block, scales);
   }
 
   static void Dequantize(const Block& block, float* y) { DequantizeExpanded<IQ3_S>(block, y); }

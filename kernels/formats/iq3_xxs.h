@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
 #include "kernels/base/half.h"
@@ -28,28 +27,30 @@ struct IQ3_XXS {
     uint8_t words[32];
   };
 
-  static void Unpack(const Block& block, uint8_t* codes) {
-    for (int s = 0; s < 8; ++s) {
-      const uint32_t word = Word(block, s);
-      for (int q = 0; q < 8; ++q) {
-        const uint32_t signs = WithEvenParity(word >> (7 * (q / 2)) & 127);
-        UnpackSigned<kZero>(kIq3XxsCodebook.entries[block.indices[8 * s + q]],
-                            signs >> (4 * (q % 2)), codes + 32 * s + 4 * q);
-      }
+  static constexpr void UnpackPart(const Block& block, int s, uint8_t* codes,
+                                   const Codebook<4, 256>& codebook = kIq3XxsCodebook) {
+    const uint32_t word = Word(block, s);
+    for (int q = 0; q < 8; ++q) {
+      const uint32_t signs = WithEvenParity(word >> (7 * (q / 2)) & 127);
+      UnpackSigned<kZero>(codebook.entries[block.indices[8 * s + q]], signs >> (4 * (q % 2)),
+                          codes + 4 * q);
     }
   }
 
-  static void UnpackScales(const Block& block, float* scales) {
-    for (int s = 0; s < 8; ++s) {
-      const uint32_t odd = 2 * (Word(block, s) >> 28) + 1;
-      scales[s] = ToFloat(block.scale) * 0.25f * static_cast<float>(odd);
-    }
+  static constexpr float UnpackScale(const Block& block, int s) {
+    const uint32_t odd = 2 * (Word(block, s) >> 28) + 1;
+    return ToFloat(block.scale) * 0.25f * static_cast<float>(odd);
   }
 
-  static uint32_t Word(const Block& block, int i) {
-    uint32_t word;
-    std::memcpy(&word, block.words + 4 * i, sizeof(word));
+  static constexpr uint32_t Word(const Block& block, int i) {
+    uint32_t word = 0;
+    for (int k = 0; k < 4; ++k) word |= static_cast<uint32_t>(block.words[4 * i + k]) << (8 * k);
     return word;
+  }
+
+  static void Unpack(const Block& block, uint8_t* codes) { UnpackExpanded<IQ3_XXS>(block, codes); }
+  static void UnpackScales(const Block& block, float* scales) {
+    UnpackExpandedScales<IQ3_XXS>(block, scales);
   }
 
   static void Dequantize(const Block& block, float* y) { DequantizeExpanded<IQ3_XXS>(block, y); }

@@ -27,23 +27,30 @@ struct TQ1_0 {
     F16 scale;
   };
 
-  static void Unpack(const Block& block, uint8_t* codes) {
-    for (int n = 0; n < 5; ++n) {
-      for (int i = 0; i < 32; ++i) codes[32 * n + i] = Trit(block.first[i], n);
-      for (int i = 0; i < 16; ++i) codes[160 + 16 * n + i] = Trit(block.middle[i], n);
+  static constexpr void UnpackPart(const Block& block, int s, uint8_t* codes) {
+    if (s < 5) {
+      for (int i = 0; i < 32; ++i) codes[i] = Trit(block.first[i], s);
+      return;
     }
-    for (int n = 0; n < 4; ++n)
-      for (int i = 0; i < 4; ++i) codes[240 + 4 * n + i] = Trit(block.last[i], n);
+    const int n = 2 * (s - 5);
+    for (int i = 0; i < 16; ++i) codes[i] = Trit(block.middle[i], n);
+    for (int i = 0; i < 16; ++i)
+      codes[16 + i] = s < 7 ? Trit(block.middle[i], n + 1) : Trit(block.last[i % 4], i / 4);
   }
 
-  static void UnpackScales(const Block& block, float* scales) {
-    for (int s = 0; s < 8; ++s) scales[s] = ToFloat(block.scale);
-  }
+  static constexpr float UnpackScale(const Block& block, int) { return ToFloat(block.scale); }
 
   static constexpr uint8_t kPowers[5] = {1, 3, 9, 27, 81};
 
-  static uint8_t Trit(uint8_t byte, int n) {
-    return static_cast<uint8_t>((byte * kPowers[n] & 255) * 3 >> 8);
+  static constexpr uint8_t Trit(uint8_t byte, int n) {
+    constexpr uint64_t kPowerBytes = 0x511b090301;  // kPowers, which kernels of a GPU cannot index
+    const auto power = static_cast<uint32_t>(kPowerBytes >> (8 * n) & 255);
+    return static_cast<uint8_t>((byte * power & 255) * 3 >> 8);
+  }
+
+  static void Unpack(const Block& block, uint8_t* codes) { UnpackExpanded<TQ1_0>(block, codes); }
+  static void UnpackScales(const Block& block, float* scales) {
+    UnpackExpandedScales<TQ1_0>(block, scales);
   }
 
   static void Dequantize(const Block& block, float* y) { DequantizeExpanded<TQ1_0>(block, y); }

@@ -1,5 +1,3 @@
-#include "kernels/cpu/expert_matmul.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,9 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/cpu/cpu_features.h"
-#include "kernels/cpu/cpu_stream.h"
-#include "kernels/cpu/matmul.h"
 #include "kernels/reference/matmul.h"
 #include "tests/kernels/packed_matrix.h"
 
@@ -23,6 +18,7 @@ namespace forge {
 namespace {
 
 using testing::GuardedBytes;
+using testing::OpRig;
 
 std::vector<float> NormalFloats(size_t n, std::mt19937& rng) {
   std::normal_distribution<float> normal;
@@ -41,15 +37,14 @@ std::vector<int32_t> RandomExperts(size_t n, int n_experts, std::mt19937& rng) {
 // The matrices of all experts, with memory between them that belongs to none.
 class PackedExperts {
  public:
-  PackedExperts(const WeightShape& shape, int n_experts, std::mt19937& rng)
+  PackedExperts(OpRig& rig, const WeightShape& shape, int n_experts, std::mt19937& rng)
       : shape_(shape),
         n_experts_(n_experts),
-        stride_(CpuPackedWeightBytes(shape).value() + 64),
+        stride_(rig.PackedWeightBytes(shape).value() + 64),
         packed_(stride_ * static_cast<uint64_t>(n_experts)) {
     for (int e = 0; e < n_experts; ++e) {
       file_rows_.push_back(testing::RandomWeights(shape.dtype, shape.n_rows, shape.n_cols, rng));
-      EXPECT_TRUE(
-          CpuPackRows(shape, 0, shape.n_rows, file_rows_.back().data(), expert_data(e)).ok());
+      EXPECT_TRUE(rig.PackRows(shape, file_rows_.back().data(), expert_data(e)).ok());
     }
   }
 
@@ -87,10 +82,10 @@ Pairs RandomPairs(int n_x_rows, int pairs_per_row, int64_t n_cols, int n_experts
 
 std::vector<std::vector<float>> Multiply(const std::vector<PackedExperts*>& weights,
                                          const std::vector<const float*>& biases,
-                                         const Pairs& pairs, CpuStream& stream) {
+                                         const Pairs& pairs, OpRig& rig) {
   const WeightShape& shape = weights[0]->shape();
-  GuardedBytes workspace(CpuExpertMatmulWorkspaceBytes(static_cast<int>(pairs.experts.size()),
-                                                       shape.n_cols, weights[0]->n_experts()));
+  GuardedBytes workspace(rig.ExpertMatmulWorkspaceBytes(static_cast<int>(pairs.experts.size()),
+                                                        shape.n_cols, weights[0]->n_experts()));
   ExpertMatmulArgs args;
   args.x = pairs.x.data();
   args.n_x_rows = pairs.n_x_rows;
@@ -104,7 +99,7 @@ std::vector<std::vector<float>> Multiply(const std::vector<PackedExperts*>& weig
     y.push_back(std::make_unique<GuardedBytes>(pairs.experts.size() * n_rows * sizeof(float)));
     args.targets[i] = {weights[i]->view(), biases[i], reinterpret_cast<float*>(y[i]->data())};
   }
-  const Status status = CpuExpertMatmul(args, stream);
+  const Status status = rig.Run(args);
   EXPECT_TRUE(status.ok()) << status.ToString();
   EXPECT_TRUE(workspace.IsIntact());
   std::vector<std::vector<float>> results;
@@ -116,12 +111,12 @@ std::vector<std::vector<float>> Multiply(const std::vector<PackedExperts*>& weig
   return results;
 }
 
-// What CpuMatmul gives for each pair alone.
+// What Matmul gives for each pair alone.
 std::vector<float> MultiplyOneByOne(PackedExperts& weights, const float* bias, const Pairs& pairs,
-                                    CpuStream& stream) {
+                                    OpRig& rig) {
   const WeightShape& shape = weights.shape();
   std::vector<float> y(pairs.experts.size() * static_cast<size_t>(shape.n_rows));
-  GuardedBytes workspace(CpuMatmulWorkspaceBytes(1, shape.n_cols));
+  GuardedBytes workspace(rig.MatmulWorkspaceBytes(1, shape.n_cols));
   for (size_t i = 0; i < pairs.experts.size(); ++i) {
     const int32_t expert = pairs.experts[i];
     MatmulArgs args;
@@ -132,29 +127,25 @@ std::vector<float> MultiplyOneByOne(PackedExperts& weights, const float* bias, c
     args.targets[0].bias = bias == nullptr ? nullptr : bias + expert * shape.n_rows;
     args.targets[0].y = y.data() + static_cast<int64_t>(i) * shape.n_rows;
     args.workspace = {workspace.data(), workspace.size()};
-    EXPECT_TRUE(CpuMatmul(args, stream).ok());
+    EXPECT_TRUE(rig.Run(args).ok());
   }
   return y;
 }
 
-class CpuExpertMatmulTest : public ::testing::TestWithParam<std::tuple<CpuLevel, FormatInfo>> {
+class ExpertMatmulTest
+    : public ::testing::TestWithParam<std::tuple<testing::OpRigKind, FormatInfo>> {
  protected:
-  void SetUp() override {
-    const CpuLevel level = std::get<CpuLevel>(GetParam());
-    if (level > HighestCpuLevel()) GTEST_SKIP() << "this processor lacks " << CpuLevelName(level);
-    stream_.emplace(*pool_, level);
-  }
+  const testing::OpRigKind& device() const { return std::get<testing::OpRigKind>(GetParam()); }
   const FormatInfo& format() const { return std::get<FormatInfo>(GetParam()); }
   bool is_quantized() const { return format().block_elements > 1; }
   int64_t ColsOf(int64_t n_blocks) const {
     return is_quantized() ? n_blocks * format().block_elements : n_blocks * 33;
   }
 
-  std::unique_ptr<ThreadPool> pool_ = ThreadPool::Create(3).value();
-  std::optional<CpuStream> stream_;
+  std::unique_ptr<OpRig> rig_ = device().Create(3);
 };
 
-TEST_P(CpuExpertMatmulTest, GivesEachPairTheBitsOfAPlainMatmul) {
+TEST_P(ExpertMatmulTest, GivesEachPairTheBitsOfAPlainMatmul) {
   uint32_t seed = 1;
   for (const int n_experts : {1, 4, 33}) {
     for (const auto& [n_x_rows, pairs_per_row] :
@@ -164,29 +155,29 @@ TEST_P(CpuExpertMatmulTest, GivesEachPairTheBitsOfAPlainMatmul) {
                      std::to_string(n_x_rows) + ", pairs_per_row " + std::to_string(pairs_per_row) +
                      ", n_rows " + std::to_string(n_rows) + ", seed " + std::to_string(seed));
         std::mt19937 rng(seed);
-        PackedExperts weights({format().dtype, n_rows, ColsOf(2)}, n_experts, rng);
+        PackedExperts weights(*rig_, {format().dtype, n_rows, ColsOf(2)}, n_experts, rng);
         const Pairs pairs = RandomPairs(n_x_rows, pairs_per_row, ColsOf(2), n_experts, rng);
         const std::vector<float> bias = NormalFloats(static_cast<size_t>(n_rows * n_experts), rng);
         const float* bias_or_null = seed++ % 2 == 0 ? bias.data() : nullptr;
-        const auto y = Multiply({&weights}, {bias_or_null}, pairs, *stream_);
-        const auto want = MultiplyOneByOne(weights, bias_or_null, pairs, *stream_);
+        const auto y = Multiply({&weights}, {bias_or_null}, pairs, *rig_);
+        const auto want = MultiplyOneByOne(weights, bias_or_null, pairs, *rig_);
         ASSERT_EQ(0, std::memcmp(y[0].data(), want.data(), want.size() * sizeof(float)));
       }
     }
   }
 }
 
-TEST_P(CpuExpertMatmulTest, MatchesTheReference) {
+TEST_P(ExpertMatmulTest, MatchesTheReference) {
   const uint32_t seed = 7;
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 rng(seed);
   constexpr int64_t kRows = 48;
   constexpr int kExperts = 5;
   const int64_t n_cols = ColsOf(4);
-  PackedExperts weights({format().dtype, kRows, n_cols}, kExperts, rng);
+  PackedExperts weights(*rig_, {format().dtype, kRows, n_cols}, kExperts, rng);
   const Pairs pairs = RandomPairs(30, 2, n_cols, kExperts, rng);
   const std::vector<float> bias = NormalFloats(kExperts * kRows, rng);
-  const auto y = Multiply({&weights}, {bias.data()}, pairs, *stream_);
+  const auto y = Multiply({&weights}, {bias.data()}, pairs, *rig_);
   // A value rounded to int8 is off by up to 1/254 of its block's largest; see matmul_test.cpp.
   const double share = is_quantized() ? 1.0 / 254 : 4e-6;
   for (size_t i = 0; i < pairs.experts.size(); ++i) {
@@ -209,18 +200,17 @@ TEST_P(CpuExpertMatmulTest, MatchesTheReference) {
   }
 }
 
-TEST_P(CpuExpertMatmulTest, GivesAPairTheSameBitsInEveryStepAndOnEveryPool) {
+TEST_P(ExpertMatmulTest, GivesAPairTheSameBitsInEveryStepAndOnEveryPool) {
   const uint32_t seed = 11;
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 rng(seed);
   constexpr int64_t kRows = 40;
   constexpr int kExperts = 3, kTokens = 150, kUsed = 2;  // several spans of some expert's pairs
   constexpr int64_t kCols = 4096;
-  PackedExperts weights({format().dtype, kRows, kCols}, kExperts, rng);
+  PackedExperts weights(*rig_, {format().dtype, kRows, kCols}, kExperts, rng);
   const Pairs pairs = RandomPairs(kTokens, kUsed, kCols, kExperts, rng);
-  const std::unique_ptr<ThreadPool> one_thread = ThreadPool::Create(1).value();
-  CpuStream alone(*one_thread, stream_->level());
-  const auto together = Multiply({&weights}, {nullptr}, pairs, *stream_)[0];
+  const std::unique_ptr<OpRig> one_thread = device().Create(1);
+  const auto together = Multiply({&weights}, {nullptr}, pairs, *rig_)[0];
   for (const auto& [first, n] :
        std::vector<std::pair<int, int>>{{0, 1}, {1, 2}, {5, 9}, {20, 40}, {0, kTokens}}) {
     Pairs some = {
@@ -228,68 +218,66 @@ TEST_P(CpuExpertMatmulTest, GivesAPairTheSameBitsInEveryStepAndOnEveryPool) {
         n,
         kUsed,
         {pairs.experts.begin() + first * kUsed, pairs.experts.begin() + (first + n) * kUsed}};
-    const auto y = Multiply({&weights}, {nullptr}, some, alone)[0];
+    const auto y = Multiply({&weights}, {nullptr}, some, *one_thread)[0];
     ASSERT_EQ(
         0, std::memcmp(y.data(), together.data() + first * kUsed * kRows, y.size() * sizeof(float)))
         << "tokens " << first << " + " << n;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryLevelAndFormat, CpuExpertMatmulTest,
-                         ::testing::Combine(::testing::Values(CpuLevel::kPortable, CpuLevel::kAvx2,
-                                                              CpuLevel::kAvx512, CpuLevel::kAmx),
+INSTANTIATE_TEST_SUITE_P(EveryDeviceAndFormat, ExpertMatmulTest,
+                         ::testing::Combine(::testing::ValuesIn(testing::OpRigKinds()),
                                             ::testing::ValuesIn(KnownFormats())),
-                         [](const auto& instance) {
-                           return std::string(CpuLevelName(std::get<0>(instance.param))) + "_" +
-                                  std::string(std::get<1>(instance.param).name);
+                         [](const auto& test) {
+                           return std::get<0>(test.param).name + "_" +
+                                  std::string(std::get<1>(test.param).name);
                          });
 
 // --- What does not depend on the format
 
-class CpuExpertMatmulArgsTest : public ::testing::Test {
+class ExpertMatmulArgsTest : public ::testing::TestWithParam<testing::OpRigKind> {
  protected:
   static constexpr int kExperts = 6;
   static constexpr int64_t kCols = 512;
 
   std::mt19937 rng_{51};
-  std::unique_ptr<ThreadPool> pool_ = ThreadPool::Create(2).value();
-  CpuStream stream_{*pool_, HighestCpuLevel()};
+  std::unique_ptr<OpRig> rig_ = GetParam().Create();
 };
 
-TEST_F(CpuExpertMatmulArgsTest, MultipliesTwoMatricesOfDifferentFormatsAtOnce) {
+TEST_P(ExpertMatmulArgsTest, MultipliesTwoMatricesOfDifferentFormatsAtOnce) {
   for (const auto& [gate_type, up_type] :
        std::vector<std::pair<DType, DType>>{{Q4_K::kDType, Q6_K::kDType},
                                             {Q8_0::kDType, F16Format::kDType},
                                             {F32Format::kDType, Q4_0::kDType},
                                             {F32Format::kDType, Bf16Format::kDType}}) {
-    PackedExperts gate({gate_type, 100, kCols}, kExperts, rng_);
-    PackedExperts up({up_type, 33, kCols}, kExperts, rng_);
+    PackedExperts gate(*rig_, {gate_type, 100, kCols}, kExperts, rng_);
+    PackedExperts up(*rig_, {up_type, 33, kCols}, kExperts, rng_);
     const std::vector<float> bias = NormalFloats(kExperts * 33, rng_);
     for (const auto& [n_x_rows, pairs_per_row] :
-         std::vector<std::pair<int, int>>{{1, 4}, {25, 3}, {25, 1}}) {
+         std::vector<std::pair<int, int>>{{1, 4}, {7, 3}, {13, 1}}) {
       const Pairs pairs = RandomPairs(n_x_rows, pairs_per_row, kCols, kExperts, rng_);
-      const auto y = Multiply({&gate, &up}, {nullptr, bias.data()}, pairs, stream_);
-      EXPECT_EQ(y[0], MultiplyOneByOne(gate, nullptr, pairs, stream_));
-      EXPECT_EQ(y[1], MultiplyOneByOne(up, bias.data(), pairs, stream_));
+      const auto y = Multiply({&gate, &up}, {nullptr, bias.data()}, pairs, *rig_);
+      EXPECT_EQ(y[0], MultiplyOneByOne(gate, nullptr, pairs, *rig_));
+      EXPECT_EQ(y[1], MultiplyOneByOne(up, bias.data(), pairs, *rig_));
     }
   }
 }
 
-TEST_F(CpuExpertMatmulArgsTest, MultipliesWhenAllPairsChooseOneExpert) {
-  PackedExperts weights({Q4_0::kDType, 64, kCols}, kExperts, rng_);
+TEST_P(ExpertMatmulArgsTest, MultipliesWhenAllPairsChooseOneExpert) {
+  PackedExperts weights(*rig_, {Q4_0::kDType, 64, kCols}, kExperts, rng_);
   Pairs pairs = RandomPairs(300, 1, kCols, kExperts, rng_);
   std::fill(pairs.experts.begin(), pairs.experts.end(), kExperts - 1);
-  EXPECT_EQ(Multiply({&weights}, {nullptr}, pairs, stream_)[0],
-            MultiplyOneByOne(weights, nullptr, pairs, stream_));
+  EXPECT_EQ(Multiply({&weights}, {nullptr}, pairs, *rig_)[0],
+            MultiplyOneByOne(weights, nullptr, pairs, *rig_));
 }
 
-TEST_F(CpuExpertMatmulArgsTest, TakesNoRowsAsNoWorkAndRefusesBadArguments) {
-  PackedExperts weights({Q8_0::kDType, 20, kCols}, kExperts, rng_);
-  PackedExperts narrow({Q8_0::kDType, 20, 256}, kExperts, rng_);
-  PackedExperts few({Q8_0::kDType, 20, kCols}, kExperts - 1, rng_);
+TEST_P(ExpertMatmulArgsTest, TakesNoRowsAsNoWorkAndRefusesBadArguments) {
+  PackedExperts weights(*rig_, {Q8_0::kDType, 20, kCols}, kExperts, rng_);
+  PackedExperts narrow(*rig_, {Q8_0::kDType, 20, 256}, kExperts, rng_);
+  PackedExperts few(*rig_, {Q8_0::kDType, 20, kCols}, kExperts - 1, rng_);
   Pairs pairs = RandomPairs(3, 2, kCols, kExperts, rng_);
   std::vector<float> y(2 * 6 * 20, 7.0f);
-  GuardedBytes workspace(CpuExpertMatmulWorkspaceBytes(6, kCols, kExperts));
+  GuardedBytes workspace(rig_->ExpertMatmulWorkspaceBytes(6, kCols, kExperts));
   const auto code_with = [&](auto change) {
     ExpertMatmulArgs args;
     args.x = pairs.x.data();
@@ -301,7 +289,7 @@ TEST_F(CpuExpertMatmulArgsTest, TakesNoRowsAsNoWorkAndRefusesBadArguments) {
     args.targets[1] = {weights.view(), nullptr, y.data() + 6 * 20};
     args.workspace = {workspace.data(), workspace.size()};
     change(args);
-    return CpuExpertMatmul(args, stream_).code();
+    return rig_->Run(args).code();
   };
   using Args = ExpertMatmulArgs;
   const StatusCode refused = StatusCode::kInvalidArgument;
@@ -323,6 +311,7 @@ TEST_F(CpuExpertMatmulArgsTest, TakesNoRowsAsNoWorkAndRefusesBadArguments) {
   EXPECT_EQ(code_with([](Args& a) { a.workspace.bytes -= 1; }), refused);
   EXPECT_EQ(code_with([](Args& a) { a.workspace.data = nullptr; }), refused);
   for (const int32_t bad : {-1, kExperts, 1 << 30}) {
+    if (!rig_->refuses_indices()) break;
     const int32_t good = std::exchange(pairs.experts[4], bad);
     EXPECT_EQ(code_with([](Args&) {}), refused) << bad;
     pairs.experts[4] = good;
@@ -332,15 +321,39 @@ TEST_F(CpuExpertMatmulArgsTest, TakesNoRowsAsNoWorkAndRefusesBadArguments) {
   EXPECT_EQ(code_with([](Args&) {}), StatusCode::kOk);
 }
 
-TEST(CpuExpertMatmulWorkspaceTest, GrowsWithEachLimitAndIsZeroForNothing) {
-  const uint64_t bytes = CpuExpertMatmulWorkspaceBytes(8, 512, 16);
-  EXPECT_EQ(CpuExpertMatmulWorkspaceBytes(0, 512, 16), 0u);
-  EXPECT_EQ(CpuExpertMatmulWorkspaceBytes(8, 0, 16), 0u);
-  EXPECT_EQ(CpuExpertMatmulWorkspaceBytes(8, 512, -1), 0u);
-  EXPECT_GE(CpuExpertMatmulWorkspaceBytes(9, 512, 16), bytes);
-  EXPECT_GE(CpuExpertMatmulWorkspaceBytes(8, 544, 16), bytes);
-  EXPECT_GE(CpuExpertMatmulWorkspaceBytes(8, 512, 100), bytes);
+// A device that cannot look at the indices gives NaN to these pairs and to no other.
+TEST_P(ExpertMatmulArgsTest, GivesNanWhereThereIsNoSuchExpert) {
+  if (rig_->refuses_indices()) GTEST_SKIP() << "this device refuses them";
+  for (const DType dtype : {Q8_0::kDType, F32Format::kDType}) {
+    PackedExperts weights(*rig_, {dtype, 20, kCols}, kExperts, rng_);
+    Pairs pairs = RandomPairs(30, 2, kCols, kExperts, rng_);
+    const auto want = Multiply({&weights}, {nullptr}, pairs, *rig_)[0];
+    for (const auto& [pair, bad] : std::vector<std::pair<size_t, int32_t>>{
+             {3, -1}, {10, kExperts}, {11, kExperts + 1}, {59, 1 << 30}})
+      pairs.experts[pair] = bad;
+    const auto y = Multiply({&weights}, {nullptr}, pairs, *rig_)[0];
+    for (size_t i = 0; i < y.size(); ++i) {
+      const int32_t expert = pairs.experts[i / 20];
+      if (expert >= 0 && expert < kExperts)
+        ASSERT_EQ(y[i], want[i]) << i;
+      else
+        ASSERT_TRUE(std::isnan(y[i])) << i;
+    }
+  }
 }
+
+TEST_P(ExpertMatmulArgsTest, NeedsAWorkspaceThatGrowsWithEachLimit) {
+  const uint64_t bytes = rig_->ExpertMatmulWorkspaceBytes(8, 512, 16);
+  EXPECT_EQ(rig_->ExpertMatmulWorkspaceBytes(0, 512, 16), 0u);
+  EXPECT_EQ(rig_->ExpertMatmulWorkspaceBytes(8, 0, 16), 0u);
+  EXPECT_EQ(rig_->ExpertMatmulWorkspaceBytes(8, 512, -1), 0u);
+  EXPECT_GE(rig_->ExpertMatmulWorkspaceBytes(9, 512, 16), bytes);
+  EXPECT_GE(rig_->ExpertMatmulWorkspaceBytes(8, 544, 16), bytes);
+  EXPECT_GE(rig_->ExpertMatmulWorkspaceBytes(8, 512, 100), bytes);
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, ExpertMatmulArgsTest, ::testing::ValuesIn(testing::OpRigKinds()),
+                         [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace forge

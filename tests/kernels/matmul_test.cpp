@@ -1,4 +1,4 @@
-#include "kernels/cpu/matmul.h"
+#include "kernels/reference/matmul.h"
 
 #include <gtest/gtest.h>
 
@@ -13,15 +13,13 @@
 #include <tuple>
 #include <vector>
 
-#include "kernels/cpu/cpu_features.h"
-#include "kernels/cpu/cpu_stream.h"
-#include "kernels/reference/matmul.h"
 #include "tests/kernels/packed_matrix.h"
 
 namespace forge {
 namespace {
 
 using testing::GuardedBytes;
+using testing::OpRig;
 using testing::PackedMatrix;
 
 bool IsQuantized(const FormatInfo& format) { return format.block_elements > 1; }
@@ -63,18 +61,18 @@ const float* DataOrNull(const std::vector<float>& values) {
 }
 
 std::vector<float> Multiply(PackedMatrix& weight, const float* x, int n_tokens, const float* bias,
-                            const float* residual, CpuStream& stream) {
+                            const float* residual, OpRig& rig) {
   const WeightShape& shape = weight.shape();
   const auto n_values = static_cast<size_t>(shape.n_rows * n_tokens);
   GuardedBytes y(n_values * sizeof(float));
-  GuardedBytes workspace(CpuMatmulWorkspaceBytes(n_tokens, shape.n_cols));
+  GuardedBytes workspace(rig.MatmulWorkspaceBytes(n_tokens, shape.n_cols));
   MatmulArgs args;
   args.x = x;
   args.n_tokens = n_tokens;
   args.n_targets = 1;
   args.targets[0] = {weight.view(), bias, residual, reinterpret_cast<float*>(y.data())};
   args.workspace = {workspace.data(), workspace.size()};
-  const Status status = CpuMatmul(args, stream);
+  const Status status = rig.Run(args);
   EXPECT_TRUE(status.ok()) << status.ToString();
   EXPECT_TRUE(y.IsIntact());
   EXPECT_TRUE(workspace.IsIntact());
@@ -85,10 +83,10 @@ std::vector<float> Multiply(PackedMatrix& weight, const float* x, int n_tokens, 
 // Compares with the reference to within `tolerance` * sum |x| * max |w|.
 void ExpectNearReference(PackedMatrix& weight, const std::vector<float>& x, int n_tokens,
                          const std::vector<float>& bias, const std::vector<float>& residual,
-                         double tolerance, CpuStream& stream) {
+                         double tolerance, OpRig& rig) {
   const auto [dtype, n_rows, n_cols] = weight.shape();
   const std::vector<float> actual =
-      Multiply(weight, x.data(), n_tokens, DataOrNull(bias), DataOrNull(residual), stream);
+      Multiply(weight, x.data(), n_tokens, DataOrNull(bias), DataOrNull(residual), rig);
   std::vector<double> expected(actual.size());
   ReferenceMatmul(dtype, weight.file_rows().data(), n_rows, n_cols, x.data(), n_tokens,
                   DataOrNull(bias), DataOrNull(residual), expected.data());
@@ -112,23 +110,18 @@ void ExpectNearReference(PackedMatrix& weight, const std::vector<float>& x, int 
   }
 }
 
-class CpuMatmulTest : public ::testing::TestWithParam<std::tuple<CpuLevel, FormatInfo>> {
+class MatmulTest : public ::testing::TestWithParam<std::tuple<testing::OpRigKind, FormatInfo>> {
  protected:
-  void SetUp() override {
-    const CpuLevel level = std::get<CpuLevel>(GetParam());
-    if (level > HighestCpuLevel()) GTEST_SKIP() << "this processor lacks " << CpuLevelName(level);
-    stream_.emplace(*pool_, level);
-  }
+  const testing::OpRigKind& device() const { return std::get<testing::OpRigKind>(GetParam()); }
   const FormatInfo& format() const { return std::get<FormatInfo>(GetParam()); }
   int64_t ColsOf(int64_t n_blocks) const {
     return IsQuantized(format()) ? n_blocks * format().block_elements : n_blocks * 33;
   }
 
-  std::unique_ptr<ThreadPool> pool_ = ThreadPool::Create(3).value();
-  std::optional<CpuStream> stream_;
+  std::unique_ptr<OpRig> rig_ = device().Create(3);
 };
 
-TEST_P(CpuMatmulTest, MatchesTheReferenceInEveryShape) {
+TEST_P(MatmulTest, MatchesTheReferenceInEveryShape) {
   for (const int64_t n_rows : {1, 15, 16, 17, 33, 100}) {
     for (const int64_t n_blocks : {1, 4}) {
       for (const int n_tokens : {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 33}) {
@@ -137,7 +130,7 @@ TEST_P(CpuMatmulTest, MatchesTheReferenceInEveryShape) {
                      std::to_string(ColsOf(n_blocks)) + ", tokens " + std::to_string(n_tokens) +
                      ", seed " + std::to_string(seed));
         std::mt19937 rng(seed);
-        PackedMatrix weight({format().dtype, n_rows, ColsOf(n_blocks)}, rng);
+        PackedMatrix weight(*rig_, {format().dtype, n_rows, ColsOf(n_blocks)}, rng);
         const auto n_in = static_cast<size_t>(n_tokens * ColsOf(n_blocks));
         const auto n_out = static_cast<size_t>(n_tokens * n_rows);
         const bool has_bias = seed % 2 == 0;
@@ -145,54 +138,53 @@ TEST_P(CpuMatmulTest, MatchesTheReferenceInEveryShape) {
         ExpectNearReference(weight, GridActivations(n_in, rng), n_tokens,
                             NormalActivations(has_bias ? static_cast<size_t>(n_rows) : 0, rng),
                             NormalActivations(has_residual ? n_out : 0, rng), kFloatTolerance,
-                            *stream_);
+                            *rig_);
         if (HasFatalFailure()) return;
       }
     }
   }
 }
 
-TEST_P(CpuMatmulTest, RoundsActivationsToEightBitsAtMost) {
+TEST_P(MatmulTest, RoundsActivationsToEightBitsAtMost) {
   const uint32_t seed = 21;
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 rng(seed);
-  PackedMatrix weight({format().dtype, 48, 1024}, rng);
+  PackedMatrix weight(*rig_, {format().dtype, 48, 1024}, rng);
   ExpectNearReference(weight, NormalActivations(3 * 1024, rng), 3, {}, {},
-                      IsQuantized(format()) ? kRoundingTolerance : kFloatTolerance, *stream_);
+                      IsQuantized(format()) ? kRoundingTolerance : kFloatTolerance, *rig_);
 }
 
-TEST_P(CpuMatmulTest, GivesATokenTheSameBitsInEveryBatchAndOnEveryPool) {
+TEST_P(MatmulTest, GivesATokenTheSameBitsInEveryBatchAndOnEveryPool) {
   const uint32_t seed = 31;
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 rng(seed);
   constexpr int kTokens = 75;  // several spans of tokens, the last tile not full
   constexpr int64_t kRows = 40;
   constexpr int64_t kCols = 4096;
-  PackedMatrix weight({format().dtype, kRows, kCols}, rng);
+  PackedMatrix weight(*rig_, {format().dtype, kRows, kCols}, rng);
   const std::vector<float> x = NormalActivations(kTokens * kCols, rng);
-  const std::unique_ptr<ThreadPool> one_thread = ThreadPool::Create(1).value();
-  CpuStream alone(*one_thread, stream_->level());
+  const std::unique_ptr<OpRig> one_thread = device().Create(1);
 
   std::vector<float> one_by_one;
   for (int t = 0; t < kTokens; ++t) {
-    const auto y = Multiply(weight, x.data() + t * kCols, 1, nullptr, nullptr, alone);
+    const auto y = Multiply(weight, x.data() + t * kCols, 1, nullptr, nullptr, *one_thread);
     one_by_one.insert(one_by_one.end(), y.begin(), y.end());
   }
   for (const int n_tokens : {2, 3, 4, 5, 6, 7, 8, 9, 16, 27, 75}) {
-    const auto y = Multiply(weight, x.data(), n_tokens, nullptr, nullptr, *stream_);
+    const auto y = Multiply(weight, x.data(), n_tokens, nullptr, nullptr, *rig_);
     EXPECT_EQ(0, std::memcmp(y.data(), one_by_one.data(), y.size() * sizeof(float)))
         << n_tokens << " tokens";
   }
 }
 
-TEST_P(CpuMatmulTest, ShowsActivationsThatAreNotFinite) {
+TEST_P(MatmulTest, ShowsActivationsThatAreNotFinite) {
   std::mt19937 rng(41);
-  PackedMatrix weight({format().dtype, 16, 256}, rng);
+  PackedMatrix weight(*rig_, {format().dtype, 16, 256}, rng);
   for (const float bad :
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     std::vector<float> x(2 * 256, 1.0f);
     x[100] = bad;
-    const auto y = Multiply(weight, x.data(), 2, nullptr, nullptr, *stream_);
+    const auto y = Multiply(weight, x.data(), 2, nullptr, nullptr, *rig_);
     for (size_t r = 0; r < 16; ++r) {
       EXPECT_FALSE(std::isfinite(y[r])) << "row " << r;
       EXPECT_TRUE(std::isfinite(y[16 + r])) << "row " << r << " of the other token";
@@ -200,45 +192,27 @@ TEST_P(CpuMatmulTest, ShowsActivationsThatAreNotFinite) {
   }
 }
 
-TEST_P(CpuMatmulTest, MultipliesTinyAndZeroActivations) {
+TEST_P(MatmulTest, MultipliesTinyAndZeroActivations) {
   std::mt19937 rng(42);
-  PackedMatrix weight({format().dtype, 16, 256}, rng);
+  PackedMatrix weight(*rig_, {format().dtype, 16, 256}, rng);
   std::vector<float> x(256, 0.0f);
   x[5] = std::numeric_limits<float>::denorm_min();
   x[40] = 1e-36f;
-  for (const float y : Multiply(weight, x.data(), 1, nullptr, nullptr, *stream_))
+  for (const float y : Multiply(weight, x.data(), 1, nullptr, nullptr, *rig_))
     EXPECT_NEAR(y, 0.0f, 1e-30f);
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryLevelAndFormat, CpuMatmulTest,
-                         ::testing::Combine(::testing::Values(CpuLevel::kPortable, CpuLevel::kAvx2,
-                                                              CpuLevel::kAvx512, CpuLevel::kAmx),
+INSTANTIATE_TEST_SUITE_P(EveryDeviceAndFormat, MatmulTest,
+                         ::testing::Combine(::testing::ValuesIn(testing::OpRigKinds()),
                                             ::testing::ValuesIn(KnownFormats())),
-                         [](const auto& instance) {
-                           return std::string(CpuLevelName(std::get<0>(instance.param))) + "_" +
-                                  std::string(std::get<1>(instance.param).name);
+                         [](const auto& test) {
+                           return std::get<0>(test.param).name + "_" +
+                                  std::string(std::get<1>(test.param).name);
                          });
-
-// MXFP4's scales are powers of two, down to subnormal ones.
-TEST(CpuMatmulScaleTest, MultipliesSubnormalPowersOfTwo) {
-  const std::unique_ptr<ThreadPool> pool = ThreadPool::Create(1).value();
-  for (const CpuLevel level :
-       {CpuLevel::kPortable, CpuLevel::kAvx2, CpuLevel::kAvx512, CpuLevel::kAmx}) {
-    if (level > HighestCpuLevel()) break;
-    SCOPED_TRACE(CpuLevelName(level));
-    CpuStream stream(*pool, level);
-    std::mt19937 rng(43);
-    std::vector<std::byte> rows = testing::RandomWeights(MXFP4::kDType, 16, 64, rng);
-    for (size_t i = 0; i < rows.size(); i += sizeof(MXFP4::Block))
-      rows[i] = static_cast<std::byte>(i / sizeof(MXFP4::Block) % 3);
-    PackedMatrix weight({MXFP4::kDType, 16, 64}, std::move(rows));
-    ExpectNearReference(weight, GridActivations(64, rng), 1, {}, {}, kFloatTolerance, stream);
-  }
-}
 
 // --- What does not depend on the format
 
-class CpuMatmulArgsTest : public ::testing::Test {
+class MatmulArgsTest : public ::testing::TestWithParam<testing::OpRigKind> {
  protected:
   static constexpr int kTokens = 5;
   static constexpr int64_t kCols = 512;
@@ -252,16 +226,15 @@ class CpuMatmulArgsTest : public ::testing::Test {
   }
 
   std::mt19937 rng_{51};
-  std::unique_ptr<ThreadPool> pool_ = ThreadPool::Create(2).value();
-  CpuStream stream_{*pool_, HighestCpuLevel()};
+  std::unique_ptr<OpRig> rig_ = GetParam().Create();
   std::vector<float> x_ = NormalActivations(kTokens * kCols, rng_);
-  GuardedBytes workspace_{CpuMatmulWorkspaceBytes(kTokens, kCols)};
+  GuardedBytes workspace_{rig_->MatmulWorkspaceBytes(kTokens, kCols)};
 };
 
-TEST_F(CpuMatmulArgsTest, MultipliesThreeMatricesOfDifferentFormatsAtOnce) {
-  PackedMatrix q({Q4_K::kDType, 100, kCols}, rng_);
-  PackedMatrix k({F16Format::kDType, 17, kCols}, rng_);
-  PackedMatrix v({Q6_K::kDType, 33, kCols}, rng_);
+TEST_P(MatmulArgsTest, MultipliesThreeMatricesOfDifferentFormatsAtOnce) {
+  PackedMatrix q(*rig_, {Q4_K::kDType, 100, kCols}, rng_);
+  PackedMatrix k(*rig_, {F16Format::kDType, 17, kCols}, rng_);
+  PackedMatrix v(*rig_, {Q6_K::kDType, 33, kCols}, rng_);
   PackedMatrix* matrices[] = {&q, &k, &v};
   MatmulArgs args = Args(kTokens);
   std::vector<std::vector<float>> y;
@@ -270,65 +243,78 @@ TEST_F(CpuMatmulArgsTest, MultipliesThreeMatricesOfDifferentFormatsAtOnce) {
   args.n_targets = 3;
   for (size_t i = 0; i < 3; ++i)
     args.targets[i] = {matrices[i]->view(), nullptr, nullptr, y[i].data()};
-  ASSERT_TRUE(CpuMatmul(args, stream_).ok());
+  ASSERT_TRUE(rig_->Run(args).ok());
   for (size_t i = 0; i < 3; ++i)
-    EXPECT_EQ(y[i], Multiply(*matrices[i], x_.data(), kTokens, nullptr, nullptr, stream_)) << i;
+    EXPECT_EQ(y[i], Multiply(*matrices[i], x_.data(), kTokens, nullptr, nullptr, *rig_)) << i;
   EXPECT_TRUE(workspace_.IsIntact());
 }
 
-TEST_F(CpuMatmulArgsTest, AddsToAResidualInPlace) {
-  PackedMatrix weight({Q8_0::kDType, 33, kCols}, rng_);
+TEST_P(MatmulArgsTest, AddsToAResidualInPlace) {
+  PackedMatrix weight(*rig_, {Q8_0::kDType, 33, kCols}, rng_);
   const std::vector<float> residual = NormalActivations(kTokens * 33, rng_);
   const std::vector<float> expected =
-      Multiply(weight, x_.data(), kTokens, nullptr, residual.data(), stream_);
+      Multiply(weight, x_.data(), kTokens, nullptr, residual.data(), *rig_);
   std::vector<float> y = residual;
   MatmulArgs args = Args(kTokens);
   args.n_targets = 1;
   args.targets[0] = {weight.view(), nullptr, y.data(), y.data()};
-  ASSERT_TRUE(CpuMatmul(args, stream_).ok());
+  ASSERT_TRUE(rig_->Run(args).ok());
   EXPECT_EQ(y, expected);
 }
 
-TEST_F(CpuMatmulArgsTest, DoesNothingForNoTokens) {
-  PackedMatrix weight({Q8_0::kDType, 33, kCols}, rng_);
+TEST_P(MatmulArgsTest, DoesNothingForNoTokens) {
+  PackedMatrix weight(*rig_, {Q8_0::kDType, 33, kCols}, rng_);
   float y = 7.0f;
   MatmulArgs args = Args(0);
   args.n_targets = 1;
   args.targets[0] = {weight.view(), nullptr, nullptr, &y};
-  EXPECT_TRUE(CpuMatmul(args, stream_).ok());
+  EXPECT_TRUE(rig_->Run(args).ok());
   EXPECT_EQ(y, 7.0f);
 }
 
-TEST_F(CpuMatmulArgsTest, RefusesAWorkspaceThatIsTooSmall) {
-  PackedMatrix weight({Q8_0::kDType, 16, kCols}, rng_);
+TEST_P(MatmulArgsTest, RefusesAWorkspaceThatIsTooSmall) {
+  PackedMatrix weight(*rig_, {Q8_0::kDType, 16, kCols}, rng_);
   std::vector<float> y(kTokens * 16, 7.0f);
   MatmulArgs args = Args(kTokens);
   args.n_targets = 1;
   args.targets[0] = {weight.view(), nullptr, nullptr, y.data()};
   args.workspace.bytes -= 1;
-  EXPECT_EQ(CpuMatmul(args, stream_).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(rig_->Run(args).code(), StatusCode::kInvalidArgument);
   args.workspace = {};
-  EXPECT_EQ(CpuMatmul(args, stream_).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(rig_->Run(args).code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(y, std::vector<float>(y.size(), 7.0f));
 }
 
-TEST_F(CpuMatmulArgsTest, NeedsNoWorkspaceForFloatWeights) {
-  PackedMatrix weight({F32Format::kDType, 16, kCols}, rng_);
+TEST_P(MatmulArgsTest, NeedsNoWorkspaceForFloatWeights) {
+  PackedMatrix weight(*rig_, {F32Format::kDType, 16, kCols}, rng_);
   std::vector<float> y(kTokens * 16);
   MatmulArgs args = Args(kTokens);
   args.n_targets = 1;
   args.targets[0] = {weight.view(), nullptr, nullptr, y.data()};
   args.workspace = {};
-  EXPECT_TRUE(CpuMatmul(args, stream_).ok());
+  EXPECT_TRUE(rig_->Run(args).ok());
 }
 
-TEST(CpuMatmulWorkspaceTest, GrowsWithTokensAndColumnsAndIsZeroForNothing) {
-  EXPECT_EQ(CpuMatmulWorkspaceBytes(0, 512), 0u);
-  EXPECT_EQ(CpuMatmulWorkspaceBytes(4, 0), 0u);
-  EXPECT_EQ(CpuMatmulWorkspaceBytes(-1, 512), 0u);
-  EXPECT_EQ(CpuMatmulWorkspaceBytes(3, 512), 3 * CpuMatmulWorkspaceBytes(1, 512));
-  EXPECT_EQ(CpuMatmulWorkspaceBytes(1, 33), CpuMatmulWorkspaceBytes(1, 64));
+TEST_P(MatmulArgsTest, NeedsAWorkspaceThatGrowsWithTokensAndColumns) {
+  EXPECT_EQ(rig_->MatmulWorkspaceBytes(0, 512), 0u);
+  EXPECT_EQ(rig_->MatmulWorkspaceBytes(4, 0), 0u);
+  EXPECT_EQ(rig_->MatmulWorkspaceBytes(-1, 512), 0u);
+  EXPECT_EQ(rig_->MatmulWorkspaceBytes(3, 512), 3 * rig_->MatmulWorkspaceBytes(1, 512));
+  EXPECT_EQ(rig_->MatmulWorkspaceBytes(1, 33), rig_->MatmulWorkspaceBytes(1, 64));
 }
+
+// MXFP4's scales are powers of two, down to subnormal ones.
+TEST_P(MatmulArgsTest, MultipliesSubnormalPowersOfTwo) {
+  std::mt19937 rng(43);
+  std::vector<std::byte> rows = testing::RandomWeights(MXFP4::kDType, 16, 64, rng);
+  for (size_t i = 0; i < rows.size(); i += sizeof(MXFP4::Block))
+    rows[i] = static_cast<std::byte>(i / sizeof(MXFP4::Block) % 3);
+  PackedMatrix weight(*rig_, {MXFP4::kDType, 16, 64}, std::move(rows));
+  ExpectNearReference(weight, GridActivations(64, rng), 1, {}, {}, kFloatTolerance, *rig_);
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, MatmulArgsTest, ::testing::ValuesIn(testing::OpRigKinds()),
+                         [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace forge

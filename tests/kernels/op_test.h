@@ -10,9 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cpu/cpu_features.h"
-#include "kernels/cpu/cpu_stream.h"
-#include "kernels/cpu/thread_pool.h"
+#include "tests/kernels/op_rig.h"
 #include "tests/kernels/tolerance.h"
 
 // What the tests of the ops share: sizes, random numbers, guarded outputs, and a comparison with
@@ -25,26 +23,6 @@ inline const std::vector<int>& Lengths() {
                                             32, 33, 63, 64, 65, 127, 128, 129, 896, 4097, 8192};
   return kLengths;
 }
-
-// The instruction sets that this processor can run.
-inline std::vector<CpuLevel> AvailableLevels() {
-  std::vector<CpuLevel> levels = {CpuLevel::kPortable};
-  if (HighestCpuLevel() >= CpuLevel::kAvx2) levels.push_back(CpuLevel::kAvx2);
-  if (HighestCpuLevel() >= CpuLevel::kAvx512) levels.push_back(CpuLevel::kAvx512);
-  return levels;
-}
-
-// A stream at a given level with threads of its own.
-class CpuRig {
- public:
-  explicit CpuRig(CpuLevel level, int n_threads = 2)
-      : pool_(std::move(ThreadPool::Create(n_threads)).value()), stream_(*pool_, level) {}
-  CpuStream& stream() { return stream_; }
-
- private:
-  std::unique_ptr<ThreadPool> pool_;
-  CpuStream stream_;
-};
 
 // An array between two zones whose bytes must stay as they are.
 template <typename T>

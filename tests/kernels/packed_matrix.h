@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "kernels/api/weight.h"
-#include "kernels/cpu/pack.h"
+#include "tests/kernels/op_rig.h"
 #include "tests/kernels/random_weights.h"
 
 namespace forge::testing {
@@ -45,16 +45,16 @@ class GuardedBytes {
   std::unique_ptr<std::byte[], Deleter> data_;
 };
 
-// A matrix as the file has it and as the CPU device has it.
+// A matrix as the file has it and as the device of a rig has it.
 class PackedMatrix {
  public:
-  PackedMatrix(const WeightShape& shape, std::mt19937& rng)
-      : PackedMatrix(shape, RandomWeights(shape.dtype, shape.n_rows, shape.n_cols, rng)) {}
-  PackedMatrix(const WeightShape& shape, std::vector<std::byte> file_rows)
+  PackedMatrix(OpRig& rig, const WeightShape& shape, std::mt19937& rng)
+      : PackedMatrix(rig, shape, RandomWeights(shape.dtype, shape.n_rows, shape.n_cols, rng)) {}
+  PackedMatrix(OpRig& rig, const WeightShape& shape, std::vector<std::byte> file_rows)
       : shape_(shape),
         file_rows_(std::move(file_rows)),
-        packed_(CpuPackedWeightBytes(shape).value()) {
-    const Status status = CpuPackRows(shape, 0, shape.n_rows, file_rows_.data(), packed_.data());
+        packed_(rig.PackedWeightBytes(shape).value()) {
+    const Status status = rig.PackRows(shape, file_rows_.data(), packed_.data());
     EXPECT_TRUE(status.ok()) << status.ToString();
     EXPECT_TRUE(packed_.IsIntact());
   }

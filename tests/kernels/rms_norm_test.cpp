@@ -1,17 +1,15 @@
-#include "kernels/cpu/rms_norm.h"
-
 #include "kernels/reference/reference.h"
 #include "tests/kernels/op_test.h"
 
 namespace forge {
 namespace {
 
-using testing::CpuRig;
 using testing::GuardedArray;
+using testing::OpRig;
 
-class RmsNormTest : public ::testing::TestWithParam<CpuLevel> {};
+class RmsNormTest : public ::testing::TestWithParam<testing::OpRigKind> {};
 
-void CheckShape(CpuRig& rig, int n_rows, int dim, uint32_t seed) {
+void CheckShape(OpRig& rig, int n_rows, int dim, uint32_t seed) {
   SCOPED_TRACE("n_rows " + std::to_string(n_rows) + ", dim " + std::to_string(dim) + ", seed " +
                std::to_string(seed));
   std::mt19937 random(seed);
@@ -28,27 +26,27 @@ void CheckShape(CpuRig& rig, int n_rows, int dim, uint32_t seed) {
                       .n_rows = n_rows,
                       .dim = dim,
                       .epsilon = 1e-5f};
-  ASSERT_TRUE(CpuRmsNorm(args, rig.stream()).ok());
+  ASSERT_TRUE(rig.Run(args).ok());
   EXPECT_TRUE(testing::Near(y.span(), want, testing::kRmsNormTolerance));
   EXPECT_TRUE(y.GuardsIntact());
 
   GuardedArray<float> in_place(n);
   in_place.Assign(x);
   args.x = args.y = in_place.data();
-  ASSERT_TRUE(CpuRmsNorm(args, rig.stream()).ok());
+  ASSERT_TRUE(rig.Run(args).ok());
   EXPECT_EQ(std::memcmp(in_place.data(), y.data(), n * sizeof(float)), 0);
 }
 
 TEST_P(RmsNormTest, MatchesReferenceForEveryLength) {
-  CpuRig rig(GetParam());
+  const std::unique_ptr<OpRig> rig = GetParam().Create();
   uint32_t seed = 1;
   for (const int dim : testing::Lengths())
-    for (const int n_rows : {1, 3}) CheckShape(rig, n_rows, dim, seed++);
-  CheckShape(rig, 300, 257, seed);
+    for (const int n_rows : {1, 3}) CheckShape(*rig, n_rows, dim, seed++);
+  CheckShape(*rig, 300, 257, seed);
 }
 
 TEST_P(RmsNormTest, AddsToAResidualAlsoInPlace) {
-  CpuRig rig(GetParam());
+  const std::unique_ptr<OpRig> rig = GetParam().Create();
   uint32_t seed = 100;
   for (const int dim : testing::Lengths()) {
     for (const int n_rows : {1, 5}) {
@@ -69,74 +67,73 @@ TEST_P(RmsNormTest, AddsToAResidualAlsoInPlace) {
                           .n_rows = n_rows,
                           .dim = dim,
                           .epsilon = 1e-6f};
-      ASSERT_TRUE(CpuRmsNorm(args, rig.stream()).ok());
+      ASSERT_TRUE(rig->Run(args).ok());
       EXPECT_TRUE(testing::Near(y.span(), want, testing::kResidualNormTolerance));
       EXPECT_TRUE(y.GuardsIntact());
 
       GuardedArray<float> in_place(n);
       in_place.Assign(residual);
       args.residual = args.y = in_place.data();
-      ASSERT_TRUE(CpuRmsNorm(args, rig.stream()).ok());
+      ASSERT_TRUE(rig->Run(args).ok());
       EXPECT_EQ(std::memcmp(in_place.data(), y.data(), n * sizeof(float)), 0);
     }
   }
 }
 
 TEST_P(RmsNormTest, GivesARowTheSameBitsInEveryBatchAndOnEveryPool) {
-  CpuRig one(GetParam(), 1), three(GetParam(), 3);
+  const std::unique_ptr<OpRig> one = GetParam().Create(1);
+  const std::unique_ptr<OpRig> three = GetParam().Create(3);
   std::mt19937 random(7);
   constexpr int kRows = 700, kDim = 129;
   const std::vector<float> x = testing::NormalFloats(kRows * kDim, random);
   const std::vector<float> residual = testing::NormalFloats(kRows * kDim, random);
   const std::vector<float> weight = testing::NormalFloats(kDim, random);
-  const auto run = [&](CpuRig& rig, int first, int n_rows) {
+  const auto run = [&](OpRig& rig, int first, int n_rows) {
     std::vector<float> y(static_cast<size_t>(n_rows) * kDim);
-    EXPECT_TRUE(CpuRmsNorm({.x = x.data() + first * kDim,
-                            .weight = weight.data(),
-                            .residual = residual.data() + first * kDim,
-                            .y = y.data(),
-                            .n_rows = n_rows,
-                            .dim = kDim,
-                            .epsilon = 1e-6f},
-                           rig.stream())
+    EXPECT_TRUE(rig.Run(RmsNormArgs{.x = x.data() + first * kDim,
+                                    .weight = weight.data(),
+                                    .residual = residual.data() + first * kDim,
+                                    .y = y.data(),
+                                    .n_rows = n_rows,
+                                    .dim = kDim,
+                                    .epsilon = 1e-6f})
                     .ok());
     return y;
   };
-  const std::vector<float> together = run(three, 0, kRows);
+  const std::vector<float> together = run(*three, 0, kRows);
   for (int row = 0; row < kRows; row += 37) {
-    const std::vector<float> alone = run(one, row, 1);
+    const std::vector<float> alone = run(*one, row, 1);
     ASSERT_EQ(std::memcmp(alone.data(), together.data() + row * kDim, kDim * sizeof(float)), 0);
   }
 }
 
 TEST_P(RmsNormTest, KeepsARowOfZerosZero) {
-  CpuRig rig(GetParam());
+  const std::unique_ptr<OpRig> rig = GetParam().Create();
   const std::vector<float> x(40), weight(40, 2.0f);
   std::vector<float> y(40, 1.0f);
-  ASSERT_TRUE(CpuRmsNorm({.x = x.data(),
-                          .weight = weight.data(),
-                          .y = y.data(),
-                          .n_rows = 1,
-                          .dim = 40,
-                          .epsilon = 1e-6f},
-                         rig.stream())
+  ASSERT_TRUE(rig->Run(RmsNormArgs{.x = x.data(),
+                                   .weight = weight.data(),
+                                   .y = y.data(),
+                                   .n_rows = 1,
+                                   .dim = 40,
+                                   .epsilon = 1e-6f})
                   .ok());
   EXPECT_EQ(y, std::vector<float>(40, 0.0f));
 }
 
 TEST_P(RmsNormTest, TakesNoRowsAsNoWork) {
-  CpuRig rig(GetParam());
-  EXPECT_TRUE(CpuRmsNorm({.dim = 8}, rig.stream()).ok());
+  const std::unique_ptr<OpRig> rig = GetParam().Create();
+  EXPECT_TRUE(rig->Run(RmsNormArgs{.dim = 8}).ok());
 }
 
 TEST_P(RmsNormTest, RefusesBadArguments) {
-  CpuRig rig(GetParam());
+  const std::unique_ptr<OpRig> rig = GetParam().Create();
   float v[4] = {};
   const RmsNormArgs good = {.x = v, .weight = v, .y = v, .n_rows = 1, .dim = 4, .epsilon = 1e-6f};
   const auto refuses = [&](auto change) {
     RmsNormArgs args = good;
     change(args);
-    return CpuRmsNorm(args, rig.stream()).code() == StatusCode::kInvalidArgument;
+    return rig->Run(args).code() == StatusCode::kInvalidArgument;
   };
   EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.x = nullptr; }));
   EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.weight = nullptr; }));
@@ -147,8 +144,8 @@ TEST_P(RmsNormTest, RefusesBadArguments) {
   EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.epsilon = NAN; }));
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, RmsNormTest, ::testing::ValuesIn(testing::AvailableLevels()),
-                         [](const auto& test) { return std::string(CpuLevelName(test.param)); });
+INSTANTIATE_TEST_SUITE_P(Devices, RmsNormTest, ::testing::ValuesIn(testing::OpRigKinds()),
+                         [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace forge

@@ -1,15 +1,13 @@
-#include "kernels/cpu/rope.h"
-
 #include "kernels/reference/reference.h"
 #include "tests/kernels/op_test.h"
 
 namespace forge {
 namespace {
 
-using testing::CpuRig;
 using testing::GuardedArray;
+using testing::OpRig;
 
-class RopeTest : public ::testing::TestWithParam<CpuLevel> {};
+class RopeTest : public ::testing::TestWithParam<testing::OpRigKind> {};
 
 // theta^(-2 i / rotary_dim), as models use it.
 std::vector<float> Frequencies(int rotary_dim, double theta = 10000.0) {
@@ -19,7 +17,7 @@ std::vector<float> Frequencies(int rotary_dim, double theta = 10000.0) {
   return frequencies;
 }
 
-void CheckShape(CpuRig& rig, const ReferenceRopeShape& shape, float scale, uint32_t seed) {
+void CheckShape(OpRig& rig, const ReferenceRopeShape& shape, float scale, uint32_t seed) {
   SCOPED_TRACE("n_tokens " + std::to_string(shape.n_tokens) + ", n_heads " +
                std::to_string(shape.n_heads) + ", head_dim " + std::to_string(shape.head_dim) +
                ", rotary_dim " + std::to_string(shape.rotary_dim) +
@@ -35,16 +33,15 @@ void CheckShape(CpuRig& rig, const ReferenceRopeShape& shape, float scale, uint3
                 want.data(), shape);
   GuardedArray<float> y(n);
   y.Assign(x);
-  ASSERT_TRUE(CpuRope({.x = y.data(),
-                       .positions = positions.data(),
-                       .frequencies = frequencies.data(),
-                       .n_tokens = static_cast<int>(shape.n_tokens),
-                       .n_heads = static_cast<int>(shape.n_heads),
-                       .head_dim = static_cast<int>(shape.head_dim),
-                       .rotary_dim = static_cast<int>(shape.rotary_dim),
-                       .halves = shape.halves,
-                       .scale = scale},
-                      rig.stream())
+  ASSERT_TRUE(rig.Run(RopeArgs{.x = y.data(),
+                               .positions = positions.data(),
+                               .frequencies = frequencies.data(),
+                               .n_tokens = static_cast<int>(shape.n_tokens),
+                               .n_heads = static_cast<int>(shape.n_heads),
+                               .head_dim = static_cast<int>(shape.head_dim),
+                               .rotary_dim = static_cast<int>(shape.rotary_dim),
+                               .halves = shape.halves,
+                               .scale = scale})
                   .ok());
   EXPECT_TRUE(testing::Near(y.span(), want, testing::kRopeTolerance));
   EXPECT_TRUE(y.GuardsIntact());
@@ -57,12 +54,12 @@ void CheckShape(CpuRig& rig, const ReferenceRopeShape& shape, float scale, uint3
 }
 
 TEST_P(RopeTest, MatchesReferenceUpToPositionOneMillion) {
-  CpuRig rig(GetParam());
+  const std::unique_ptr<OpRig> rig = GetParam().Create();
   uint32_t seed = 1;
   for (const bool halves : {false, true}) {
     for (const int head_dim : {2, 6, 16, 30, 48, 64, 80, 128, 256, 576}) {
       for (const int n_heads : {1, 3})
-        CheckShape(rig,
+        CheckShape(*rig,
                    {.n_tokens = 2,
                     .n_heads = n_heads,
                     .head_dim = head_dim,
@@ -70,33 +67,33 @@ TEST_P(RopeTest, MatchesReferenceUpToPositionOneMillion) {
                     .halves = halves},
                    1.0f, seed++);
     }
-    CheckShape(rig,
+    CheckShape(*rig,
                {.n_tokens = 70, .n_heads = 9, .head_dim = 64, .rotary_dim = 64, .halves = halves},
                1.0f, seed++);
   }
 }
 
 TEST_P(RopeTest, LeavesElementsBeyondTheRotaryWidthUntouched) {
-  CpuRig rig(GetParam());
+  const std::unique_ptr<OpRig> rig = GetParam().Create();
   uint32_t seed = 100;
   for (const bool halves : {false, true})
     for (const int rotary_dim : {0, 2, 18, 32, 62})
       CheckShape(
-          rig,
+          *rig,
           {.n_tokens = 3, .n_heads = 2, .head_dim = 64, .rotary_dim = rotary_dim, .halves = halves},
           1.0f, seed++);
 }
 
 TEST_P(RopeTest, ScalesRotatedElementsOnly) {
-  CpuRig rig(GetParam());
+  const std::unique_ptr<OpRig> rig = GetParam().Create();
   for (const bool halves : {false, true})
-    CheckShape(rig,
+    CheckShape(*rig,
                {.n_tokens = 3, .n_heads = 2, .head_dim = 32, .rotary_dim = 24, .halves = halves},
                1.1386294f, 7);
 }
 
 TEST_P(RopeTest, RefusesBadArguments) {
-  CpuRig rig(GetParam());
+  const std::unique_ptr<OpRig> rig = GetParam().Create();
   float x[8] = {}, frequencies[4] = {};
   const int32_t positions[1] = {};
   const RopeArgs good = {.x = x,
@@ -109,7 +106,7 @@ TEST_P(RopeTest, RefusesBadArguments) {
   const auto code_with = [&](auto change) {
     RopeArgs args = good;
     change(args);
-    return CpuRope(args, rig.stream()).code();
+    return rig->Run(args).code();
   };
   EXPECT_EQ(code_with([](RopeArgs&) {}), StatusCode::kOk);
   EXPECT_EQ(code_with([](RopeArgs& a) { a.n_tokens = 0; }), StatusCode::kOk);
@@ -126,8 +123,8 @@ TEST_P(RopeTest, RefusesBadArguments) {
   EXPECT_EQ(code_with([](RopeArgs& a) { a.scale = INFINITY; }), refused);
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, RopeTest, ::testing::ValuesIn(testing::AvailableLevels()),
-                         [](const auto& test) { return std::string(CpuLevelName(test.param)); });
+INSTANTIATE_TEST_SUITE_P(Devices, RopeTest, ::testing::ValuesIn(testing::OpRigKinds()),
+                         [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace forge

@@ -1,17 +1,15 @@
-#include "kernels/cpu/soft_cap.h"
-
 #include "kernels/reference/reference.h"
 #include "tests/kernels/op_test.h"
 
 namespace forge {
 namespace {
 
-using testing::CpuRig;
 using testing::GuardedArray;
+using testing::OpRig;
 
-class SoftCapTest : public ::testing::TestWithParam<CpuLevel> {
+class SoftCapTest : public ::testing::TestWithParam<testing::OpRigKind> {
  protected:
-  CpuRig rig_{GetParam()};
+  std::unique_ptr<OpRig> rig_ = GetParam().Create();
 };
 
 TEST_P(SoftCapTest, MatchesReferenceForEveryLengthAlsoInPlace) {
@@ -24,13 +22,13 @@ TEST_P(SoftCapTest, MatchesReferenceForEveryLengthAlsoInPlace) {
     ReferenceSoftCap(x.data(), want.data(), length, 30.0);
     GuardedArray<float> y(n);
     SoftCapArgs args = {.x = x.data(), .y = y.data(), .n = length, .cap = 30.0f};
-    ASSERT_TRUE(CpuSoftCap(args, rig_.stream()).ok());
+    ASSERT_TRUE(rig_->Run(args).ok());
     EXPECT_TRUE(testing::Near(y.span(), want, testing::kSoftCapTolerance));
     EXPECT_TRUE(y.GuardsIntact());
 
     std::vector<float> in_place = x;
     args.x = args.y = in_place.data();
-    ASSERT_TRUE(CpuSoftCap(args, rig_.stream()).ok());
+    ASSERT_TRUE(rig_->Run(args).ok());
     EXPECT_EQ(std::memcmp(in_place.data(), y.data(), n * sizeof(float)), 0);
   }
 }
@@ -46,7 +44,7 @@ TEST_P(SoftCapTest, MatchesReferenceFromTinyToHugeValues) {
     std::vector<double> want(x.size());
     ReferenceSoftCap(x.data(), want.data(), n, cap);
     std::vector<float> y(x.size());
-    ASSERT_TRUE(CpuSoftCap({.x = x.data(), .y = y.data(), .n = n, .cap = cap}, rig_.stream()).ok());
+    ASSERT_TRUE(rig_->Run(SoftCapArgs{.x = x.data(), .y = y.data(), .n = n, .cap = cap}).ok());
     EXPECT_TRUE(testing::Near(y, want, testing::kSoftCapTolerance));
   }
 }
@@ -54,14 +52,14 @@ TEST_P(SoftCapTest, MatchesReferenceFromTinyToHugeValues) {
 TEST_P(SoftCapTest, PassesNanOn) {
   const float x[2] = {NAN, 1.0f};
   float y[2] = {};
-  ASSERT_TRUE(CpuSoftCap({.x = x, .y = y, .n = 2, .cap = 30.0f}, rig_.stream()).ok());
+  ASSERT_TRUE(rig_->Run(SoftCapArgs{.x = x, .y = y, .n = 2, .cap = 30.0f}).ok());
   EXPECT_TRUE(std::isnan(y[0]));
   EXPECT_FALSE(std::isnan(y[1]));
 }
 
 TEST_P(SoftCapTest, TakesNothingAsNoWorkAndRefusesBadArguments) {
   float v[1] = {};
-  const auto code = [&](const SoftCapArgs& args) { return CpuSoftCap(args, rig_.stream()).code(); };
+  const auto code = [&](const SoftCapArgs& args) { return rig_->Run(args).code(); };
   const StatusCode refused = StatusCode::kInvalidArgument;
   EXPECT_EQ(code({.cap = 1.0f}), StatusCode::kOk);
   EXPECT_EQ(code({.x = v, .y = v, .n = -1, .cap = 1.0f}), refused);
@@ -71,8 +69,8 @@ TEST_P(SoftCapTest, TakesNothingAsNoWorkAndRefusesBadArguments) {
     EXPECT_EQ(code({.x = v, .y = v, .n = 1, .cap = cap}), refused) << cap;
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, SoftCapTest, ::testing::ValuesIn(testing::AvailableLevels()),
-                         [](const auto& test) { return std::string(CpuLevelName(test.param)); });
+INSTANTIATE_TEST_SUITE_P(Devices, SoftCapTest, ::testing::ValuesIn(testing::OpRigKinds()),
+                         [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace forge

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace forge {
+
+// What the amdgpu driver says of a GPU's memory, in bytes. Unlike the runtime it counts everybody:
+// the compositor, browsers, games.
+struct DriverMemory {
+  uint64_t vram_total = 0;
+  uint64_t vram_used = 0;
+  uint64_t gtt_total = 0;  // host memory that the GPU may use
+  uint64_t gtt_used = 0;
+  // Shares the host's memory: little memory of its own, much of the host's, and no board of its
+  // own.
+  bool looks_integrated = false;
+};
+
+// Reads <root>/sys/class/drm/renderD*/device/mem_info_* of the GPU at `pci_id` ("0000:03:00.0", in
+// either case). Nothing if the driver shows no such GPU or no figures.
+std::optional<DriverMemory> ReadDriverMemory(const std::filesystem::path& root,
+                                             const std::string& pci_id);
+
+}  // namespace forge

@@ -1,0 +1,38 @@
+#include "kernels/hip/hip_ops.h"
+
+#include "kernels/hip/attention.h"
+#include "kernels/hip/combine_experts.h"
+#include "kernels/hip/embed.h"
+#include "kernels/hip/expert_matmul.h"
+#include "kernels/hip/gated_activation.h"
+#include "kernels/hip/gather_rows.h"
+#include "kernels/hip/kv_append.h"
+#include "kernels/hip/matmul.h"
+#include "kernels/hip/rms_norm.h"
+#include "kernels/hip/rope.h"
+#include "kernels/hip/route_experts.h"
+#include "kernels/hip/soft_cap.h"
+
+namespace forge {
+namespace {
+
+constexpr OpTable kOps = {
+    .embed = HipEmbed,
+    .rms_norm = HipRmsNorm,
+    .matmul = HipMatmul,
+    .rope = HipRope,
+    .kv_append = HipKvAppend,
+    .attention = HipAttention,
+    .gated_activation = HipGatedActivation,
+    .gather_rows = HipGatherRows,
+    .soft_cap = HipSoftCap,
+    .route_experts = HipRouteExperts,
+    .expert_matmul = HipExpertMatmul,
+    .combine_experts = HipCombineExperts,
+};
+
+}  // namespace
+
+const OpTable& HipOps() { return kOps; }
+
+}  // namespace forge

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "kernels/api/stream.h"
+#include "kernels/base/function_ref.h"
+#include "kernels/base/result.h"
+#include "kernels/hip/gpu_runtime.h"
+#include "kernels/hip/hip_context.h"
+#include "kernels/hip/pinned_ring.h"
+
+namespace forge {
+
+// A queue of work on one HIP device: kernels that ops launch, and copies, which go through pinned
+// memory so that the runtime never waits in them. Owns the handle. Not thread-safe; different
+// threads may use it one after another. Lifetime: the context must outlive it.
+class HipStream final : public Stream {
+ public:
+  // The largest piece that Upload hands to `fill`.
+  static constexpr size_t kUploadBytes = size_t{4} << 20;
+
+  static Result<std::unique_ptr<HipStream>> Create(HipContext& context);
+  // Waits for the work that is under way. Leaves everything to the driver if the device is lost.
+  ~HipStream() override;
+
+  hipStream_t handle() const { return handle_; }
+  int wave_size() const { return context_.traits().wave_size; }
+  const HipTraits& traits() const { return context_.traits(); }
+
+  // Chooses the device for the calling thread, before a launch. kUnavailable if it is lost.
+  Status PrepareLaunch();
+
+  // As Device::CopyIn and CopyOut. `through_whole`: reads through a whole allocation, for runtimes
+  // whose copies from within one are wrong.
+  Status CopyIn(void* to, const void* from, uint64_t bytes);
+  Status CopyOut(void* to, const void* from, uint64_t bytes, bool through_whole);
+  // Copies `bytes`, at most kUploadBytes, that `fill` writes to host memory. The copies of earlier
+  // calls run meanwhile.
+  Status Upload(void* to, size_t bytes, FunctionRef<Status(std::byte*)> fill);
+
+  // kUnavailable, and the device is lost, if anything failed or nothing has moved for the hang
+  // limit.
+  Status Synchronize() override;
+
+ private:
+  // Bytes on their way to the host that still have to leave pinned memory.
+  struct Arrival {
+    void* to;
+    const std::byte* from;
+    size_t bytes;
+  };
+  static constexpr size_t kSmallBytes = 256 << 10;  // of one ring half
+  static constexpr size_t kArrivalBytes = size_t{8} << 20;
+  static constexpr size_t kWholeBytes = size_t{1} << 20;  // of the allocation that is read whole
+  static constexpr int kWorkPerMark = 32;
+
+  explicit HipStream(HipContext& context) : context_(context) {}
+
+  // Counts a launch or copy, and now and then puts a mark behind it by which Synchronize sees the
+  // work move.
+  Status NoteWork();
+  bool HasMoved();
+  Status EnsureRing(std::unique_ptr<PinnedRing>& ring, size_t half_bytes);
+  Status SendPiece(void* to, const void* from, size_t bytes, PinnedRing& ring);
+  Status FetchPiece(void* to, const std::byte* from, size_t bytes, bool through_whole);
+
+  HipContext& context_;
+  hipStream_t handle_ = nullptr;
+  std::unique_ptr<PinnedRing> small_;    // tables of a step
+  std::unique_ptr<PinnedRing> uploads_;  // weights
+  std::byte* arrivals_data_ = nullptr;   // pinned
+  size_t arrivals_used_ = 0;
+  std::vector<Arrival> arrivals_;
+  void* whole_ = nullptr;  // device memory
+
+  int work_since_mark_ = 0;
+  std::deque<hipEvent_t> marks_;  // in the stream, oldest first
+  std::vector<hipEvent_t> spare_marks_;
+};
+
+// REQUIRES: `stream` was created by a HIP device.
+inline HipStream& AsHip(Stream& stream) { return static_cast<HipStream&>(stream); }
+
+}  // namespace forge

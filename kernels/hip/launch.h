@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <type_traits>
+
+#include "kernels/base/status.h"
+#include "kernels/hip/gpu_runtime.h"
+#include "kernels/hip/hip_status.h"
+#include "kernels/hip/hip_stream.h"
+
+namespace forge {
+
+// Where a kernel runs: blocks, threads of each, dynamic shared memory.
+struct LaunchShape {
+  dim3 grid;
+  dim3 block;
+  size_t shared_bytes = 0;
+};
+
+// Gives `kernel` to the stream and says whether the launch was accepted; a fault while it runs
+// shows when the stream is synchronised. A grid without blocks is a launch error: return before.
+//   return LaunchKernel("rms_norm", RmsNormKernel<kWave>, {.grid = n_rows, .block = 256}, stream,
+//                       args.x, args.y, args.dim);
+template <typename... Parameters>
+Status LaunchKernel(const char* name, void (*kernel)(Parameters...), const LaunchShape& shape,
+                    HipStream& stream, std::type_identity_t<Parameters>... arguments) {
+  FORGE_TRY(stream.PrepareLaunch());
+#if defined(FORGE_GPU_EMULATED)
+  emulator::Launch(name, shape.grid, shape.block, shape.shared_bytes, stream.handle(),
+                   [=] { kernel(arguments...); });
+#else
+  // clang-format 14 takes the brackets apart.
+  // clang-format off
+  kernel<<<shape.grid, shape.block, shape.shared_bytes, stream.handle()>>>(arguments...);
+  // clang-format on
+#endif
+  const hipError_t error = hipGetLastError();
+  if (error == hipSuccess) return Status();
+  return CheckHip(error, std::string("launch of kernel ") + name);
+}
+
+}  // namespace forge

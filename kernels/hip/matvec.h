@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/formats/format.h"
+#include "kernels/hip/hip_stream.h"
+#include "kernels/hip/quantize.h"
+
+namespace forge {
+
+// Products of matrices with few vectors, where reading the weights is the work: a wave takes some
+// rows and a tile of tokens, its lanes the columns. A token's result has the same bits whatever
+// shares its tile and however large tiles are.
+
+constexpr int kMaxTileTokens = 8;
+
+// One matrix, or the same matrix of several experts.
+struct MatvecTarget {
+  const std::byte* weights = nullptr;  // packed
+  const float* bias = nullptr;         // [n_rows], or null; of experts [n_experts, n_rows]
+  const float* residual = nullptr;     // [n_tokens, n_rows], or null
+  float* y = nullptr;                  // [n_tokens, n_rows]
+  int64_t n_rows = 0;
+  uint64_t expert_stride = 0;  // bytes from one expert's matrix to the next
+  int first_block = 0;         // set by LaunchMatvec
+};
+
+// Adjacent entries of a list of pairs that is sorted by expert.
+struct ExpertTile {
+  int32_t expert;  // n_experts: of pairs whose expert there is not; they get NaN
+  int32_t first;
+  int32_t count;  // 0: nothing to do
+};
+
+struct MatvecArgs {
+  const float* x = nullptr;        // [n_tokens, n_cols], for floating-point weights
+  QuantizedActivations quantized;  // of x, for others
+  int64_t n_cols = 0;
+  int n_tokens = 0;  // rows of x
+  int n_targets = 0;
+  MatvecTarget targets[3];  // of one format
+  // For experts: token t of the tile is pair order[first + t], with x row pair / pairs_per_row.
+  const ExpertTile* tiles = nullptr;  // [n_tiles], or null: tokens in order
+  const int32_t* order = nullptr;
+  int pairs_per_row = 1;
+  int n_experts = 0;
+  int64_t n_tiles = 0;  // set by LaunchMatvec where `tiles` is null
+};
+
+// REQUIRES: n_tokens and n_targets are positive, tile_tokens is 1, 2, 4 or 8.
+template <typename Format>
+Status LaunchMatvec(MatvecArgs args, int tile_tokens, HipStream& stream);
+
+// LaunchMatvec by format, and what it needs of the activations.
+struct MatvecFormat {
+  DType dtype;
+  bool is_float;
+  bool needs_digits;
+  Status (*launch)(MatvecArgs args, int tile_tokens, HipStream& stream);
+};
+// REQUIRES: the format is known.
+const MatvecFormat& FindMatvecFormat(DType dtype);
+
+// The least tile that holds n_tokens, or the largest there is.
+constexpr int TileTokens(int64_t n_tokens) {
+  int tile = 1;
+  while (tile < n_tokens && tile < kMaxTileTokens) tile *= 2;
+  return tile;
+}
+
+}  // namespace forge

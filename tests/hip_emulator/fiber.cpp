@@ -1,0 +1,111 @@
+#include "tests/hip_emulator/fiber.h"
+
+#include <sys/mman.h>
+
+#include "kernels/base/check.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FORGE_ASAN 1
+#endif
+#if __has_feature(thread_sanitizer)
+#define FORGE_TSAN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define FORGE_ASAN 1
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define FORGE_TSAN 1
+#endif
+#if defined(FORGE_ASAN)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if defined(FORGE_TSAN)
+#include <sanitizer/tsan_interface.h>
+#endif
+
+namespace forge::emulator {
+namespace {
+
+using boost::context::detail::jump_fcontext;
+using boost::context::detail::make_fcontext;
+using boost::context::detail::transfer_t;
+
+constexpr size_t kPageBytes = 4096;
+
+}  // namespace
+
+FiberStack::FiberStack() {
+  void* const data = mmap(nullptr, kPageBytes + kBytes, PROT_NONE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  FORGE_CHECK(data != MAP_FAILED, "no address space for the stack of a fibre");
+  bottom_ = static_cast<std::byte*>(data) + kPageBytes;
+  FORGE_CHECK(mprotect(bottom_, kBytes, PROT_READ | PROT_WRITE) == 0, "no stack for a fibre");
+}
+
+FiberStack::~FiberStack() { munmap(bottom_ - kPageBytes, kPageBytes + kBytes); }
+
+bool FiberStack::Guards(const void* address) const {
+  const auto* const byte = static_cast<const std::byte*>(address);
+  return byte >= bottom_ - kPageBytes && byte < bottom_;
+}
+
+void Fiber::Reset(void (*main)(void*), void* argument) {
+  main_ = main;
+  argument_ = argument;
+#if defined(FORGE_ASAN)
+  __asan_unpoison_memory_region(stack_.bottom(),
+                                static_cast<size_t>(stack_.top() - stack_.bottom()));
+#endif
+#if defined(FORGE_TSAN)
+  if (fiber_state_ != nullptr) __tsan_destroy_fiber(fiber_state_);
+  fiber_state_ = __tsan_create_fiber(0);
+#endif
+  context_ =
+      make_fcontext(stack_.top(), static_cast<size_t>(stack_.top() - stack_.bottom()), &Enter);
+}
+
+void Fiber::Enter(transfer_t from) {
+  Fiber& self = *static_cast<Fiber*>(from.data);
+#if defined(FORGE_ASAN)
+  __sanitizer_finish_switch_fiber(nullptr, &self.caller_bottom_, &self.caller_bytes_);
+#endif
+  self.caller_ = from.fctx;
+  self.main_(self.argument_);
+  FORGE_CHECK(false, "the main function of a fibre returned");
+}
+
+void Fiber::Resume() {
+#if defined(FORGE_ASAN)
+  void* fake_stack = nullptr;
+  __sanitizer_start_switch_fiber(&fake_stack, stack_.bottom(),
+                                 static_cast<size_t>(stack_.top() - stack_.bottom()));
+#endif
+#if defined(FORGE_TSAN)
+  caller_state_ = __tsan_get_current_fiber();
+  __tsan_switch_to_fiber(fiber_state_, 0);
+#endif
+  const transfer_t back = jump_fcontext(context_, this);
+#if defined(FORGE_ASAN)
+  __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
+#endif
+  context_ = back.fctx;
+}
+
+void Fiber::Suspend() {
+#if defined(FORGE_ASAN)
+  __sanitizer_start_switch_fiber(&fiber_state_, caller_bottom_, caller_bytes_);
+#endif
+#if defined(FORGE_TSAN)
+  __tsan_switch_to_fiber(caller_state_, 0);
+#endif
+  const transfer_t back = jump_fcontext(caller_, nullptr);
+#if defined(FORGE_ASAN)
+  __sanitizer_finish_switch_fiber(fiber_state_, &caller_bottom_, &caller_bytes_);
+#endif
+  caller_ = back.fctx;
+}
+
+}  // namespace forge::emulator

@@ -1,0 +1,55 @@
+#include "tests/hip_emulator/system_tree.h"
+
+#include <cstdio>
+#include <fstream>
+
+namespace forge::emulator {
+namespace {
+
+namespace fs = std::filesystem;
+
+void Write(const fs::path& path, const std::string& text) {
+  const fs::path fresh = path.string() + ".new";
+  std::ofstream(fresh) << text << '\n';
+  std::error_code ignored;  // the folder may be going away with the machine
+  fs::rename(fresh, path, ignored);
+}
+
+void WriteGpu(const fs::path& root, int index, const SystemTreeGpu& gpu) {
+  const fs::path pci = root / "sys/devices/pci0000:00" / PciId(index);
+  const std::string render = "renderD" + std::to_string(128 + index);
+  fs::create_directories(pci);
+  fs::create_directories(root / "sys/class/drm" / render);
+  const fs::path link = root / "sys/class/drm" / render / "device";
+  if (!fs::exists(link)) fs::create_symlink(pci, link);
+  const DeviceSettings& settings = gpu.settings;
+  const uint64_t used = gpu.used_bytes + settings.foreign_bytes;
+  const bool integrated = settings.integrated;
+  constexpr uint64_t kCarvedOut = uint64_t{512} << 20;
+  Write(pci / "vendor", "0x1002");
+  Write(pci / "mem_info_vram_total",
+        std::to_string(integrated ? kCarvedOut : settings.memory_bytes));
+  Write(pci / "mem_info_vram_used", std::to_string(integrated ? 0 : used));
+  Write(pci / "mem_info_gtt_total", std::to_string(settings.memory_bytes));
+  Write(pci / "mem_info_gtt_used", std::to_string(integrated ? used : 0));
+  if (settings.host_free_bytes == 0) return;
+  fs::create_directories(root / "proc");
+  Write(root / "proc/meminfo",
+        "MemTotal: " + std::to_string(settings.memory_bytes / 1024) +
+            " kB\nMemAvailable: " + std::to_string(settings.host_free_bytes / 1024) + " kB");
+}
+
+}  // namespace
+
+std::string PciId(int device) {
+  char text[16];
+  std::snprintf(text, sizeof(text), "0000:%02x:00.0", 3 + device);
+  return text;
+}
+
+void WriteSystemTree(const fs::path& root, const std::vector<SystemTreeGpu>& gpus) {
+  for (size_t i = 0; i < gpus.size(); ++i)
+    if (gpus[i].settings.in_sysfs) WriteGpu(root, static_cast<int>(i), gpus[i]);
+}
+
+}  // namespace forge::emulator
