@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "kernels/api/op_table.h"
@@ -19,6 +20,8 @@ struct MemoryReading {
   uint64_t free_bytes = 0;          // the smaller of the two below: what may be counted on
   uint64_t runtime_free_bytes = 0;  // CPU: MemAvailable. GPU: the runtime's figure
   uint64_t driver_free_bytes = 0;   // CPU: room under the cgroup limit. GPU: the driver's figure
+  // What the system counts as this process's own memory on the device; nullopt: it does not tell.
+  std::optional<uint64_t> process_bytes = std::nullopt;
 };
 
 // Memory that is allocated right now through Device::Allocate.
@@ -52,6 +55,12 @@ class Device {
   // REQUIRES: `data` came from Allocate with the same `bytes`, and no work on it is under way.
   virtual void Free(void* data, uint64_t bytes) = 0;
   virtual AllocationCount allocation_count() const = 0;
+  // The last model left the device: gives back what it holds beside allocations, such as a driver's
+  // context and its caches, so that a device nobody uses costs other programs nothing. Whatever is
+  // called next brings it back, but ReadMemory should do without. Does nothing where there is
+  // nothing to give, as on the CPU.
+  // REQUIRES: nothing is allocated, and no stream of the device exists.
+  virtual void ReleaseContext() {}
   // Copy between host and device memory in stream order; the host memory may be reused once the
   // stream is synchronised.
   virtual Status CopyIn(void* device_destination, const void* host_source, uint64_t bytes,

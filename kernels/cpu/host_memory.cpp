@@ -144,6 +144,11 @@ Result<MemoryReading> ReadHostMemory(const std::filesystem::path& root) {
   }
   reading.driver_free_bytes = room == kNoLimit ? reading.runtime_free_bytes : room;
   reading.free_bytes = std::min(reading.runtime_free_bytes, reading.driver_free_bytes);
+  const std::optional<std::string> status = ReadText(root / "proc/self/status");
+  if (status) {
+    const std::optional<uint64_t> kibibytes = FindFigure(*status, "RssAnon:");
+    if (kibibytes) reading.process_bytes = *kibibytes << 10;
+  }
   return reading;
 }
 

@@ -14,6 +14,7 @@ namespace forge {
 // total is MemTotal. runtime_free is MemAvailable. driver_free is the least room under the memory
 // limits of the process's cgroup and all its ancestors, where file cache that the kernel would give
 // up counts as room; without a limit it equals MemAvailable. free is the smaller of the two.
+// process is RssAnon of this process, where <root>/proc/self/status has it.
 // kInternal, naming the file and what it says, if a figure cannot be read; a missing limit file
 // means no limit.
 Result<MemoryReading> ReadHostMemory(const std::filesystem::path& root = "/");

@@ -81,6 +81,12 @@ TEST_F(HostMemoryTest, IsMemAvailableWithoutACgroup) {
   EXPECT_EQ(reading.free_bytes, 500 * kMiB);
 }
 
+TEST_F(HostMemoryTest, TellsWhatTheProcessHoldsWhereTheSystemDoes) {
+  EXPECT_FALSE(ReadHostMemory(root_)->process_bytes);
+  Write("proc/self/status", "Name:\tforged\nVmRSS:\t  9000 kB\nRssAnon:\t  7000 kB\n");
+  EXPECT_EQ(ReadHostMemory(root_)->process_bytes, 7000u << 10);
+}
+
 TEST_F(HostMemoryTest, TakesMaxForNoLimit) {
   MountV2("/user.slice");
   WriteV2("user.slice", "max", "max", "1000", "0");
