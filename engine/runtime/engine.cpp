@@ -13,6 +13,12 @@ namespace {
 
 Status LoadCancelled() { return Cancelled("the load was cancelled").WithReason("LOAD_CANCELLED"); }
 
+Status CheckPolicy(const AdmissionPolicy& policy) {
+  if (policy.free_fraction > 0.0 && policy.free_fraction <= 1.0) return Status();
+  return InvalidArgument("the fraction of free memory must be in (0, 1], not " +
+                         std::to_string(policy.free_fraction));
+}
+
 Status CheckTokenIds(const std::vector<TokenId>& tokens, size_t n_tokens) {
   for (const TokenId token : tokens)
     if (token < 0 || static_cast<size_t>(token) >= n_tokens)
@@ -33,10 +39,8 @@ Result<std::unique_ptr<Engine>> Engine::Create(EngineOptions options) {
   for (const std::unique_ptr<Device>& device : options.devices)
     if (!ids.insert(device->info().id).second)
       return InvalidArgument("device named twice: " + device->info().id);
-  const double fraction = options.policy.free_fraction;
-  if (!(fraction > 0.0 && fraction <= 1.0))
-    return InvalidArgument("the fraction of free memory must be in (0, 1], not " +
-                           std::to_string(fraction));
+  FORGE_TRY(CheckPolicy(options.policy));
+  for (const auto& [device, policy] : options.device_policies) FORGE_TRY(CheckPolicy(policy));
   return std::unique_ptr<Engine>(std::make_unique<EngineImpl>(std::move(options)));
 }
 
@@ -44,10 +48,23 @@ EngineImpl::EngineImpl(EngineOptions options) : max_queued_turns_(options.max_qu
   for (std::unique_ptr<Device>& device : options.devices) {
     DeviceSlot slot;
     slot.device = std::move(device);
-    slot.ledger = std::make_unique<Ledger>(*slot.device, options.policy);
+    slot.use = std::make_unique<DeviceUse>(*slot.device);
+    const auto policy = options.device_policies.find(slot.device->info().id);
+    slot.ledger = std::make_unique<Ledger>(
+        *slot.device, policy != options.device_policies.end() ? policy->second : options.policy);
     slot.executor = std::make_unique<Executor>();
     devices_.push_back(std::move(slot));
   }
+}
+
+void EngineImpl::DeviceUse::Enter() {
+  const MutexLock lock(mutex_);
+  ++n_models_;
+}
+
+void EngineImpl::DeviceUse::Leave() {
+  const MutexLock lock(mutex_);
+  if (--n_models_ == 0) device_.ReleaseContext();
 }
 
 EngineImpl::~EngineImpl() {
@@ -55,6 +72,7 @@ EngineImpl::~EngineImpl() {
   for (DeviceSlot& slot : devices_) slot.executor.reset();
   MutexLock lock(mutex_);
   models_.clear();
+  shares_.clear();
 }
 
 Result<const EngineImpl::DeviceSlot*> EngineImpl::FindDevice(const std::string& id) const {
@@ -122,6 +140,7 @@ Result<ModelId> EngineImpl::Load(const std::string& path, const std::string& dev
     return observer == nullptr || observer({phase, done, total});
   };
   FORGE_ASSIGN_OR_RETURN(const DeviceSlot* slot, FindDevice(device));
+  DeviceUse::Share share(*slot->use);  // before what it counts, so that it ends after that
   if (!report(LoadPhase::kReadingHeader, 0, 0)) return LoadCancelled();
   FORGE_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(path));
   FORGE_ASSIGN_OR_RETURN(ModelFileInfo info, InspectModel(*file, options, *slot->device));
@@ -140,6 +159,7 @@ Result<ModelId> EngineImpl::Load(const std::string& path, const std::string& dev
   {
     MutexLock lock(mutex_);
     models_[loaded->id()] = loaded;
+    shares_.emplace(loaded->id(), std::move(share));
   }
   // Too late to cancel: others may use the model already.
   static_cast<void>(report(LoadPhase::kReady, total_bytes, total_bytes));
@@ -163,7 +183,17 @@ Result<uint64_t> EngineImpl::Unload(ModelId id) {
   std::future<void> freed = model->Freed();
   model.reset();
   freed.wait();
+  TakeShare(id);
   return bytes;
+}
+
+void EngineImpl::TakeShare(ModelId model) {
+  std::optional<DeviceUse::Share> share;  // ends without the lock: a driver takes its time
+  const MutexLock lock(mutex_);
+  const auto found = shares_.find(model);
+  if (found == shares_.end()) return;
+  share.emplace(std::move(found->second));
+  shares_.erase(found);
 }
 
 Result<ModelStatus> EngineImpl::GetModel(ModelId id) const {

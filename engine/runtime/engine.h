@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -262,8 +263,9 @@ struct EngineProgress {
 
 struct EngineOptions {
   std::vector<std::unique_ptr<Device>> devices;  // at least one
-  AdmissionPolicy policy;                        // of each device
-  uint32_t max_queued_turns = 256;               // per model; more are refused
+  AdmissionPolicy policy;                        // of each device that has none of its own
+  std::map<std::string, AdmissionPolicy> device_policies = {};  // by the device's id
+  uint32_t max_queued_turns = 256;                              // per model; more are refused
 };
 
 // Keeps whole models resident and generates with them.

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "engine/memory/ledger.h"
@@ -48,9 +49,39 @@ class EngineImpl final : public Engine {
   void Cancel(SessionId session) override;
 
  private:
+  // Counts the models that a device has or is to have, and lets its context go after the last one.
+  // Thread-safe.
+  class DeviceUse {
+   public:
+    // One model; move-only.
+    class [[nodiscard]] Share {
+     public:
+      explicit Share(DeviceUse& use) : use_(&use) { use.Enter(); }
+      Share(Share&& other) noexcept : use_(std::exchange(other.use_, nullptr)) {}
+      Share& operator=(Share&&) = delete;
+      ~Share() {
+        if (use_ != nullptr) use_->Leave();
+      }
+
+     private:
+      DeviceUse* use_;
+    };
+
+    explicit DeviceUse(Device& device) : device_(device) {}
+
+   private:
+    void Enter();
+    void Leave();
+
+    Device& device_;
+    Mutex mutex_;  // held while the context goes, so that no model comes meanwhile
+    uint64_t n_models_ FORGE_GUARDED_BY(mutex_) = 0;
+  };
+
   // A device and what belongs to it. The executor goes first: it runs models on the device.
   struct DeviceSlot {
     std::unique_ptr<Device> device;
+    std::unique_ptr<DeviceUse> use;
     std::unique_ptr<Ledger> ledger;
     std::unique_ptr<Executor> executor;
   };
@@ -62,6 +93,8 @@ class EngineImpl final : public Engine {
   Result<std::shared_ptr<LoadedModel>> FindSession(SessionId session) const;
   std::vector<std::shared_ptr<LoadedModel>> Models() const;
   DeviceMemory MemoryOf(const DeviceSlot& slot) const;
+  // The model left its device.
+  void TakeShare(ModelId model);
   ModelId NextId();
 
   // Constant after construction.
@@ -71,6 +104,7 @@ class EngineImpl final : public Engine {
   mutable Mutex mutex_;
   uint64_t last_id_ FORGE_GUARDED_BY(mutex_) = 0;  // of models and sessions
   std::map<ModelId, std::shared_ptr<LoadedModel>> models_ FORGE_GUARDED_BY(mutex_);
+  std::map<ModelId, DeviceUse::Share> shares_ FORGE_GUARDED_BY(mutex_);  // of the same models
   std::unordered_map<SessionId, ModelId> sessions_ FORGE_GUARDED_BY(mutex_);
 };
 

@@ -7,9 +7,10 @@
 
 namespace forge::testing {
 
-Result<std::unique_ptr<FakeDevice>> FakeDevice::Create(uint64_t total_bytes, int n_threads) {
+Result<std::unique_ptr<FakeDevice>> FakeDevice::Create(uint64_t total_bytes, int n_threads,
+                                                       const std::string& id) {
   FORGE_ASSIGN_OR_RETURN(std::unique_ptr<Device> cpu, CreateCpuDevice({.n_threads = n_threads}));
-  return std::unique_ptr<FakeDevice>(new FakeDevice(std::move(cpu), total_bytes));
+  return std::unique_ptr<FakeDevice>(new FakeDevice(std::move(cpu), total_bytes, id));
 }
 
 void FakeDevice::set_total_bytes(uint64_t bytes) {
@@ -27,9 +28,11 @@ void FakeDevice::set_free_lag_readings(int readings) {
   free_lag_readings_ = readings;
 }
 
-void FakeDevice::FailAllocation(int k) {
+void FakeDevice::FailAllocation(int k, bool for_ever) {
   const MutexLock lock(mutex_);
   calls_to_failure_ = k;
+  fails_for_ever_ = for_ever;
+  if (k == 0) fail_all_ = false;
 }
 
 void FakeDevice::FailAllAllocations(bool fail) {
@@ -67,7 +70,9 @@ Result<MemoryReading> FakeDevice::ReadMemory() const {
 Result<void*> FakeDevice::Allocate(uint64_t bytes) {
   allocate_calls_.fetch_add(1);
   const MutexLock lock(mutex_);
-  if (fail_all_ || (calls_to_failure_ > 0 && --calls_to_failure_ == 0))
+  const bool fails_now = calls_to_failure_ > 0 && --calls_to_failure_ == 0;
+  if (fails_now && fails_for_ever_) fail_all_ = true;
+  if (fail_all_ || fails_now)
     return ResourceExhausted("fake device: the allocation was set to fail: requested " +
                              std::to_string(bytes) + " bytes");
   if (bytes > TrueFreeBytes())

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <string>
 
 #include "kernels/api/device.h"
 #include "kernels/base/mutex.h"
@@ -17,7 +18,8 @@ namespace forge::testing {
 class FakeDevice final : public Device {
  public:
   // `total_bytes` is the fake size; n_threads as in CpuDeviceOptions.
-  static Result<std::unique_ptr<FakeDevice>> Create(uint64_t total_bytes, int n_threads = 1);
+  static Result<std::unique_ptr<FakeDevice>> Create(uint64_t total_bytes, int n_threads = 1,
+                                                    const std::string& id = "cpu");
 
   // --- Settings
   void set_total_bytes(uint64_t bytes);
@@ -26,8 +28,8 @@ class FakeDevice final : public Device {
   // Freed bytes count as free only after this many further ReadMemory calls, as drivers do that
   // give memory back late. Allocate knows the true figure. Applies to bytes freed from now on.
   void set_free_lag_readings(int readings);
-  // The k-th Allocate from now on fails, 1 being the next; 0: none.
-  void FailAllocation(int k);
+  // The k-th Allocate from now on fails, 1 being the next, and with `for_ever` all after it; 0: none.
+  void FailAllocation(int k, bool for_ever = false);
   void FailAllAllocations(bool fail);
   // ReadMemory answers kUnavailable.
   void FailReadings(bool fail);
@@ -35,6 +37,7 @@ class FakeDevice final : public Device {
   // --- What happened
   uint64_t allocate_calls() const { return allocate_calls_.load(); }  // failed ones included
   uint64_t reading_calls() const { return reading_calls_.load(); }
+  uint64_t context_releases() const { return context_releases_.load(); }
 
   // --- Device
   const DeviceInfo& info() const override { return info_; }
@@ -43,6 +46,7 @@ class FakeDevice final : public Device {
   Result<MemoryReading> ReadMemory() const override;
   Result<void*> Allocate(uint64_t bytes) override;
   void Free(void* data, uint64_t bytes) override;
+  void ReleaseContext() override { context_releases_.fetch_add(1); }
   AllocationCount allocation_count() const override { return cpu_->allocation_count(); }
   Status CopyIn(void* device_destination, const void* host_source, uint64_t bytes,
                 Stream& stream) override {
@@ -78,9 +82,9 @@ class FakeDevice final : public Device {
     int readings_left;
   };
 
-  FakeDevice(std::unique_ptr<Device> cpu, uint64_t total_bytes)
+  FakeDevice(std::unique_ptr<Device> cpu, uint64_t total_bytes, const std::string& id)
       : cpu_(std::move(cpu)),
-        info_({.id = "cpu", .description = "fake device"}),
+        info_({.id = id, .description = "fake device"}),
         total_bytes_(total_bytes) {}
 
   // Total less what this device and others hold.
@@ -92,6 +96,7 @@ class FakeDevice final : public Device {
 
   std::atomic<uint64_t> allocate_calls_ = 0;
   mutable std::atomic<uint64_t> reading_calls_ = 0;
+  std::atomic<uint64_t> context_releases_ = 0;
 
   mutable Mutex mutex_;
   uint64_t total_bytes_ FORGE_GUARDED_BY(mutex_);
@@ -100,6 +105,7 @@ class FakeDevice final : public Device {
   int free_lag_readings_ FORGE_GUARDED_BY(mutex_) = 0;
   mutable std::deque<LateFree> late_frees_ FORGE_GUARDED_BY(mutex_);
   int calls_to_failure_ FORGE_GUARDED_BY(mutex_) = 0;  // 0: no failure ahead
+  bool fails_for_ever_ FORGE_GUARDED_BY(mutex_) = false;
   bool fail_all_ FORGE_GUARDED_BY(mutex_) = false;
   bool fail_readings_ FORGE_GUARDED_BY(mutex_) = false;
 };
