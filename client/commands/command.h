@@ -44,6 +44,7 @@ CLI::App* AddCommand(CLI::App& app, CommandContext& context, const std::string& 
 void AddChat(CLI::App& app, CommandContext& context);
 void AddDetokenize(CLI::App& app, CommandContext& context);
 void AddEmbed(CLI::App& app, CommandContext& context);
+void AddEvents(CLI::App& app, CommandContext& context);
 void AddGenerate(CLI::App& app, CommandContext& context);
 void AddList(CLI::App& app, CommandContext& context);
 void AddLoad(CLI::App& app, CommandContext& context);
@@ -51,6 +52,7 @@ void AddMemory(CLI::App& app, CommandContext& context);
 void AddPerplexity(CLI::App& app, CommandContext& context);
 void AddPin(CLI::App& app, CommandContext& context);
 void AddPlan(CLI::App& app, CommandContext& context);
+void AddPolicy(CLI::App& app, CommandContext& context);
 void AddPs(CLI::App& app, CommandContext& context);
 void AddScore(CLI::App& app, CommandContext& context);
 void AddShow(CLI::App& app, CommandContext& context);

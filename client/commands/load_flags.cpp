@@ -5,8 +5,9 @@
 namespace forge::client {
 
 void AddLoadFlags(CLI::App& command, LoadFlags& flags) {
-  command.add_option("--device", flags.device,
-                     "Where to load it: cpu (the server's default if absent)");
+  command.add_option(
+      "--device", flags.device,
+      "Where to load it: auto, or a device as in cpu or hip:0 (the server's default if absent)");
   command.add_option("--context", flags.context_length,
                      "Tokens of each sequence, prompt and answer");
   command.add_option("--parallel", flags.max_sequences, "Sequences that run at the same time");

@@ -1,8 +1,12 @@
+#include <unistd.h>
+
+#include <cstdlib>
 #include <iostream>
 
 #include "client/commands/command.h"
+#include "client/commands/memory_bar.h"
+#include "client/terminal/interrupt.h"
 #include "client/terminal/json_output.h"
-#include "client/terminal/progress_bar.h"
 #include "client/terminal/text_table.h"
 #include "client/terminal/units.h"
 
@@ -10,7 +14,10 @@ namespace forge::client {
 
 namespace {
 
-struct MemoryOptions {};
+struct MemoryOptions {
+  bool watch = false;
+  std::string interval = "1s";
+};
 
 std::string PolicySentence(const v1::DeviceMemory& device) {
   const int percent = static_cast<int>(device.free_fraction() * 100.0 + 0.5);
@@ -21,13 +28,13 @@ std::string PolicySentence(const v1::DeviceMemory& device) {
 }
 
 void PrintDevice(const v1::DeviceMemory& device) {
-  constexpr int kBarWidth = 40;
-  const double total = static_cast<double>(device.total_bytes());
-  const double used = total > 0 ? static_cast<double>(device.reserved_bytes()) / total : 0.0;
+  constexpr int kBarWidth = 60;
   std::cout << device.device() << ": " << device.description() << '\n'
-            << RenderBar(used, kBarWidth) << ' ' << FormatBytes(device.reserved_bytes())
-            << " held by models, " << FormatBytes(device.free_bytes()) << " free of "
-            << FormatBytes(device.total_bytes()) << '\n'
+            << RenderMemoryBar(device, kBarWidth) << '\n'
+            << FormatBytes(device.reserved_bytes()) << " held by models, "
+            << FormatBytes(device.others_bytes()) << " by others, "
+            << FormatBytes(device.free_bytes()) << " free of " << FormatBytes(device.total_bytes())
+            << '\n'
             << "policy " << PolicySentence(device) << "; room for "
             << FormatBytes(device.available_bytes()) << " more (bound: " << device.binding_bound()
             << ")\n";
@@ -40,11 +47,43 @@ void PrintDevice(const v1::DeviceMemory& device) {
   }
   if (device.models_size() > 0) table.Print(std::cout);
   std::cout << "ledger " << device.reserved_bytes() << " B promised, device "
-            << device.allocated_bytes() << " B in " << device.allocation_count()
-            << " allocations\n";
+            << device.allocated_bytes() << " B in " << device.allocation_count() << " allocations";
+  if (device.has_drift_bytes())
+    std::cout << ", drift " << (device.drift_bytes() < 0 ? "-" : "+")
+              << FormatBytes(std::abs(device.drift_bytes()));
+  std::cout << '\n';
 }
 
-ExitCode RunMemory(const MemoryOptions&, const CommandContext& context) {
+// Until the server ends or Ctrl-C does. On a terminal each reading takes the place of the last.
+ExitCode WatchMemory(const MemoryOptions& options, const CommandContext& context) {
+  const bool is_terminal = ::isatty(STDOUT_FILENO) == 1;
+  v1::WatchMemoryRequest request;
+  const int64_t milliseconds = ParseDuration(options.interval).value_or(0);
+  request.mutable_interval()->set_seconds(milliseconds / 1000);
+  request.mutable_interval()->set_nanos(static_cast<int>(milliseconds % 1000) * 1'000'000);
+  BlockInterrupts();
+  const Connection connection = context.Connect();
+  grpc::ClientContext call;
+  const auto stream = connection.stub().WatchMemory(&call, request);
+  InterruptScope interrupts([&](int) { call.TryCancel(); });
+  v1::WatchMemoryResponse response;
+  while (stream->Read(&response)) {
+    if (context.json()) {
+      std::cout << ToJson(response) << std::endl;
+      continue;
+    }
+    if (is_terminal) std::cout << "\x1b[H\x1b[J";  // to the top, and clear what is below
+    std::cout << MemoryBarLegend() << '\n';
+    for (const v1::DeviceMemory& device : response.devices()) PrintDevice(device);
+    std::cout << std::endl;
+  }
+  const grpc::Status status = stream->Finish();
+  if (interrupts.interrupted()) return ExitCode::kInterrupted;
+  return status.ok() ? ExitCode::kOk : ReportFailure(status, context);
+}
+
+ExitCode RunMemory(const MemoryOptions& options, const CommandContext& context) {
+  if (options.watch) return WatchMemory(options, context);
   const Connection connection = context.Connect();
   grpc::ClientContext call;
   v1::GetMemoryResponse response;
@@ -54,6 +93,7 @@ ExitCode RunMemory(const MemoryOptions&, const CommandContext& context) {
     std::cout << ToJson(response) << '\n';
     return ExitCode::kOk;
   }
+  std::cout << MemoryBarLegend() << '\n';
   for (const v1::DeviceMemory& device : response.devices()) PrintDevice(device);
   return ExitCode::kOk;
 }
@@ -61,8 +101,15 @@ ExitCode RunMemory(const MemoryOptions&, const CommandContext& context) {
 }  // namespace
 
 void AddMemory(CLI::App& app, CommandContext& context) {
-  AddCommand(app, context, "memory", "Show the memory ledger of every device",
-             std::make_shared<MemoryOptions>(), &RunMemory);
+  auto options = std::make_shared<MemoryOptions>();
+  CLI::App* command = AddCommand(app, context, "memory", "Show the memory ledger of every device",
+                                 options, &RunMemory);
+  command->add_flag("--watch", options->watch, "Show it again and again, until Ctrl-C");
+  command
+      ->add_option("--interval", options->interval, "Time between two readings, from 250ms to 1h")
+      ->check([](const std::string& text) {
+        return ParseDuration(text) ? std::string() : "'" + text + "' is no duration as in 500ms";
+      });
 }
 
 }  // namespace forge::client

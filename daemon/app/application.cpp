@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <thread>
 
+#include "daemon/rpc/event_convert.h"
+
 namespace forge {
 namespace {
 
@@ -28,6 +30,13 @@ ResidencySettings SettingsFrom(const ResidencyRules& rules) {
   return settings;
 }
 
+std::optional<StateStore> OpenState(const Config& config) {
+  const std::optional<std::string> directory =
+      StateDirectory(config, std::getenv("STATE_DIRECTORY"));
+  if (!directory) return std::nullopt;
+  return std::make_optional<StateStore>(*directory);
+}
+
 double Gibibytes(uint64_t bytes) { return static_cast<double>(bytes) / double{1 << 30}; }
 
 }  // namespace
@@ -41,14 +50,29 @@ Application::Application(Config config, std::unique_ptr<Engine> engine, std::str
       io_work_(boost::asio::make_work_guard(io_)),
       sweep_timer_(io_),
       drain_timer_(io_),
-      residency_(*engine_, catalogue_,
-                 {config_.load_defaults, config_.limits.load_deadline,
-                  [this](const auto& models) { OnResidencyChange(models); },
-                  SettingsFrom(config_.residency)},
-                 io_, log),
-      context_(*engine_, residency_, config_, std::move(version), log) {}
+      state_(OpenState(config_)),
+      residency_(*engine_, catalogue_, ResidencyOptions(), io_, log),
+      context_(*engine_, residency_, config_, std::move(version), log) {
+  std::optional<std::string> state_directory;
+  if (state_) state_directory = state_->directory().string();
+  const std::optional<std::string> path = AuditPath(config_, state_directory);
+  if (path) audit_.emplace(*path, config_.audit.max_bytes, log_);
+}
 
 Application::~Application() = default;
+
+Residency::Options Application::ResidencyOptions() {
+  Residency::Options options;
+  options.load_defaults = {config_.default_device, config_.load_defaults};
+  options.load_deadline = config_.limits.load_deadline;
+  options.on_change = [this](const auto& models) { OnResidencyChange(models); };
+  options.on_event = [this](const ResidencyEvent& event) {
+    if (audit_) audit_->Append([event] { return AuditLine(event); });
+  };
+  options.settings = SettingsFrom(config_.residency);
+  options.state = state_ ? &*state_ : nullptr;
+  return options;
+}
 
 Status Application::Run() {
   Result<std::unique_ptr<Server>> server = Server::Start(context_, io_);
@@ -62,11 +86,41 @@ Status Application::Run() {
   LogStart();
   notifier_.Ready();
   notifier_.Status("No model is resident");
+  RestoreModels();
   drained_.get_future().wait();
   TearDown();
   io_thread.join();
   log_.info("forged ends");
   return Status();
+}
+
+void Application::RestoreModels() {
+  std::vector<ResidentRecord> models;
+  for (const std::string& name : config_.residency.preload) models.push_back({name, {}});
+  if (state_) {
+    // Taken in any case: they are those of the last stop, not of one before.
+    Result<std::vector<ResidentRecord>> saved = state_->TakeResidents();
+    if (!saved.ok())
+      log_.warn("{}; the models of the last run do not come back", saved.status().message());
+    if (saved.ok() && config_.residency.restore) {
+      for (ResidentRecord& resident : *saved) {
+        // One that is preloaded comes back as it was kept.
+        const auto known = std::ranges::find(models, resident.model, &ResidentRecord::model);
+        if (known == models.end()) {
+          models.push_back(std::move(resident));
+        } else {
+          *known = std::move(resident);
+        }
+      }
+    }
+  }
+  if (!models.empty()) residency_.Restore(std::move(models));
+}
+
+void Application::SaveModels() {
+  if (!state_) return;
+  const Status saved = state_->SaveResidents(residency_.Records());
+  if (!saved.ok()) log_.warn("the resident models will not come back: {}", saved.message());
 }
 
 void Application::StartWatchdog() {
@@ -80,17 +134,30 @@ void Application::StartWatchdog() {
 
 void Application::LogStart() {
   log_.info("forged {} listens on {}", context_.version, server_->address().ToString());
-  for (const DeviceMemory& device : engine_->Memory()) {
-    log_.info("device {}: {}; models may take {:.1f} GiB of {:.1f} GiB", device.device,
-              device.description, Gibibytes(device.available_bytes),
-              Gibibytes(device.reading.total_bytes));
-  }
+  LogDevices();
   for (const std::string& directory : config_.model_directories) {
     std::error_code error;  // unreadable counts as missing
     if (!std::filesystem::is_directory(directory, error)) {
       log_.warn("model directory {} does not exist or cannot be read", directory);
     }
   }
+}
+
+void Application::LogDevices() {
+  std::vector<std::string> ids = {std::string(kAutoDevice)};
+  for (const DeviceMemory& device : engine_->Memory()) {
+    log_.info("device {}: {}; models may take {:.1f} GiB of {:.1f} GiB", device.device,
+              device.description, Gibibytes(device.available_bytes),
+              Gibibytes(device.reading.total_bytes));
+    ids.push_back(device.device);
+  }
+  const auto warn_if_unknown = [&](const std::string& device, std::string_view key) {
+    if (std::ranges::find(ids, device) == ids.end())
+      log_.warn("{} names device {}, which this machine does not have", key, device);
+  };
+  warn_if_unknown(config_.default_device, "defaults.device");
+  for (const DeviceMemoryRules& rules : config_.device_memory)
+    warn_if_unknown(rules.device, "memory.devices");
 }
 
 // ---- Signals and drain, on the io_context
@@ -176,6 +243,7 @@ void Application::OnResidencyChange(const std::vector<ModelSnapshot>& models) {
 // The io_context still runs here: handlers that end need the strand, and a second signal counts.
 void Application::TearDown() {
   server_->Shutdown(kCloseGrace);
+  SaveModels();
   residency_.Stop();
   context_.Join();
   // Stopped rather than run dry: a timer whose end is queued already would start itself again.

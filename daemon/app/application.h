@@ -16,8 +16,10 @@
 #include "daemon/config/config.h"
 #include "daemon/residency/catalogue.h"
 #include "daemon/residency/residency.h"
+#include "daemon/residency/state_store.h"
 #include "daemon/rpc/server.h"
 #include "daemon/rpc/service_context.h"
+#include "daemon/telemetry/audit_file.h"
 #include "engine/runtime/engine.h"
 
 namespace forge {
@@ -46,8 +48,13 @@ class Application {
   void SweepCalls();
   void OnResidencyChange(const std::vector<ModelSnapshot>& models);
 
+  Residency::Options ResidencyOptions();
+  // Brings back the models that are to be resident from the start on.
+  void RestoreModels();
+  void SaveModels();
   void StartWatchdog();
   void LogStart();
+  void LogDevices();
   void TearDown();
 
   const Config config_;
@@ -62,6 +69,8 @@ class Application {
   boost::asio::steady_timer sweep_timer_;
   boost::asio::steady_timer drain_timer_;
 
+  const std::optional<StateStore> state_;
+  std::optional<AuditFile> audit_;
   Residency residency_;
   ServiceContext context_;
   std::unique_ptr<Server> server_;

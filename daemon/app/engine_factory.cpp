@@ -10,6 +10,7 @@ Result<std::unique_ptr<Engine>> CreateEngine(const Config& config) {
   EngineOptions options;
   options.devices.push_back(std::move(cpu));
   options.policy = config.memory;
+  options.device_policies = DevicePolicies(config);
   options.max_queued_turns = config.limits.max_queued_turns;
   return Engine::Create(std::move(options));
 }

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,6 +32,24 @@ struct ResidencyRules {
   std::optional<std::chrono::milliseconds> keep_alive;  // nullopt: forever
   uint64_t low_water_bytes = uint64_t{512} << 20;       // 0: off
   uint64_t high_water_bytes = uint64_t{1} << 30;        // at least low_water_bytes
+  std::vector<std::string> preload = {};  // names of models that are loaded after the start
+  bool restore = true;                    // so are those that were resident at the last clean stop
+};
+
+// What is set apart for one device; the rest is as Config::memory says.
+struct DeviceMemoryRules {
+  std::string device;
+  std::optional<AdmissionPolicy::Kind> policy = {};
+  std::optional<double> free_fraction = {};
+  std::optional<uint64_t> reserve_bytes = {};
+  std::optional<uint64_t> cap_bytes = {};  // 0: none
+};
+
+// Where what happened to memory is written down.
+struct AuditOptions {
+  bool is_on = true;
+  std::string path = {};  // empty: audit.jsonl in the state directory
+  uint64_t max_bytes = uint64_t{16} << 20;
 };
 
 enum class LogLevel { kError, kWarning, kInfo, kDebug };
@@ -47,7 +66,12 @@ struct Config {
   uint32_t socket_mode = 0660;
   std::vector<std::string> model_directories = {"/var/lib/forge/models"};
   AdmissionPolicy memory;
+  std::vector<DeviceMemoryRules> device_memory;
   ResidencyRules residency;
+  std::string default_device = "auto";
+  // nullopt: what systemd names in $STATE_DIRECTORY; empty: none.
+  std::optional<std::string> state_directory;
+  AuditOptions audit;
   uint32_t device_threads = 0;  // 0: one for each CPU
   LoadOptions load_defaults;
   Limits limits;
@@ -55,5 +79,14 @@ struct Config {
   LogOptions log;
   bool reflection = true;
 };
+
+// The memory policies of the devices that have one of their own, by their ids.
+std::map<std::string, AdmissionPolicy> DevicePolicies(const Config& config);
+// The directory for the daemon's own state; nullopt: there is none. `environment` is that of
+// systemd, $STATE_DIRECTORY; may be null.
+std::optional<std::string> StateDirectory(const Config& config, const char* environment);
+// The file for what happened to memory; nullopt: it is not written.
+std::optional<std::string> AuditPath(const Config& config,
+                                     const std::optional<std::string>& state_directory);
 
 }  // namespace forge

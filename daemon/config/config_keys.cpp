@@ -5,12 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
 #include <filesystem>
 #include <limits>
-#include <locale>
-#include <sstream>
+#include <set>
 
+#include "daemon/config/device_memory_rules.h"
 #include "daemon/config/quantity.h"
 
 namespace forge {
@@ -95,13 +94,9 @@ bool SetModelDirectories(Config& config, const Values& values) {
 }
 
 bool SetFreeFraction(Config& config, const Values& values) {
-  // A stream of the classic locale: strtod would follow the environment's decimal comma.
-  std::istringstream text(values[0]);
-  text.imbue(std::locale::classic());
-  double value = 0.0;
-  if (!(text >> value) || text.peek() != std::istringstream::traits_type::eof()) return false;
-  if (!std::isfinite(value) || value <= 0.0 || value > 1.0) return false;
-  config.memory.free_fraction = value;
+  const std::optional<double> value = ParseFraction(values[0]);
+  if (!value) return false;
+  config.memory.free_fraction = *value;
   return true;
 }
 
@@ -137,6 +132,63 @@ bool SetKeepAlive(Config& config, const Values& values) {
   return true;
 }
 
+bool SetDeviceMemory(Config& config, const Values& values) {
+  std::vector<DeviceMemoryRules> all;
+  std::set<std::string> devices;
+  for (const std::string& value : values) {
+    std::optional<DeviceMemoryRules> rules = ParseDeviceMemoryRules(value);
+    if (!rules || !devices.insert(rules->device).second) return false;
+    all.push_back(*std::move(rules));
+  }
+  config.device_memory = std::move(all);
+  return true;
+}
+
+Values GetDeviceMemory(const Config& config) {
+  Values values;
+  for (const DeviceMemoryRules& rules : config.device_memory)
+    values.push_back(FormatDeviceMemoryRules(rules));
+  return values;
+}
+
+bool SetPreload(Config& config, const Values& values) {
+  if (std::ranges::find(values, "") != values.end()) return false;
+  config.residency.preload = values;
+  return true;
+}
+
+bool SetDefaultDevice(Config& config, const Values& values) {
+  if (values[0].empty()) return false;
+  config.default_device = values[0];
+  return true;
+}
+
+bool IsAbsolute(const std::string& text) { return std::filesystem::path(text).is_absolute(); }
+
+bool SetStateDirectory(Config& config, const Values& values) {
+  if (values[0] != "auto" && values[0] != "none" && !IsAbsolute(values[0])) return false;
+  config.state_directory = values[0] == "none" ? "" : values[0];
+  if (values[0] == "auto") config.state_directory.reset();
+  return true;
+}
+
+Values GetStateDirectory(const Config& config) {
+  if (!config.state_directory) return {"auto"};
+  return {config.state_directory->empty() ? "none" : *config.state_directory};
+}
+
+bool SetAuditPath(Config& config, const Values& values) {
+  if (values[0] != "auto" && values[0] != "none" && !IsAbsolute(values[0])) return false;
+  config.audit.is_on = values[0] != "none";
+  config.audit.path = IsAbsolute(values[0]) ? values[0] : "";
+  return true;
+}
+
+Values GetAuditPath(const Config& config) {
+  if (!config.audit.is_on) return {"none"};
+  return {config.audit.path.empty() ? "auto" : config.audit.path};
+}
+
 constexpr uint32_t kAnyCount = std::numeric_limits<uint32_t>::max();
 constexpr uint64_t kAnySize = std::numeric_limits<int64_t>::max();
 using std::chrono::milliseconds;
@@ -167,6 +219,11 @@ const ConfigKey kKeys[] = {
      [](const Config& c) {
        return Values{c.memory.cap_bytes ? FormatSize(*c.memory.cap_bytes) : "none"};
      }},
+    {"memory.devices",
+     "a list of devices with any of policy, free_fraction, reserve and cap, each device once, as "
+     "in "
+     "'hip:0 cap=20GiB reserve=1GiB'",
+     true, SetDeviceMemory, GetDeviceMemory},
     {"residency.load_on_demand", "true or false", false,
      [](Config& c, const Values& v) { return SetBool(c.residency.load_on_demand, v[0]); },
      [](const Config& c) { return Values{c.residency.load_on_demand ? "true" : "false"}; }},
@@ -194,9 +251,16 @@ const ConfigKey kKeys[] = {
        return SetSize(c.residency.high_water_bytes, v[0], 0, kAnySize);
      },
      [](const Config& c) { return Values{FormatSize(c.residency.high_water_bytes)}; }},
+    {"residency.preload", "a list of names of models", true, SetPreload,
+     [](const Config& c) { return c.residency.preload; }},
+    {"residency.restore", "true or false", false,
+     [](Config& c, const Values& v) { return SetBool(c.residency.restore, v[0]); },
+     [](const Config& c) { return Values{c.residency.restore ? "true" : "false"}; }},
     {"device.threads", "a number from 0 to 1024; 0 is one for each CPU", false,
      [](Config& c, const Values& v) { return SetCount(c.device_threads, v[0], 0, 1024); },
      [](const Config& c) { return Values{std::to_string(c.device_threads)}; }},
+    {"defaults.device", "auto, or a device as in cpu or hip:0", false, SetDefaultDevice,
+     [](const Config& c) { return Values{c.default_device}; }},
     {"defaults.context_length", "a number of tokens; 0 is the model's own, at most 4096", false,
      [](Config& c, const Values& v) {
        return SetCount(c.load_defaults.context_length, v[0], 0, kAnyCount);
@@ -253,6 +317,14 @@ const ConfigKey kKeys[] = {
        return SetDuration(c.limits.step_timeout, v[0], milliseconds(1000));
      },
      [](const Config& c) { return Values{FormatDuration(c.limits.step_timeout)}; }},
+    {"state_directory", "auto, none or an absolute path", false, SetStateDirectory,
+     GetStateDirectory},
+    {"audit.path", "auto, none or an absolute path", false, SetAuditPath, GetAuditPath},
+    {"audit.max_size", "a size from 64KiB to 1TiB", false,
+     [](Config& c, const Values& v) {
+       return SetSize(c.audit.max_bytes, v[0], uint64_t{64} << 10, uint64_t{1} << 40);
+     },
+     [](const Config& c) { return Values{FormatSize(c.audit.max_bytes)}; }},
     {"drain_timeout", "a duration as in 20s or 2m, or 0", false,
      [](Config& c, const Values& v) { return SetDuration(c.drain_timeout, v[0], milliseconds(0)); },
      [](const Config& c) { return Values{FormatDuration(c.drain_timeout)}; }},

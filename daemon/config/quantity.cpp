@@ -4,7 +4,10 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <limits>
+#include <locale>
+#include <sstream>
 
 namespace forge {
 namespace {
@@ -55,6 +58,17 @@ std::string FormatWithUnit(uint64_t value, const std::array<Unit, N>& units,
 
 std::optional<uint64_t> ParseSize(std::string_view text) {
   return ParseWithUnit(text, kSizeUnits, /*needs_unit=*/false, std::numeric_limits<int64_t>::max());
+}
+
+std::optional<double> ParseFraction(const std::string& text) {
+  // A stream of the classic locale: strtod would follow the environment's decimal comma.
+  std::istringstream stream(text);
+  stream.imbue(std::locale::classic());
+  double value = 0.0;
+  if (!(stream >> value) || stream.peek() != std::istringstream::traits_type::eof())
+    return std::nullopt;
+  if (!std::isfinite(value) || value <= 0.0 || value > 1.0) return std::nullopt;
+  return value;
 }
 
 std::string FormatSize(uint64_t bytes) { return FormatWithUnit(bytes, kSizeUnits, ""); }

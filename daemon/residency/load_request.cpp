@@ -42,12 +42,14 @@ class Differences {
 
 }  // namespace
 
-ResolvedLoadOptions ResolveLoadOptions(const LoadRequest& request, const LoadOptions& defaults) {
-  ResolvedLoadOptions resolved{request.device.value_or(""), defaults};
-  resolved.options.context_length = request.context_length.value_or(defaults.context_length);
-  resolved.options.max_sequences = request.max_sequences.value_or(defaults.max_sequences);
-  resolved.options.prefill_chunk = request.prefill_chunk.value_or(defaults.prefill_chunk);
-  resolved.options.kv_dtype = request.kv_dtype.value_or(defaults.kv_dtype);
+ResolvedLoadOptions ResolveLoadOptions(const LoadRequest& request,
+                                       const ResolvedLoadOptions& defaults) {
+  const LoadOptions& options = defaults.options;
+  ResolvedLoadOptions resolved{request.device.value_or(defaults.device), options};
+  resolved.options.context_length = request.context_length.value_or(options.context_length);
+  resolved.options.max_sequences = request.max_sequences.value_or(options.max_sequences);
+  resolved.options.prefill_chunk = request.prefill_chunk.value_or(options.prefill_chunk);
+  resolved.options.kv_dtype = request.kv_dtype.value_or(options.kv_dtype);
   return resolved;
 }
 
@@ -59,7 +61,8 @@ ResolvedLoadOptions OptionsInEffect(const ModelFileInfo& info) {
 Status CheckSameOptions(const std::string& name, std::string_view state, const LoadRequest& request,
                         const ResolvedLoadOptions& actual) {
   Differences differences;
-  differences.Compare("device", "Device", request.device, actual.device);
+  if (request.device != kAutoDevice)
+    differences.Compare("device", "Device", request.device, actual.device);
   differences.Compare("context_length", "ContextLength", request.context_length,
                       actual.options.context_length);
   differences.Compare("max_sequences", "MaxSequences", request.max_sequences,

@@ -4,14 +4,18 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "engine/runtime/engine.h"
 
 namespace forge {
 
+// The device of a load that leaves the choice to the daemon.
+inline constexpr std::string_view kAutoDevice = "auto";
+
 // What a caller wants of a load; what it leaves open is the server's choice.
 struct LoadRequest {
-  std::optional<std::string> device;
+  std::optional<std::string> device;  // may be kAutoDevice
   std::optional<uint32_t> context_length;
   std::optional<uint32_t> max_sequences;
   std::optional<uint32_t> prefill_chunk;
@@ -21,27 +25,35 @@ struct LoadRequest {
   std::optional<bool> pinned = {};
   std::optional<int> priority = {};
   std::optional<std::chrono::milliseconds> keep_alive = {};
+  // Nobody asked for the load by name, so that it is refused while the model cools down.
+  bool is_on_demand = false;
+  // It is refused where it would have to evict or to wait.
+  bool must_fit_now = false;
 
   // No option is asked for that a loaded model may not have.
   bool empty() const {
-    return !device && !context_length && !max_sequences && !prefill_chunk && !kv_dtype;
+    return (!device || *device == kAutoDevice) && !context_length && !max_sequences &&
+           !prefill_chunk && !kv_dtype;
   }
 };
 
-// Options with every choice made. `device` may be empty: the engine's first.
+// Options with every choice made, but for the device where that is kAutoDevice. An empty one is the
+// engine's first.
 struct ResolvedLoadOptions {
   std::string device;
   LoadOptions options;
 };
 
 // `request`, with `defaults` for what it leaves open.
-ResolvedLoadOptions ResolveLoadOptions(const LoadRequest& request, const LoadOptions& defaults);
+ResolvedLoadOptions ResolveLoadOptions(const LoadRequest& request,
+                                       const ResolvedLoadOptions& defaults);
 
 // The options that a loaded model really has.
 ResolvedLoadOptions OptionsInEffect(const ModelFileInfo& info);
 
 // kFailedPrecondition (reason MODEL_OPTIONS_DIFFER) naming every option that `request` sets to
-// something else than `actual`; the sentence begins with "model 'NAME' is STATE".
+// something else than `actual`, where kAutoDevice is any; the sentence begins with "model 'NAME' is
+// STATE".
 Status CheckSameOptions(const std::string& name, std::string_view state, const LoadRequest& request,
                         const ResolvedLoadOptions& actual);
 

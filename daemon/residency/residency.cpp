@@ -21,10 +21,10 @@ Status NotLoaded(const std::string& name) {
       .WithDetail("model", name);
 }
 
-std::string_view CauseName(ResidencyAction::UnloadCause cause) {
-  constexpr std::string_view kNames[] = {"evicted", "its keep_alive is over", "memory pressure",
-                                         "asked to yield", "asked to unload"};
-  return kNames[static_cast<int>(cause)];
+std::vector<std::string> DeviceIds(const Engine& engine) {
+  std::vector<std::string> ids;
+  for (const DeviceMemory& memory : engine.Memory()) ids.push_back(memory.device);
+  return ids;
 }
 
 }  // namespace
@@ -60,7 +60,10 @@ Residency::Residency(Engine& engine, const Catalogue& catalogue, Options options
       log_(log),
       strand_(boost::asio::make_strand(io)),
       inspect_cache_(engine),
-      loaders_(kLoadingThreads) {}
+      device_ids_(DeviceIds(engine)),
+      loaders_(kLoadingThreads) {
+  if (options_.on_event) on_event_ = journal_.Subscribe(/*n_kept=*/0, options_.on_event);
+}
 
 Residency::~Residency() {
   loaders_.join();
@@ -112,7 +115,11 @@ Status Residency::SetPinned(const std::string& name, bool pinned) {
     Entry& entry = found->second;
     FORGE_TRY(Books(entry.snapshot.info.device).controller.SetPinned(name, pinned));
     entry.snapshot.pinned = pinned;
-    log_.info("model '{}' is {}", name, pinned ? "pinned" : "no longer pinned");
+    using enum ResidencyEvent::Kind;
+    Publish({.kind = pinned ? kPinned : kUnpinned,
+             .device = entry.snapshot.info.device,
+             .model = name,
+             .bytes = entry.snapshot.info.total_bytes()});
     PublishChange();
     return Status();
   });
@@ -160,13 +167,38 @@ std::vector<ModelSnapshot> Residency::List() {
 }
 
 Result<ModelFileInfo> Residency::Inspect(const ModelFile& file, const LoadRequest& request) {
-  const ResolvedLoadOptions resolved = ResolveLoadOptions(request, options_.load_defaults);
-  return inspect_cache_.Inspect(file, resolved.device, resolved.options);
+  FORGE_ASSIGN_OR_RETURN(const std::vector<ModelFileInfo> plans,
+                         InspectDevices(file, ResolveLoadOptions(request, options_.load_defaults)));
+  if (plans.size() == 1) return plans.front();
+  return OnStrand(
+      [&] { return plans[ChooseDevice(file.name, plans, request.priority.value_or(0))]; });
+}
+
+Result<std::vector<ModelFileInfo>> Residency::InspectDevices(const ModelFile& file,
+                                                             const ResolvedLoadOptions& resolved) {
+  std::vector<ModelFileInfo> plans;
+  if (resolved.device != kAutoDevice) {
+    FORGE_ASSIGN_OR_RETURN(plans.emplace_back(),
+                           inspect_cache_.Inspect(file, resolved.device, resolved.options));
+    return plans;
+  }
+  Status first_failure;
+  for (const std::string& device : device_ids_) {
+    Result<ModelFileInfo> plan = inspect_cache_.Inspect(file, device, resolved.options);
+    if (plan.ok()) {
+      plans.push_back(*std::move(plan));
+    } else if (first_failure.ok()) {
+      first_failure = plan.status();
+    }
+  }
+  if (plans.empty()) return first_failure;
+  return plans;
 }
 
 Result<ModelReport> Residency::Report(const ModelFile& file, const LoadRequest& request) {
+  FORGE_ASSIGN_OR_RETURN(const ModelFileInfo info, Inspect(file, request));
   const ResolvedLoadOptions resolved = ResolveLoadOptions(request, options_.load_defaults);
-  return engine_.Report(file.path, resolved.device, resolved.options);
+  return engine_.Report(file.path, info.device, resolved.options);
 }
 
 void Residency::Ping(std::function<void()> pong) { boost::asio::post(strand_, std::move(pong)); }
@@ -225,8 +257,13 @@ void Residency::StartUnload(const std::string& name, UnloadDone done) {
 void Residency::RunUnload(const ResidencyAction& action) {
   Entry& entry = entries_.at(action.model);
   SetState(entry, ModelState::kUnloading);
-  if (action.cause != ResidencyAction::UnloadCause::kAsked)
-    log_.info("model '{}' goes ({}): {}", action.model, CauseName(action.cause), action.reason);
+  Publish({.kind = ResidencyEvent::Kind::kUnloading,
+           .device = entry.snapshot.info.device,
+           .model = action.model,
+           .reason = action.reason,
+           .cause = action.cause,
+           .bytes = entry.snapshot.info.total_bytes(),
+           .decision = action.decision});
   PublishChange();
   ++n_jobs_;
   boost::asio::post(unloaders_, [this, name = action.model, id = entry.snapshot.id] {
@@ -245,12 +282,13 @@ void Residency::FinishUnload(const std::string& name, const Result<uint64_t>& fr
   // The engine refuses only a model that it does not have, so the model is gone in any case.
   SetState(entry, ModelState::kOnDisk);
   entries_.erase(name);
-  if (freed_bytes.ok()) {
-    log_.info("model '{}' is unloaded, {} bytes are free again", name, *freed_bytes);
-  } else {
+  if (!freed_bytes.ok())
     log_.error("model '{}' was not in the engine: {}", name, freed_bytes.status().ToString());
-  }
   Books(device).controller.UnloadEnded(name, Now());
+  Publish({.kind = ResidencyEvent::Kind::kReleased,
+           .device = device,
+           .model = name,
+           .bytes = freed_bytes.ok() ? *freed_bytes : 0});
   for (const UnloadDone& done : callbacks) done(freed_bytes);
   PublishChange();
   Decide(device);

@@ -17,11 +17,13 @@
 #include <vector>
 
 #include "daemon/residency/catalogue.h"
+#include "daemon/residency/event_journal.h"
 #include "daemon/residency/inspect_cache.h"
 #include "daemon/residency/load_job.h"
 #include "daemon/residency/load_request.h"
 #include "daemon/residency/model_state.h"
 #include "daemon/residency/residency_controller.h"
+#include "daemon/residency/state_store.h"
 #include "engine/runtime/engine.h"
 
 namespace forge {
@@ -76,12 +78,16 @@ struct ResidencyPlan {
 class Residency {
  public:
   struct Options {
-    LoadOptions load_defaults;
+    ResolvedLoadOptions load_defaults = {std::string(kAutoDevice), {}};
     std::chrono::milliseconds load_deadline{15 * 60'000};
     // Called on the strand when a model's state changed; may be empty.
     std::function<void(const std::vector<ModelSnapshot>&)> on_change = {};
+    // Called on the strand with each event; may be empty.
+    EventJournal::Listener on_event = {};
     // For each device; device_id and memory are the engine's.
     ResidencySettings settings = {};
+    // Where loads are marked, so that one that ends the process is known afterwards; may be null.
+    const StateStore* state = nullptr;
   };
 
   // Lifetime: `engine`, `catalogue`, `io` and `log` must outlive it.
@@ -124,14 +130,24 @@ class Residency {
   // All models that are not merely on disk, by name. Blocks on the strand.
   std::vector<ModelSnapshot> List();
 
-  // What loading `file` takes. Blocks on the disk unless it is known.
+  // Loads these models in the background, one after the other, in this order. What does not fit
+  // beside those before it is left out, and so is what a run before died of while loading it.
+  // Does not block.
+  void Restore(std::vector<ResidentRecord> models);
+  // The ready models, as Restore takes them. Blocks on the strand.
+  std::vector<ResidentRecord> Records();
+
+  // What loading `file` takes on the device that the request names, or that would be chosen now.
+  // Blocks on the disk unless it is known, and on the strand if there is a choice.
   Result<ModelFileInfo> Inspect(const ModelFile& file, const LoadRequest& request);
-  // What loading `file` would do now. Changes nothing. Blocks as Inspect, and on the strand.
+  // What loading `file` would do now. Changes nothing. Blocks as Inspect.
   Result<ResidencyPlan> Plan(const ModelFile& file, const LoadRequest& request);
   // What Engine::Report says of it. Blocks on the disk.
   Result<ModelReport> Report(const ModelFile& file, const LoadRequest& request);
 
   const Catalogue& catalogue() const { return catalogue_; }
+  // What happened and was decided, as it happens.
+  EventJournal& journal() { return journal_; }
 
   // Calls `pong` on the strand; shows that the strand answers.
   void Ping(std::function<void()> pong);
@@ -152,6 +168,7 @@ class Residency {
     std::shared_ptr<LoadJob> job;  // while kLoading
     TicketId ticket = 0;           // of the load, once it waits for memory or runs
     bool is_running = false;       // the engine has the load
+    bool is_refused = false;       // the policy ended it
     LoadRequest request;           // of who started the load
     LoadProgress progress;
     std::vector<std::shared_ptr<LoadListener>> listeners;
@@ -179,7 +196,10 @@ class Residency {
   void StartLoad(const ModelFile& file, const LoadRequest& request,
                  const std::shared_ptr<LoadListener>& listener);
   void DecideJoins(Entry& entry, std::string_view state, const ModelFileInfo& info);
-  void RequestMemory(const std::shared_ptr<LoadJob>& job, const Result<ModelFileInfo>& plan);
+  void RequestMemory(const std::shared_ptr<LoadJob>& job,
+                     const Result<std::vector<ModelFileInfo>>& plans);
+  // kResourceExhausted (reason GPU_BUDGET_EXCEEDED) if the load would have to evict or to wait.
+  Status CheckFitsNow(const Entry& entry);
   void RunLoad(Entry& entry);
   void PublishProgress(const LoadJob& job, const LoadProgress& progress);
   void EndLoad(const std::shared_ptr<LoadJob>& job, const Result<ModelSnapshot>& result);
@@ -197,14 +217,32 @@ class Residency {
 
   // What the controllers say.
   void Decide(const std::string& device);
-  void Follow(const ResidencyAction& action);
+  void Follow(const std::string& device, const ResidencyAction& action);
+  void TellWait(const std::string& device, const ResidencyAction& action);
   void Grant(const ResidencyAction& action);
   void Refuse(const ResidencyAction& action);
+  void RefuseLoad(const ResidencyAction& action);
   DeviceState ReadDevice(const std::string& device) const;
   ResidencyTime Now() const;
   DeviceBooks& Books(const std::string& device);
-  ResidencyPlan Preview(const ModelFile& file, const ModelFileInfo& info,
+  // Of a model's plans on several devices, the place of the one to load it by.
+  size_t ChooseDevice(const std::string& model, const std::vector<ModelFileInfo>& plans,
+                      int priority);
+  ResidencyPlan Preview(const ModelFile& file, const std::vector<ModelFileInfo>& plans,
                         const LoadRequest& request);
+
+  // Publishes the event with the time and the device's figures.
+  void Publish(ResidencyEvent event);
+  void PublishLoadEnd(const Entry& entry, const Status& status);
+  void PublishNotRestored(const std::string& model, const Status& status);
+  class RestoreChain;
+
+  // Any thread.
+  void MarkLoad(const ModelFile& file);
+  // What loading `file` takes on each device that `resolved` allows, those left out that cannot
+  // run it; at least one. Blocks on the disk unless it is known.
+  Result<std::vector<ModelFileInfo>> InspectDevices(const ModelFile& file,
+                                                    const ResolvedLoadOptions& resolved);
   // The longest context whose plan takes at most `available_bytes`; 0: none. Blocks as Inspect.
   Result<uint32_t> LongestContext(const ModelFile& file, const LoadRequest& request,
                                   uint32_t longest, uint64_t available_bytes);
@@ -224,6 +262,9 @@ class Residency {
   boost::asio::strand<boost::asio::io_context::executor_type> strand_;
 
   InspectCache inspect_cache_;
+  const std::vector<std::string> device_ids_;  // of the engine, in its order
+  EventJournal journal_;
+  EventJournal::Subscription on_event_;
   std::atomic<int> n_jobs_{0};
 
   // Touched on the strand only.

@@ -196,6 +196,7 @@ void ResidencyController::RelievePressure(const DeviceState& device, ResidencyTi
 void ResidencyController::PlaceWaiting(const DeviceState& device, ResidencyTime now,
                                        ResidencyActions& actions) {
   wait_reason_.clear();
+  wait_decision_.reset();
   std::string held_up;
   for (const std::string& model : LoadOrder(now)) {
     if (Place(model, device, now, actions)) continue;
@@ -227,28 +228,31 @@ bool ResidencyController::Place(const std::string& model, const DeviceState& dev
     return false;
   }
   const WantedModel wanted = {model, entry.demand.plan_bytes, entry.demand.priority};
-  const ResidencyDecision decision =
-      DecideResidency(settings_.memory, Corrected(device, now), Residents(now), wanted);
+  const auto record = std::make_shared<const DecisionRecord>(
+      RecordDecision(settings_.memory, Corrected(device, now), Residents(now), wanted));
+  const ResidencyDecision& decision = record->decision;
   const std::string reason = ExplainDecision(decision, wanted);
   switch (decision.kind) {
     case ResidencyDecision::Kind::kAdmit:
       SetState(entry, ModelState::kLoading);
       entry.load_start = now;
-      actions.push_back({.kind = Action::Kind::kStartLoad, .model = model, .reason = reason});
+      actions.push_back(
+          {.kind = Action::Kind::kStartLoad, .model = model, .reason = reason, .decision = record});
       return true;
     case ResidencyDecision::Kind::kEvict:
       for (const std::string& victim : decision.models)
-        StartUnload(victim, Action::UnloadCause::kEvicted, reason, actions);
+        StartUnload(victim, Action::UnloadCause::kEvicted, reason, actions, record);
       break;
     case ResidencyDecision::Kind::kWait:
       if (now - OldestRequest(model) >= settings_.patience) CloseFor(model, decision.models);
       break;
     case ResidencyDecision::Kind::kRefuse:
       RefuseAll(model, ResidencyRefusal(decision, settings_.memory, wanted, settings_.device_id),
-                actions);
+                actions, record);
       return true;
   }
   wait_reason_ = reason;
+  wait_decision_ = record;
   return false;
 }
 
@@ -279,11 +283,11 @@ std::optional<ResidencyTime> ResidencyController::NextDecision(ResidencyTime now
   return next;
 }
 
-ResidencyDecision ResidencyController::Preview(const DeviceState& device, const WantedModel& wanted,
-                                               ResidencyTime now) const {
+DecisionRecord ResidencyController::Preview(const DeviceState& device, const WantedModel& wanted,
+                                            ResidencyTime now) const {
   std::vector<Resident> others = Residents(now);
   std::erase_if(others, [&wanted](const Resident& r) { return r.name == wanted.name; });
-  return DecideResidency(settings_.memory, Corrected(device, now), others, wanted);
+  return RecordDecision(settings_.memory, Corrected(device, now), std::move(others), wanted);
 }
 
 DeviceState ResidencyController::Corrected(const DeviceState& device, ResidencyTime now) const {
@@ -392,7 +396,8 @@ std::optional<ResidencyTime> ResidencyController::KeepAliveEnd(const Entry& entr
 }
 
 void ResidencyController::StartUnload(const std::string& model, Action::UnloadCause cause,
-                                      std::string reason, ResidencyActions& actions) {
+                                      std::string reason, ResidencyActions& actions,
+                                      std::shared_ptr<const DecisionRecord> decision) {
   Entry& entry = At(model);
   SetState(entry, ModelState::kUnloading);
   for (const TicketId ticket : entry.leases) leases_.erase(ticket);
@@ -400,24 +405,31 @@ void ResidencyController::StartUnload(const std::string& model, Action::UnloadCa
   actions.push_back({.kind = Action::Kind::kStartUnload,
                      .model = model,
                      .cause = cause,
-                     .reason = std::move(reason)});
+                     .reason = std::move(reason),
+                     .decision = std::move(decision)});
 }
 
 void ResidencyController::RefuseAll(const std::string& model, const Status& status,
-                                    ResidencyActions& actions) {
+                                    ResidencyActions& actions,
+                                    const std::shared_ptr<const DecisionRecord>& decision) {
   std::erase_if(waiting_, [&](const Waiting& waiting) {
     if (waiting.model != model) return false;
     actions.push_back({.kind = Action::Kind::kRefuse,
                        .model = model,
                        .ticket = waiting.ticket,
                        .status = status,
-                       .reason = std::string(status.message())});
+                       .reason = std::string(status.message()),
+                       .decision = decision});
     return true;
   });
 }
 
 void ResidencyController::TellPositions(ResidencyTime now, ResidencyActions& actions) {
   const std::vector<std::string> order = LoadOrder(now);
+  const auto decision_about = [this](const std::string& model) {
+    return wait_decision_ != nullptr && wait_decision_->wanted.name == model ? wait_decision_
+                                                                             : nullptr;
+  };
   uint32_t position = 0;
   for (const std::string& model : order) {
     if (At(model).state() == ModelState::kLoading) continue;
@@ -428,7 +440,8 @@ void ResidencyController::TellPositions(ResidencyTime now, ResidencyActions& act
                          .model = model,
                          .ticket = waiting.ticket,
                          .position = position,
-                         .reason = wait_reason_});
+                         .reason = wait_reason_,
+                         .decision = decision_about(model)});
     }
     ++position;
   }

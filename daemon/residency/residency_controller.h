@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -74,6 +75,8 @@ struct ResidencyAction {
   uint32_t position = 0;                      // of kWait; 0: next
   Status status = {};                         // of kRefuse
   std::string reason = {};                    // a sentence with its numbers
+  // Of what the policy decided about the wanted model; null where something else did.
+  std::shared_ptr<const DecisionRecord> decision = nullptr;
 };
 using ResidencyActions = std::vector<ResidencyAction>;
 
@@ -119,8 +122,8 @@ class ResidencyController {
   // When to call Decide again if nothing happens before; nullopt: never.
   std::optional<ResidencyTime> NextDecision(ResidencyTime now) const;
   // What would be done about a model if nobody waited, without doing it.
-  ResidencyDecision Preview(const DeviceState& device, const WantedModel& wanted,
-                            ResidencyTime now) const;
+  DecisionRecord Preview(const DeviceState& device, const WantedModel& wanted,
+                         ResidencyTime now) const;
 
   // --- The books.
   uint64_t bytes_promised() const;
@@ -182,8 +185,10 @@ class ResidencyController {
   // Models that `model` waits for take no new leases from now on.
   void CloseFor(const std::string& model, const std::vector<std::string>& in_the_way);
   void StartUnload(const std::string& model, ResidencyAction::UnloadCause cause, std::string reason,
-                   ResidencyActions& actions);
-  void RefuseAll(const std::string& model, const Status& status, ResidencyActions& actions);
+                   ResidencyActions& actions,
+                   std::shared_ptr<const DecisionRecord> decision = nullptr);
+  void RefuseAll(const std::string& model, const Status& status, ResidencyActions& actions,
+                 const std::shared_ptr<const DecisionRecord>& decision = nullptr);
   void TellPositions(ResidencyTime now, ResidencyActions& actions);
   // Models that requests wait for, in the order in which they are loaded.
   std::vector<std::string> LoadOrder(ResidencyTime now) const;
@@ -201,6 +206,7 @@ class ResidencyController {
   ResidencyActions pending_;  // refusals that events caused, for the next Decide
   std::string closed_for_;    // the model that others are closing for; empty: none
   std::string wait_reason_;
+  std::shared_ptr<const DecisionRecord> wait_decision_;  // behind wait_reason_, if it was one
   bool is_paused_ = false;
   bool yield_ = false;
 };

@@ -2,16 +2,33 @@
 #include <boost/asio/bind_executor.hpp>
 #include <utility>
 
+#include "daemon/residency/device_choice.h"
 #include "daemon/residency/on_strand.h"
 #include "daemon/residency/residency.h"
 
 // What the controllers of the devices decide, and how it is carried out.
 namespace forge {
+namespace {
+
+constexpr std::string_view kCpuDevice = "cpu";
+// A GPU's driver counts what a process freed once its queues are done with it. Until then neither
+// what was freed nor what was allocated is counted on.
+constexpr std::chrono::milliseconds kGpuReadingLag{1000};
+
+}  // namespace
 
 void Residency::Decide(const std::string& device) {
   DeviceBooks& books = Books(device);
-  for (const ResidencyAction& action : books.controller.Decide(ReadDevice(device), Now()))
-    Follow(action);
+  const bool was_paused = books.controller.is_paused();
+  const ResidencyActions actions = books.controller.Decide(ReadDevice(device), Now());
+  if (books.controller.is_paused() != was_paused) {
+    using enum ResidencyEvent::Kind;
+    Publish({.kind = was_paused ? kResumed : kPaused,
+             .device = device,
+             .reason = was_paused ? "enough memory is free again"
+                                  : "other programs left too little memory; nothing is loaded"});
+  }
+  for (const ResidencyAction& action : actions) Follow(device, action);
   if (shutting_down_) return;
   const std::optional<ResidencyTime> next = books.controller.NextDecision(Now());
   if (!next) return;
@@ -27,10 +44,18 @@ void Residency::Decide(const std::string& device) {
       }));
 }
 
-void Residency::Follow(const ResidencyAction& action) {
+void Residency::Follow(const std::string& device, const ResidencyAction& action) {
   switch (action.kind) {
-    case ResidencyAction::Kind::kStartLoad:
-      return RunLoad(entries_.at(action.model));
+    case ResidencyAction::Kind::kStartLoad: {
+      Entry& entry = entries_.at(action.model);
+      Publish({.kind = ResidencyEvent::Kind::kAdmitted,
+               .device = device,
+               .model = action.model,
+               .reason = action.reason,
+               .bytes = entry.snapshot.info.total_bytes(),
+               .decision = action.decision});
+      return RunLoad(entry);
+    }
     case ResidencyAction::Kind::kStartUnload:
       return RunUnload(action);
     case ResidencyAction::Kind::kGrant:
@@ -38,14 +63,23 @@ void Residency::Follow(const ResidencyAction& action) {
     case ResidencyAction::Kind::kRefuse:
       return Refuse(action);
     case ResidencyAction::Kind::kWait:
-      break;
+      return TellWait(device, action);
   }
+}
+
+void Residency::TellWait(const std::string& device, const ResidencyAction& action) {
   const auto found = entries_.find(action.model);
   if (found == entries_.end() || found->second.ticket != action.ticket) return;
   LoadProgress progress = found->second.progress;
   progress.queue_position = action.position;
   progress.wait_reason = action.reason;
-  log_.info("model '{}' waits for memory: {}", action.model, action.reason);
+  Publish({.kind = ResidencyEvent::Kind::kWaiting,
+           .device = device,
+           .model = action.model,
+           .reason = action.reason,
+           .queue_position = action.position,
+           .bytes = found->second.snapshot.info.total_bytes(),
+           .decision = action.decision});
   PublishProgress(*found->second.job, progress);
 }
 
@@ -58,10 +92,25 @@ void Residency::Grant(const ResidencyAction& action) {
 
 void Residency::Refuse(const ResidencyAction& action) {
   const auto lease = leases_.find(action.ticket);
-  if (lease == leases_.end()) return FinishLoad(action.model, action.status);
+  if (lease == leases_.end()) return RefuseLoad(action);
   const LeaseDone done = std::exchange(lease->second.done, nullptr);
   leases_.erase(lease);
   if (done) done(action.status);
+}
+
+void Residency::RefuseLoad(const ResidencyAction& action) {
+  Entry& entry = entries_.at(action.model);
+  // A load that ran ended by itself, and is no refusal.
+  entry.is_refused = !entry.is_running;
+  if (entry.is_refused)
+    Publish({.kind = ResidencyEvent::Kind::kRefused,
+             .device = entry.snapshot.info.device,
+             .model = action.model,
+             .reason = action.reason,
+             .error = std::string(action.status.reason()),
+             .bytes = entry.snapshot.info.total_bytes(),
+             .decision = action.decision});
+  FinishLoad(action.model, action.status);
 }
 
 DeviceState Residency::ReadDevice(const std::string& device) const {
@@ -82,6 +131,7 @@ Residency::DeviceBooks& Residency::Books(const std::string& device) {
   settings.device_id = device;
   for (const DeviceMemory& memory : engine_.Memory())
     if (memory.device == device) settings.memory = memory.policy;
+  if (device != kCpuDevice) settings.reading_lag = std::max(settings.reading_lag, kGpuReadingLag);
   return books_
       .emplace(std::piecewise_construct, std::forward_as_tuple(device),
                std::forward_as_tuple(std::move(settings), io_))
@@ -91,21 +141,46 @@ Residency::DeviceBooks& Residency::Books(const std::string& device) {
 // ---- Plans
 
 Result<ResidencyPlan> Residency::Plan(const ModelFile& file, const LoadRequest& request) {
-  FORGE_ASSIGN_OR_RETURN(const ModelFileInfo info, Inspect(file, request));
-  ResidencyPlan plan = OnStrand([&] { return Preview(file, info, request); });
-  FORGE_TRY(FindLongestContexts(file, request, plan));
+  FORGE_ASSIGN_OR_RETURN(const std::vector<ModelFileInfo> plans,
+                         InspectDevices(file, ResolveLoadOptions(request, options_.load_defaults)));
+  ResidencyPlan plan = OnStrand([&] { return Preview(file, plans, request); });
+  LoadRequest on_device = request;
+  on_device.device = plan.info.device;
+  FORGE_TRY(FindLongestContexts(file, on_device, plan));
   return plan;
 }
 
-ResidencyPlan Residency::Preview(const ModelFile& file, const ModelFileInfo& info,
+size_t Residency::ChooseDevice(const std::string& model, const std::vector<ModelFileInfo>& plans,
+                               int priority) {
+  if (plans.size() == 1) return 0;
+  const auto resident = entries_.find(model);
+  std::vector<DeviceCandidate> candidates;
+  for (size_t i = 0; i < plans.size(); ++i) {
+    const std::string& device = plans[i].device;
+    if (resident != entries_.end() && resident->second.lifecycle.state() == ModelState::kReady &&
+        resident->second.snapshot.info.device == device)
+      return i;
+    const ResidencyController& controller = Books(device).controller;
+    const WantedModel wanted = {model, plans[i].total_bytes(), priority};
+    candidates.push_back(
+        {.is_cpu = device == kCpuDevice,
+         .is_paused = controller.is_paused(),
+         .decision = controller.Preview(ReadDevice(device), wanted, Now()).decision});
+  }
+  return forge::ChooseDevice(candidates);
+}
+
+ResidencyPlan Residency::Preview(const ModelFile& file, const std::vector<ModelFileInfo>& plans,
                                  const LoadRequest& request) {
   const auto found = entries_.find(file.name);
-  const WantedModel wanted = {file.name, info.total_bytes(), request.priority.value_or(0)};
+  const int priority = request.priority.value_or(0);
   ResidencyPlan plan;
-  plan.info = info;
+  plan.info = plans[ChooseDevice(file.name, plans, priority)];
   plan.is_resident =
       found != entries_.end() && found->second.lifecycle.state() == ModelState::kReady;
-  plan.decision = Books(info.device).controller.Preview(ReadDevice(info.device), wanted, Now());
+  const std::string& device = plan.info.device;
+  const WantedModel wanted = {file.name, plan.info.total_bytes(), priority};
+  plan.decision = Books(device).controller.Preview(ReadDevice(device), wanted, Now()).decision;
   plan.reason = ExplainDecision(plan.decision, wanted);
   return plan;
 }

@@ -8,6 +8,15 @@
 // How a load goes from its first caller to its last listener. All of it is on the strand, but for
 // what is posted to the loading threads.
 namespace forge {
+namespace {
+
+// Another number when the file was written to or replaced.
+uint64_t VersionOf(const ModelFile& file) {
+  return file.size_bytes ^
+         (static_cast<uint64_t>(file.modify_time.time_since_epoch().count()) << 20);
+}
+
+}  // namespace
 
 void Residency::StartOrJoin(const ModelFile& file, const LoadRequest& request,
                             const std::shared_ptr<LoadListener>& listener) {
@@ -30,6 +39,7 @@ void Residency::Join(Entry& entry, const LoadRequest& request,
         CheckSameOptions(name, "ready", request, OptionsInEffect(entry.snapshot.info));
     return listener->OnLoaded(same.ok() ? Result<ModelSnapshot>(entry.snapshot) : same);
   }
+  if (!request.must_fit_now) entry.request.must_fit_now = false;
   listener->OnProgress(entry.progress);
   if (request.empty()) {
     entry.listeners.push_back(listener);
@@ -63,7 +73,7 @@ void Residency::StartLoad(const ModelFile& file, const LoadRequest& request,
   entry.undecided.clear();
   entry.request = request;
   entry.ticket = 0;
-  entry.is_running = false;
+  entry.is_running = entry.is_refused = false;
   entry.job = std::make_shared<LoadJob>(file, ResolveLoadOptions(request, options_.load_defaults),
                                         options_.load_deadline);
   SetState(entry, ModelState::kLoading);
@@ -71,34 +81,60 @@ void Residency::StartLoad(const ModelFile& file, const LoadRequest& request,
   listener->OnProgress(entry.progress);
   ++n_jobs_;
   boost::asio::post(loaders_, [this, job = entry.job] {
-    const Result<ModelFileInfo> plan =
-        inspect_cache_.Inspect(job->file, job->options.device, job->options.options);
-    boost::asio::post(strand_, [this, job, plan] { RequestMemory(job, plan); });
+    Result<std::vector<ModelFileInfo>> plans = InspectDevices(job->file, job->options);
+    boost::asio::post(strand_,
+                      [this, job, plans = std::move(plans)] { RequestMemory(job, plans); });
   });
 }
 
 void Residency::RequestMemory(const std::shared_ptr<LoadJob>& job,
-                              const Result<ModelFileInfo>& plan) {
+                              const Result<std::vector<ModelFileInfo>>& plans) {
   const auto found = entries_.find(job->name);
   if (found == entries_.end() || found->second.job != job) return;  // stopped meanwhile
   Entry& entry = found->second;
   if (job->stopped()) return FinishLoad(job->name, job->StopStatus());
-  if (!plan.ok()) return FinishLoad(job->name, plan.status());
+  if (!plans.ok()) return FinishLoad(job->name, plans.status());
+  const int priority = entry.request.priority.value_or(0);
+  const ModelFileInfo plan = (*plans)[ChooseDevice(job->name, *plans, priority)];
   LoadProgress progress;
   progress.phase = LoadPhase::kAdmission;
-  progress.plan = *plan;
+  progress.plan = plan;
+  entry.snapshot.info = plan;
   PublishProgress(*job, progress);
-  entry.snapshot.info = *plan;
+  if (entry.request.must_fit_now) {
+    const Status fits = CheckFitsNow(entry);
+    if (!fits.ok()) {
+      entry.is_refused = true;
+      return FinishLoad(job->name, fits);
+    }
+  }
   entry.ticket = ++last_ticket_;
   const ModelDemand demand = {.name = job->name,
-                              .plan_bytes = plan->total_bytes(),
-                              .priority = entry.request.priority.value_or(0),
+                              .plan_bytes = plan.total_bytes(),
+                              .file_version = VersionOf(job->file),
+                              .priority = priority,
                               .pinned = entry.request.pinned.value_or(false),
                               .keep_alive = entry.request.keep_alive,
-                              .ignores_cooldown = true};
+                              .ignores_cooldown = !entry.request.is_on_demand};
   entry.snapshot.pinned = demand.pinned;
-  Books(plan->device).controller.Request(entry.ticket, demand, /*wants_lease=*/false, Now());
-  Decide(plan->device);
+  Books(plan.device).controller.Request(entry.ticket, demand, /*wants_lease=*/false, Now());
+  Decide(plan.device);
+}
+
+Status Residency::CheckFitsNow(const Entry& entry) {
+  const ModelFileInfo& plan = entry.snapshot.info;
+  const WantedModel wanted = {entry.snapshot.file.name, plan.total_bytes(),
+                              entry.request.priority.value_or(0)};
+  const ResidencyController& controller = Books(plan.device).controller;
+  const DecisionRecord record = controller.Preview(ReadDevice(plan.device), wanted, Now());
+  if (record.decision.kind == ResidencyDecision::Kind::kAdmit && !controller.is_paused())
+    return Status();
+  return ResourceExhausted(ExplainDecision(record.decision, wanted) + "; nothing is evicted for it")
+      .WithReason("GPU_BUDGET_EXCEEDED")
+      .WithDetail("model", wanted.name)
+      .WithDetail("device", plan.device)
+      .WithDetail("requestedBytes", wanted.plan_bytes)
+      .WithDetail("availableBytes", record.decision.admission.available_bytes);
 }
 
 void Residency::RunLoad(Entry& entry) {
@@ -115,9 +151,19 @@ void Residency::RunLoad(Entry& entry) {
         PublishProgress(*job, progress);
       });
     };
+    MarkLoad(job->file);
     Result<ModelSnapshot> result = job->Run(engine_, plan, publish);
+    if (options_.state != nullptr) options_.state->ClearMark(job->name);
     boost::asio::post(strand_, [this, job, result = std::move(result)] { EndLoad(job, result); });
   });
+}
+
+void Residency::MarkLoad(const ModelFile& file) {
+  if (options_.state == nullptr) return;
+  const Status marked = options_.state->MarkLoad(file);
+  if (!marked.ok())
+    log_.warn("the load of model '{}' is not marked, so that a crash in it would not be known: {}",
+              file.name, marked.message());
 }
 
 void Residency::PublishProgress(const LoadJob& job, const LoadProgress& progress) {
@@ -166,18 +212,13 @@ void Residency::FinishLoad(const std::string& name, const Status& status) {
       status.code() == StatusCode::kCancelled || status.reason() == "SHUTTING_DOWN";
   if (status.ok()) {
     SetState(entry, ModelState::kReady);
-    log_.info("model '{}' is ready on {} after {:.1f} s, {} bytes", name,
-              entry.snapshot.info.device,
-              std::chrono::duration<double>(entry.snapshot.load_duration).count(),
-              entry.snapshot.info.total_bytes());
   } else if (was_cancelled) {
-    log_.info("load of model '{}' was cancelled", name);
     SetState(entry, ModelState::kOnDisk);
   } else {
     entry.snapshot.error = status.message();
-    log_.warn("model '{}' could not be loaded: {}", name, status.ToString());
     SetState(entry, ModelState::kFailed);
   }
+  if (!entry.is_refused) PublishLoadEnd(entry, status);
   const Result<ModelSnapshot> answer =
       status.ok() ? Result<ModelSnapshot>(entry.snapshot) : Result<ModelSnapshot>(status);
   if (entry.lifecycle.state() == ModelState::kOnDisk) entries_.erase(name);

@@ -196,6 +196,8 @@ void Choose(const DeviceBalance& balance, const Sorted& sorted, ResidencyDecisio
   const auto decide = [&](ResidencyDecision::Kind kind, const Candidates& models) {
     decision.kind = kind;
     decision.models = NamesOf(models);
+    if (kind != kRefuse)
+      for (const Resident* model : models) decision.eviction_cost += CostOf(*model);
   };
   if (decision.admission.admitted) return decide(kAdmit, {});
   if (balance.FitsAfter(returning)) return decide(kWait, sorted.unloading);
@@ -244,6 +246,12 @@ ResidencyDecision DecideResidency(const AdmissionPolicy& memory, const DeviceSta
   decision.available_alone_bytes = balance.After(balance.own_bytes()).available_bytes;
   Choose(balance, sorted, decision);
   return decision;
+}
+
+DecisionRecord RecordDecision(const AdmissionPolicy& memory, const DeviceState& device,
+                              std::vector<Resident> residents, WantedModel wanted) {
+  ResidencyDecision decision = DecideResidency(memory, device, residents, wanted);
+  return {memory, device, std::move(residents), std::move(wanted), std::move(decision)};
 }
 
 std::vector<std::string> ChooseToFree(std::span<const Resident> residents, uint64_t needed_bytes) {

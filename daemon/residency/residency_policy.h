@@ -64,6 +64,8 @@ struct ResidencyDecision {
   uint64_t evictable_bytes = 0;                  // idle, unpinned, settled, of no higher priority
   uint64_t available_with_eviction_bytes = 0;    // the largest plan if all of those went
   uint64_t available_alone_bytes = 0;            // the largest plan if every model went
+  double eviction_cost =
+      0;  // of `models`, for kEvict and kWait: reload_cost * reuse_chance, summed
 };
 std::string_view ResidencyDecisionName(ResidencyDecision::Kind kind);  // "admit"
 
@@ -78,6 +80,19 @@ inline constexpr size_t kExactCandidates = 16;
 // REQUIRES: names are distinct, reload_cost > 0, memory.free_fraction is in (0, 1].
 ResidencyDecision DecideResidency(const AdmissionPolicy& memory, const DeviceState& device,
                                   std::span<const Resident> residents, const WantedModel& wanted);
+
+// A decision with everything that it was made of, so that it can be made again under other
+// settings.
+struct DecisionRecord {
+  AdmissionPolicy memory;
+  DeviceState device;
+  std::vector<Resident> residents;
+  WantedModel wanted;
+  ResidencyDecision decision;
+};
+// Decides, and keeps what the decision was made of. REQUIRES: as DecideResidency.
+DecisionRecord RecordDecision(const AdmissionPolicy& memory, const DeviceState& device,
+                              std::vector<Resident> residents, WantedModel wanted);
 
 // The models to free so that `needed_bytes` come back, for the sake of other programs: the cheapest
 // set of idle, unpinned ones, settled or not, or all of those if they are not enough. Sorted.

@@ -164,7 +164,9 @@ void GenerateCall::AcquireModel(const std::string& name, const Turn& turn, uint3
   if (!is_ready && is_first && service_.config.residency.load_on_demand) {
     const Result<ModelFile> file = service_.residency.catalogue().Resolve(name);
     if (!file.ok()) return FailTurn(file.status());
-    return service_.residency.Load(*file, LoadRequest(),
+    LoadRequest request;
+    request.is_on_demand = true;
+    return service_.residency.Load(*file, request,
                                    std::make_shared<TurnLoad>(Self(), turn, number));
   }
   service_.residency.Acquire(name, [self = Self(), turn, number](Result<ModelLease> lease) {

@@ -56,6 +56,16 @@ grpc::ServerUnaryReactor* HandleGetMemory(ServiceContext& service,
                                           grpc::CallbackServerContext* context,
                                           const v1::GetMemoryRequest* request,
                                           v1::GetMemoryResponse* response);
+grpc::ServerWriteReactor<v1::WatchMemoryResponse>* HandleWatchMemory(
+    ServiceContext& service, grpc::CallbackServerContext* context,
+    const v1::WatchMemoryRequest* request);
+grpc::ServerWriteReactor<v1::WatchEventsResponse>* HandleWatchEvents(
+    ServiceContext& service, grpc::CallbackServerContext* context,
+    const v1::WatchEventsRequest* request);
+grpc::ServerUnaryReactor* HandleReplayPolicy(ServiceContext& service,
+                                             grpc::CallbackServerContext* context,
+                                             const v1::ReplayPolicyRequest* request,
+                                             v1::ReplayPolicyResponse* response);
 grpc::ServerUnaryReactor* HandleGetServerInfo(ServiceContext& service,
                                               grpc::CallbackServerContext* context,
                                               const v1::GetServerInfoRequest* request,

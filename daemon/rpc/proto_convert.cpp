@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "daemon/text/utf8.h"
 
 namespace forge {
@@ -324,6 +326,11 @@ v1::DeviceMemory DeviceMemoryToProto(const DeviceMemory& memory,
   out.set_free_fraction(memory.policy.free_fraction);
   out.set_reserve_bytes(Signed(memory.policy.reserve_bytes));
   if (memory.policy.cap_bytes) out.set_cap_bytes(Signed(*memory.policy.cap_bytes));
+  const uint64_t known = memory.reading.free_bytes + memory.allocated_bytes;
+  out.set_others_bytes(
+      Signed(memory.reading.total_bytes - std::min(memory.reading.total_bytes, known)));
+  if (memory.reading.process_bytes)
+    out.set_drift_bytes(Signed(*memory.reading.process_bytes) - Signed(memory.allocated_bytes));
   for (const ModelMemory& held : memory.models) {
     v1::ModelMemory* share = out.add_models();
     *share->mutable_memory() = PlanToProto(held.weights_bytes, held.kv_bytes, held.scratch_bytes);

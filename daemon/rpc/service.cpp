@@ -78,6 +78,22 @@ grpc::ServerUnaryReactor* Service::GetMemory(grpc::CallbackServerContext* contex
   return HandleGetMemory(context_, context, request, response);
 }
 
+grpc::ServerWriteReactor<v1::WatchMemoryResponse>* Service::WatchMemory(
+    grpc::CallbackServerContext* context, const v1::WatchMemoryRequest* request) {
+  return HandleWatchMemory(context_, context, request);
+}
+
+grpc::ServerWriteReactor<v1::WatchEventsResponse>* Service::WatchEvents(
+    grpc::CallbackServerContext* context, const v1::WatchEventsRequest* request) {
+  return HandleWatchEvents(context_, context, request);
+}
+
+grpc::ServerUnaryReactor* Service::ReplayPolicy(grpc::CallbackServerContext* context,
+                                                const v1::ReplayPolicyRequest* request,
+                                                v1::ReplayPolicyResponse* response) {
+  return HandleReplayPolicy(context_, context, request, response);
+}
+
 grpc::ServerUnaryReactor* Service::GetServerInfo(grpc::CallbackServerContext* context,
                                                  const v1::GetServerInfoRequest* request,
                                                  v1::GetServerInfoResponse* response) {

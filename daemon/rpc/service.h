@@ -47,6 +47,13 @@ class Service final : public v1::ForgeService::CallbackService {
   grpc::ServerUnaryReactor* GetMemory(grpc::CallbackServerContext* context,
                                       const v1::GetMemoryRequest* request,
                                       v1::GetMemoryResponse* response) override;
+  grpc::ServerWriteReactor<v1::WatchMemoryResponse>* WatchMemory(
+      grpc::CallbackServerContext* context, const v1::WatchMemoryRequest* request) override;
+  grpc::ServerWriteReactor<v1::WatchEventsResponse>* WatchEvents(
+      grpc::CallbackServerContext* context, const v1::WatchEventsRequest* request) override;
+  grpc::ServerUnaryReactor* ReplayPolicy(grpc::CallbackServerContext* context,
+                                         const v1::ReplayPolicyRequest* request,
+                                         v1::ReplayPolicyResponse* response) override;
   grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
                                           const v1::GetServerInfoRequest* request,
                                           v1::GetServerInfoResponse* response) override;

@@ -28,17 +28,25 @@ std::filesystem::path TempDirectory::WriteFile(const std::string& relative,
   return path;
 }
 
-TestDaemon::TestDaemon(const std::function<void(Config&)>& configure)
+TestDaemon::TestDaemon(const std::function<void(Config&)>& configure,
+                       const std::function<void(FakeEngine&)>& prepare)
     : io_work_(boost::asio::make_work_guard(io_)), sweep_timer_(io_) {
   std::filesystem::create_directories(directory_.path() / "models");
   config_.listen.path = (directory_.path() / "forge.sock").string();
   config_.model_directories = {(directory_.path() / "models").string()};
   config_.residency.load_on_demand = false;  // a test says when it loads
   if (configure) configure(config_);
+  if (prepare) prepare(engine_);
   catalogue_.emplace(config_.model_directories);
-  residency_.emplace(engine_, *catalogue_,
-                     Residency::Options{config_.load_defaults, config_.limits.load_deadline, {}},
-                     io_, log_);
+  Residency::Options options;
+  options.load_defaults = {config_.default_device, config_.load_defaults};
+  options.load_deadline = config_.limits.load_deadline;
+  options.settings.min_residence = config_.residency.min_residence;
+  if (const auto directory = StateDirectory(config_, nullptr)) {
+    state_.emplace(*directory);
+    options.state = &*state_;
+  }
+  residency_.emplace(engine_, *catalogue_, std::move(options), io_, log_);
   context_.emplace(engine_, *residency_, config_, "1.2.3", log_);
   Result<std::unique_ptr<Server>> server = Server::Start(*context_, io_);
   FORGE_CHECK(server.ok(), server.status().message());

@@ -17,6 +17,7 @@
 #include <string>
 #include <thread>
 
+#include "daemon/residency/state_store.h"
 #include "daemon/rpc/server.h"
 #include "tests/daemon/fake_engine.h"
 
@@ -41,7 +42,9 @@ class TempDirectory {
 // Everything of the daemon but its main, around a FakeEngine, on a Unix socket.
 class TestDaemon {
  public:
-  explicit TestDaemon(const std::function<void(Config&)>& configure = {});
+  // `prepare` is called before anybody knows the engine.
+  explicit TestDaemon(const std::function<void(Config&)>& configure = {},
+                      const std::function<void(FakeEngine&)>& prepare = {});
   ~TestDaemon();
 
   std::string target() const { return server_->address().ToString(); }
@@ -71,6 +74,7 @@ class TestDaemon {
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> io_work_;
   boost::asio::steady_timer sweep_timer_;
   std::optional<Catalogue> catalogue_;
+  std::optional<StateStore> state_;
   std::optional<Residency> residency_;
   std::optional<ServiceContext> context_;
   std::unique_ptr<Server> server_;

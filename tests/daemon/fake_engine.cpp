@@ -71,9 +71,9 @@ void FakeEngine::SetTurnFailure(const Status& status) {
   turn_failure_ = status;
 }
 
-void FakeEngine::SetBudgetBytes(uint64_t bytes) {
+void FakeEngine::SetBudgetBytes(uint64_t bytes, const std::string& device) {
   const MutexLock lock(mutex_);
-  budget_bytes_ = bytes;
+  budgets_[device] = bytes;
 }
 
 void FakeEngine::SetProgress(const EngineProgress& progress) {
@@ -119,10 +119,11 @@ GenerateRequest FakeEngine::last_request() const {
   return last_request_;
 }
 
-uint64_t FakeEngine::reserved_bytes() const {
+uint64_t FakeEngine::reserved_bytes(const std::string& device) const {
   const MutexLock lock(mutex_);
   uint64_t bytes = 0;
-  for (const auto& [id, info] : models_) bytes += info.total_bytes();
+  for (const auto& [id, info] : models_)
+    if (info.device == device) bytes += info.total_bytes();
   return bytes;
 }
 
@@ -138,7 +139,7 @@ Result<ModelFileInfo> FakeEngine::Inspect(const std::string& path, const std::st
   const MutexLock lock(mutex_);
   ++n_inspections_;
   FORGE_TRY(Find(inspect_failures_, path));
-  if (!device.empty() && device != "cpu") {
+  if (!device.empty() && !budgets_.contains(device)) {
     return NotFound(std::string("there is no device ").append(device))
         .WithReason("DEVICE_NOT_FOUND");
   }
@@ -157,7 +158,7 @@ Result<ModelFileInfo> FakeEngine::Inspect(const std::string& path, const std::st
   info.format_bytes = {{"Q8_0", info.file_bytes}};
   info.chat_template = "chatml";
   info.tokenizer = "gpt2";
-  info.device = "cpu";
+  info.device = device.empty() ? "cpu" : device;
   info.context_length = options.context_length == 0 ? 4096 : options.context_length;
   info.max_sequences = options.max_sequences;
   info.prefill_chunk = options.prefill_chunk;
@@ -173,18 +174,18 @@ Result<ModelId> FakeEngine::Load(const std::string& path, const std::string& dev
   FORGE_ASSIGN_OR_RETURN(const ModelFileInfo info, Inspect(path, device, options));
   const Status stopped = Cancelled("the load was stopped");
   if (!observer({LoadPhase::kReadingHeader, 0, 0})) return stopped;
-  const uint64_t reserved = reserved_bytes();
+  const uint64_t reserved = reserved_bytes(info.device);
   {
     const MutexLock lock(mutex_);
     ++n_loads_;
     FORGE_TRY(Find(load_failures_, path));
     AdmissionPolicy policy;
     policy.free_fraction = 1.0;
-    const MemoryReading reading{budget_bytes_, budget_bytes_ - reserved, budget_bytes_ - reserved,
-                                budget_bytes_ - reserved};
+    const uint64_t budget = budgets_.at(info.device);
+    const MemoryReading reading{budget, budget - reserved, budget - reserved, budget - reserved};
     const AdmissionDecision decision =
         DecideAdmission(policy, reading, reserved, reserved, info.total_bytes());
-    if (!decision.admitted) return RefusalStatus(decision, policy, "cpu");
+    if (!decision.admitted) return RefusalStatus(decision, policy, info.device);
   }
   for (int slice = 0; slice <= kLoadSlices; ++slice) {
     const uint64_t done = info.file_bytes * static_cast<uint64_t>(slice) / kLoadSlices;
@@ -258,22 +259,25 @@ std::vector<ModelStatus> FakeEngine::ListModels() const {
 }
 
 std::vector<DeviceMemory> FakeEngine::Memory() const {
-  const uint64_t reserved = reserved_bytes();
   const MutexLock lock(mutex_);
-  DeviceMemory memory;
-  memory.device = "cpu";
-  memory.description = "fake device";
-  memory.reading = {budget_bytes_, budget_bytes_ - reserved, budget_bytes_ - reserved,
-                    budget_bytes_ - reserved};
-  memory.reserved_bytes = reserved;
-  memory.allocated_bytes = reserved;
-  memory.allocations = 3 * models_.size();
-  memory.available_bytes = budget_bytes_ - reserved;
-  memory.bound = AdmissionBound::kFree;
-  for (const auto& [id, info] : models_) {
-    memory.models.push_back({id, info.weights_bytes, info.kv_bytes, info.scratch_bytes});
+  std::vector<DeviceMemory> all;
+  for (const auto& [device, budget] : budgets_) {
+    DeviceMemory& memory = all.emplace_back();
+    memory.device = device;
+    memory.description = "fake device";
+    for (const auto& [id, info] : models_) {
+      if (info.device != device) continue;
+      memory.models.push_back({id, info.weights_bytes, info.kv_bytes, info.scratch_bytes});
+      memory.reserved_bytes += info.total_bytes();
+    }
+    const uint64_t free = budget - memory.reserved_bytes;
+    memory.reading = {budget, free, free, free};
+    memory.allocated_bytes = memory.reserved_bytes;
+    memory.allocations = 3 * memory.models.size();
+    memory.available_bytes = free;
+    memory.bound = AdmissionBound::kFree;
   }
-  return {memory};
+  return all;
 }
 
 EngineProgress FakeEngine::Progress() const {

@@ -37,7 +37,8 @@ class FakeEngine : public Engine {
   void SetSubmitFailure(const Status& status);
   // Turns that end by themselves end with this.
   void SetTurnFailure(const Status& status);
-  void SetBudgetBytes(uint64_t bytes);
+  // Of a device, which exists from then on; before there is "cpu" alone, with 1 GiB.
+  void SetBudgetBytes(uint64_t bytes, const std::string& device = "cpu");
   void SetProgress(const EngineProgress& progress);
 
   // ---- What a test looks at
@@ -49,7 +50,7 @@ class FakeEngine : public Engine {
   bool WaitForSessions(size_t n_sessions) const;
   GenerateRequest last_request() const;
   EmbedRequest last_embed_request() const;
-  uint64_t reserved_bytes() const;
+  uint64_t reserved_bytes(const std::string& device = "cpu") const;
 
   // ---- Engine
   Result<ModelFileInfo> Inspect(const std::string& path, const std::string& device,
@@ -129,7 +130,8 @@ class FakeEngine : public Engine {
   std::string token_text_ FORGE_GUARDED_BY(mutex_);
   Status submit_failure_ FORGE_GUARDED_BY(mutex_);
   Status turn_failure_ FORGE_GUARDED_BY(mutex_);
-  uint64_t budget_bytes_ FORGE_GUARDED_BY(mutex_) = uint64_t{1} << 30;
+  std::map<std::string, uint64_t> budgets_ FORGE_GUARDED_BY(mutex_) = {
+      {"cpu", uint64_t{1} << 30}};  // in bytes, by device
   EngineProgress progress_ FORGE_GUARDED_BY(mutex_);
   int n_loads_ FORGE_GUARDED_BY(mutex_) = 0;
   int n_inspections_ FORGE_GUARDED_BY(mutex_) = 0;

@@ -10,8 +10,8 @@ TEST(LoadRequestTest, TakesDefaultsForWhatIsLeftOpen) {
   LoadRequest request;
   request.max_sequences = 9;
   const ResolvedLoadOptions resolved =
-      ResolveLoadOptions(request, LoadOptions{2048, 4, 64, KvDType::kF32});
-  EXPECT_EQ(resolved.device, "");
+      ResolveLoadOptions(request, {"cpu", LoadOptions{2048, 4, 64, KvDType::kF32}});
+  EXPECT_EQ(resolved.device, "cpu");
   EXPECT_EQ(resolved.options.context_length, 2048u);
   EXPECT_EQ(resolved.options.max_sequences, 9u);
   EXPECT_EQ(resolved.options.prefill_chunk, 64u);
@@ -24,6 +24,8 @@ TEST(LoadRequestTest, OnlyOptionsThatWereGivenCanDiffer) {
   LoadRequest request;
   request.device = "cpu";
   request.context_length = 2048;
+  EXPECT_TRUE(CheckSameOptions("m", "ready", request, actual).ok());
+  request.device = kAutoDevice;
   EXPECT_TRUE(CheckSameOptions("m", "ready", request, actual).ok());
   request.prefill_chunk = 1;
   const Status status = CheckSameOptions("m", "ready", request, actual);

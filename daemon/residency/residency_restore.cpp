@@ -1,0 +1,94 @@
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "daemon/residency/on_strand.h"
+#include "daemon/residency/residency.h"
+
+// How models come back after a start.
+namespace forge {
+
+// Loads one model after the other, so that clients always find a loading thread. On the strand, but
+// for what it posts to the loading threads.
+class Residency::RestoreChain final : public LoadListener,
+                                      public std::enable_shared_from_this<RestoreChain> {
+ public:
+  RestoreChain(Residency& residency, std::vector<ResidentRecord> models)
+      : residency_(residency), models_(std::move(models)) {}
+
+  void Next() {
+    if (residency_.shutting_down_ || next_ == models_.size()) return;
+    boost::asio::post(residency_.loaders_, [self = shared_from_this()] {
+      Result<ModelFile> file = self->FindFile();
+      boost::asio::post(self->residency_.strand_,
+                        [self, file = std::move(file)] { self->Load(file); });
+    });
+  }
+
+  void OnProgress(const LoadProgress&) override {}
+  void OnLoaded(const Result<ModelSnapshot>& result) override {
+    const bool stops = result.status().reason() == "SHUTTING_DOWN";
+    if (!result.ok() && !stops) residency_.PublishNotRestored(current().model, result.status());
+    ++next_;
+    // Posted, because a load that ends at once would otherwise go ever deeper.
+    boost::asio::post(residency_.strand_, [self = shared_from_this()] { self->Next(); });
+  }
+
+ private:
+  const ResidentRecord& current() const { return models_[next_]; }
+
+  Result<ModelFile> FindFile() const {
+    FORGE_ASSIGN_OR_RETURN(ModelFile file, residency_.catalogue_.Resolve(current().model));
+    const StateStore* const state = residency_.options_.state;
+    if (state != nullptr && state->WasDeadly(file))
+      return FailedPrecondition("the daemon died while it loaded this model; load it by hand to "
+                                "try again, or replace its file")
+          .WithReason("LOAD_CRASHED")
+          .WithDetail("model", file.name);
+    return file;
+  }
+
+  void Load(const Result<ModelFile>& file) {
+    if (!file.ok()) return OnLoaded(file.status());
+    LoadRequest request = current().request;
+    request.must_fit_now = true;
+    residency_.StartOrJoin(*file, request, shared_from_this());
+  }
+
+  Residency& residency_;
+  const std::vector<ResidentRecord> models_;
+  size_t next_ = 0;
+};
+
+void Residency::Restore(std::vector<ResidentRecord> models) {
+  boost::asio::post(strand_, [this, models = std::move(models)]() mutable {
+    std::make_shared<RestoreChain>(*this, std::move(models))->Next();
+  });
+}
+
+std::vector<ResidentRecord> Residency::Records() {
+  return OnStrand([this] {
+    std::vector<ResidentRecord> records;
+    for (const auto& [name, entry] : entries_) {
+      if (entry.lifecycle.state() != ModelState::kReady) continue;
+      const ResolvedLoadOptions actual = OptionsInEffect(entry.snapshot.info);
+      ResidentRecord record{name, entry.request};
+      record.request.device = actual.device;
+      record.request.context_length = actual.options.context_length;
+      record.request.max_sequences = actual.options.max_sequences;
+      record.request.prefill_chunk = actual.options.prefill_chunk;
+      record.request.kv_dtype = actual.options.kv_dtype;
+      record.request.pinned = entry.snapshot.pinned;
+      records.push_back(std::move(record));
+    }
+    return records;
+  });
+}
+
+void Residency::PublishNotRestored(const std::string& model, const Status& status) {
+  Publish({.kind = ResidencyEvent::Kind::kNotRestored,
+           .model = model,
+           .reason = std::string(status.message()),
+           .error = std::string(status.reason())});
+}
+
+}  // namespace forge
