@@ -9,8 +9,7 @@ namespace {
 std::string WithoutPrefix(std::string_view name, std::string_view prefix) {
   if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
   std::string text;
-  for (const char c : name)
-    text += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (const char c : name) text += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return text;
 }
 

@@ -69,8 +69,8 @@ ExitCode RunEvents(const EventsOptions& options, const CommandContext& context) 
 
 void AddEvents(CLI::App& app, CommandContext& context) {
   auto options = std::make_shared<EventsOptions>();
-  CLI::App* command = AddCommand(
-      app, context, "events", "Show what happened to memory, and why", options, &RunEvents);
+  CLI::App* command = AddCommand(app, context, "events", "Show what happened to memory, and why",
+                                 options, &RunEvents);
   command->add_flag("-f,--follow", options->follow, "Go on with what happens, until Ctrl-C");
   command->add_option("-n,--newest", options->newest, "At most so many of those that are kept");
 }

@@ -20,8 +20,8 @@ std::string RenderMemoryBar(const v1::DeviceMemory& device, int width) {
     add('=', model.memory().kv_cache_bytes());
     add('-', model.memory().scratch_bytes());
   }
-  const int64_t promised =
-      std::clamp(device.reserved_bytes() - device.allocated_bytes(), int64_t{0}, device.free_bytes());
+  const int64_t promised = std::clamp(device.reserved_bytes() - device.allocated_bytes(),
+                                      int64_t{0}, device.free_bytes());
   add('+', promised);
   add('o', device.others_bytes());
   add('r', std::min(device.reserve_bytes(), device.free_bytes() - promised));

@@ -1,5 +1,6 @@
 #include <google/protobuf/util/json_util.h>
 
+#include <CLI/App.hpp>
 #include <CLI/Validators.hpp>
 #include <fstream>
 #include <iostream>
@@ -107,10 +108,9 @@ void AddPolicy(CLI::App& app, CommandContext& context) {
   CLI::App* policy = app.add_subcommand("policy", "Try other settings of the memory policy");
   policy->require_subcommand(1);
   auto options = std::make_shared<ReplayOptions>();
-  CLI::App* replay =
-      AddCommand(*policy, context, "replay",
-                 "Decide again what an audit file recorded, under other settings", options,
-                 &RunReplay);
+  CLI::App* replay = AddCommand(*policy, context, "replay",
+                                "Decide again what an audit file recorded, under other settings",
+                                options, &RunReplay);
   replay->add_option("file", options->file, "An audit file, or the output of 'events -o json'")
       ->required();
   replay->add_option("--policy", options->policy, "share or incremental")

@@ -50,8 +50,8 @@ std::optional<DeviceMemoryRules> ParseDeviceMemoryRules(std::string_view text) {
 std::string FormatDeviceMemoryRules(const DeviceMemoryRules& rules) {
   std::string text = rules.device;
   if (rules.policy)
-    text += *rules.policy == AdmissionPolicy::Kind::kShare ? " policy=share"
-                                                           : " policy=incremental";
+    text +=
+        *rules.policy == AdmissionPolicy::Kind::kShare ? " policy=share" : " policy=incremental";
   if (rules.free_fraction) text += fmt::format(" free_fraction={}", *rules.free_fraction);
   if (rules.reserve_bytes) text += " reserve=" + FormatSize(*rules.reserve_bytes);
   if (rules.cap_bytes)

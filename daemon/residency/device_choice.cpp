@@ -11,9 +11,9 @@ size_t ChooseDevice(std::span<const DeviceCandidate> candidates) {
   const auto rank = [](const DeviceCandidate& candidate) {
     using enum ResidencyDecision::Kind;
     const ResidencyDecision& decision = candidate.decision;
-    const int fit = decision.kind == kRefuse                           ? 2
+    const int fit = decision.kind == kRefuse                          ? 2
                     : decision.kind == kAdmit && !candidate.is_paused ? 0
-                                                                       : 1;
+                                                                      : 1;
     const bool has_to_wait = decision.kind == kWait || candidate.is_paused;
     return std::tuple(fit, candidate.is_cpu, has_to_wait, decision.eviction_cost);
   };

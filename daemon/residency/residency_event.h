@@ -15,19 +15,19 @@ namespace forge {
 // docs/residency.md lists the kinds.
 struct ResidencyEvent {
   enum class Kind {
-    kAdmitted,      // a plan was admitted, and its load starts
-    kWaiting,       // a load waits; once for each position that it gets
-    kRefused,       // a load was refused, and nothing changed
-    kLoaded,        // a load ended, and the model is ready
-    kLoadFailed,    // a load ended with an error
-    kLoadStopped,   // a load was cancelled, or the daemon shuts down
-    kUnloading,     // a model goes, because of `cause`
-    kReleased,      // its memory is back
+    kAdmitted,     // a plan was admitted, and its load starts
+    kWaiting,      // a load waits; once for each position that it gets
+    kRefused,      // a load was refused, and nothing changed
+    kLoaded,       // a load ended, and the model is ready
+    kLoadFailed,   // a load ended with an error
+    kLoadStopped,  // a load was cancelled, or the daemon shuts down
+    kUnloading,    // a model goes, because of `cause`
+    kReleased,     // its memory is back
     kPinned,
     kUnpinned,
-    kPaused,        // other programs left too little: nothing is loaded
+    kPaused,  // other programs left too little: nothing is loaded
     kResumed,
-    kNotRestored,   // a model that was to come back after a start does not
+    kNotRestored,  // a model that was to come back after a start does not
   };
 
   uint64_t number = 0;  // counts from 1 since the daemon's start
@@ -36,11 +36,12 @@ struct ResidencyEvent {
   std::string device = {};  // empty where none is concerned
   std::string model = {};   // empty where the whole device is concerned
   std::string reason = {};  // a sentence with its numbers
-  std::string error = {};   // the error's reason for programs, of kRefused, kLoadFailed and kNotRestored
+  std::string error =
+      {};  // the error's reason for programs, of kRefused, kLoadFailed and kNotRestored
   std::optional<ResidencyAction::UnloadCause> cause = {};  // of kUnloading
   std::optional<uint32_t> queue_position = {};             // of kWaiting; 0: next
   std::optional<std::chrono::milliseconds> duration = {};  // of a load that ended
-  uint64_t bytes = 0;           // of the model: its plan, or what came back; 0 where unknown
+  uint64_t bytes = 0;  // of the model: its plan, or what came back; 0 where unknown
   // Of the device, right after the event.
   uint64_t free_bytes = 0;
   uint64_t reserved_bytes = 0;  // promised to models
@@ -49,7 +50,7 @@ struct ResidencyEvent {
   std::shared_ptr<const DecisionRecord> decision = nullptr;
 };
 
-std::string_view EventKindName(ResidencyEvent::Kind kind);               // "admitted"
+std::string_view EventKindName(ResidencyEvent::Kind kind);             // "admitted"
 std::string_view UnloadCauseName(ResidencyAction::UnloadCause cause);  // "evicted"
 
 // The event as one line of the log, its fields as name=value, the sentence last.

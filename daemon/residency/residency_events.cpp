@@ -28,9 +28,9 @@ void Residency::PublishLoadEnd(const Entry& entry, const Status& status) {
   using std::chrono::milliseconds;
   std::optional<milliseconds> duration;
   if (status.ok()) duration = std::chrono::duration_cast<milliseconds>(model.load_duration);
-  Publish({.kind = status.ok()                                ? kLoaded
-                   : model.state == ModelState::kFailed       ? kLoadFailed
-                                                              : kLoadStopped,
+  Publish({.kind = status.ok()                          ? kLoaded
+                   : model.state == ModelState::kFailed ? kLoadFailed
+                                                        : kLoadStopped,
            .device = model.info.device,
            .model = model.file.name,
            .reason = std::string(status.message()),

@@ -127,7 +127,9 @@ Status Residency::CheckFitsNow(const Entry& entry) {
                               entry.request.priority.value_or(0)};
   const ResidencyController& controller = Books(plan.device).controller;
   const DecisionRecord record = controller.Preview(ReadDevice(plan.device), wanted, Now());
-  if (record.decision.kind == ResidencyDecision::Kind::kAdmit && !controller.is_paused())
+  // Behind others it would have to wait, and by then it may not fit any more.
+  if (record.decision.kind == ResidencyDecision::Kind::kAdmit && !controller.is_paused() &&
+      controller.n_waiting() == 0)
     return Status();
   return ResourceExhausted(ExplainDecision(record.decision, wanted) + "; nothing is evicted for it")
       .WithReason("GPU_BUDGET_EXCEEDED")

@@ -40,8 +40,9 @@ class Residency::RestoreChain final : public LoadListener,
     FORGE_ASSIGN_OR_RETURN(ModelFile file, residency_.catalogue_.Resolve(current().model));
     const StateStore* const state = residency_.options_.state;
     if (state != nullptr && state->WasDeadly(file))
-      return FailedPrecondition("the daemon died while it loaded this model; load it by hand to "
-                                "try again, or replace its file")
+      return FailedPrecondition(
+                 "the daemon died while it loaded this model; load it by hand to "
+                 "try again, or replace its file")
           .WithReason("LOAD_CRASHED")
           .WithDetail("model", file.name);
     return file;

@@ -147,7 +147,8 @@ StateStore::StateStore(fs::path directory)
 Status StateStore::SaveResidents(const std::vector<ResidentRecord>& residents) const {
   Json json = Json::array();
   for (const ResidentRecord& resident : residents) json.push_back(ToJson(resident));
-  return WriteWhole(directory_ / kResidentsName, json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  return WriteWhole(directory_ / kResidentsName,
+                    json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 Result<std::vector<ResidentRecord>> StateStore::TakeResidents() const {

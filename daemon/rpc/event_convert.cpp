@@ -45,8 +45,7 @@ v1::PolicyResident ResidentToProto(const Resident& resident) {
   v1::PolicyResident out;
   out.set_model(SanitizeUtf8(resident.name));
   out.set_bytes(Signed(resident.bytes));
-  out.set_phase(
-      static_cast<v1::PolicyResident::Phase>(static_cast<int>(resident.phase) + 1));
+  out.set_phase(static_cast<v1::PolicyResident::Phase>(static_cast<int>(resident.phase) + 1));
   out.set_lease_count(resident.n_leases);
   out.set_pinned(resident.pinned);
   out.set_settled(resident.is_settled);
@@ -135,9 +134,10 @@ v1::Event EventToProto(const ResidencyEvent& event) {
 Result<AdmissionPolicy> PolicyFromProto(const v1::MemoryPolicy& in) {
   AdmissionPolicy policy;
   if (in.policy() != "share" && in.policy() != "incremental")
-    return BadField("policy", fmt::format("is '{}', but must be share or incremental", in.policy()));
-  policy.kind = in.policy() == "share" ? AdmissionPolicy::Kind::kShare
-                                       : AdmissionPolicy::Kind::kIncremental;
+    return BadField("policy",
+                    fmt::format("is '{}', but must be share or incremental", in.policy()));
+  policy.kind =
+      in.policy() == "share" ? AdmissionPolicy::Kind::kShare : AdmissionPolicy::Kind::kIncremental;
   if (!(in.free_fraction() > 0 && in.free_fraction() <= 1))
     return BadField("free_fraction",
                     fmt::format("is {}, but must be above 0, at most 1", in.free_fraction()));

@@ -59,8 +59,8 @@ grpc::ServerWriteReactor<v1::WatchMemoryResponse>* HandleWatchMemory(
     const int64_t seconds = request->interval().seconds();
     const auto most = std::chrono::duration_cast<std::chrono::seconds>(kLongestInterval).count();
     if (seconds >= 0 && seconds <= most)
-      interval = std::chrono::milliseconds(seconds * 1'000 +
-                                           request->interval().nanos() / 1'000'000);
+      interval =
+          std::chrono::milliseconds(seconds * 1'000 + request->interval().nanos() / 1'000'000);
     if (seconds < 0 || interval < kLeastInterval || interval > kLongestInterval)
       return new RefusedCall<grpc::ServerWriteReactor<v1::WatchMemoryResponse>>(
           ToGrpc(BadField("interval", "must be from 250 ms to 1 h")));

@@ -12,7 +12,10 @@
 namespace forge {
 
 AuditFile::AuditFile(std::filesystem::path path, uint64_t max_bytes, spdlog::logger& log)
-    : path_(std::move(path)), max_file_bytes_(max_bytes / 2), log_(log), thread_([this] { Run(); }) {}
+    : path_(std::move(path)),
+      max_file_bytes_(max_bytes / 2),
+      log_(log),
+      thread_([this] { Run(); }) {}
 
 AuditFile::~AuditFile() {
   {

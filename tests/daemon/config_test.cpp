@@ -128,13 +128,21 @@ TEST(ConfigKeysTest, TakesTheBordersAndRefusesWhatLiesBeyond) {
        {"0", "1", "2GiB", "7B", "8388607TiB"},
        {"-1", "2GB", "1.5GiB", "GiB", "9000000TiB", "99999999999999999999", "1 GiB", ""}},
       {"memory.cap", {"none", "1", "24GiB"}, {"0", "", "unlimited"}},
+      {"memory.devices",
+       {"cpu reserve=0", "hip:0 cap=20GiB free_fraction=0.5 reserve=1GiB policy=incremental",
+        "hip:1 cap=none"},
+       {"", "cpu", "cpu cap", "cpu cap=0", "cpu cap=1 cap=2", "cpu speed=1", "cpu policy=best",
+        "cap=1", "cpu free_fraction=1.5"}},
       {"residency.load_on_demand", {"true", "false"}, {"yes", ""}},
       {"residency.keep_alive", {"forever", "0ms", "5m"}, {"never", "-1s"}},
       {"residency.min_residence", {"0ms", "10s"}, {"10", "-1s"}},
       {"residency.patience", {"0ms", "1h"}, {"long", "-1s"}},
       {"residency.low_water", {"0", "512MiB"}, {"some", "-1"}},
       {"residency.high_water", {"0", "1GiB"}, {"some", "-1"}},
+      {"residency.preload", {"a", "sub/b"}, {""}},
+      {"residency.restore", {"true", "false"}, {"yes", ""}},
       {"device.threads", {"0", "1024"}, {"1025", "-1", "two", "1.0", ""}},
+      {"defaults.device", {"auto", "cpu", "hip:0"}, {""}},
       {"defaults.context_length", {"0", "131072"}, {"-1", "4294967296", "4k"}},
       {"defaults.max_sequences", {"1", "256"}, {"0", "257"}},
       {"defaults.prefill_chunk", {"1", "4096"}, {"0", "4097"}},
@@ -147,6 +155,9 @@ TEST(ConfigKeysTest, TakesTheBordersAndRefusesWhatLiesBeyond) {
       {"limits.generate_deadline", {"1s", "30m"}, {"0", "30 m", "1d"}},
       {"limits.stalled_reader_timeout", {"1s"}, {"0"}},
       {"limits.step_timeout", {"1s"}, {"0"}},
+      {"state_directory", {"auto", "none", "/var/lib/forge"}, {"", "relative"}},
+      {"audit.path", {"auto", "none", "/var/log/forge.jsonl"}, {"", "relative"}},
+      {"audit.max_size", {"64KiB", "1TiB"}, {"65535", "0", "2TiB"}},
       {"drain_timeout", {"0", "0s", "20s"}, {"20", "-1s", ""}},
       {"log.level", {"error", "warning", "info", "debug"}, {"trace", "", "INFO"}},
       {"log.format", {"auto", "plain", "journal"}, {"json"}},
@@ -180,6 +191,44 @@ TEST(ConfigKeysTest, ModelDirectoriesAreAbsoluteAndNormal) {
   EXPECT_FALSE(key->set(config, {"/a", ""}));
 }
 
+TEST(ConfigKeysTest, WhatADeviceLeavesOutIsAsForAll) {
+  Config config;
+  ASSERT_TRUE(ApplyConfigText("memory:\n"
+                              "  devices: [hip:0 cap=3GiB policy=incremental, cpu cap=none]\n"
+                              "  free_fraction: 0.5\n"
+                              "  cap: 1GiB\n",
+                              "c.yaml", config)
+                  .ok());
+  const std::map<std::string, AdmissionPolicy> policies = DevicePolicies(config);
+  ASSERT_EQ(policies.size(), 2u);
+  EXPECT_EQ(policies.at("hip:0").kind, AdmissionPolicy::Kind::kIncremental);
+  EXPECT_EQ(policies.at("hip:0").free_fraction, 0.5);
+  EXPECT_EQ(policies.at("hip:0").cap_bytes, uint64_t{3} << 30);
+  EXPECT_EQ(policies.at("cpu").kind, AdmissionPolicy::Kind::kShare);
+  EXPECT_FALSE(policies.at("cpu").cap_bytes);
+  Config again;
+  ASSERT_TRUE(ApplyConfigText(PrintConfig(config), "printed", again).ok());
+  EXPECT_EQ(PrintConfig(again), PrintConfig(config));
+  EXPECT_THAT(ErrorOf("memory: {devices: [cpu cap=1, cpu cap=2]}\n"),
+              HasSubstr("each device once"));
+}
+
+TEST(StateDirectoryTest, IsWhatSystemdNamesUnlessConfigured) {
+  Config config;
+  EXPECT_EQ(StateDirectory(config, nullptr), std::nullopt);
+  EXPECT_EQ(StateDirectory(config, ""), std::nullopt);
+  EXPECT_EQ(StateDirectory(config, "/var/lib/forge:/var/lib/forge/models"), "/var/lib/forge");
+  EXPECT_EQ(AuditPath(config, std::nullopt), std::nullopt);
+  EXPECT_EQ(AuditPath(config, "/var/lib/forge"), "/var/lib/forge/audit.jsonl");
+  ASSERT_TRUE(ApplyConfigText("state_directory: /s\naudit: {path: /a}\n", "c.yaml", config).ok());
+  EXPECT_EQ(StateDirectory(config, "/var/lib/forge"), "/s");
+  EXPECT_EQ(AuditPath(config, std::nullopt), "/a");
+  ASSERT_TRUE(
+      ApplyConfigText("state_directory: none\naudit: {path: none}\n", "c.yaml", config).ok());
+  EXPECT_EQ(StateDirectory(config, "/var/lib/forge"), std::nullopt);
+  EXPECT_EQ(AuditPath(config, "/s"), std::nullopt);
+}
+
 TEST(QuantityTest, FormatsWithTheLargestUnitThatFits) {
   EXPECT_EQ(FormatSize(0), "0");
   EXPECT_EQ(FormatSize(1537), "1537B");
@@ -197,7 +246,7 @@ TEST(ConfigFileTest, NamesPlaceKeyValueAndWhatIsAllowed) {
       "c.yaml:2:18: 'memory.free_fraction' is '1.5', but must be a number above 0, at most 1");
   EXPECT_EQ(ErrorOf("memory:\n  polcy: share\n"),
             "c.yaml:2:3: unknown key 'memory.polcy'; known in this section: policy, "
-            "free_fraction, reserve, cap");
+            "free_fraction, reserve, cap, devices");
   EXPECT_THAT(ErrorOf("\nlisten_on: x\n"),
               HasSubstr("c.yaml:2:1: unknown key 'listen_on'; known at the top level: listen, "));
   EXPECT_THAT(ErrorOf("listen: 0.0.0.0:50051\n"), HasSubstr("connections are not encrypted"));

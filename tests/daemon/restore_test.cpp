@@ -97,9 +97,8 @@ TEST(CrashedLoadTest, IsNotRepeatedUntilSomebodyDoesItByHand) {
   models.WriteFile("a.gguf", std::string(1'000, 'x'));
   models.WriteFile("b.gguf", std::string(1'000, 'x'));
   // What a run leaves that dies while it loads a.
-  ASSERT_TRUE(StateStore(state.path())
-                  .MarkLoad(*Catalogue({models.path().string()}).Resolve("a"))
-                  .ok());
+  ASSERT_TRUE(
+      StateStore(state.path()).MarkLoad(*Catalogue({models.path().string()}).Resolve("a")).ok());
   TestDaemon daemon([&](Config& config) {
     config.state_directory = state.path().string();
     config.model_directories = {models.path().string()};

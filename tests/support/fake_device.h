@@ -28,7 +28,8 @@ class FakeDevice final : public Device {
   // Freed bytes count as free only after this many further ReadMemory calls, as drivers do that
   // give memory back late. Allocate knows the true figure. Applies to bytes freed from now on.
   void set_free_lag_readings(int readings);
-  // The k-th Allocate from now on fails, 1 being the next, and with `for_ever` all after it; 0: none.
+  // The k-th Allocate from now on fails, 1 being the next, and with `for_ever` all after it; 0:
+  // none.
   void FailAllocation(int k, bool for_ever = false);
   void FailAllAllocations(bool fail);
   // ReadMemory answers kUnavailable.

@@ -53,8 +53,8 @@ class Machine {
   AdmissionPolicy RandomPolicy() {
     percent_ = 30 + Below(71);
     AdmissionPolicy policy;
-    policy.kind = Below(2) == 0 ? AdmissionPolicy::Kind::kShare
-                                : AdmissionPolicy::Kind::kIncremental;
+    policy.kind =
+        Below(2) == 0 ? AdmissionPolicy::Kind::kShare : AdmissionPolicy::Kind::kIncremental;
     policy.free_fraction = static_cast<double>(percent_) / 100.0;
     if (Below(2) == 0) policy.reserve_bytes = Below(kTotalBytes / 8);
     if (Below(3) == 0) policy.cap_bytes = kTotalBytes / 4 + Below(kTotalBytes / 2);
