@@ -33,6 +33,9 @@ struct ResidencyRules {
   uint64_t high_water_bytes = uint64_t{1} << 30;        // at least low_water_bytes
 };
 
+// What becomes of the GPUs: auto uses those there are, required does not start without one.
+enum class GpuUse { kAuto, kRequired, kOff };
+
 enum class LogLevel { kError, kWarning, kInfo, kDebug };
 enum class LogFormat { kAuto, kPlain, kJournal };
 
@@ -49,6 +52,9 @@ struct Config {
   AdmissionPolicy memory;
   ResidencyRules residency;
   uint32_t device_threads = 0;  // 0: one for each CPU
+  GpuUse gpu = GpuUse::kAuto;
+  std::string gpu_plugin;  // empty: the one that was built with the program
+  std::chrono::milliseconds gpu_hang_limit{4000};
   LoadOptions load_defaults;
   Limits limits;
   std::chrono::milliseconds drain_timeout{20'000};
