@@ -25,11 +25,11 @@ struct Arguments {
   std::string prompts = "512", gens = "128", depths = "0", streams;
   std::vector<std::string> both;
   std::string output = "table";
-  int n_threads = 0;
+  int n_threads = 0, gpu = -1;
   uint32_t n_batch = 128;
   std::string kv_type = "f16";
   int repetitions = 5;
-  bool has_ops = false, has_load = false;
+  bool has_ops = false, has_load = false, skips_verification = false;
   std::string peer, peer_options = "-fa 0,1", floor, folder, small_model, only;
   bool keeps_files = false;
 };
@@ -66,6 +66,8 @@ Result<MeasureOptions> ReadMeasureOptions(const Arguments& arguments) {
   options.has_ops = arguments.has_ops;
   options.has_load = arguments.has_load;
   options.n_threads = arguments.n_threads;
+  options.gpu = arguments.gpu;
+  options.verifies = !arguments.skips_verification;
   options.n_batch = arguments.n_batch;
   options.repetitions = arguments.repetitions;
   for (const KvDType dtype : {KvDType::kF16, KvDType::kF32, KvDType::kBf16, KvDType::kQ8_0})
@@ -224,6 +226,11 @@ int Run(int argc, char** argv) {
   app.add_option("--kv-type", arguments.kv_type, "Number format of the KV cache")
       ->check(CLI::IsMember({"f16", "f32", "bf16", "q8_0"}))
       ->capture_default_str();
+  app.add_option("--gpu", arguments.gpu,
+                 "Measure this GPU, from 0, by its copy rate; -1: the CPU by its probes")
+      ->capture_default_str();
+  app.add_flag("--no-verify", arguments.skips_verification,
+               "Do not compare greedy tokens of large and small batches first");
   app.add_option("--streams", arguments.streams, "Numbers of sequences that decode at once");
   app.add_flag("--ops", arguments.has_ops, "Show the time of each op");
   app.add_flag("--load", arguments.has_load, "Measure loading and switching between the models");

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "bench/gpu.h"
 #include "bench/model_runner.h"
 #include "kernels/cpu/cpu_features.h"
 #include "kernels/cpu/host_memory.h"
@@ -22,11 +23,16 @@ Status MeasureTests(const MeasureOptions& options, RunnerOptions runner_options,
   runner_options.context_length = ContextFor(options.tests);
   FORGE_ASSIGN_OR_RETURN(const auto runner, ModelRunner::Create(runner_options));
   report.info = runner->info();
+  MachineLimits gpu_limits;
+  if (options.gpu >= 0) {
+    report.cpu = runner->device();
+    FORGE_ASSIGN_OR_RETURN(gpu_limits.read_gbs, MeasureGpuCopyRate(options.gpu));
+  }
   for (const SpeedTest& test : options.tests) {
     FORGE_TRY(runner->Run(test).status());
     TestReport& measured = report.tests.emplace_back();
     measured.test = test;
-    measured.limits = probes.Measure();
+    measured.limits = options.gpu >= 0 ? gpu_limits : probes.Measure();
     if (profile) profile->Reset();
     for (int i = 0; i < options.repetitions; ++i) {
       FORGE_ASSIGN_OR_RETURN(const Seconds time, runner->Run(test));
@@ -74,11 +80,12 @@ Result<SpeedReport> MeasureModel(const std::string& path, const MeasureOptions& 
   report.cpu = ReadCpuName() + ", " + std::string(CpuLevelName(level)) + ", " +
                std::to_string(report.n_threads) + (report.n_threads == 1 ? " thread" : " threads");
   const RunnerOptions runner_options = {.model_path = path,
+                                        .gpu = options.gpu,
                                         .n_threads = options.n_threads,
                                         .n_batch = options.n_batch,
                                         .kv_dtype = options.kv_dtype};
   if (options.tests.empty() && options.streams.empty()) return report;
-  FORGE_TRY(VerifyGreedy(runner_options));
+  if (options.verifies) FORGE_TRY(VerifyGreedy(runner_options));
   if (!options.tests.empty()) FORGE_TRY(MeasureTests(options, runner_options, *probes, report));
   if (!options.streams.empty()) FORGE_TRY(MeasureStreams(options, runner_options, report));
   return report;
@@ -92,6 +99,7 @@ Status MeasureLoads(const MeasureOptions& options, std::vector<SpeedReport>& rep
       const bool is_switch = previous != nullptr;
       if (is_switch) FORGE_TRY(previous->Unload().status());
       FORGE_ASSIGN_OR_RETURN(previous, ModelRunner::Create({.model_path = report.path,
+                                                            .gpu = options.gpu,
                                                             .n_threads = options.n_threads,
                                                             .n_batch = options.n_batch}));
       FORGE_TRY(previous->Run({.n_prompt = 1}).status());

@@ -16,7 +16,9 @@ struct MeasureOptions {
   uint32_t n_stream_prompt = 32, n_stream_gen = 24;
   bool has_ops = false;
   bool has_load = false;
-  int n_threads = 0;  // 0: as the daemon would
+  int gpu = -1;          // "hip:<gpu>"; -1: the CPU
+  bool verifies = true;  // that tokens do not depend on what runs beside them
+  int n_threads = 0;     // 0: as the daemon would
   uint32_t n_batch = 128;
   KvDType kv_dtype = KvDType::kF16;
   int repetitions = 5;

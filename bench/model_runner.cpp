@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "bench/gpu.h"
 #include "kernels/base/check.h"
 #include "kernels/base/mutex.h"
 #include "kernels/cpu/cpu_device.h"
@@ -122,8 +123,10 @@ class ModelRunner::Gate {
 
 Result<std::unique_ptr<ModelRunner>> ModelRunner::Create(const RunnerOptions& options) {
   std::unique_ptr<ModelRunner> runner(new ModelRunner);
-  FORGE_ASSIGN_OR_RETURN(std::unique_ptr<Device> device,
-                         CreateCpuDevice({.n_threads = options.n_threads}));
+  FORGE_ASSIGN_OR_RETURN(
+      std::unique_ptr<Device> device,
+      options.gpu >= 0 ? OpenGpu(options.gpu) : CreateCpuDevice({.n_threads = options.n_threads}));
+  runner->device_ = device->info().description;
   if (options.profile != nullptr) device = options.profile->Wrap(std::move(device));
   EngineOptions engine_options;
   engine_options.devices.push_back(std::move(device));

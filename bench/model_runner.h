@@ -14,6 +14,7 @@ namespace forge {
 
 struct RunnerOptions {
   std::string model_path;
+  int gpu = -1;                   // "hip:<gpu>"; -1: the CPU
   int n_threads = 0;              // 0: as the daemon would
   uint32_t n_batch = 128;         // most prompt tokens in a step
   uint32_t context_length = 512;  // tokens of each sequence
@@ -39,6 +40,7 @@ class ModelRunner {
   static Result<std::unique_ptr<ModelRunner>> Create(const RunnerOptions& options);
 
   const ModelFileInfo& info() const { return info_; }
+  const std::string& device() const { return device_; }  // its description
   Seconds load_time() const { return load_time_; }
 
   // Runs one repetition with fresh random tokens, and returns how long the measured part took.
@@ -72,6 +74,7 @@ class ModelRunner {
   std::unique_ptr<Engine> engine_;
   ModelId model_ = 0;
   ModelFileInfo info_;
+  std::string device_;
   Seconds load_time_{0};
   uint64_t n_runs_ = 0;
 };

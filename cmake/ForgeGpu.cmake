@@ -15,6 +15,21 @@ elseif(NOT FORGE_GPU MATCHES "^(none|emulated)$")
   message(FATAL_ERROR "FORGE_GPU is \"${FORGE_GPU}\"; it must be none, rocm, cuda or emulated")
 endif()
 
+# What program and plug-in must agree in: kernels/hip/plugin.h.
+file(GLOB FORGE_SHARED_HEADERS CONFIGURE_DEPENDS
+     ${CMAKE_SOURCE_DIR}/kernels/api/*.h ${CMAKE_SOURCE_DIR}/kernels/base/*.h
+     ${CMAKE_SOURCE_DIR}/kernels/hip/plugin.h ${CMAKE_SOURCE_DIR}/kernels/hip/hip_device.h)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${FORGE_SHARED_HEADERS})
+set(FORGE_SHARED_DIGESTS)
+foreach(HEADER IN LISTS FORGE_SHARED_HEADERS)
+  file(SHA256 ${HEADER} DIGEST)
+  string(APPEND FORGE_SHARED_DIGESTS ${DIGEST})
+endforeach()
+string(SHA256 FORGE_SHARED_DIGEST "${FORGE_SHARED_DIGESTS}")
+string(SUBSTRING ${FORGE_SHARED_DIGEST} 0 16 FORGE_SHARED_DIGEST)
+set(FORGE_PLUGIN_BUILD
+    "${PROJECT_VERSION}-${FORGE_SHARED_DIGEST}$<$<NOT:$<STREQUAL:${FORGE_SANITIZE},>>:-sanitized>")
+
 # forge_gpu_library(NAME SOURCES a.hip b.cpp ... HEADERS a.h ... [DEPS forge_x ...])
 # forge_library for sources that include kernels/hip/gpu_runtime.h. What links it may include it, in
 # an emulated build; with a real runtime only other forge_gpu_library sources may.
@@ -32,7 +47,7 @@ function(forge_gpu_library NAME)
       add_custom_command(
         OUTPUT ${OBJECT} DEPENDS ${SOURCE} DEPFILE ${OBJECT}.d
         COMMAND ${FORGE_HIPCC} -x hip ${TARGETS} -std=c++20 -O3 -DNDEBUG -fPIC -ffp-contract=off
-                -Wall -Wextra -Werror -DFORGE_GPU_ROCM -I${CMAKE_SOURCE_DIR} -MD -MF ${OBJECT}.d -MT ${OBJECT}
+                -Wall -Wextra -Werror -DFORGE_GPU_ROCM -DFORGE_PLUGIN_BUILD="${FORGE_PLUGIN_BUILD}" -I${CMAKE_SOURCE_DIR} -MD -MF ${OBJECT}.d -MT ${OBJECT}
                 -c ${CMAKE_CURRENT_SOURCE_DIR}/${SOURCE} -o ${OBJECT}
         COMMENT "Building HIP object ${SOURCE}.o" COMMAND_EXPAND_LISTS VERBATIM)
       list(APPEND OBJECTS ${OBJECT})
@@ -45,7 +60,8 @@ function(forge_gpu_library NAME)
     list(APPEND ARG_DEPS forge_hip_emulator)
   endif()
   forge_library(${NAME} SOURCES ${ARG_SOURCES} DEPS ${ARG_DEPS})
-  target_compile_definitions(${NAME} PUBLIC FORGE_GPU_${RUNTIME})
+  target_compile_definitions(${NAME} PUBLIC FORGE_GPU_${RUNTIME}
+                             PRIVATE FORGE_PLUGIN_BUILD="${FORGE_PLUGIN_BUILD}")
   if(FORGE_GPU STREQUAL "cuda")
     set_source_files_properties(${ARG_SOURCES} PROPERTIES LANGUAGE CUDA)
     # Formats and half floats are constexpr functions that host and device share. CMake 3.25 does not

@@ -43,6 +43,7 @@ CLI::App* AddCommand(CLI::App& app, CommandContext& context, const std::string& 
 
 void AddChat(CLI::App& app, CommandContext& context);
 void AddDetokenize(CLI::App& app, CommandContext& context);
+void AddDoctor(CLI::App& app, CommandContext& context);
 void AddEmbed(CLI::App& app, CommandContext& context);
 void AddEvents(CLI::App& app, CommandContext& context);
 void AddGenerate(CLI::App& app, CommandContext& context);

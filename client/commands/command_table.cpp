@@ -7,9 +7,9 @@ namespace forge::client {
 namespace {
 
 constexpr void (*kCommands[])(CLI::App&, CommandContext&) = {
-    AddLoad,    AddChat,  AddGenerate, AddUnload,     AddList,     AddPs,         AddShow,
-    AddMemory,  AddEmbed, AddScore,    AddPerplexity, AddTokenize, AddDetokenize, AddStatus,
-    AddVersion, AddPlan,  AddPin,      AddYield,      AddEvents,   AddPolicy,
+    AddLoad,   AddChat,    AddGenerate, AddUnload,     AddList,     AddPs,         AddShow,
+    AddMemory, AddEmbed,   AddScore,    AddPerplexity, AddTokenize, AddDetokenize, AddStatus,
+    AddDoctor, AddVersion, AddPlan,     AddPin,        AddYield,    AddEvents,     AddPolicy,
 };
 
 }  // namespace

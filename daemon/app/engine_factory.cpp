@@ -1,14 +1,59 @@
 #include "daemon/app/engine_factory.h"
 
+#include <vector>
+
+#include "daemon/app/gpu_plugin.h"
 #include "kernels/cpu/cpu_device.h"
 
 namespace forge {
+namespace {
 
-Result<std::unique_ptr<Engine>> CreateEngine(const Config& config) {
+using Devices = std::vector<std::unique_ptr<Device>>;
+
+// All GPUs that can be opened; an error only if none can.
+Result<Devices> OpenGpus(const Config& config, spdlog::logger& log) {
+  FORGE_ASSIGN_OR_RETURN(const HipPlugin* const plugin, OpenHipPlugin(HipPluginPath(config)));
+  FORGE_ASSIGN_OR_RETURN(const int count, plugin->count_devices());
+  Devices devices;
+  Status failure;
+  for (int i = 0; i < count; ++i) {
+    Result<std::unique_ptr<Device>> device =
+        plugin->create_device({.index = i, .hang_limit = config.gpu_hang_limit});
+    if (device.ok()) {
+      log.info("device {}: {}, {} {}", (*device)->info().id, (*device)->info().description,
+               plugin->runtime, plugin->runtime_version());
+      devices.push_back(*std::move(device));
+    } else {
+      failure = device.status();
+      log.warn("GPU {} is not used: {}", i, failure.message());
+    }
+  }
+  if (devices.empty()) return failure;
+  return devices;
+}
+
+Result<Devices> OpenDevices(const Config& config, spdlog::logger& log) {
+  Devices devices;
+  if (config.gpu != GpuUse::kOff) {
+    Result<Devices> gpus = OpenGpus(config, log);
+    if (gpus.ok())
+      devices = *std::move(gpus);
+    else if (config.gpu == GpuUse::kRequired)
+      return gpus.status().WithContext("device.gpu is required");
+    else
+      log.info("models run on the CPU: {}", gpus.status().message());
+  }
   FORGE_ASSIGN_OR_RETURN(std::unique_ptr<Device> cpu,
                          CreateCpuDevice({static_cast<int>(config.device_threads)}));
+  devices.push_back(std::move(cpu));
+  return devices;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> CreateEngine(const Config& config, spdlog::logger& log) {
   EngineOptions options;
-  options.devices.push_back(std::move(cpu));
+  FORGE_ASSIGN_OR_RETURN(options.devices, OpenDevices(config, log));
   options.policy = config.memory;
   options.device_policies = DevicePolicies(config);
   options.max_queued_turns = config.limits.max_queued_turns;

@@ -5,6 +5,7 @@
 
 #include "daemon/app/application.h"
 #include "daemon/app/engine_factory.h"
+#include "daemon/app/probe_gpus.h"
 #include "daemon/config/config_file.h"
 #include "daemon/config/config_sources.h"
 #include "daemon/telemetry/log.h"
@@ -31,7 +32,7 @@ int Serve(const LoadedConfig& loaded) {
   } else {
     log->info("configured by {}", loaded.file);
   }
-  Result<std::unique_ptr<Engine>> engine = CreateEngine(loaded.config);
+  Result<std::unique_ptr<Engine>> engine = CreateEngine(loaded.config, *log);
   if (!engine.ok()) return Fail(engine.status(), kExitFailure);
   Application application(loaded.config, *std::move(engine), FORGE_VERSION, *log);
   const Status status = application.Run();
@@ -52,6 +53,9 @@ int Run(int argc, const char* const* argv) {
       return Serve(*loaded);
     case CommandLine::Action::kPrintConfig:
       std::fputs(PrintConfig(loaded->config).c_str(), stdout);
+      return EXIT_SUCCESS;
+    case CommandLine::Action::kProbeGpus:
+      std::puts(ProbeGpus(loaded->config).c_str());
       return EXIT_SUCCESS;
     case CommandLine::Action::kCheckConfig:
     case CommandLine::Action::kPrintText:

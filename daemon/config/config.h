@@ -52,6 +52,9 @@ struct AuditOptions {
   uint64_t max_bytes = uint64_t{16} << 20;
 };
 
+// What becomes of the GPUs: auto uses those there are, required does not start without one.
+enum class GpuUse { kAuto, kRequired, kOff };
+
 enum class LogLevel { kError, kWarning, kInfo, kDebug };
 enum class LogFormat { kAuto, kPlain, kJournal };
 
@@ -73,6 +76,9 @@ struct Config {
   std::optional<std::string> state_directory;
   AuditOptions audit;
   uint32_t device_threads = 0;  // 0: one for each CPU
+  GpuUse gpu = GpuUse::kAuto;
+  std::string gpu_plugin;  // empty: the one that was built with the program
+  std::chrono::milliseconds gpu_hang_limit{4000};
   LoadOptions load_defaults;
   Limits limits;
   std::chrono::milliseconds drain_timeout{20'000};

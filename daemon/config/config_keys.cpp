@@ -34,9 +34,10 @@ bool SetSize(uint64_t& target, const std::string& text, uint64_t least, uint64_t
 }
 
 bool SetDuration(std::chrono::milliseconds& target, const std::string& text,
-                 std::chrono::milliseconds least) {
+                 std::chrono::milliseconds least,
+                 std::chrono::milliseconds most = std::chrono::milliseconds::max()) {
   const std::optional<std::chrono::milliseconds> value = ParseDuration(text);
-  if (!value || *value < least) return false;
+  if (!value || *value < least || *value > most) return false;
   target = *value;
   return true;
 }
@@ -59,6 +60,7 @@ constexpr std::array<std::string_view, 2> kPolicyNames = {"share", "incremental"
 static_assert(static_cast<int>(AdmissionPolicy::Kind::kIncremental) == 1);
 static_assert(static_cast<int>(KvDType::kF32) == 1 && static_cast<int>(KvDType::kQ8_0) == 3);
 constexpr std::array<std::string_view, kKvDTypes> kKvTypeNames = {"f16", "f32", "bf16", "q8_0"};
+constexpr std::array<std::string_view, 3> kGpuNames = {"auto", "required", "off"};
 constexpr std::array<std::string_view, 4> kLevelNames = {"error", "warning", "info", "debug"};
 constexpr std::array<std::string_view, 3> kFormatNames = {"auto", "plain", "journal"};
 
@@ -112,6 +114,12 @@ bool SetCap(Config& config, const Values& values) {
   const std::optional<uint64_t> bytes = ParseSize(values[0]);
   if (!bytes || *bytes == 0) return false;
   config.memory.cap_bytes = bytes;
+  return true;
+}
+
+bool SetPlugin(Config& config, const Values& values) {
+  if (!values[0].empty() && !std::filesystem::path(values[0]).is_absolute()) return false;
+  config.gpu_plugin = values[0];
   return true;
 }
 
@@ -259,6 +267,16 @@ const ConfigKey kKeys[] = {
     {"device.threads", "a number from 0 to 1024; 0 is one for each CPU", false,
      [](Config& c, const Values& v) { return SetCount(c.device_threads, v[0], 0, 1024); },
      [](const Config& c) { return Values{std::to_string(c.device_threads)}; }},
+    {"device.gpu", "auto, required or off", false,
+     [](Config& c, const Values& v) { return SetEnum(c.gpu, v[0], kGpuNames); },
+     [](const Config& c) { return GetEnum(c.gpu, kGpuNames); }},
+    {"device.gpu_plugin", "an absolute path, or nothing for the one that came with forged", false,
+     SetPlugin, [](const Config& c) { return Values{c.gpu_plugin}; }},
+    {"device.gpu_hang_limit", "a duration from 1s to 1h", false,
+     [](Config& c, const Values& v) {
+       return SetDuration(c.gpu_hang_limit, v[0], milliseconds(1000), milliseconds(3'600'000));
+     },
+     [](const Config& c) { return Values{FormatDuration(c.gpu_hang_limit)}; }},
     {"defaults.device", "auto, or a device as in cpu or hip:0", false, SetDefaultDevice,
      [](const Config& c) { return Values{c.default_device}; }},
     {"defaults.context_length", "a number of tokens; 0 is the model's own, at most 4096", false,

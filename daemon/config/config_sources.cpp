@@ -77,7 +77,7 @@ Result<CommandLine> ParseCommandLine(int argc, const char* const* argv) {
   CommandLine result;
   std::string listen, config_file;
   std::vector<std::string> model_directories;
-  bool check_config = false, print_config = false;
+  bool check_config = false, print_config = false, probe_gpus = false;
   app.add_option("--config", config_file, "Configuration file");
   app.add_option("--listen", listen, "unix:///path, or a loopback host and port")
       ->type_name("ADDRESS");
@@ -89,6 +89,8 @@ Result<CommandLine> ParseCommandLine(int argc, const char* const* argv) {
   app.add_flag("--check-config", check_config,
                "Check the configuration and exit: 0 right, 2 wrong");
   app.add_flag("--print-config", print_config, "Print the configuration in effect and exit");
+  app.add_flag("--probe-gpus", probe_gpus,
+               "Print what GPUs can be used, as JSON, and exit; for forgectl doctor");
   app.set_version_flag("--version", "forged " FORGE_VERSION);
   try {
     app.parse(argc, argv);
@@ -101,6 +103,7 @@ Result<CommandLine> ParseCommandLine(int argc, const char* const* argv) {
   }
   if (check_config) result.action = CommandLine::Action::kCheckConfig;
   if (print_config) result.action = CommandLine::Action::kPrintConfig;
+  if (probe_gpus) result.action = CommandLine::Action::kProbeGpus;
   if (app.count("--config") > 0) result.config_file = config_file;
   if (app.count("--listen") > 0) result.settings.push_back({"listen", "--listen", {listen}});
   if (!model_directories.empty()) {

@@ -17,6 +17,7 @@ struct CommandLine {
     kServe,
     kCheckConfig,  // read the configuration, say whether it is right
     kPrintConfig,  // read the configuration, print it
+    kProbeGpus,    // read the configuration, print what GPUs can be used
     kPrintText,    // --help, --version
   };
   Action action = Action::kServe;

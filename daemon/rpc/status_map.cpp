@@ -63,6 +63,7 @@ constexpr Reason kReasons[] = {
     {"LOAD_CANCELLED", StatusCode::kCancelled},
     {"LOAD_TOO_SLOW", StatusCode::kDeadlineExceeded},
     {"DEVICE_NOT_FOUND", StatusCode::kNotFound},
+    {"DEVICE_LOST", StatusCode::kUnavailable},
     {"GPU_BUDGET_EXCEEDED", StatusCode::kResourceExhausted},
     {"GPU_MEMORY_TAKEN_BY_OTHERS", StatusCode::kResourceExhausted},
     {"CONTEXT_LENGTH_EXCEEDED", StatusCode::kOutOfRange},

@@ -100,9 +100,12 @@ int ChooseRows(const AttentionArgs& args, int group) {
   return rows >= 4 ? rows : 0;
 }
 
+// As many as the block tables have room for partitions: constant for a model, so that bits are too.
 int CountSplits(const AttentionArgs& args) {
   if (args.batch.n_tokens > kMaxSplitTokens) return 1;
-  return kMaxSplits;
+  const int64_t positions = static_cast<int64_t>(args.batch.max_blocks) * args.cache.block_tokens;
+  const int64_t partitions = (positions + kPartitionPositions - 1) / kPartitionPositions;
+  return static_cast<int>(std::clamp<int64_t>(partitions, 1, kMaxSplits));
 }
 
 Status Plan(const AttentionArgs& args, AttentionLaunch& launch, int& rows) {

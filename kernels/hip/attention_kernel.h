@@ -244,6 +244,17 @@ FORGE_DEVICE void FinishRows(const AttentionLaunch& launch, const RowRun& run,
   }
 }
 
+// What a split leaves that saw no position; the sums are not read then.
+FORGE_DEVICE void MarkUnseen(const AttentionLaunch& launch, const RowRun& run, int split) {
+  const int row = static_cast<int>(threadIdx.x);
+  if (row >= run.n_tokens * run.n_heads) return;
+  const int64_t index =
+      static_cast<int64_t>(run.first_token + row / run.n_heads) * launch.args.n_heads +
+      run.first_head + row % run.n_heads;
+  launch.maxima[index * launch.n_splits + split] = -INFINITY;
+  launch.totals[index * launch.n_splits + split] = 0.0f;
+}
+
 template <KvDType kDType, int kRows>
 FORGE_DEVICE void AttendRun(const AttentionLaunch& launch, const RowRun& run,
                             const AttentionState& state, int split) {
@@ -252,13 +263,16 @@ FORGE_DEVICE void AttendRun(const AttentionLaunch& launch, const RowRun& run,
   const int first = FirstSeen(batch.positions[run.first_token], launch.args.window);
   const int stride = launch.n_splits * kPartitionPositions;
   const int thread = static_cast<int>(threadIdx.x);
+  // The split's first partition that ends after `first`.
+  int start = first / stride * stride + split * kPartitionPositions;
+  if (start + kPartitionPositions <= first) start += stride;
+  if (start > last && launch.n_splits > 1) {
+    MarkUnseen(launch, run, split);
+    return;
+  }
   __syncthreads();  // the run before has left its results
   StartRows<kRows>(launch, run, state);
   __syncthreads();
-  // The split's first partition that ends after `first`.
-  const int rounds = first / stride;
-  int start = rounds * stride + split * kPartitionPositions;
-  if (start + kPartitionPositions <= first) start += stride;
   for (; start <= last; start += stride) {
     const int end = last + 1 < start + kPartitionPositions ? last + 1 : start + kPartitionPositions;
     int tile = first > start ? first / kTilePositions * kTilePositions : start;

@@ -20,7 +20,7 @@
 //   SyncWave()                             orders shared memory among the lanes of a wave
 //   Dot4(a, b, c)                          c + four products of signed bytes
 //   LookUpBytes(table, indices)            four bytes of a table of sixteen
-//   FORGE_UNROLL                           before a loop: unroll it
+//   FORGE_UNROLL, FORGE_NO_UNROLL          before a loop: unroll it, or leave it a loop
 //   HalfToFloat, FloatToHalf               as kernels/base/half.h, by instruction where there is
 //   one
 //
@@ -52,6 +52,7 @@
 
 #define FORGE_DEVICE inline
 #define FORGE_UNROLL
+#define FORGE_NO_UNROLL
 #define FORGE_SHARED(type, name, count)  \
   static char name##_site;               \
   type* const name = static_cast<type*>( \
@@ -63,6 +64,7 @@
 
 #define FORGE_DEVICE __device__ __forceinline__
 #define FORGE_UNROLL _Pragma("unroll")
+#define FORGE_NO_UNROLL _Pragma("unroll 1")
 #define FORGE_SHARED(type, name, count) __shared__ __attribute__((aligned(16))) type name[count]
 #define FORGE_DYNAMIC_SHARED(type, name)                                               \
   extern __shared__ __attribute__((aligned(16))) unsigned char forge_dynamic_shared[]; \

@@ -3,6 +3,7 @@
 #include <string>
 #include <tuple>
 
+#include "kernels/hip/batch_matmul.h"
 #include "kernels/hip/hip_ops.h"
 #include "kernels/hip/matmul.h"
 #include "kernels/hip/matvec.h"
@@ -17,10 +18,16 @@ constexpr bool NeedsDigits() {
   if constexpr (!RowLayout<Format>::kIsFloat) return RowLayout<Format>::kDigits == 2;
 }
 
+template <typename Format>
+constexpr auto FindBatchLauncher() -> Status (*)(MatvecArgs, HipStream&) {
+  if constexpr (RowLayout<Format>::kIsFloat) return nullptr;
+  if constexpr (!RowLayout<Format>::kIsFloat) return LaunchBatchMatmul<Format>;
+}
+
 template <typename... Format>
 std::array<MatvecFormat, sizeof...(Format)> MakeFormats(const std::tuple<Format...>*) {
   return {MatvecFormat{Format::kDType, RowLayout<Format>::kIsFloat, NeedsDigits<Format>(),
-                       LaunchMatvec<Format>}...};
+                       LaunchMatvec<Format>, FindBatchLauncher<Format>()}...};
 }
 
 // The targets of one format, from number `first` on; `done` marks those that have had their turn.
@@ -43,7 +50,10 @@ Status MultiplyFormat(const MatmulArgs& args, size_t first, std::array<bool, 3>&
     out.y = target.y;
     out.n_rows = target.weight.shape.n_rows;
   }
-  return FindMatvecFormat(shape.dtype).launch(matvec, TileTokens(args.n_tokens), stream);
+  const MatvecFormat& format = FindMatvecFormat(shape.dtype);
+  if (args.n_tokens >= kMinBatchTokens && format.launch_batch != nullptr)
+    return format.launch_batch(matvec, stream);
+  return format.launch(matvec, TileTokens(args.n_tokens), stream);
 }
 
 }  // namespace

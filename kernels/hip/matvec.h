@@ -52,12 +52,14 @@ struct MatvecArgs {
 template <typename Format>
 Status LaunchMatvec(MatvecArgs args, int tile_tokens, HipStream& stream);
 
-// LaunchMatvec by format, and what it needs of the activations.
+// The launchers by format (see batch_matmul.h for that of batches), and what they need of the
+// activations.
 struct MatvecFormat {
   DType dtype;
   bool is_float;
   bool needs_digits;
   Status (*launch)(MatvecArgs args, int tile_tokens, HipStream& stream);
+  Status (*launch_batch)(MatvecArgs args, HipStream& stream);  // null for floating-point weights
 };
 // REQUIRES: the format is known.
 const MatvecFormat& FindMatvecFormat(DType dtype);

@@ -50,10 +50,10 @@ class Fiber {
   void* argument_ = nullptr;
 
   // What sanitizers must know of a switch of stacks.
-  void* fiber_state_ = nullptr;
-  void* caller_state_ = nullptr;
-  const void* caller_bottom_ = nullptr;
-  size_t caller_bytes_ = 0;
+  [[maybe_unused]] void* fiber_state_ = nullptr;
+  [[maybe_unused]] void* caller_state_ = nullptr;
+  [[maybe_unused]] const void* caller_bottom_ = nullptr;
+  [[maybe_unused]] size_t caller_bytes_ = 0;
 };
 
 }  // namespace forge::emulator

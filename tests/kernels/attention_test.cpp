@@ -235,7 +235,7 @@ TEST_P(AttentionTest, ReadsItsWindowFromARingOfBlocks) {
           const std::vector<float> y = whole.Run(*rig, {step}, static_cast<size_t>(first));
           got.insert(got.end(), y.begin(), y.end());
         }
-        if (rig->max_equal_attention_tokens() >= kPositions) {
+        if (rig->max_equal_tokens() >= kPositions) {
           EXPECT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(float)), 0);
         } else {
           EXPECT_TRUE(testing::Near(got, std::vector<double>(want.begin(), want.end()),
@@ -293,8 +293,7 @@ TEST_P(AttentionTest, StaysFiniteAndNearWhenScoresAreLarge) {
 TEST_P(AttentionTest, GivesEachTokenTheSameBitsWhateverSharesTheBatch) {
   const std::unique_ptr<OpRig> rig = device().Create();
   std::vector<Piece> pieces = {{0, 0, 40}, {1, 500, 30}, {2, 1023, 1}, {3, 250, 11}};
-  if (rig->max_equal_attention_tokens() < 82)
-    pieces = {{0, 0, 5}, {1, 500, 13}, {2, 1023, 1}, {3, 250, 11}};
+  if (rig->max_equal_tokens() < 82) pieces = {{0, 0, 5}, {1, 500, 13}, {2, 1023, 1}, {3, 250, 11}};
   const std::vector<std::pair<int, Options>> cases = {
       {2, {}},
       {6, {}},

@@ -57,8 +57,9 @@ class OpRig {
   // Whether ops look at what device arrays hold, and refuse what is out of range. A device that
   // cannot gives NaN instead.
   virtual bool refuses_indices() const = 0;
-  // Tokens of a step up to which attention gives a token the same bits, whatever shares the step.
-  virtual int max_equal_attention_tokens() const = 0;
+  // Steps of up to so many tokens, and all longer ones, give a token the same bits whatever shares
+  // the step with it; the former and the latter may differ.
+  virtual int max_equal_tokens() const = 0;
 };
 
 // A device under test.

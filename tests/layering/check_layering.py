@@ -41,8 +41,8 @@ ALLOWED = {
                          "daemon/telemetry", "daemon/text"],
     "daemon/rpc": ["kernels/base", "engine/runtime/engine.h", "daemon/config", "daemon/residency",
                    "daemon/telemetry", "daemon/text", "proto"],
-    "daemon/app": ["kernels/base", "kernels/cpu/cpu_device.h", "engine/runtime/engine.h",
-                   "daemon/config", "daemon/residency", "daemon/rpc", "daemon/telemetry"],
+    "daemon/app": ["kernels/base", "kernels/cpu/cpu_device.h", "kernels/hip/plugin.h",
+                   "engine/runtime/engine.h", "daemon/config", "daemon/residency", "daemon/rpc", "daemon/telemetry"],
     "client": ["proto"],
     "tools/synth": ["kernels/base", "kernels/formats"],
 }

@@ -5,13 +5,12 @@
 #include <utility>
 
 #include "kernels/base/check.h"
-#include "kernels/cpu/cpu_device.h"
+#include "tests/support/test_device.h"
 
 namespace forge::testing {
 
 ForwardHarness::ForwardHarness(const std::filesystem::path& path, const LoadOptions& options)
-    : device_(CreateCpuDevice({}).value()),
-      ledger_(std::make_unique<Ledger>(*device_, AdmissionPolicy())) {
+    : device_(CreateTestDevice()), ledger_(std::make_unique<Ledger>(*device_, AdmissionPolicy())) {
   const std::unique_ptr<GgufFile> file = GgufFile::Open(path.string()).value();
   model_ = Model::Load(*file, options, *ledger_, nullptr).value();
   forward_ = Forward::Create(*model_).value();

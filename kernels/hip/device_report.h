@@ -1,0 +1,11 @@
+#pragma once
+
+#include "kernels/hip/plugin.h"
+
+namespace forge {
+
+// Opens the GPU, reads its memory and runs a kernel whose result is known. Whatever fails is said
+// in self_test; what could be found out is there in any case.
+HipDeviceReport ExamineHipDevice(int index);
+
+}  // namespace forge
