@@ -11,7 +11,7 @@ namespace forge {
 struct DeviceCandidate {
   bool is_cpu = false;
   bool is_paused = false;  // by memory pressure: nothing is loaded there for now
-  ResidencyDecision decision;
+  ResidencyDecision decision = {};
 };
 
 // The place of the device that `auto` means: where the model fits without eviction, then any where

@@ -53,7 +53,7 @@ Status LoadJob::StopStatus() const {
 Result<ModelSnapshot> LoadJob::Run(Engine& engine, const ModelFileInfo& plan,
                                    OnProgress on_progress) {
   if (stopped()) return StopStatus();
-  const Result<ModelId> id = engine.Load(file.path, options.device, options.options,
+  const Result<ModelId> id = engine.Load(file.path, plan.device, options.options,
                                          MakeObserver(plan, std::move(on_progress)));
   // The engine reports a stop as kCancelled, whatever the cause.
   if (id.status().code() == StatusCode::kCancelled && stopped()) return StopStatus();

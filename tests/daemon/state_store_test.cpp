@@ -8,7 +8,11 @@ namespace forge::testing {
 namespace {
 
 ModelFile File(const std::string& name, uint64_t size_bytes = 1'000) {
-  return {.name = name, .path = "/models/" + name + ".gguf", .size_bytes = size_bytes};
+  ModelFile file;
+  file.name = name;
+  file.path = "/models/" + name + ".gguf";
+  file.size_bytes = size_bytes;
+  return file;
 }
 
 TEST(StateStoreTest, GivesBackWhatWasSavedOnce) {

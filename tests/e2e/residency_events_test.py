@@ -51,8 +51,8 @@ class EventsTest(Machine):
                 daemon.ctl_ok("load", name)
             daemon.ctl_ok("unload", "c")
             events = daemon.ctl_json("events")
-            self.assertEqual(["admitted", "loaded", "admitted", "loaded", "unloading", "released",
-                              "admitted", "loaded", "unloading", "released"], kinds(events))
+            self.assertEqual(["admitted", "loaded", "admitted", "loaded", "unloading", "waiting",
+                              "released", "admitted", "loaded", "unloading", "released"], kinds(events))
             evicted = events[4]
             self.assertEqual("UNLOAD_CAUSE_EVICTED", evicted["cause"])
             self.assertEqual("c", evicted["decision"]["model"])
@@ -73,10 +73,10 @@ class EventsTest(Machine):
             file = self.root / "events.jsonl"
             file.write_text(daemon.ctl_ok("events", "-o", "json"))
             same = daemon.ctl_ok("policy", "replay", file)
-            self.assertIn("0 of 4 decisions would have been others", same)
+            self.assertIn("0 of 5 decisions would have been others", same)
             wider = daemon.ctl_ok("policy", "replay", "--cap-bytes", "100MiB", file)
             self.assertRegex(wider, r"cpu +c +evict [ab] +admit +model 'c' needs")
-            self.assertIn("1 of 4", wider)
+            self.assertIn("2 of 5", wider)
             tighter = daemon.ctl_json("policy", "replay", "--cap-bytes", "1MiB", file)
             self.assertEqual({"KIND_REFUSE"}, {r["decision"]["kind"] for r in tighter})
             fraction = daemon.ctl_ok("policy", "replay", "--free-fraction", "0.000001", "--all", file)
