@@ -11,10 +11,11 @@ namespace forge {
 
 constexpr int kBatchTileTokens = 64;
 
-// From here on the matrix units are used.
+// From here on the matrix units are used; with experts, from so many pairs for each on average.
 constexpr int kMinBatchTokens = 33;
 
-// REQUIRES: n_tokens and n_targets are positive, the format is quantised.
+// REQUIRES: n_tokens and n_targets are positive, the format is quantised; `tiles`, if there are
+// any, have up to kBatchTileTokens pairs.
 template <typename Format>
 Status LaunchBatchMatmul(MatvecArgs args, HipStream& stream);
 

@@ -23,6 +23,8 @@ struct BatchStage {
   float* offsets;       // [kBatchParts, 2, kBatchRows]
   float* token_scales;  // [kBatchParts, kBatchTileTokens]
   int* token_sums;      // [kBatchParts, kBatchTileTokens], as in QuantizedActivations
+  int* x_rows;          // [kBatchTileTokens], of the activations; -1: the tile has no such token
+  int* y_rows;          // [kBatchTileTokens]
 };
 
 FORGE_DEVICE void StoreCodes(const int (&codes)[8], int8_t* to) {
@@ -69,13 +71,13 @@ FORGE_DEVICE void CopyCodes(const int8_t* from, bool is_there, int8_t* to) {
 
 template <typename Format>
 FORGE_DEVICE void StageTokens(const BatchStage& stage, const QuantizedActivations& x,
-                              int64_t first_token, int64_t n_tokens, int64_t first_part,
-                              int64_t n_parts) {
+                              int64_t first_part, int64_t n_parts) {
   for (int i = static_cast<int>(threadIdx.x); i < kBatchTileTokens * kBatchParts;
        i += kBatchThreads) {
     const int token = i / kBatchParts, p = i % kBatchParts;
-    const bool is_there = first_token + token < n_tokens && first_part + p < n_parts;
-    const int64_t at = is_there ? (first_token + token) * n_parts + first_part + p : 0;
+    const int64_t row = stage.x_rows[token];
+    const bool is_there = row >= 0 && first_part + p < n_parts;
+    const int64_t at = is_there ? row * n_parts + first_part + p : 0;
     const int to = (p * kBatchTileTokens + token) * kPartStride;
     CopyCodes(x.codes + 32 * at, is_there, stage.tokens + to);
     if constexpr (RowLayout<Format>::kDigits == 2)
@@ -164,9 +166,27 @@ FORGE_DEVICE void MultiplyStage(const BatchStage& stage, BatchWave<kWave>& wave)
   }
 }
 
+// The rows of the tile's tokens: in order, or those of the expert's pairs.
+FORGE_DEVICE void FindBatchRows(const MatvecArgs& args, int64_t tile, const ExpertTile* experts,
+                                const BatchStage& stage) {
+  const int token = static_cast<int>(threadIdx.x);
+  if (token >= kBatchTileTokens) return;
+  const int64_t first = experts != nullptr ? experts->first : tile * kBatchTileTokens;
+  const int64_t count = experts != nullptr ? experts->count : args.n_tokens - first;
+  const int64_t at = first + token;
+  int x_row = -1, y_row = -1;
+  if (token < count) {
+    y_row = experts != nullptr ? args.order[at] : static_cast<int>(at);
+    x_row = experts != nullptr ? y_row / args.pairs_per_row : y_row;
+  }
+  stage.x_rows[token] = x_row;
+  stage.y_rows[token] = y_row;
+}
+
+// `expert` is 0 where there are none, and negative for one that there is not.
 template <int kWave>
-FORGE_DEVICE void StoreSums(const MatvecTarget& target, const BatchWave<kWave>& wave,
-                            int64_t first_token, int64_t n_tokens, int64_t first_row) {
+FORGE_DEVICE void StoreSums(const MatvecTarget& target, const BatchStage& stage,
+                            const BatchWave<kWave>& wave, int64_t first_row, int expert) {
   using Tile = ByteTile<kWave>;
   FORGE_UNROLL
   for (int t = 0; t < BatchWave<kWave>::kTokenTiles; ++t) {
@@ -174,11 +194,11 @@ FORGE_DEVICE void StoreSums(const MatvecTarget& target, const BatchWave<kWave>& 
     for (int r = 0; r < BatchWave<kWave>::kRowTiles; ++r) {
       FORGE_UNROLL
       for (int i = 0; i < Tile::kValues; ++i) {
-        const int64_t token = first_token + wave.first_token + 16 * t + Tile::Row(wave.lane, i);
+        const int64_t token = stage.y_rows[wave.first_token + 16 * t + Tile::Row(wave.lane, i)];
         const int64_t row = first_row + wave.first_row + 16 * r + Tile::Column(wave.lane, i);
-        if (token >= n_tokens || row >= target.n_rows) continue;
-        float sum = wave.sums[t][r][i];
-        if (target.bias != nullptr) sum += target.bias[row];
+        if (token < 0 || row >= target.n_rows) continue;
+        float sum = expert < 0 ? NAN : wave.sums[t][r][i];
+        if (target.bias != nullptr && expert >= 0) sum += target.bias[expert * target.n_rows + row];
         const int64_t at = token * target.n_rows + row;
         if (target.residual != nullptr) sum += target.residual[at];
         target.y[at] = sum;
@@ -199,11 +219,16 @@ __global__ void __launch_bounds__(kBatchThreads) BatchMatmulKernel(MatvecArgs ar
   FORGE_SHARED(float, offsets, kOffsets);
   FORGE_SHARED(float, token_scales, kBatchParts* kBatchTileTokens);
   FORGE_SHARED(int, token_sums, kBatchParts* kBatchTileTokens);
-  const BatchStage stage = {weights, tokens, digits, scales, offsets, token_scales, token_sums};
+  FORGE_SHARED(int, x_rows, kBatchTileTokens);
+  FORGE_SHARED(int, y_rows, kBatchTileTokens);
+  const BatchStage stage = {weights,      tokens,     digits, scales, offsets,
+                            token_scales, token_sums, x_rows, y_rows};
 
   // Blocks that read the same weights follow each other.
-  const int64_t first_token = static_cast<int64_t>(blockIdx.x % args.n_tiles) * kBatchTileTokens;
+  const int64_t tile = blockIdx.x % args.n_tiles;
   const int row_block = static_cast<int>(blockIdx.x / args.n_tiles);
+  const ExpertTile* experts = args.tiles != nullptr ? args.tiles + tile : nullptr;
+  if (experts != nullptr && experts->count == 0) return;
   MatvecTarget target = args.targets[0];
   if (args.n_targets > 1 && row_block >= args.targets[1].first_block) target = args.targets[1];
   if (args.n_targets > 2 && row_block >= args.targets[2].first_block) target = args.targets[2];
@@ -216,16 +241,21 @@ __global__ void __launch_bounds__(kBatchThreads) BatchMatmulKernel(MatvecArgs ar
                .first_row = index / kWavesAlongTokens * 16 * Wave::kRowTiles,
                .lane = static_cast<int>(threadIdx.x) % kWave,
                .sums = {}};
+  int expert = experts != nullptr ? experts->expert : 0;
+  if (experts != nullptr && expert >= args.n_experts) expert = -1;
+  const std::byte* matrix = target.weights + (expert < 0 ? 0 : expert * target.expert_stride);
+  FindBatchRows(args, tile, experts, stage);
+  __syncthreads();
   const int64_t n_parts = args.n_cols / 32;
   for (int64_t part = 0; part < n_parts; part += kBatchParts) {
-    StageWeights<Format>(stage, target.weights, PackedRowBytes<Format>(args.n_cols), first_row,
+    StageWeights<Format>(stage, matrix, PackedRowBytes<Format>(args.n_cols), first_row,
                          target.n_rows, part, n_parts);
-    StageTokens<Format>(stage, args.quantized, first_token, args.n_tokens, part, n_parts);
+    StageTokens<Format>(stage, args.quantized, part, n_parts);
     __syncthreads();
     MultiplyStage<Format, kWave>(stage, wave);
     __syncthreads();  // the next parts take the place of these
   }
-  StoreSums<kWave>(target, wave, first_token, args.n_tokens, first_row);
+  StoreSums<kWave>(target, stage, wave, first_row, expert);
 }
 
 template <typename Format>
@@ -235,7 +265,8 @@ Status LaunchBatchMatmul(MatvecArgs args, HipStream& stream) {
     args.targets[i].first_block = static_cast<int>(n_row_blocks);
     n_row_blocks += (args.targets[i].n_rows + kBatchRows - 1) / kBatchRows;
   }
-  args.n_tiles = (args.n_tokens + kBatchTileTokens - 1) / kBatchTileTokens;
+  if (args.tiles == nullptr)
+    args.n_tiles = (args.n_tokens + kBatchTileTokens - 1) / kBatchTileTokens;
   const int64_t n_blocks = n_row_blocks * args.n_tiles;
   if (n_blocks > INT32_MAX)
     return InvalidArgument("matmul: rows times tokens are too many for one launch: blocks " +

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <string>
 
+#include "kernels/hip/batch_matmul.h"
 #include "kernels/hip/expert_matmul.h"
 #include "kernels/hip/hip_ops.h"
 #include "kernels/hip/launch.h"
@@ -111,6 +112,16 @@ Status Check(const ExpertMatmulArgs& args) {
   return Status();
 }
 
+// Whether all targets go to the matrix units.
+bool IsBatch(const ExpertMatmulArgs& args) {
+  const int64_t n_pairs = int64_t{args.n_x_rows} * args.pairs_per_row;
+  bool is_batch = n_pairs >= int64_t{kMinBatchTokens} * args.targets[0].weights.n_experts;
+  for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i)
+    is_batch = is_batch &&
+               FindMatvecFormat(args.targets[i].weights.first.shape.dtype).launch_batch != nullptr;
+  return is_batch;
+}
+
 // Few experts get more than their share, so tiles are made for twice of it.
 int ExpertTileTokens(int64_t n_pairs, int64_t n_experts) {
   return n_pairs <= n_experts ? 1 : TileTokens(2 * n_pairs / n_experts);
@@ -131,7 +142,9 @@ Status HipExpertMatmul(const ExpertMatmulArgs& args, Stream& stream) {
   HipStream& hip = AsHip(stream);
   const ExpertWeights& weights = args.targets[0].weights;
   const int n_pairs = args.n_x_rows * args.pairs_per_row;
-  const int tile_tokens = ExpertTileTokens(n_pairs, weights.n_experts);
+  const bool is_batch = IsBatch(args);
+  const int tile_tokens =
+      is_batch ? kBatchTileTokens : ExpertTileTokens(n_pairs, weights.n_experts);
   auto* workspace = static_cast<std::byte*>(args.workspace.data);
   const PairPlan plan = PlacePlan(workspace, static_cast<uint64_t>(n_pairs),
                                   static_cast<uint64_t>(weights.n_experts));
@@ -169,7 +182,9 @@ Status HipExpertMatmul(const ExpertMatmulArgs& args, Stream& stream) {
                          .y = target.y,
                          .n_rows = shape.n_rows,
                          .expert_stride = target.weights.stride_bytes};
-    FORGE_TRY(FindMatvecFormat(shape.dtype).launch(matvec, tile_tokens, hip));
+    const MatvecFormat& format = FindMatvecFormat(shape.dtype);
+    FORGE_TRY(is_batch ? format.launch_batch(matvec, hip)
+                       : format.launch(matvec, tile_tokens, hip));
   }
   return Status();
 }

@@ -23,7 +23,7 @@ struct MatvecTarget {
   float* y = nullptr;                  // [n_tokens, n_rows]
   int64_t n_rows = 0;
   uint64_t expert_stride = 0;  // bytes from one expert's matrix to the next
-  int first_block = 0;         // set by LaunchMatvec
+  int first_block = 0;         // set by the launchers
 };
 
 // Adjacent entries of a list of pairs that is sorted by expert.
@@ -45,7 +45,7 @@ struct MatvecArgs {
   const int32_t* order = nullptr;
   int pairs_per_row = 1;
   int n_experts = 0;
-  int64_t n_tiles = 0;  // set by LaunchMatvec where `tiles` is null
+  int64_t n_tiles = 0;  // set by the launchers where `tiles` is null
 };
 
 // REQUIRES: n_tokens and n_targets are positive, tile_tokens is 1, 2, 4 or 8.

@@ -221,25 +221,26 @@ TEST_P(AttentionTest, ReadsItsWindowFromARingOfBlocks) {
                                   .n_kv_heads = 2,
                                   .head_dim = 32,
                                   .value_dim = 32};
-        constexpr int kPositions = 700;
+        constexpr int kPositions = 400;
         const Options options = {.window = window};
         Scene whole(*rig, shape, 4, {{0, 0, kPositions}}, seed++, options);
         const std::vector<float> want = whole.Run(*rig);
         const int ring_blocks = (window + step_tokens - 2) / block_tokens + 2;
-        std::vector<float> got;
         whole.cache().UseRing(ring_blocks);
         for (int first = 0; first < kPositions; first += step_tokens) {
           const Piece step = {0, first, std::min(step_tokens, kPositions - first)};
           const Batch batch(whole.cache(), shape, {step});
           ASSERT_TRUE(rig->Run(batch.append_args(whole.cache())).ok());
+          if (step_tokens == 1 && first % 11 != 0) continue;  // each takes an emulated GPU a while
           const std::vector<float> y = whole.Run(*rig, {step}, static_cast<size_t>(first));
-          got.insert(got.end(), y.begin(), y.end());
-        }
-        if (rig->max_equal_tokens() >= kPositions) {
-          EXPECT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(float)), 0);
-        } else {
-          EXPECT_TRUE(testing::Near(got, std::vector<double>(want.begin(), want.end()),
-                                    testing::kAttentionTolerance));
+          const float* part = want.data() + static_cast<size_t>(first) * whole.y_stride();
+          if (rig->max_equal_tokens() >= kPositions) {
+            ASSERT_EQ(std::memcmp(y.data(), part, y.size() * sizeof(float)), 0) << first;
+          } else {
+            ASSERT_TRUE(testing::Near(y, std::vector<double>(part, part + y.size()),
+                                      testing::kAttentionTolerance))
+                << first;
+          }
         }
       }
     }

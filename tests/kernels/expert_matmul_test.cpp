@@ -142,6 +142,24 @@ class ExpertMatmulTest
     return is_quantized() ? n_blocks * format().block_elements : n_blocks * 33;
   }
 
+  // The same bits, or nearly the same numbers where the step has so many pairs for an expert that
+  // the device may add in another order.
+  ::testing::AssertionResult IsSame(const std::vector<float>& y, const std::vector<float>& want,
+                                    const Pairs& of_step, int n_experts) const {
+    const auto n_pairs = static_cast<int64_t>(of_step.experts.size());
+    if (n_pairs <= int64_t{rig_->max_equal_tokens()} * n_experts) {
+      if (std::memcmp(y.data(), want.data(), want.size() * sizeof(float)) == 0)
+        return ::testing::AssertionSuccess();
+      return ::testing::AssertionFailure() << "bits differ";
+    }
+    float greatest = 0.0f;
+    for (const float value : want) greatest = std::max(greatest, std::abs(value));
+    for (size_t i = 0; i < want.size(); ++i)
+      if (!(std::abs(y[i] - want[i]) <= 1e-5f * greatest))
+        return ::testing::AssertionFailure() << i << ": " << y[i] << " and " << want[i];
+    return ::testing::AssertionSuccess();
+  }
+
   std::unique_ptr<OpRig> rig_ = device().Create(3);
 };
 
@@ -161,7 +179,7 @@ TEST_P(ExpertMatmulTest, GivesEachPairTheBitsOfAPlainMatmul) {
         const float* bias_or_null = seed++ % 2 == 0 ? bias.data() : nullptr;
         const auto y = Multiply({&weights}, {bias_or_null}, pairs, *rig_);
         const auto want = MultiplyOneByOne(weights, bias_or_null, pairs, *rig_);
-        ASSERT_EQ(0, std::memcmp(y[0].data(), want.data(), want.size() * sizeof(float)));
+        ASSERT_TRUE(IsSame(y[0], want, pairs, n_experts));
       }
     }
   }
@@ -219,8 +237,8 @@ TEST_P(ExpertMatmulTest, GivesAPairTheSameBitsInEveryStepAndOnEveryPool) {
         kUsed,
         {pairs.experts.begin() + first * kUsed, pairs.experts.begin() + (first + n) * kUsed}};
     const auto y = Multiply({&weights}, {nullptr}, some, *one_thread)[0];
-    ASSERT_EQ(
-        0, std::memcmp(y.data(), together.data() + first * kUsed * kRows, y.size() * sizeof(float)))
+    const float* part = together.data() + first * kUsed * kRows;
+    ASSERT_TRUE(IsSame(y, {part, part + y.size()}, pairs, kExperts))
         << "tokens " << first << " + " << n;
   }
 }
@@ -267,8 +285,9 @@ TEST_P(ExpertMatmulArgsTest, MultipliesWhenAllPairsChooseOneExpert) {
   PackedExperts weights(*rig_, {Q4_0::kDType, 64, kCols}, kExperts, rng_);
   Pairs pairs = RandomPairs(300, 1, kCols, kExperts, rng_);
   std::fill(pairs.experts.begin(), pairs.experts.end(), kExperts - 1);
-  EXPECT_EQ(Multiply({&weights}, {nullptr}, pairs, *rig_)[0],
-            MultiplyOneByOne(weights, nullptr, pairs, *rig_));
+  const auto y = Multiply({&weights}, {nullptr}, pairs, *rig_)[0];
+  const auto want = MultiplyOneByOne(weights, nullptr, pairs, *rig_);
+  for (size_t i = 0; i < y.size(); ++i) ASSERT_NEAR(y[i], want[i], 1e-3f) << i;
 }
 
 TEST_P(ExpertMatmulArgsTest, TakesNoRowsAsNoWorkAndRefusesBadArguments) {
@@ -324,9 +343,10 @@ TEST_P(ExpertMatmulArgsTest, TakesNoRowsAsNoWorkAndRefusesBadArguments) {
 // A device that cannot look at the indices gives NaN to these pairs and to no other.
 TEST_P(ExpertMatmulArgsTest, GivesNanWhereThereIsNoSuchExpert) {
   if (rig_->refuses_indices()) GTEST_SKIP() << "this device refuses them";
-  for (const DType dtype : {Q8_0::kDType, F32Format::kDType}) {
+  for (const auto& [dtype, n_x_rows] : std::vector<std::pair<DType, int>>{
+           {Q8_0::kDType, 30}, {F32Format::kDType, 30}, {Q8_0::kDType, 120}}) {
     PackedExperts weights(*rig_, {dtype, 20, kCols}, kExperts, rng_);
-    Pairs pairs = RandomPairs(30, 2, kCols, kExperts, rng_);
+    Pairs pairs = RandomPairs(n_x_rows, 2, kCols, kExperts, rng_);
     const auto want = Multiply({&weights}, {nullptr}, pairs, *rig_)[0];
     for (const auto& [pair, bad] : std::vector<std::pair<size_t, int32_t>>{
              {3, -1}, {10, kExperts}, {11, kExperts + 1}, {59, 1 << 30}})

@@ -79,7 +79,7 @@ class DeviceArrays {
     if (host == nullptr || bytes == 0 || !status_.ok()) return none;
     Array& array = arrays_[host];
     if (array.data != nullptr) {
-      EXPECT_EQ(array.bytes, bytes) << "arrays that overlap must be the same";
+      EXPECT_LE(bytes, array.bytes) << "an array must be named as a whole at first";
       return array;
     }
     array.bytes = bytes;
@@ -358,7 +358,8 @@ std::unique_ptr<OpRig> CreateHipOpRig(const OpRigKind& kind, int) {
 
 const std::vector<OpRigKind>& OpRigKinds() {
   static const std::vector<OpRigKind> kKinds = [] {
-    emulator::Reset({{.wave_size = 32}, {.wave_size = 64}});
+    // No figures of a driver: bringing them up to date takes longer than most ops.
+    emulator::Reset({{.wave_size = 32, .in_sysfs = false}, {.wave_size = 64, .in_sysfs = false}});
     return std::vector<OpRigKind>{{"wave32", CreateHipOpRig, 0}, {"wave64", CreateHipOpRig, 1}};
   }();
   return kKinds;
