@@ -27,8 +27,10 @@ foreach(HEADER IN LISTS FORGE_SHARED_HEADERS)
 endforeach()
 string(SHA256 FORGE_SHARED_DIGEST "${FORGE_SHARED_DIGESTS}")
 string(SUBSTRING ${FORGE_SHARED_DIGEST} 0 16 FORGE_SHARED_DIGEST)
-set(FORGE_PLUGIN_BUILD
-    "${PROJECT_VERSION}-${FORGE_SHARED_DIGEST}$<$<NOT:$<STREQUAL:${FORGE_SANITIZE},>>:-sanitized>")
+set(FORGE_PLUGIN_BUILD "${PROJECT_VERSION}-${FORGE_SHARED_DIGEST}")
+if(FORGE_SANITIZE)
+  string(APPEND FORGE_PLUGIN_BUILD "-sanitized")
+endif()
 
 # forge_gpu_library(NAME SOURCES a.hip b.cpp ... HEADERS a.h ... [DEPS forge_x ...])
 # forge_library for sources that include kernels/hip/gpu_runtime.h. What links it may include it, in

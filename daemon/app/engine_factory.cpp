@@ -20,8 +20,6 @@ Result<Devices> OpenGpus(const Config& config, spdlog::logger& log) {
     Result<std::unique_ptr<Device>> device =
         plugin->create_device({.index = i, .hang_limit = config.gpu_hang_limit});
     if (device.ok()) {
-      log.info("device {}: {}, {} {}", (*device)->info().id, (*device)->info().description,
-               plugin->runtime, plugin->runtime_version());
       devices.push_back(*std::move(device));
     } else {
       failure = device.status();
@@ -29,6 +27,8 @@ Result<Devices> OpenGpus(const Config& config, spdlog::logger& log) {
     }
   }
   if (devices.empty()) return failure;
+  log.info("{} of {} GPUs are used, through {} {}", devices.size(), count, plugin->runtime,
+           plugin->runtime_version());
   return devices;
 }
 
