@@ -247,6 +247,7 @@ bool ResidencyController::Place(const std::string& model, const DeviceState& dev
       if (now - OldestRequest(model) >= settings_.patience) CloseFor(model, decision.models);
       break;
     case ResidencyDecision::Kind::kRefuse:
+      if (MayFitLater(device, wanted.plan_bytes, now)) break;
       RefuseAll(model, ResidencyRefusal(decision, settings_.memory, wanted, settings_.device_id),
                 actions, record);
       return true;
@@ -305,6 +306,21 @@ DeviceState ResidencyController::Corrected(const DeviceState& device, ResidencyT
   }
   corrected.allocated_bytes -= std::min(unseen_bytes, corrected.allocated_bytes);
   return corrected;
+}
+
+bool ResidencyController::MayFitLater(const DeviceState& device, uint64_t plan_bytes,
+                                      ResidencyTime now) const {
+  uint64_t returning_bytes = 0;
+  bool is_late = false;
+  for (const Returning& freed : returning_)
+    if (now < freed.until) returning_bytes += freed.bytes;
+  for (const auto& [model, entry] : entries_)
+    is_late = is_late || (entry.holds_memory() && now - entry.ready_since < settings_.reading_lag);
+  if (!is_late && returning_bytes == 0) return false;
+  MemoryReading alone = device.reading;
+  alone.free_bytes =
+      std::min(alone.total_bytes, alone.free_bytes + device.allocated_bytes + returning_bytes);
+  return DecideAdmission(settings_.memory, alone, 0, 0, plan_bytes).admitted;
 }
 
 // ---- The books

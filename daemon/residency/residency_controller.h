@@ -194,6 +194,9 @@ class ResidencyController {
   std::vector<std::string> LoadOrder(ResidencyTime now) const;
   // `device`, with what its reading does not show yet taken into account.
   DeviceState Corrected(const DeviceState& device, ResidencyTime now) const;
+  // True if a plan that does not fit by `device` may fit once its reading shows what was allocated
+  // and freed a moment ago.
+  bool MayFitLater(const DeviceState& device, uint64_t plan_bytes, ResidencyTime now) const;
   ResidencyTime OldestRequest(const std::string& model) const;
 
   // Constant after construction.

@@ -61,7 +61,7 @@ grpc::ServerWriteReactor<v1::WatchMemoryResponse>* HandleWatchMemory(
     if (seconds >= 0 && seconds <= most)
       interval =
           std::chrono::milliseconds(seconds * 1'000 + request->interval().nanos() / 1'000'000);
-    if (seconds < 0 || interval < kLeastInterval || interval > kLongestInterval)
+    if (seconds < 0 || seconds > most || interval < kLeastInterval || interval > kLongestInterval)
       return new RefusedCall<grpc::ServerWriteReactor<v1::WatchMemoryResponse>>(
           ToGrpc(BadField("interval", "must be from 250 ms to 1 h")));
   }
