@@ -89,14 +89,17 @@ void Server::SetServing(bool serving) {
 
 void Server::Shutdown(std::chrono::milliseconds grace) {
   boost::asio::steady_timer cut_timer(io_, 2 * grace);
-  std::promise<void> timer_ended;
-  cut_timer.async_wait([this, &timer_ended](const boost::system::error_code& error) {
+  cut_timer.async_wait([this](const boost::system::error_code& error) {
     if (!error) connections_.CutAll();
-    timer_ended.set_value();
   });
   server_->Shutdown(std::chrono::system_clock::now() + grace);
-  boost::asio::post(io_, [&cut_timer] { cut_timer.cancel(); });
-  timer_ended.get_future().wait();
+  // The timer goes where its handlers run. Whoever waits may be gone before set_value() returns.
+  const auto is_cancelled = std::make_shared<std::promise<void>>();
+  boost::asio::post(io_, [&cut_timer, is_cancelled] {
+    cut_timer.cancel();
+    is_cancelled->set_value();
+  });
+  is_cancelled->get_future().wait();
 }
 
 }  // namespace forge

@@ -122,7 +122,12 @@ TEST_F(EngineFaultsTest, EveryReadMayFailOnceAndForEver) {
       reads_fail_for_ever = for_ever;
       failing_read = k;
       const Status failed = Live();
-      EXPECT_EQ(failed.reason(), "MODEL_FILE_UNREADABLE") << failed.ToString();
+      // How many reads a load takes depends on how its threads share the work.
+      if (reads < k) {
+        EXPECT_TRUE(failed.ok()) << failed.ToString();
+      } else {
+        EXPECT_EQ(failed.reason(), "MODEL_FILE_UNREADABLE") << failed.ToString();
+      }
       ExpectBaseline();
       failing_read = 0;
       EXPECT_TRUE(Live().ok());
