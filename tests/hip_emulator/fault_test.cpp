@@ -197,7 +197,7 @@ TEST_F(FaultTest, OtherBlocksOfAFaultyLaunchLeaveNoFibreBehind) {
     EXPECT_EQ(Run("faulty", 64, 256,
                   [=] {
                     __syncthreads();
-                    if (threadIdx.x == 100) data[1 << 20] = 1;
+                    if (threadIdx.x == 100) data[64] = 1;
                     __syncthreads();
                   }),
               hipErrorIllegalAddress);
