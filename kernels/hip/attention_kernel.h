@@ -163,17 +163,24 @@ FORGE_DEVICE void WeighTile(const AttentionLaunch& launch, const RowRun& run,
   const float maximum = fmaxf(before, greatest);
   // Also where every score is minus infinity, since their difference is no number.
   const float shift = maximum == -INFINITY ? 0.0f : maximum;
-  float total = 0.0f;
+  // The same pairs are added first however many lanes a row has, so that its bits do not depend on
+  // that: lanes apart by a power of two, then columns.
+  float totals[kColumns];
   FORGE_UNROLL
   for (int i = 0; i < kColumns; ++i) {
     const int at = tile_start + lane + i * kLanes;
     const bool is_seen = at >= first && at <= position;
-    const float weight = is_seen ? expf(scores[i] - shift) : 0.0f;
-    state.weights[row * kTilePositions + lane + i * kLanes] = weight;
-    total += weight;
+    totals[i] = is_seen ? expf(scores[i] - shift) : 0.0f;
+    state.weights[row * kTilePositions + lane + i * kLanes] = totals[i];
+    FORGE_UNROLL
+    for (int mask = 1; mask < kLanes; mask *= 2) totals[i] += ShuffleXor<kLanes>(totals[i], mask);
   }
   FORGE_UNROLL
-  for (int mask = 1; mask < kLanes; mask *= 2) total += ShuffleXor<kLanes>(total, mask);
+  for (int step = 1; step < kColumns; step *= 2) {
+    FORGE_UNROLL
+    for (int i = 0; i + step < kColumns; i += 2 * step) totals[i] += totals[i + step];
+  }
+  const float total = totals[0];
   if (lane != 0) return;
   const float correction = before == -INFINITY ? 0.0f : expf(before - shift);
   state.corrections[row] = correction;
