@@ -10,10 +10,9 @@ namespace forge {
 
 // Remembers the connections that gRPC was given, so that they can be cut.
 //
-// gRPC 1.51 waits some five seconds for a client that does not read before it gives up what it has
-// written to it, also when the server is shutting down; only the end of the socket shortens that.
-// Owns no descriptor: gRPC closes them, and a closed one is told from its successor of the same
-// number by the socket's inode. Thread-safe.
+// gRPC waits for a client that does not read to take what was written to it, also when the server
+// is shutting down; only the end of the socket ends that. Owns no descriptor: gRPC closes them, and
+// a closed one is told from its successor of the same number by the socket's inode. Thread-safe.
 class Connections {
  public:
   // To be called before gRPC gets `descriptor`, a socket.

@@ -29,6 +29,16 @@ class WithoutReflection final : public grpc::ServerBuilderOption {
   }
 };
 
+// Keeps gRPC's library up until the process ends. Its end would wait for a thread that polls, and
+// that may sleep for ten seconds after a client that read nothing.
+void KeepLibrary() {
+  static const bool is_kept = [] {
+    grpc_init();
+    return true;
+  }();
+  static_cast<void>(is_kept);
+}
+
 // Bounds that hold for every connection, beside the service's own.
 void SetLimits(grpc::ServerBuilder& builder, const Limits& limits) {
   // Calls beyond this wait in the client; the margin is for unary calls beside a client's streams.
@@ -50,6 +60,7 @@ void SetLimits(grpc::ServerBuilder& builder, const Limits& limits) {
 Result<std::unique_ptr<Server>> Server::Start(ServiceContext& context,
                                               boost::asio::io_context& io) {
   const Config& config = context.config;
+  KeepLibrary();
   grpc::EnableDefaultHealthCheckService(true);
   if (config.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   std::unique_ptr<Server> server(new Server(context, io));

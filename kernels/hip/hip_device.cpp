@@ -261,8 +261,7 @@ Result<int> CountHipDevices() {
   if (error == hipSuccess && count > 0) return count;
   const std::string said =
       error == hipSuccess ? "shows no device" : "answers " + std::string(hipGetErrorName(error));
-  return Unavailable("there is no usable GPU: the runtime " + said + std::string(kNoGpuAdvice))
-      .WithReason("NO_GPU");
+  return Unavailable("there is no usable GPU: the runtime " + said + std::string(kNoGpuAdvice));
 }
 
 Result<std::unique_ptr<Device>> CreateHipDevice(const HipDeviceOptions& options) {

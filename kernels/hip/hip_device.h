@@ -18,7 +18,7 @@ struct HipDeviceOptions {
   std::filesystem::path system_root = {};
 };
 
-// How many GPUs the runtime shows. kUnavailable (reason NO_GPU), saying what the runtime said and
+// How many GPUs the runtime shows. kUnavailable, saying what the runtime said and
 // what to look at, if there is none or the runtime cannot start.
 Result<int> CountHipDevices();
 

@@ -54,9 +54,25 @@ class Terminal:
 
     def end(self):
         """Drains the terminal until the client has left; its exit code."""
+        deadline = time.monotonic() + 30
         try:
-            while os.read(self.leader, 4096):
-                pass
+            while time.monotonic() < deadline:
+                if select.select([self.leader], [], [], 1)[0] and not os.read(self.leader, 4096):
+                    break
+        except OSError:
+            pass
+        os.close(self.leader)
+        return self.client.wait(20)
+
+    def leave(self, keys):
+        """Types `keys` until the client has left; its exit code. Keys that come while the terminal changes
+        its mode, between an answer and the prompt, may be lost."""
+        deadline = time.monotonic() + 30
+        try:
+            while self.client.poll() is None and time.monotonic() < deadline:
+                self.send(keys)
+                while select.select([self.leader], [], [], 1)[0] and os.read(self.leader, 4096):
+                    pass
         except OSError:
             pass
         os.close(self.leader)
@@ -138,8 +154,7 @@ class ChatTest(unittest.TestCase):
         answer = first.split("you?\n", 1)[1].split("\n\n")[0]
         terminal.wait_for(re.escape(answer))
         terminal.wait_for(">>> ")
-        terminal.send("\x04")
-        self.assertEqual(0, terminal.end())
+        self.assertEqual(0, terminal.leave("\x04"))
 
     def test_every_word_for_leaving_leaves(self):
         for word in ("/exit", "/quit", "/bye"):
@@ -155,8 +170,7 @@ class ChatTest(unittest.TestCase):
         terminal.wait_for("fox\\.\n.")  # it writes
         terminal.send("\x03")
         terminal.wait_for(">>> ")
-        terminal.send("/exit\n")
-        self.assertEqual(0, terminal.end())
+        self.assertEqual(0, terminal.leave("/exit\n"))
 
     def test_ctrl_c_twice_at_an_empty_prompt_leaves(self):
         terminal = Terminal(self.daemon)
@@ -180,8 +194,7 @@ class ChatTest(unittest.TestCase):
         terminal.send(f"/save {path}\n")
         terminal.wait_for("saved 2 messages")
         self.assertEqual("Who are\nyou?", json.loads(path.read_text())["messages"][0]["content"])
-        terminal.send("\x04")
-        self.assertEqual(0, terminal.end())
+        self.assertEqual(0, terminal.leave("\x04"))
 
     def test_ctrl_c_in_a_pipe_ends_the_program(self):
         client = subprocess.Popen([FORGECTL, "chat", "demo"], stdin=subprocess.PIPE,

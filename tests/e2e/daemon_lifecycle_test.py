@@ -41,8 +41,7 @@ class DaemonLifecycleTest(unittest.TestCase):
             start = time.monotonic()
             daemon.process.terminate()
             self.assertEqual(0, daemon.process.wait(20))
-            # The client reads no more. Left alone, gRPC would take some 5 s more to give up what it
-            # has written to it.
+            # The client reads no more. Left alone, gRPC would wait up to 10 s for it.
             self.assertLess(time.monotonic() - start, 5)
             client.communicate()
 

@@ -109,7 +109,6 @@ TEST_F(HipDeviceTest, SaysWhenThereIsNoGpu) {
   emulator::Reset({});
   const Result<std::unique_ptr<Device>> device = CreateHipDevice({});
   EXPECT_EQ(device.status().code(), StatusCode::kUnavailable);
-  EXPECT_EQ(device.status().reason(), "NO_GPU");
   EXPECT_THAT(std::string(device.status().message()), HasSubstr("hipErrorNoDevice"));
 }
 
