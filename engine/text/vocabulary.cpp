@@ -114,6 +114,7 @@ Status Vocabulary::ReadTypes(const GgufMetadata& metadata, size_t n_tokens) {
 
 Status Vocabulary::ReadTexts(const GgufMetadata& metadata, const GgufStrings& tokens) {
   byte_tokens_.fill(kNone);
+  is_unmergeable_.assign(tokens.size(), false);
   offsets_.reserve(tokens.size() + 1);
   offsets_.push_back(0);
   for (size_t i = 0; i < tokens.size(); ++i) {
@@ -134,6 +135,9 @@ Status Vocabulary::ReadTexts(const GgufMetadata& metadata, const GgufStrings& to
       texts_ += token;
     } else if (model_ == Model::kSentencePiece) {
       texts_ += UnescapeSpaces(token);
+      // Merges write U+2581 for a space, so they never come to a token that has a plain one: those
+      // are the user-defined ones of converters, which are found in the text as it is.
+      is_unmergeable_[i] = types_[i] == TokenType::kUserDefined && token.find(' ') != token.npos;
     } else if (types_[i] == TokenType::kUserDefined) {
       texts_ += token;
     } else {
@@ -146,13 +150,16 @@ Status Vocabulary::ReadTexts(const GgufMetadata& metadata, const GgufStrings& to
 }
 
 void Vocabulary::BuildTables() {
-  const auto n_special =
-      static_cast<size_t>(std::count_if(types_.begin(), types_.end(), IsSpecialType));
+  const auto is_special = [this](TokenId id) {
+    return IsSpecialType(type(id)) || is_unmergeable_[static_cast<size_t>(id)];
+  };
+  size_t n_special = 0;
+  for (TokenId id = 0; static_cast<size_t>(id) < size(); ++id) n_special += is_special(id) ? 1 : 0;
   special_table_ = TokenTable(n_special);
   text_table_ = TokenTable(size() - n_special);
   for (TokenId id = 0; static_cast<size_t>(id) < size(); ++id) {
     if (text(id).empty() || type(id) == TokenType::kByte) continue;
-    (IsSpecialType(type(id)) ? special_table_ : text_table_).Insert(text(id), id);
+    (is_special(id) ? special_table_ : text_table_).Insert(text(id), id);
   }
   if (model_ != Model::kBytePairs) return;
   for (size_t byte = 0; byte < byte_tokens_.size(); ++byte) {

@@ -54,9 +54,10 @@ class Vocabulary {
   TokenType type(TokenId token) const { return types_[static_cast<size_t>(token)]; }
   size_t max_text_bytes() const { return max_text_bytes_; }
 
-  // The lowest id with this text among the normal, user-defined and unused tokens; kNone if absent.
+  // The lowest id with this text among the tokens that merges may produce: the normal, user-defined
+  // and unused ones, but for SentencePiece's user-defined ones with a plain space. kNone if absent.
   TokenId FindText(std::string_view text) const { return text_table_.Find(text); }
-  // The same among the control and unknown tokens, which no merge may produce.
+  // The same among all others, control and unknown tokens above all.
   TokenId FindSpecial(std::string_view text) const { return special_table_.Find(text); }
   // The token of a single byte: of type kByte in SentencePiece, a normal one in byte-level BPE.
   TokenId byte_token(uint8_t byte) const { return byte_tokens_[byte]; }
@@ -83,8 +84,9 @@ class Vocabulary {
   Model model_ = Model::kBytePairs;
   bool has_types_ = false;
   std::vector<TokenType> types_;
-  std::string texts_;            // of all tokens, one after another
-  std::vector<size_t> offsets_;  // [size() + 1], into texts_
+  std::vector<bool> is_unmergeable_;  // [size()], beside control and unknown tokens
+  std::string texts_;                 // of all tokens, one after another
+  std::vector<size_t> offsets_;       // [size() + 1], into texts_
   size_t max_text_bytes_ = 0;
   TokenTable text_table_;
   TokenTable special_table_;

@@ -201,6 +201,19 @@ TEST(SentencePieceTokenizerTest, MergesAcrossASpaceWhereATokenDoes) {
   EXPECT_THAT(tokenizer->Encode("a a", kPlain), ElementsAre(vocabulary.a, vocabulary.space_a));
 }
 
+TEST(SentencePieceTokenizerTest, NeverMergesIntoAUserDefinedTokenWithAPlainSpace) {
+  VocabularyBuilder builder = VocabularyBuilder::SentencePiece();
+  const TokenId l = builder.AddToken("l", TokenType::kUserDefined);
+  const TokenId space_o = builder.AddToken(" o", TokenType::kUserDefined);
+  const auto tokenizer = builder.BuildTokenizer();
+  // The space before "o" is SentencePiece's own, and is taken away again.
+  const std::vector<TokenId> tokens = tokenizer->Encode("lo", kPlain);
+  EXPECT_THAT(tokens, ElementsAre(l, 3 + ' ', 3 + 'o'));
+  EXPECT_EQ(tokenizer->Decode(tokens, false), "lo");
+  EXPECT_THAT(tokenizer->Encode("l o", kPlain), ElementsAre(l, space_o));
+  EXPECT_EQ(tokenizer->FindToken(" o"), space_o);
+}
+
 TEST(SentencePieceTokenizerTest, AssumesTheUsualIdsOnlyWhereTheyAreSpecial) {
   const auto usual = VocabularyBuilder::SentencePiece().BuildTokenizer();
   EXPECT_EQ(usual->special().bos, 1);
