@@ -46,10 +46,16 @@ function(forge_gpu_library NAME)
     set(OBJECTS)
     foreach(SOURCE IN LISTS ARG_SOURCES)
       set(OBJECT ${CMAKE_CURRENT_BINARY_DIR}/${SOURCE}.o)
+      get_source_file_property(DEFINITIONS ${SOURCE} COMPILE_DEFINITIONS)
+      if(DEFINITIONS)
+        list(TRANSFORM DEFINITIONS PREPEND "-D")
+      else()
+        set(DEFINITIONS)
+      endif()
       add_custom_command(
         OUTPUT ${OBJECT} DEPENDS ${SOURCE} DEPFILE ${OBJECT}.d
         COMMAND ${FORGE_HIPCC} -x hip ${TARGETS} -std=c++20 -O3 -DNDEBUG -fPIC -ffp-contract=off
-                -Wall -Wextra -Werror -DFORGE_GPU_ROCM -DFORGE_PLUGIN_BUILD="${FORGE_PLUGIN_BUILD}" -I${CMAKE_SOURCE_DIR} -MD -MF ${OBJECT}.d -MT ${OBJECT}
+                -Wall -Wextra -Werror -DFORGE_GPU_ROCM ${DEFINITIONS} -I${CMAKE_SOURCE_DIR} -MD -MF ${OBJECT}.d -MT ${OBJECT}
                 -c ${CMAKE_CURRENT_SOURCE_DIR}/${SOURCE} -o ${OBJECT}
         COMMENT "Building HIP object ${SOURCE}.o" COMMAND_EXPAND_LISTS VERBATIM)
       list(APPEND OBJECTS ${OBJECT})
@@ -62,8 +68,7 @@ function(forge_gpu_library NAME)
     list(APPEND ARG_DEPS forge_hip_emulator)
   endif()
   forge_library(${NAME} SOURCES ${ARG_SOURCES} DEPS ${ARG_DEPS})
-  target_compile_definitions(${NAME} PUBLIC FORGE_GPU_${RUNTIME}
-                             PRIVATE FORGE_PLUGIN_BUILD="${FORGE_PLUGIN_BUILD}")
+  target_compile_definitions(${NAME} PUBLIC FORGE_GPU_${RUNTIME})
   if(FORGE_GPU STREQUAL "cuda")
     set_source_files_properties(${ARG_SOURCES} PROPERTIES LANGUAGE CUDA)
     # Formats and half floats are constexpr functions that host and device share. CMake 3.25 does not

@@ -56,7 +56,7 @@ class HipStream final : public Stream {
   static constexpr size_t kSmallBytes = 256 << 10;  // of one ring half
   static constexpr size_t kArrivalBytes = size_t{8} << 20;
   static constexpr size_t kWholeBytes = size_t{1} << 20;  // of the allocation that is read whole
-  static constexpr int kWorkPerMark = 32;
+  static constexpr int kWorkPerMark = 8;  // a few, so that slow work does not pass for a hang
 
   explicit HipStream(HipContext& context) : context_(context) {}
 
