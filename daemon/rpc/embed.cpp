@@ -160,7 +160,7 @@ class EmbedCall final : public ReadingCall<v1::EmbedResponse> {
 grpc::ServerWriteReactor<v1::EmbedResponse>* HandleEmbed(ServiceContext& service,
                                                          grpc::CallbackServerContext* context,
                                                          const v1::EmbedRequest* request) {
-  return StartReading<EmbedCall, v1::EmbedRequest, v1::EmbedResponse>(service, *context, *request);
+  return StartAdmitted<EmbedCall, v1::EmbedResponse>(service, *context, *request);
 }
 
 }  // namespace forge

@@ -7,11 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "daemon/rpc/call_errors.h"
-#include "daemon/rpc/service_context.h"
-#include "daemon/rpc/status_map.h"
-#include "daemon/rpc/stream_call.h"
-#include "daemon/rpc/unary_call.h"
+#include "daemon/rpc/admitted_call.h"
 
 namespace forge {
 
@@ -21,49 +17,34 @@ namespace forge {
 // slots free, as soon as the client is gone or the call ends for any other reason. A client that
 // takes nothing is cut off as in Generate. Thread-safe.
 template <typename Response>
-class ReadingCall : public WritingCall<grpc::ServerWriteReactor<Response>, Response>,
-                    public RegisteredCall {
-  using Base = WritingCall<grpc::ServerWriteReactor<Response>, Response>;
+class ReadingCall : public AdmittedCall<Response> {
+  using Base = AdmittedCall<Response>;
 
  public:
   using Clock = typename Base::Clock;
 
   // Reads what is asked for; on a worker thread.
-  void Start() {
+  void Start() override {
     this->Own();
     boost::asio::post(service_.workers, [self = Self()] { self->FindModel(); });
   }
-
-  // gRPC's side.
-  void OnCancel() override {
-    End();
-    this->FinishNow(ToGrpc(Cancelled("the client is gone").WithReason("CLIENT_GONE")));
-  }
-  void OnClosed() override { ticket_.reset(); }
 
   // The registry's side. A reading that runs when the daemon drains may end.
   void BeginDrain() override {}
   void Abort(const Status& status) override { Fail(status); }
   void Sweep(Clock::time_point now) override {
-    const Limits& limits = service_.config.limits;
-    if (now > deadline_) Fail(TooSlow(limits.generate_deadline));
-    if (this->IsWriteStuck(now, limits.stalled_reader_timeout)) {
-      CutOff("limits.stalled_reader_timeout",
-             static_cast<uint64_t>(limits.stalled_reader_timeout.count()), "ms");
-    }
-    this->AbandonIfStuck(now, limits.stalled_reader_timeout);
+    if (now > deadline_) Fail(TooSlow(service_.config.limits.generate_deadline));
+    Base::Sweep(now);
   }
 
  protected:
   ReadingCall(ServiceContext& service, grpc::CallbackServerContext& context,
               CallAdmission::Ticket ticket, std::string model)
-      : Base(context, service.writers, service.config.limits.stream_buffer_bytes),
-        service_(service),
+      : Base(service, context, std::move(ticket)),
         model_(std::move(model)),
         deadline_(context.deadline() != std::chrono::system_clock::time_point::max()
                       ? Clock::time_point::max()
-                      : Clock::now() + service.config.limits.generate_deadline),
-        ticket_(std::move(ticket)) {}
+                      : Clock::now() + service.config.limits.generate_deadline) {}
 
   // Hands the first work to the engine; errors end the call.
   virtual Status Submit(const ModelSnapshot& model) = 0;
@@ -98,28 +79,20 @@ class ReadingCall : public WritingCall<grpc::ServerWriteReactor<Response>, Respo
   }
 
   void Succeed() {
-    End();
+    Release();
     this->FinishAfterQueue(grpc::Status::OK);
   }
   // Ends the call: everything queued first, then `status`.
   void Fail(const Status& status) {
-    End();
+    Release();
     service_.log.debug("a reading ends: {}", status.ToString());
     this->FinishAfterQueue(ToGrpc(Unloaded(status, model_)));
   }
-  // Ends the call without what is queued, for a client that does not read.
-  void CutOff(std::string_view what, uint64_t limit, std::string_view unit) {
-    End();
-    service_.log.info("a client reads too slowly and is cut off ({}, {} {})", what, limit, unit);
-    this->FinishNow(ToGrpc(SlowReader(what, limit, unit)));
-  }
-
   std::shared_ptr<ReadingCall> Self() {
     return std::static_pointer_cast<ReadingCall>(this->shared_from_this());
   }
 
-  // Constant after construction.
-  ServiceContext& service_;
+  using Base::service_;
 
  private:
   // On a worker thread: takes a lease of the model, and goes on when it is there.
@@ -146,7 +119,7 @@ class ReadingCall : public WritingCall<grpc::ServerWriteReactor<Response>, Respo
     if (!status.ok()) Fail(status);
   }
 
-  void End() {
+  void Release() override {
     std::set<SessionId> sessions;
     std::optional<ModelLease> lease;
     {
@@ -161,27 +134,10 @@ class ReadingCall : public WritingCall<grpc::ServerWriteReactor<Response>, Respo
   const std::string model_;
   const typename Clock::time_point deadline_;
 
-  std::optional<CallAdmission::Ticket> ticket_;
-
   Mutex mutex_;
   std::set<SessionId> sessions_ FORGE_GUARDED_BY(mutex_);
   std::optional<ModelLease> lease_ FORGE_GUARDED_BY(mutex_);  // while it reads
   bool ended_ FORGE_GUARDED_BY(mutex_) = false;               // no session may be opened any more
 };
-
-// Admits and starts a call of type `Call`, or refuses it.
-template <typename Call, typename Request, typename Response>
-grpc::ServerWriteReactor<Response>* StartReading(ServiceContext& service,
-                                                 grpc::CallbackServerContext& context,
-                                                 const Request& request) {
-  using Refused = RefusedCall<grpc::ServerWriteReactor<Response>>;
-  std::optional<CallAdmission::Ticket> ticket = service.stream_admission.TryAdmit();
-  if (!ticket)
-    return new Refused(ToGrpc(TooManyCalls("streaming", service.stream_admission.limit())));
-  const auto call = std::make_shared<Call>(service, context, *std::move(ticket), request);
-  if (!service.generate_calls.Add(call)) return new Refused(ToGrpc(ShuttingDown()));
-  call->Start();
-  return call.get();
-}
 
 }  // namespace forge

@@ -110,7 +110,7 @@ class ScoreCall final : public ReadingCall<v1::ScoreResponse>, public ScoreSink 
 grpc::ServerWriteReactor<v1::ScoreResponse>* HandleScore(ServiceContext& service,
                                                          grpc::CallbackServerContext* context,
                                                          const v1::ScoreRequest* request) {
-  return StartReading<ScoreCall, v1::ScoreRequest, v1::ScoreResponse>(service, *context, *request);
+  return StartAdmitted<ScoreCall, v1::ScoreResponse>(service, *context, *request);
 }
 
 }  // namespace forge

@@ -1,78 +1,20 @@
 #pragma once
 
-#include <memory>
-#include <optional>
-#include <utility>
-
-#include "daemon/rpc/call_errors.h"
-#include "daemon/rpc/service_context.h"
-#include "daemon/rpc/status_map.h"
-#include "daemon/rpc/stream_call.h"
-#include "daemon/rpc/unary_call.h"
+#include "daemon/rpc/admitted_call.h"
 
 namespace forge {
 
-// A call that tells its client what happens until the client leaves or the daemon stops. A client
-// that takes nothing is cut off. Thread-safe.
+// A call that tells its client what happens until the client leaves or the daemon stops.
+// Thread-safe.
 template <typename Response>
-class WatchCall : public WritingCall<grpc::ServerWriteReactor<Response>, Response>,
-                  public RegisteredCall {
-  using Base = WritingCall<grpc::ServerWriteReactor<Response>, Response>;
-
+class WatchCall : public AdmittedCall<Response> {
  public:
-  using Clock = typename Base::Clock;
-
-  // Must be called once, when a shared_ptr owns the call.
-  virtual void Start() = 0;
-
-  // gRPC's side.
-  void OnCancel() override {
-    this->FinishNow(ToGrpc(Cancelled("the client is gone").WithReason("CLIENT_GONE")));
-  }
-  void OnClosed() override { ticket_.reset(); }
-
   // The registry's side. A watch has no end of its own to wait for.
   void BeginDrain() override { this->FinishAfterQueue(ToGrpc(ShuttingDown())); }
   void Abort(const Status& status) override { this->FinishNow(ToGrpc(status)); }
-  void Sweep(Clock::time_point now) override {
-    const std::chrono::milliseconds patience = service_.config.limits.stalled_reader_timeout;
-    if (this->IsWriteStuck(now, patience))
-      CutOff("limits.stalled_reader_timeout", static_cast<uint64_t>(patience.count()), "ms");
-    this->AbandonIfStuck(now, patience);
-  }
 
  protected:
-  WatchCall(ServiceContext& service, grpc::CallbackServerContext& context,
-            CallAdmission::Ticket ticket)
-      : Base(context, service.writers, service.config.limits.stream_buffer_bytes),
-        service_(service),
-        ticket_(std::move(ticket)) {}
-
-  // Ends the call without what is queued, for a client that does not read.
-  void CutOff(std::string_view what, uint64_t limit, std::string_view unit) {
-    this->FinishNow(ToGrpc(SlowReader(what, limit, unit)));
-  }
-
-  // Constant after construction.
-  ServiceContext& service_;
-
- private:
-  std::optional<CallAdmission::Ticket> ticket_;
+  using AdmittedCall<Response>::AdmittedCall;
 };
-
-// Admits and starts a call of type `Call`, or refuses it.
-template <typename Call, typename Response, typename Request>
-grpc::ServerWriteReactor<Response>* StartWatch(ServiceContext& service,
-                                               grpc::CallbackServerContext& context,
-                                               const Request& request) {
-  using Refused = RefusedCall<grpc::ServerWriteReactor<Response>>;
-  std::optional<CallAdmission::Ticket> ticket = service.stream_admission.TryAdmit();
-  if (!ticket)
-    return new Refused(ToGrpc(TooManyCalls("streaming", service.stream_admission.limit())));
-  const auto call = std::make_shared<Call>(service, context, *std::move(ticket), request);
-  if (!service.generate_calls.Add(call)) return new Refused(ToGrpc(ShuttingDown()));
-  call->Start();
-  return call.get();
-}
 
 }  // namespace forge

@@ -58,7 +58,7 @@ class WatchEventsCall final : public WatchCall<v1::WatchEventsResponse> {
 grpc::ServerWriteReactor<v1::WatchEventsResponse>* HandleWatchEvents(
     ServiceContext& service, grpc::CallbackServerContext* context,
     const v1::WatchEventsRequest* request) {
-  return StartWatch<WatchEventsCall, v1::WatchEventsResponse>(service, *context, *request);
+  return StartAdmitted<WatchEventsCall, v1::WatchEventsResponse>(service, *context, *request);
 }
 
 }  // namespace forge

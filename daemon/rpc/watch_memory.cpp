@@ -65,7 +65,7 @@ grpc::ServerWriteReactor<v1::WatchMemoryResponse>* HandleWatchMemory(
       return new RefusedCall<grpc::ServerWriteReactor<v1::WatchMemoryResponse>>(
           ToGrpc(BadField("interval", "must be from 250 ms to 1 h")));
   }
-  return StartWatch<WatchMemoryCall, v1::WatchMemoryResponse>(service, *context, interval);
+  return StartAdmitted<WatchMemoryCall, v1::WatchMemoryResponse>(service, *context, interval);
 }
 
 }  // namespace forge
