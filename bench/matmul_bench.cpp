@@ -8,8 +8,6 @@
 // Judge the share of the read probe, not GB/s. Where other programs take the processors, --clock
 // cpu counts this program's processor time, divided by its threads, instead of time on the wall.
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -23,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/op_inputs.h"
 #include "kernels/cpu/cpu_stream.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/pack.h"
@@ -44,23 +43,6 @@ struct Options {
   bool uses_cpu_clock = false;
   std::vector<std::string> formats;  // empty: all
 };
-
-// Memory in large pages where the system grants them, as the CPU device allocates it.
-struct Unmap {
-  size_t bytes;
-  void operator()(std::byte* p) const { munmap(p, bytes); }
-};
-using Memory = std::unique_ptr<std::byte[], Unmap>;
-
-Memory Map(size_t bytes) {
-  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (p == MAP_FAILED) {
-    std::perror("mmap");
-    std::exit(1);
-  }
-  madvise(p, bytes, MADV_HUGEPAGE);
-  return Memory(static_cast<std::byte*>(p), Unmap{bytes});
-}
 
 double Now(clockid_t clock) {
   timespec time = {};
@@ -102,16 +84,14 @@ class FormatBench {
     const int64_t copies = std::max<int64_t>(1, (options.megabytes << 20) / pattern_bytes);
     shape_ = {format.dtype, kPatternRows * copies, options.n_cols};
     bytes_ = pattern_bytes * copies;
-    weights_ = Map(static_cast<size_t>(bytes_));
+    weights_ = AllocateOpMemory(static_cast<uint64_t>(bytes_));
     Check(CpuPackRows(pattern, 0, kPatternRows, rows.data(), weights_.get()));
     for (int64_t i = 1; i < copies; ++i)
       std::memcpy(weights_.get() + i * pattern_bytes, weights_.get(),
                   static_cast<size_t>(pattern_bytes));
-    x_.resize(static_cast<size_t>(kMaxBatch * options.n_cols));
-    std::normal_distribution<float> normal;
-    std::generate(x_.begin(), x_.end(), [&] { return normal(rng); });
-    workspace_ = Map(CpuMatmulWorkspaceBytes(kMaxBatch, options.n_cols));
-    y_ = Map(static_cast<size_t>(shape_.n_rows * kMaxBatch) * sizeof(float));
+    x_ = NormalFloats(static_cast<size_t>(kMaxBatch * options.n_cols));
+    workspace_ = AllocateOpMemory(CpuMatmulWorkspaceBytes(kMaxBatch, options.n_cols));
+    y_ = AllocateOpMemory(static_cast<uint64_t>(shape_.n_rows * kMaxBatch) * sizeof(float));
     for (const int batch : kBatches) Multiply(batch);  // backs y with pages
   }
 
@@ -168,9 +148,7 @@ class FormatBench {
   CpuStream& stream_;
   WeightShape shape_ = {};
   int64_t bytes_ = 0;
-  Memory weights_{nullptr, Unmap{0}};
-  Memory workspace_{nullptr, Unmap{0}};
-  Memory y_{nullptr, Unmap{0}};
+  OpMemory weights_, workspace_, y_;
   std::vector<float> x_;
   std::vector<double> read_;
   std::vector<double> batch_[std::size(kBatches)];

@@ -10,19 +10,17 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <memory>
 #include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "bench/op_inputs.h"
 #include "kernels/base/check.h"
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/cpu_stream.h"
 #include "kernels/cpu/expert_matmul.h"
-#include "kernels/cpu/kv_append.h"
 #include "kernels/cpu/pack.h"
-#include "kernels/cpu/page_memory.h"
 #include "tests/kernels/random_weights.h"
 
 namespace forge {
@@ -51,26 +49,9 @@ double BestSeconds(const Options& options, const Run& run) {
   return best;
 }
 
-// Memory as the CPU device allocates it.
-struct Unmap {
-  uint64_t bytes;
-  void operator()(std::byte* p) const { FreePages(p, bytes); }
-};
-std::unique_ptr<std::byte[], Unmap> Allocate(uint64_t bytes) {
-  return {static_cast<std::byte*>(AllocatePages(bytes).value()), Unmap{bytes}};
-}
-
-std::vector<float> NormalFloats(size_t n) {
-  std::mt19937 random(1);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(n);
-  for (float& value : values) value = normal(random);
-  return values;
-}
-
 // --- Attention
 
-constexpr int kHeads = 32, kKvHeads = 8, kHeadDim = 128, kBlockTokens = 32;
+constexpr int kHeads = 32, kKvHeads = 8, kHeadDim = 128;
 
 struct AttentionCase {
   int depth;     // positions before the tokens
@@ -80,57 +61,18 @@ struct AttentionCase {
 
 void MeasureAttention(const Options& options, CpuStream& stream, KvDType dtype,
                       const AttentionCase& c) {
-  const int n_positions = c.depth + c.n_tokens;
-  const int n_blocks = (n_positions + kBlockTokens - 1) / kBlockTokens;
-  const uint64_t bytes = KvBytes(dtype, uint64_t{kKvHeads} * kHeadDim * kBlockTokens) *
-                         static_cast<uint64_t>(n_blocks);
-  const auto keys = Allocate(bytes), values = Allocate(bytes);
-  const KvLayerView cache = {.keys = keys.get(),
-                             .values = values.get(),
-                             .dtype = dtype,
-                             .n_blocks = n_blocks,
-                             .block_tokens = kBlockTokens,
-                             .n_kv_heads = kKvHeads,
-                             .head_dim = kHeadDim,
-                             .value_dim = kHeadDim};
-  std::vector<int32_t> positions(static_cast<size_t>(n_positions)), sequences(positions.size());
-  std::vector<int32_t> table(static_cast<size_t>(n_blocks));
-  for (size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<int32_t>(i);
-  for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<int32_t>(i);
-  const auto batch = [&](int first, int n, const int32_t* first_token) {
-    return RaggedBatch{.n_tokens = n,
-                       .n_sequences = 1,
-                       .positions = positions.data() + first,
-                       .token_sequence = sequences.data(),
-                       .first_token = first_token,
-                       .block_tables = table.data(),
-                       .max_blocks = n_blocks};
-  };
-  const std::vector<float> history =
-      NormalFloats(static_cast<size_t>(n_positions) * kKvHeads * kHeadDim);
-  const int32_t all[] = {0, n_positions}, some[] = {0, c.n_tokens};
-  FORGE_CHECK(CpuKvAppend({.batch = batch(0, n_positions, all),
-                           .cache = cache,
-                           .keys = history.data(),
-                           .values = history.data()},
-                          stream)
-                  .ok(),
-              "kv_append");
-  const std::vector<float> q = NormalFloats(static_cast<size_t>(c.n_tokens) * kHeads * kHeadDim);
-  std::vector<float> y(q.size());
-  const uint64_t workspace_bytes = CpuAttentionWorkspaceBytes(c.n_tokens, kHeads, kHeadDim);
-  const auto workspace = Allocate(workspace_bytes);
-  const AttentionArgs args = {.batch = batch(c.depth, c.n_tokens, some),
-                              .cache = cache,
-                              .q = q.data(),
-                              .y = y.data(),
-                              .n_heads = kHeads,
-                              .scale = 0.088f,
-                              .window = c.window,
-                              .workspace = {workspace.get(), workspace_bytes}};
-  const double seconds =
-      BestSeconds(options, [&] { FORGE_CHECK(CpuAttention(args, stream).ok(), "attention"); });
-  const double seen = c.window == 0 ? c.depth + 0.5 * c.n_tokens : std::min(c.window, n_positions);
+  const AttentionInputs inputs({.dtype = dtype,
+                                .depth = c.depth,
+                                .n_tokens = c.n_tokens,
+                                .window = c.window,
+                                .n_heads = kHeads,
+                                .n_kv_heads = kKvHeads,
+                                .head_dim = kHeadDim},
+                               stream);
+  const double seconds = BestSeconds(
+      options, [&] { FORGE_CHECK(CpuAttention(inputs.args(), stream).ok(), "attention"); });
+  const double seen =
+      c.window == 0 ? c.depth + 0.5 * c.n_tokens : std::min(c.window, c.depth + c.n_tokens);
   const double products = 2.0 * seen * c.n_tokens * kHeads * kHeadDim;
   std::printf("attention  %-5s depth %5d  tokens %4d  window %5d  %9.1f us  %6.1f GFLOP/s\n",
               std::string(KvDTypeName(dtype)).c_str(), c.depth, c.n_tokens, c.window, 1e6 * seconds,
@@ -148,7 +90,7 @@ struct ExpertCase {
 void MeasureExperts(const Options& options, CpuStream& stream, DType dtype, const ExpertCase& c) {
   const WeightShape shape = {dtype, c.n_out, c.n_in};
   const uint64_t stride = CpuPackedWeightBytes(shape).value();
-  const auto weights = Allocate(2 * stride * static_cast<uint64_t>(c.n_experts));
+  const auto weights = AllocateOpMemory(2 * stride * static_cast<uint64_t>(c.n_experts));
   std::mt19937 random(2);
   const std::vector<std::byte> rows = testing::RandomWeights(dtype, c.n_out, c.n_in, random);
   FORGE_CHECK(CpuPackRows(shape, 0, c.n_out, rows.data(), weights.get()).ok(), "pack");
@@ -161,7 +103,7 @@ void MeasureExperts(const Options& options, CpuStream& stream, DType dtype, cons
   const std::vector<float> x = NormalFloats(static_cast<size_t>(c.n_tokens * c.n_in));
   std::vector<float> y(static_cast<size_t>(2 * n_pairs * c.n_out));
   const uint64_t workspace_bytes = CpuExpertMatmulWorkspaceBytes(n_pairs, c.n_in, c.n_experts);
-  const auto workspace = Allocate(workspace_bytes);
+  const auto workspace = AllocateOpMemory(workspace_bytes);
   ExpertMatmulArgs args;
   args.x = x.data();
   args.n_x_rows = c.n_tokens;
