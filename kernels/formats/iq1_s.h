@@ -32,11 +32,11 @@ struct IQ1_S {
   static constexpr void UnpackPart(const Block& block, int s, uint8_t* codes,
                                    const Codebook<8, 2048>& codebook = kIq1Codebook) {
     const uint32_t group = block.groups[s];
-    const int offset = (group & 0x8000) != 0 ? -1 : 1;
+    const uint32_t zero = (group & 0x8000) != 0 ? kZero - 1 : kZero + 1;
     for (int g = 0; g < 4; ++g) {
       const size_t high = group >> (3 * g) & 7;
       const auto& entry = codebook.entries[block.indices[4 * s + g] | high << 8];
-      for (size_t i = 0; i < 8; ++i) *codes++ = static_cast<uint8_t>(kZero + entry[i] + offset);
+      StoreBytes<8>(AddToBytes(LoadBytes(entry), zero), codes + 8 * g);
     }
   }
 

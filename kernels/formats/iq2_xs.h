@@ -29,9 +29,10 @@ struct IQ2_XS {
 
   static constexpr void UnpackPart(const Block& block, int s, uint8_t* codes,
                                    const Codebook<8, 512>& codebook = kIq2XsCodebook) {
-    for (int g = 4 * s; g < 4 * s + 4; ++g, codes += 8)
-      UnpackSigned<kZero>(codebook.entries[block.groups[g] & 511],
-                          WithEvenParity(block.groups[g] >> 9), codes);
+    for (int g = 0; g < 4; ++g) {
+      const uint32_t group = block.groups[4 * s + g];
+      UnpackSigned<kZero>(codebook.entries[group & 511], WithEvenParity(group >> 9), codes + 8 * g);
+    }
   }
 
   static constexpr float UnpackScale(const Block& block, int i) {

@@ -43,9 +43,9 @@ struct IQ3_XXS {
   }
 
   static constexpr uint32_t Word(const Block& block, int i) {
-    uint32_t word = 0;
-    for (int k = 0; k < 4; ++k) word |= static_cast<uint32_t>(block.words[4 * i + k]) << (8 * k);
-    return word;
+    const uint8_t* bytes = block.words + 4 * i;  // little endian; compilers make one load of it
+    return bytes[0] | static_cast<uint32_t>(bytes[1]) << 8 | static_cast<uint32_t>(bytes[2]) << 16 |
+           static_cast<uint32_t>(bytes[3]) << 24;
   }
 
   static void Unpack(const Block& block, uint8_t* codes) { UnpackExpanded<IQ3_XXS>(block, codes); }
