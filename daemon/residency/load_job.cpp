@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace forge {
@@ -77,7 +78,8 @@ LoadObserver LoadJob::MakeObserver(const ModelFileInfo& plan, OnProgress on_prog
   return [this, plan, on_progress = std::move(on_progress),
           rate = Rate()](const LoadProgressInfo& info) mutable {
     LoadProgress progress;
-    progress.phase = info.phase;
+    // The engine reads the header once more, of a model that was admitted by then.
+    progress.phase = std::max(info.phase, LoadPhase::kAdmission);
     progress.bytes_done = info.bytes_done;
     progress.bytes_total = info.bytes_total;
     progress.plan = plan;

@@ -60,7 +60,8 @@ class LoadJob {
   Status StopStatus() const;
 
   using OnProgress = std::function<void(LoadProgress)>;
-  // Loads with the engine. Blocks. `on_progress` is called on this thread.
+  // Loads with the engine what was admitted with `plan`. Blocks. `on_progress` is called on this
+  // thread, with phases from kAdmission on, none earlier than the one before.
   Result<ModelSnapshot> Run(Engine& engine, const ModelFileInfo& plan, OnProgress on_progress);
 
  private:

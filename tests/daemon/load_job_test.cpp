@@ -1,0 +1,36 @@
+#include "daemon/residency/load_job.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "tests/daemon/fake_engine.h"
+
+namespace forge {
+namespace {
+
+TEST(LoadJobTest, ReportsNoPhaseThatIsOver) {
+  const std::string path = ::testing::TempDir() + "load_job_test.gguf";
+  std::ofstream(path) << "weights";
+  testing::FakeEngine engine;
+  LoadJob job({"m", path, 7, {}}, {"cpu", LoadOptions()}, std::chrono::minutes(1));
+  const auto plan = engine.Inspect(path, "cpu", LoadOptions());
+  ASSERT_TRUE(plan.ok()) << plan.status().message();
+  // The load was admitted before the job ran: its header is read by then.
+  LoadPhase last = LoadPhase::kAdmission;
+  size_t n_reports = 0;
+  const auto loaded = job.Run(engine, *plan, [&](const LoadProgress& progress) {
+    EXPECT_GE(progress.phase, last) << "report " << n_reports;
+    last = progress.phase;
+    ++n_reports;
+  });
+  std::filesystem::remove(path);
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  EXPECT_EQ(last, LoadPhase::kLoadingWeights);
+  EXPECT_GE(n_reports, 3u);
+}
+
+}  // namespace
+}  // namespace forge
