@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <clocale>
 #include <cstdio>
@@ -51,6 +52,9 @@ class TerminalLineReader final : public LineReader {
     el_set(editor_, EL_HIST, history, history_);
     el_set(editor_, EL_SIGNAL, 0);
     el_set(editor_, EL_GETCFN, &ReadCharacter);
+    // Between prompts too the terminal hands over keys as they come, for the next prompt: it would
+    // otherwise show them amid the answer, and make a NUL of a Ctrl-D.
+    el_set(editor_, EL_SETTY, "-x", "-icanon", "-echo", nullptr);
     // Up and down go through the history by what was typed so far.
     el_set(editor_, EL_BIND, "^R", "em-inc-search-prev", nullptr);
     return true;
@@ -129,8 +133,8 @@ class TerminalLineReader final : public LineReader {
     std::mbstate_t state = {};
     wchar_t decoded = 0;
     const size_t used = std::mbrtowc(&decoded, pending_.data(), n, &state);
-    const bool is_valid = used != 0 && used <= n;
-    pending_.erase(0, is_valid ? used : 1);
+    const bool is_valid = used <= n;  // 0 for a NUL
+    pending_.erase(0, is_valid ? std::max<size_t>(used, 1) : 1);
     character = is_valid ? decoded : L'?';
     if (is_pasting_ && (character == L'\r' || character == L'\n')) character = kPastedNewline;
     return 1;

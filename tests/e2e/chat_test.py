@@ -7,6 +7,7 @@ import re
 import select
 import signal
 import subprocess
+import termios
 import time
 import unittest
 
@@ -59,20 +60,6 @@ class Terminal:
             while time.monotonic() < deadline:
                 if select.select([self.leader], [], [], 1)[0] and not os.read(self.leader, 4096):
                     break
-        except OSError:
-            pass
-        os.close(self.leader)
-        return self.client.wait(20)
-
-    def leave(self, keys):
-        """Types `keys` until the client has left; its exit code. Keys that come while the terminal changes
-        its mode, between an answer and the prompt, may be lost."""
-        deadline = time.monotonic() + 30
-        try:
-            while self.client.poll() is None and time.monotonic() < deadline:
-                self.send(keys)
-                while select.select([self.leader], [], [], 1)[0] and os.read(self.leader, 4096):
-                    pass
         except OSError:
             pass
         os.close(self.leader)
@@ -154,7 +141,8 @@ class ChatTest(unittest.TestCase):
         answer = first.split("you?\n", 1)[1].split("\n\n")[0]
         terminal.wait_for(re.escape(answer))
         terminal.wait_for(">>> ")
-        self.assertEqual(0, terminal.leave("\x04"))
+        terminal.send("\x04")
+        self.assertEqual(0, terminal.end())
 
     def test_every_word_for_leaving_leaves(self):
         for word in ("/exit", "/quit", "/bye"):
@@ -170,7 +158,8 @@ class ChatTest(unittest.TestCase):
         terminal.wait_for("fox\\.\n.")  # it writes
         terminal.send("\x03")
         terminal.wait_for(">>> ")
-        self.assertEqual(0, terminal.leave("/exit\n"))
+        terminal.send("/exit\n")
+        self.assertEqual(0, terminal.end())
 
     def test_ctrl_c_twice_at_an_empty_prompt_leaves(self):
         terminal = Terminal(self.daemon)
@@ -194,7 +183,33 @@ class ChatTest(unittest.TestCase):
         terminal.send(f"/save {path}\n")
         terminal.wait_for("saved 2 messages")
         self.assertEqual("Who are\nyou?", json.loads(path.read_text())["messages"][0]["content"])
-        self.assertEqual(0, terminal.leave("\x04"))
+        terminal.send("\x04")
+        self.assertEqual(0, terminal.end())
+
+    def test_keys_typed_during_an_answer_are_for_the_next_prompt(self):
+        terminal = Terminal(self.daemon, "--max-tokens", 0)
+        terminal.wait_for(">>> ")
+        terminal.send(QUESTION + "\n")
+        terminal.wait_for("fox\\.\n.")  # it writes
+        terminal.send("/he")
+        self.assertEqual(1, terminal.wait_for(">>> /he").count("/he"))
+        terminal.send("lp\n")
+        terminal.wait_for("/system TEXT")
+        terminal.wait_for(">>> ")
+        terminal.send(QUESTION + "\n")
+        terminal.wait_for("fox\\.\n.")
+        terminal.send("\x04")
+        self.assertEqual(0, terminal.end())
+
+    def test_leaves_the_terminal_as_it_was(self):
+        terminal = Terminal(self.daemon)
+        before = termios.tcgetattr(terminal.leader)
+        terminal.wait_for(">>> ")
+        self.assertNotEqual(before, termios.tcgetattr(terminal.leader))
+        terminal.send("\x04")
+        terminal.client.wait(20)
+        self.assertEqual(before, termios.tcgetattr(terminal.leader))
+        self.assertEqual(0, terminal.end())
 
     def test_ctrl_c_in_a_pipe_ends_the_program(self):
         client = subprocess.Popen([FORGECTL, "chat", "demo"], stdin=subprocess.PIPE,
