@@ -5,20 +5,32 @@
 namespace forge {
 namespace {
 
-// Reads 16 rows x 32 columns as plain numbers: value = scale * integer + offset, with a scale and
-// an offset for each half of the columns.
+// 16 rows x 32 columns as plain numbers: value = scale * integer + offset, with a scale and an
+// offset for each half of the columns.
+struct SubBlock {
+  int8_t values[16][32];
+  float scale[2][16];
+  float offset[2][16];
+};
+
+// Functions that are not inlined are called once for 512 weights, which costs nothing; inlined,
+// they would be compiled for each format and each number of tokens, which takes minutes.
+
 template <typename Layout, bool kIsExpanded = Layout::kIsExpanded>
 class BlockReader {
  public:
   explicit BlockReader(const typename Layout::Block& block) : block_(block) {}
 
-  void ReadIntegers(int s, int8_t (&values)[16][32]) const {
-    for (int row = 0; row < 16; ++row)
+  [[gnu::noinline]] void Read(int s, SubBlock& sub) const {
+    for (int row = 0; row < 16; ++row) {
       for (int k = 0; k < 32; ++k)
-        values[row][k] = static_cast<int8_t>(CodeAt(block_.codes[s], row, k) - Layout::kZero);
+        sub.values[row][k] = static_cast<int8_t>(CodeAt(block_.codes[s], row, k) - Layout::kZero);
+      for (int h = 0; h < 2; ++h) {
+        sub.scale[h][row] = ScaleAt(block_.scales, row, s, h);
+        sub.offset[h][row] = OffsetAt(block_.scales, row, s, h);
+      }
+    }
   }
-  float Scale(int row, int s, int h) const { return ScaleAt(block_.scales, row, s, h); }
-  float Offset(int row, int s, int h) const { return OffsetAt(block_.scales, row, s, h); }
 
  private:
   const typename Layout::Block& block_;
@@ -27,7 +39,7 @@ class BlockReader {
 template <typename Layout>
 class BlockReader<Layout, true> {
  public:
-  explicit BlockReader(const typename Layout::Block& packed) {
+  [[gnu::noinline]] explicit BlockReader(const typename Layout::Block& packed) {
     for (int row = 0; row < 16; ++row) {
       const auto block = FileBlockAt<Layout>(packed, row);
       Layout::Format::Unpack(block, codes_[row]);
@@ -35,15 +47,16 @@ class BlockReader<Layout, true> {
     }
   }
 
-  void ReadIntegers(int s, int8_t (&values)[16][32]) const {
-    for (int row = 0; row < 16; ++row)
+  [[gnu::noinline]] void Read(int s, SubBlock& sub) const {
+    for (int row = 0; row < 16; ++row) {
       for (int k = 0; k < 32; ++k)
-        values[row][k] = static_cast<int8_t>(codes_[row][32 * s + k] - Layout::kZero);
+        sub.values[row][k] = static_cast<int8_t>(codes_[row][32 * s + k] - Layout::kZero);
+      for (int h = 0; h < 2; ++h) {
+        sub.scale[h][row] = scales_[row][(2 * s + h) * Layout::kScales / 2];
+        sub.offset[h][row] = 0.0f;
+      }
+    }
   }
-  float Scale(int row, int s, int h) const {
-    return scales_[row][(2 * s + h) * Layout::kScales / 2];
-  }
-  float Offset(int, int, int) const { return 0.0f; }
 
  private:
   uint8_t codes_[16][Layout::kColumns];
@@ -56,6 +69,30 @@ int32_t Dot16(const int8_t* a, const int8_t* b) {
   return sum;
 }
 
+template <int kTokens, int kDigits, int kOffsets>
+[[gnu::noinline]] void AddProducts(const SubBlock& w, const ActivationBlock<kTokens>& x,
+                                   float* __restrict sums) {
+  for (int t = 0; t < kTokens; ++t) {
+    for (int row = 0; row < 16; ++row) {
+      const int8_t* const values = w.values[row];
+      const int32_t first = Dot16(values, x.codes[t]);
+      const int32_t second = Dot16(values + 16, x.codes[t] + 16);
+      float product = static_cast<float>(first) * w.scale[0][row] +
+                      static_cast<float>(second) * w.scale[1][row];
+      if constexpr (kDigits == 2) {
+        const int32_t digits = Dot16(values, x.digits[t]) + Dot16(values + 16, x.digits[t] + 16);
+        product += static_cast<float>(digits) * kDigitStep * w.scale[0][row];
+      }
+      if constexpr (kOffsets == 2)
+        product -= w.offset[0][row] * static_cast<float>(x.negative_half_sums[0][t]) +
+                   w.offset[1][row] * static_cast<float>(x.negative_half_sums[1][t]);
+      float sum = sums[16 * t + row] + product * x.scale[t];
+      if constexpr (kOffsets == 1) sum += w.offset[0][row] * x.scaled_sum[t];
+      sums[16 * t + row] = sum;
+    }
+  }
+}
+
 template <typename Layout, int kTokens>
 void RunQuantized(const TileArgs& args) {
   const auto* block = reinterpret_cast<const typename Layout::Block*>(args.weights);
@@ -63,36 +100,10 @@ void RunQuantized(const TileArgs& args) {
   for (int i = 0; i < 16 * kTokens; ++i) args.sums[i] = 0.0f;
   for (int64_t i = 0; i < args.n_cols; i += Layout::kColumns, ++block) {
     const BlockReader<Layout> reader(*block);
+    SubBlock sub;
     for (int s = 0; s < Layout::kSubBlocks; ++s, ++x) {
-      float scale[2][16];
-      float offset[2][16];
-      for (int row = 0; row < 16; ++row) {
-        for (int h = 0; h < 2; ++h) {
-          scale[h][row] = reader.Scale(row, s, h);
-          offset[h][row] = reader.Offset(row, s, h);
-        }
-      }
-      int8_t values[16][32];
-      reader.ReadIntegers(s, values);
-      for (int t = 0; t < kTokens; ++t) {
-        for (int row = 0; row < 16; ++row) {
-          const int32_t first = Dot16(values[row], x->codes[t]);
-          const int32_t second = Dot16(values[row] + 16, x->codes[t] + 16);
-          float product = static_cast<float>(first) * scale[0][row] +
-                          static_cast<float>(second) * scale[1][row];
-          if constexpr (Layout::kDigits == 2) {
-            const int32_t digits =
-                Dot16(values[row], x->digits[t]) + Dot16(values[row] + 16, x->digits[t] + 16);
-            product += static_cast<float>(digits) * kDigitStep * scale[0][row];
-          }
-          if constexpr (Layout::kOffsets == 2)
-            product -= offset[0][row] * static_cast<float>(x->negative_half_sums[0][t]) +
-                       offset[1][row] * static_cast<float>(x->negative_half_sums[1][t]);
-          float sum = args.sums[16 * t + row] + product * x->scale[t];
-          if constexpr (Layout::kOffsets == 1) sum += offset[0][row] * x->scaled_sum[t];
-          args.sums[16 * t + row] = sum;
-        }
-      }
+      reader.Read(s, sub);
+      AddProducts<kTokens, Layout::kDigits, Layout::kOffsets>(sub, *x, args.sums);
     }
   }
 }
