@@ -24,4 +24,11 @@ struct DriverMemory {
 std::optional<DriverMemory> ReadDriverMemory(const std::filesystem::path& root,
                                              const std::string& pci_id);
 
+// What the driver counts as this process's memory on the GPU at `pci_id`, in bytes, with what the
+// runtime holds beside what was asked of it. Reads <root>/sys/class/kfd/kfd/proc/<pid>/vram_<gpu>
+// (the kernel's kfd_process.c); nothing if there is no such file, as in a container with process
+// numbers of its own.
+std::optional<uint64_t> ReadProcessMemory(const std::filesystem::path& root,
+                                          const std::string& pci_id);
+
 }  // namespace forge

@@ -112,6 +112,7 @@ Result<MemoryReading> HipDevice::ReadMemory() const {
     reading.driver_free_bytes =
         driver->vram_total - std::min(driver->vram_total, driver->vram_used);
   reading.free_bytes = std::min(reading.runtime_free_bytes, reading.driver_free_bytes);
+  reading.process_bytes = ReadProcessMemory(system_root_, properties_.pci_id);
   return reading;
 }
 

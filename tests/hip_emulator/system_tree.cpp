@@ -1,5 +1,7 @@
 #include "tests/hip_emulator/system_tree.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <fstream>
 
@@ -13,6 +15,20 @@ void Write(const fs::path& path, const std::string& text) {
   std::ofstream(fresh) << text << '\n';
   std::error_code ignored;  // the folder may be going away with the machine
   fs::rename(fresh, path, ignored);
+}
+
+// Compute node 0 is the processor, so a GPU's is one on. The driver numbers GPUs by a hash.
+void WriteComputeNode(const fs::path& root, int index, uint64_t used_bytes) {
+  const fs::path kfd = root / "sys/class/kfd/kfd";
+  const fs::path node = kfd / "topology/nodes" / std::to_string(index + 1);
+  const std::string gpu = std::to_string(40000 + 7 * index);
+  fs::create_directories(node);
+  Write(node / "gpu_id", gpu);
+  Write(node / "properties",
+        "simd_count 8\ndrm_render_minor " + std::to_string(128 + index) + "\ngfx_target_version 0");
+  const fs::path process = kfd / "proc" / std::to_string(getpid());
+  fs::create_directories(process);
+  Write(process / ("vram_" + gpu), std::to_string(used_bytes));
 }
 
 void WriteGpu(const fs::path& root, int index, const SystemTreeGpu& gpu) {
@@ -32,6 +48,7 @@ void WriteGpu(const fs::path& root, int index, const SystemTreeGpu& gpu) {
   Write(pci / "mem_info_vram_used", std::to_string(integrated ? 0 : used));
   Write(pci / "mem_info_gtt_total", std::to_string(settings.memory_bytes));
   Write(pci / "mem_info_gtt_used", std::to_string(integrated ? used : 0));
+  if (!integrated) WriteComputeNode(root, index, gpu.used_bytes);
   if (settings.host_free_bytes == 0) return;
   fs::create_directories(root / "proc");
   Write(root / "proc/meminfo",

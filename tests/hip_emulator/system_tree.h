@@ -18,8 +18,9 @@ struct SystemTreeGpu {
 std::string PciId(int device);
 
 // Writes what amdgpu shows of these devices below `root`: sys/class/drm/renderD<128+i>/device with
-// the PCI id as a link and mem_info_{vram,gtt}_{total,used}, sys/class/kfd/kfd/topology/nodes, and
-// proc/meminfo for integrated ones. Each file is replaced at once, so that readers see whole ones.
+// the PCI id as a link and mem_info_{vram,gtt}_{total,used}; sys/class/kfd/kfd/topology/nodes/<1+i>
+// and sys/class/kfd/kfd/proc/<pid>/vram_<gpu>, or proc/meminfo for integrated ones. Each file is
+// replaced at once, so that readers see whole ones.
 void WriteSystemTree(const std::filesystem::path& root, const std::vector<SystemTreeGpu>& gpus);
 
 }  // namespace forge::emulator

@@ -157,6 +157,20 @@ TEST_F(HipDeviceTest, FindsItsOwnGpuAmongTheDriversByPciId) {
   EXPECT_EQ(device_->ReadMemory()->driver_free_bytes, 125 * kMiB);
 }
 
+TEST_F(HipDeviceTest, KnowsWhatTheDriverCountsAsItsOwn) {
+  Start({{.memory_bytes = 64 * kMiB}, {.memory_bytes = 64 * kMiB}}, 1);
+  const std::optional<uint64_t> before = device_->ReadMemory()->process_bytes;
+  ASSERT_TRUE(before);
+  void* const data = Allocate(5 * kMiB);
+  emulator::SetForeignBytes(1, kMiB);
+  EXPECT_EQ(device_->ReadMemory()->process_bytes, *before + 5 * kMiB);
+  device_->Free(data, 5 * kMiB);
+  EXPECT_EQ(device_->ReadMemory()->process_bytes, before);
+  std::filesystem::remove_all(emulator::SystemRoot() / "sys/class/kfd");
+  Start({{.memory_bytes = 64 * kMiB, .in_sysfs = false}});
+  EXPECT_EQ(device_->ReadMemory()->process_bytes, std::nullopt);
+}
+
 TEST_F(HipDeviceTest, UsesTheRuntimesReadingWhereTheDriverHasNone) {
   std::filesystem::remove_all(emulator::SystemRoot() / "sys/class/drm");
   Start({{.memory_bytes = 64 * kMiB, .foreign_bytes = kMiB, .in_sysfs = false}});
