@@ -136,7 +136,10 @@ Status Vocabulary::ReadTexts(const GgufMetadata& metadata, const GgufStrings& to
     } else if (model_ == Model::kSentencePiece) {
       texts_ += UnescapeSpaces(token);
       // Merges write U+2581 for a space, so they never come to a token that has a plain one: those
-      // are the user-defined ones of converters, which are found in the text as it is.
+      // are the user-defined ones of converters, which are found in the text as it is. One that is
+      // written with U+2581 is what merges alone come to, as to a normal token.
+      if (types_[i] == TokenType::kUserDefined && token.find(kEscapedSpace) != token.npos)
+        types_[i] = TokenType::kNormal;
       is_unmergeable_[i] = types_[i] == TokenType::kUserDefined && token.find(' ') != token.npos;
     } else if (types_[i] == TokenType::kUserDefined) {
       texts_ += token;

@@ -214,6 +214,15 @@ TEST(SentencePieceTokenizerTest, NeverMergesIntoAUserDefinedTokenWithAPlainSpace
   EXPECT_EQ(tokenizer->FindToken(" o"), space_o);
 }
 
+TEST(SentencePieceTokenizerTest, FindsNoUserDefinedTokenWithItsOwnSpaceInTheText) {
+  VocabularyBuilder builder = VocabularyBuilder::SentencePiece();
+  const TokenId space = builder.AddToken("\u2581", TokenType::kUserDefined);
+  const auto tokenizer = builder.BuildTokenizer();
+  EXPECT_THAT(tokenizer->Encode("h", kPlain), ElementsAre(space, 3 + 'h'));
+  EXPECT_EQ(tokenizer->Decode(tokenizer->Encode("h", kPlain), false), "h");
+  EXPECT_THAT(tokenizer->Encode(" h", kPlain), ElementsAre(space, space, 3 + 'h'));
+}
+
 TEST(SentencePieceTokenizerTest, AssumesTheUsualIdsOnlyWhereTheyAreSpecial) {
   const auto usual = VocabularyBuilder::SentencePiece().BuildTokenizer();
   EXPECT_EQ(usual->special().bos, 1);
