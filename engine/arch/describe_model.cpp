@@ -76,12 +76,13 @@ Status CheckTensor(const GgufTensor& tensor, const TensorSpec& spec, uint64_t n_
   return CheckFormat(tensor, spec.is_vector);
 }
 
-// The experts of a layer lie one after the other in memory, so all take the same room.
+// The experts of a layer lie one after the other in memory, so all take the same room. `previous`:
+// the tensor of the spec before, unless there is none.
 Status CheckExpertFormat(const GgufTensor& tensor, const TensorSpec& spec,
-                         const GgufTensor& previous) {
-  if (spec.expert == 0 || tensor.dtype == previous.dtype) return Status();
+                         const GgufTensor* previous) {
+  if (spec.expert == 0 || previous == nullptr || tensor.dtype == previous->dtype) return Status();
   return UnsupportedField("the matrices of a layer's experts are of one type, here " +
-                              std::string(TensorTypeName(previous.dtype)),
+                              std::string(TensorTypeName(previous->dtype)),
                           {tensor.name + " (type)", std::string(TensorTypeName(tensor.dtype)),
                            tensor.info_offset_bytes});
 }
@@ -105,7 +106,7 @@ Status CheckTensors(const GgufFile& file, const ModelDescription& model) {
                               " with these keys and tensors has this tensor",
                           spec.file_tensor);
     FORGE_TRY(CheckTensor(*tensor, spec, taken[spec.file_tensor]));
-    FORGE_TRY(CheckExpertFormat(*tensor, spec, *std::exchange(previous, tensor)));
+    FORGE_TRY(CheckExpertFormat(*tensor, spec, std::exchange(previous, tensor)));
   }
   for (const GgufTensor& tensor : file.tensors()) {
     if (taken.contains(tensor.name) || IsRedundant(tensor.name)) continue;

@@ -14,6 +14,7 @@ namespace {
 // because how they are passed by value depends on the processor they are compiled for.
 using Floats = float __attribute__((vector_size(32)));
 using Ints = int32_t __attribute__((vector_size(32)));
+using Words = uint32_t __attribute__((vector_size(32)));
 using Doubles = double __attribute__((vector_size(64)));
 constexpr size_t kLanes = 8;
 constexpr size_t kVectors = 2;  // at a time, to hide the waits between them
@@ -40,8 +41,9 @@ constexpr size_t kStep = kLanes * kVectors;
   series = series * r + 0.5f;
   series = series * r + 1.0f;
   series = series * r + 1.0f;
-  // The low bits of `shifted` are n; they go where a float keeps its exponent.
-  x = Floats((Ints(series) + (Ints(shifted) << 23)) & is_in_range);
+  // The low bits of `shifted` are n; they go where a float keeps its exponent. Out of range the sum
+  // may be any.
+  x = Floats((Words(series) + (Words(shifted) << 23)) & Words(is_in_range));
 }
 
 // The largest logit; NaN if one of them is no number.
