@@ -59,8 +59,9 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) double Avx512Int8(int ite
   for (__m512i& sum : sums) sum = factor;
   for (int i = 0; i < iterations; ++i)
     for (__m512i& sum : sums) sum = _mm512_dpbusd_epi32(sum, factor, factor);
-  int total = 0;
-  for (const __m512i& sum : sums) total += _mm_cvtsi128_si32(_mm512_castsi512_si128(sum));
+  unsigned total = 0;
+  for (const __m512i& sum : sums)
+    total += static_cast<unsigned>(_mm_cvtsi128_si32(_mm512_castsi512_si128(sum)));
   return 2.0 * 64 * kChains * iterations + (total == 1 ? 1 : 0);
 }
 
@@ -85,8 +86,9 @@ __attribute__((target("avx2"))) double Avx2Int8(int iterations, float seed) {
       const __m256i pairs = _mm256_maddubs_epi16(sum, factor);
       sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones));
     }
-  int total = 0;
-  for (const __m256i& sum : sums) total += _mm_cvtsi128_si32(_mm256_castsi256_si128(sum));
+  unsigned total = 0;
+  for (const __m256i& sum : sums)
+    total += static_cast<unsigned>(_mm_cvtsi128_si32(_mm256_castsi256_si128(sum)));
   return 2.0 * 32 * kChains * iterations + (total == 1 ? 1 : 0);
 }
 #endif
