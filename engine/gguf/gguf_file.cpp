@@ -103,9 +103,9 @@ Status GgufFile::AddShards(CheckedFile opened, GgufHeader header) {
   std::vector<GgufHeader> headers;
   const uint32_t number_of_opened = name->number;
   for (name->number = 1; name->number <= name->count; ++name->number) {
-    if (name->number == number_of_opened) {
-      files.push_back(std::move(opened));
-      headers.push_back(std::move(header));
+    if (name->number == number_of_opened) {  // true once
+      files.push_back(std::move(opened));    // NOLINT(bugprone-use-after-move)
+      headers.push_back(std::move(header));  // NOLINT(bugprone-use-after-move)
     } else {
       Result<CheckedFile> shard = CheckedFile::Open(path.substr(0, name_at) + name->FileName());
       if (!shard.ok())

@@ -200,7 +200,7 @@ struct ExpandedLayout {
     if constexpr (kHasScale) return offsetof(FileBlock, scale) == 0 ? sizeof(F16) : size_t{0};
     return size_t{0};
   }();
-  static constexpr int kWords = sizeof(FileBlock) / sizeof(uint32_t);
+  static constexpr int kWords = sizeof(FileBlock) / 4;  // of four bytes; the scale is apart
   using Block = PackedWords<kWords, kHasScale>;
 };
 
