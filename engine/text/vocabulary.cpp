@@ -114,7 +114,6 @@ Status Vocabulary::ReadTypes(const GgufMetadata& metadata, size_t n_tokens) {
 
 Status Vocabulary::ReadTexts(const GgufMetadata& metadata, const GgufStrings& tokens) {
   byte_tokens_.fill(kNone);
-  is_unmergeable_.assign(tokens.size(), false);
   offsets_.reserve(tokens.size() + 1);
   offsets_.push_back(0);
   for (size_t i = 0; i < tokens.size(); ++i) {
@@ -135,12 +134,10 @@ Status Vocabulary::ReadTexts(const GgufMetadata& metadata, const GgufStrings& to
       texts_ += token;
     } else if (model_ == Model::kSentencePiece) {
       texts_ += UnescapeSpaces(token);
-      // Merges write U+2581 for a space, so they never come to a token that has a plain one: those
-      // are the user-defined ones of converters, which are found in the text as it is. One that is
-      // written with U+2581 is what merges alone come to, as to a normal token.
+      // Converters write a plain space into user-defined tokens, which are found in the text as it
+      // is. One that is written with U+2581 is what merges alone come to, as to a normal token.
       if (types_[i] == TokenType::kUserDefined && token.find(kEscapedSpace) != token.npos)
         types_[i] = TokenType::kNormal;
-      is_unmergeable_[i] = types_[i] == TokenType::kUserDefined && token.find(' ') != token.npos;
     } else if (types_[i] == TokenType::kUserDefined) {
       texts_ += token;
     } else {
@@ -152,17 +149,22 @@ Status Vocabulary::ReadTexts(const GgufMetadata& metadata, const GgufStrings& to
   return Status();
 }
 
+bool Vocabulary::IsUnmergeable(TokenId token) const {
+  if (IsSpecialType(type(token))) return true;
+  // Merges write U+2581 for a space, so they never come to a token that has a plain one.
+  return model_ == Model::kSentencePiece && type(token) == TokenType::kUserDefined &&
+         text(token).find(' ') != std::string_view::npos;
+}
+
 void Vocabulary::BuildTables() {
-  const auto is_special = [this](TokenId id) {
-    return IsSpecialType(type(id)) || is_unmergeable_[static_cast<size_t>(id)];
-  };
   size_t n_special = 0;
-  for (TokenId id = 0; static_cast<size_t>(id) < size(); ++id) n_special += is_special(id) ? 1 : 0;
+  for (TokenId id = 0; static_cast<size_t>(id) < size(); ++id)
+    n_special += IsUnmergeable(id) ? 1 : 0;
   special_table_ = TokenTable(n_special);
   text_table_ = TokenTable(size() - n_special);
   for (TokenId id = 0; static_cast<size_t>(id) < size(); ++id) {
     if (text(id).empty() || type(id) == TokenType::kByte) continue;
-    (is_special(id) ? special_table_ : text_table_).Insert(text(id), id);
+    (IsUnmergeable(id) ? special_table_ : text_table_).Insert(text(id), id);
   }
   if (model_ != Model::kBytePairs) return;
   for (size_t byte = 0; byte < byte_tokens_.size(); ++byte) {

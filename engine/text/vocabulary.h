@@ -72,6 +72,8 @@ class Vocabulary {
   Status ReadModel(const GgufMetadata& metadata);
   Status ReadTypes(const GgufMetadata& metadata, size_t n_tokens);
   Status ReadTexts(const GgufMetadata& metadata, const GgufStrings& tokens);
+  // True for a token that no merge may produce.
+  bool IsUnmergeable(TokenId token) const;
   void BuildTables();
   Status ReadSpecialTokens(const GgufMetadata& metadata);
   Status ReadFlags(const GgufMetadata& metadata);
@@ -84,9 +86,8 @@ class Vocabulary {
   Model model_ = Model::kBytePairs;
   bool has_types_ = false;
   std::vector<TokenType> types_;
-  std::vector<bool> is_unmergeable_;  // [size()], beside control and unknown tokens
-  std::string texts_;                 // of all tokens, one after another
-  std::vector<size_t> offsets_;       // [size() + 1], into texts_
+  std::string texts_;            // of all tokens, one after another
+  std::vector<size_t> offsets_;  // [size() + 1], into texts_
   size_t max_text_bytes_ = 0;
   TokenTable text_table_;
   TokenTable special_table_;
