@@ -43,7 +43,7 @@ constexpr uint8_t WithEvenParity(uint32_t seven_signs) {
 }
 
 // Up to eight bytes in one word, the first in its lowest byte: with arithmetic on the word
-// compilers expand codebooks in half the instructions of a loop over bytes.
+// compilers expand codebooks in 58 to 80 % of the instructions that a loop over bytes takes.
 inline constexpr uint64_t kEachByte = 0x0101010101010101;
 
 template <size_t kBytes>
