@@ -67,6 +67,7 @@ constexpr Reason kReasons[] = {
     {"DEVICE_LOST", StatusCode::kUnavailable},
     {"GPU_BUDGET_EXCEEDED", StatusCode::kResourceExhausted},
     {"GPU_MEMORY_TAKEN_BY_OTHERS", StatusCode::kResourceExhausted},
+    {"HOST_MEMORY_EXHAUSTED", StatusCode::kResourceExhausted},
     {"CONTEXT_LENGTH_EXCEEDED", StatusCode::kOutOfRange},
     {"GRAMMAR_INVALID", StatusCode::kInvalidArgument},
     {"GRAMMAR_TOO_COMPLEX", StatusCode::kInvalidArgument},

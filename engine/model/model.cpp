@@ -94,7 +94,9 @@ Result<std::array<Arena, 3>> CreateArenas(const ModelPlan& plan, Ledger& ledger)
 Status ZeroFill(std::byte* data, uint64_t bytes, Device& device, Stream& stream,
                 ProgressReporter& progress) {
   const std::unique_ptr<std::byte[]> zeros(new (std::nothrow) std::byte[kZeroChunkBytes]());
-  if (zeros == nullptr) return ResourceExhausted("no host memory to clear a model's cache with");
+  if (zeros == nullptr)
+    return ResourceExhausted("no host memory to clear a model's cache with")
+        .WithReason("HOST_MEMORY_EXHAUSTED");
   for (uint64_t offset = 0; offset < bytes; offset += kZeroChunkBytes) {
     if (!progress.Report(0)) {
       FORGE_TRY(stream.Synchronize());

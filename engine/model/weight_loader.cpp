@@ -69,6 +69,7 @@ class WeightLoad {
  public:
   WeightLoad(const GgufFile& file, Device& device, const Arena& arena, ProgressReporter& progress)
       : file_(file), device_(device), arena_(arena), progress_(progress) {}
+  ~WeightLoad() { stopped_ = true; }  // for what left Run by an exception
 
   Status Run(const std::vector<WeightPlacement>& weights, const WeightLoaderOptions& options);
 
@@ -138,7 +139,8 @@ Status WeightLoad::CreateLanes(const WeightLoaderOptions& options) {
     if (lane.staging == nullptr || lane.floats == nullptr) {
       if (i > 0) break;  // fewer threads are slower, not wrong
       return ResourceExhausted(
-          "no host memory to load a model through: " + std::to_string(lane_bytes) + " bytes");
+                 "no host memory to load a model through: " + std::to_string(lane_bytes) + " bytes")
+          .WithReason("HOST_MEMORY_EXHAUSTED");
     }
     FORGE_ASSIGN_OR_RETURN(lane.stream, device_.CreateStream());
     lanes_.push_back(std::move(lane));
@@ -181,7 +183,7 @@ void WeightLoad::Work(Lane& lane) {
   finished_changed_.NotifyAll();
 }
 
-Status WeightLoad::LoadSlices(Lane& lane) {
+Status WeightLoad::LoadSlices(Lane& lane) try {
   while (!stopped_) {
     const size_t index = next_slice_++;
     if (index >= slices_.size()) break;
@@ -189,6 +191,9 @@ Status WeightLoad::LoadSlices(Lane& lane) {
     bytes_done_ += slices_[index].file_bytes();
   }
   return Status();
+} catch (const std::bad_alloc&) {
+  return ResourceExhausted("no host memory while weights were read")
+      .WithReason("HOST_MEMORY_EXHAUSTED");
 }
 
 Status WeightLoad::LoadSlice(const Slice& slice, Lane& lane) {

@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <new>
 #include <set>
 #include <utility>
 
+#include "engine/gguf/gguf_fault.h"
 #include "engine/gguf/gguf_file.h"
 #include "engine/runtime/chat_prompt.h"
 #include "engine/runtime/engine_impl.h"
@@ -10,6 +12,19 @@
 
 namespace forge {
 namespace {
+
+// How much a model's header and vocabulary take is the file's to say, so what reads them may meet
+// the end of the host's memory; that fails the request, not the process.
+template <typename Read>
+auto WithHostMemory(std::string_view path, Read read) -> decltype(read()) {
+  try {
+    return read();
+  } catch (const std::bad_alloc&) {
+    return ResourceExhausted("no host memory to read model file " + QuoteText(path) +
+                             " with; free some, or raise the limit of this process")
+        .WithReason("HOST_MEMORY_EXHAUSTED");
+  }
+}
 
 Status LoadCancelled() { return Cancelled("the load was cancelled").WithReason("LOAD_CANCELLED"); }
 
@@ -123,27 +138,38 @@ ModelId EngineImpl::NextId() {
 Result<ModelFileInfo> EngineImpl::Inspect(const std::string& path, const std::string& device,
                                           const LoadOptions& options) {
   FORGE_ASSIGN_OR_RETURN(const DeviceSlot* slot, FindDevice(device));
-  FORGE_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(path));
-  return InspectModel(*file, options, *slot->device);
+  return WithHostMemory(path, [&]() -> Result<ModelFileInfo> {
+    FORGE_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(path));
+    return InspectModel(*file, options, *slot->device);
+  });
 }
 
 Result<ModelReport> EngineImpl::Report(const std::string& path, const std::string& device,
                                        const LoadOptions& options) {
   FORGE_ASSIGN_OR_RETURN(const DeviceSlot* slot, FindDevice(device));
-  FORGE_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(path));
-  return ReportModel(*file, options, *slot->device, MemoryOf(*slot).available_bytes);
+  return WithHostMemory(path, [&]() -> Result<ModelReport> {
+    FORGE_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(path));
+    return ReportModel(*file, options, *slot->device, MemoryOf(*slot).available_bytes);
+  });
 }
 
 Result<ModelId> EngineImpl::Load(const std::string& path, const std::string& device,
                                  const LoadOptions& options, const LoadObserver& observer) {
+  FORGE_ASSIGN_OR_RETURN(const DeviceSlot* slot, FindDevice(device));
+  return WithHostMemory(path, [&] { return LoadOn(*slot, path, options, observer); });
+}
+
+Result<ModelId> EngineImpl::LoadOn(const DeviceSlot& slot, const std::string& path,
+                                   const LoadOptions& options, const LoadObserver& observer) {
   const auto report = [&observer](LoadPhase phase, uint64_t done, uint64_t total) {
     return observer == nullptr || observer({phase, done, total});
   };
-  FORGE_ASSIGN_OR_RETURN(const DeviceSlot* slot, FindDevice(device));
-  DeviceUse::Share share(*slot->use);  // before what it counts, so that it ends after that
+  const ModelId id = NextId();
+  std::map<ModelId, DeviceUse::Share> share;  // before what it counts, so that it ends after that
+  share.try_emplace(id, *slot.use);
   if (!report(LoadPhase::kReadingHeader, 0, 0)) return LoadCancelled();
   FORGE_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(path));
-  FORGE_ASSIGN_OR_RETURN(ModelFileInfo info, InspectModel(*file, options, *slot->device));
+  FORGE_ASSIGN_OR_RETURN(ModelFileInfo info, InspectModel(*file, options, *slot.device));
   if (!report(LoadPhase::kAdmission, 0, 0)) return LoadCancelled();
   uint64_t total_bytes = 0;
   const auto progress = [&](uint64_t done, uint64_t total) {
@@ -151,19 +177,18 @@ Result<ModelId> EngineImpl::Load(const std::string& path, const std::string& dev
     return report(LoadPhase::kLoadingWeights, done, total);
   };
   FORGE_ASSIGN_OR_RETURN(std::unique_ptr<Model> model,
-                         Model::Load(*file, options, *slot->ledger, progress));
+                         Model::Load(*file, options, *slot.ledger, progress));
   FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> loaded,
-                         LoadedModel::Create(NextId(), std::move(info), std::move(model),
-                                             max_queued_turns_, *slot->executor));
-  slot->executor->Add(loaded->scheduler());
-  {
-    MutexLock lock(mutex_);
-    models_[loaded->id()] = loaded;
-    shares_.emplace(loaded->id(), std::move(share));
-  }
-  // Too late to cancel: others may use the model already.
-  static_cast<void>(report(LoadPhase::kReady, total_bytes, total_bytes));
-  return loaded->id();
+                         LoadedModel::Create(id, std::move(info), std::move(model),
+                                             max_queued_turns_, *slot.executor));
+  std::map<ModelId, std::shared_ptr<LoadedModel>> entry{{id, loaded}};
+  if (!report(LoadPhase::kReady, total_bytes, total_bytes)) return LoadCancelled();
+  slot.executor->Add(loaded->scheduler());
+  // The executor knows the model, so nothing may fail from here on; merging allocates nothing.
+  MutexLock lock(mutex_);
+  models_.merge(entry);
+  shares_.merge(share);
+  return id;
 }
 
 Result<uint64_t> EngineImpl::Unload(ModelId id) {

@@ -285,7 +285,9 @@ class Engine {
   // As Inspect; reads the vocabulary too.
   virtual Result<ModelReport> Report(const std::string& path, const std::string& device,
                                      const LoadOptions& options) = 0;
-  // Inspects, admits and loads. Blocks; several loads may run at once. On failure nothing changes.
+  // Inspects, admits and loads. Blocks; several loads may run at once. On failure nothing changes,
+  // also where it is the host's memory that ends (kResourceExhausted, reason
+  // HOST_MEMORY_EXHAUSTED).
   virtual Result<ModelId> Load(const std::string& path, const std::string& device,
                                const LoadOptions& options, const LoadObserver& observer) = 0;
   // Ends the model's turns with kCancelled, waits for the running step and frees every byte.

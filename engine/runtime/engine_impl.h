@@ -86,6 +86,9 @@ class EngineImpl final : public Engine {
     std::unique_ptr<Executor> executor;
   };
 
+  // What Load does on the device it found. Throws std::bad_alloc, and then nothing has changed.
+  Result<ModelId> LoadOn(const DeviceSlot& slot, const std::string& path,
+                         const LoadOptions& options, const LoadObserver& observer);
   Result<const DeviceSlot*> FindDevice(const std::string& id) const;
   // kNotFound (reason MODEL_NOT_LOADED).
   Result<std::shared_ptr<LoadedModel>> FindModel(ModelId model) const;

@@ -300,8 +300,8 @@ TEST_F(EngineTest, ReportsTheLoadsPhasesInOrder) {
 
 TEST_F(EngineTest, ALoadCancelledInAnyPhaseChangesNothing) {
   const uint64_t before = Memory().allocated_bytes;
-  for (const LoadPhase phase :
-       {LoadPhase::kReadingHeader, LoadPhase::kAdmission, LoadPhase::kLoadingWeights}) {
+  for (const LoadPhase phase : {LoadPhase::kReadingHeader, LoadPhase::kAdmission,
+                                LoadPhase::kLoadingWeights, LoadPhase::kReady}) {
     const Result<ModelId> model = engine_->Load(
         Path(), "", {}, [phase](const LoadProgressInfo& info) { return info.phase != phase; });
     EXPECT_EQ(model.status().code(), StatusCode::kCancelled);

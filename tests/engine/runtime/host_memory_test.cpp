@@ -1,0 +1,111 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <string>
+
+#include "engine/runtime/engine.h"
+#include "tests/engine/runtime/collecting_sink.h"
+#include "tests/engine/runtime/fake_model.h"
+#include "tests/support/fake_device.h"
+#include "tests/support/tiny_model.h"
+
+// Loads and inspections in which the host's memory ends at any of their allocations.
+namespace forge {
+namespace {
+
+std::atomic<int64_t> allocations{0};
+std::atomic<int64_t> failing_allocation{0};  // counted from 1; 0: none
+
+bool MayAllocate() { return ++allocations != failing_allocation; }
+
+}  // namespace
+}  // namespace forge
+
+// They take the place of the C++ library's in this program; its other forms call these.
+void* operator new(size_t bytes) {
+  void* const data = forge::MayAllocate() ? std::malloc(std::max<size_t>(bytes, 1)) : nullptr;
+  if (data == nullptr) throw std::bad_alloc();
+  return data;
+}
+void operator delete(void* data) noexcept { std::free(data); }
+void operator delete(void* data, size_t) noexcept { std::free(data); }
+
+namespace forge {
+namespace {
+
+using testing::FakeDevice;
+using testing::Greedy;
+using testing::TempFile;
+using testing::TestTokens;
+
+class HostMemoryTest : public ::testing::Test {
+ protected:
+  HostMemoryTest() {
+    auto device = FakeDevice::Create(uint64_t{256} << 20).value();
+    EngineOptions options;
+    options.devices.push_back(std::move(device));
+    engine_ = Engine::Create(std::move(options)).value();
+    load_options_.context_length = 64;
+  }
+  ~HostMemoryTest() override { failing_allocation = 0; }
+
+  // Runs `request` with each allocation failing in turn, and `check` after each with its status.
+  template <typename Request, typename Check>
+  void FailEach(Request request, Check check) {
+    ASSERT_TRUE(request().ok());  // what is made once is made by now
+    allocations = 0;
+    ASSERT_TRUE(request().ok());
+    const int64_t n_allocations = allocations;
+    ASSERT_GE(n_allocations, 100);
+    int64_t n_told = 0;
+    for (int64_t k = 1; k <= n_allocations; ++k) {
+      SCOPED_TRACE("allocation " + std::to_string(k) + " of " + std::to_string(n_allocations));
+      allocations = 0;
+      failing_allocation = k;
+      const Status status = request();
+      failing_allocation = 0;
+      if (status.reason() == "HOST_MEMORY_EXHAUSTED") ++n_told;
+      check();
+    }
+    // The others are of libraries that do without, or that call it something else, as streams do.
+    EXPECT_GE(n_told, n_allocations * 8 / 10);
+  }
+
+  const TempFile file_{testing::MakeTinyModel({}).Build()};
+  const std::string path_ = file_.path().string();
+  LoadOptions load_options_;
+  std::unique_ptr<Engine> engine_;
+};
+
+TEST_F(HostMemoryTest, ALoadMayMeetItsEndAnywhere) {
+  const auto load = [&] {
+    const Result<ModelId> model = engine_->Load(path_, "", load_options_, nullptr);
+    const int64_t failing = failing_allocation.exchange(0);
+    const Status status = model.ok() ? engine_->Unload(*model).status() : model.status();
+    failing_allocation = failing;
+    return status;
+  };
+  FailEach(load, [&] {
+    const DeviceMemory memory = engine_->Memory().front();
+    EXPECT_EQ(memory.reserved_bytes, 0u);
+    EXPECT_EQ(memory.allocations, 0u);
+    EXPECT_TRUE(engine_->ListModels().empty());
+  });
+  const ModelId model = engine_->Load(path_, "", load_options_, nullptr).value();
+  const auto answer = testing::Generate(*engine_, model, Greedy(TestTokens("hello"), 3));
+  EXPECT_TRUE(answer.status.ok()) << answer.status.ToString();
+}
+
+TEST_F(HostMemoryTest, AnInspectionMayMeetItsEndAnywhere) {
+  FailEach([&] { return engine_->Inspect(path_, "", load_options_).status(); }, [] {});
+}
+
+TEST_F(HostMemoryTest, AReportMayMeetItsEndAnywhere) {
+  FailEach([&] { return engine_->Report(path_, "", load_options_).status(); }, [] {});
+}
+
+}  // namespace
+}  // namespace forge
