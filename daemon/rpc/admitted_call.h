@@ -34,7 +34,7 @@ class AdmittedCall : public WritingCall<grpc::ServerWriteReactor<Response>, Resp
   void OnClosed() override { ticket_.reset(); }
 
   // The registry's side.
-  void Sweep(Clock::time_point now) override {
+  void Sweep(typename Clock::time_point now) override {
     const std::chrono::milliseconds patience = service_.config.limits.stalled_reader_timeout;
     if (this->IsWriteStuck(now, patience))
       CutOff("limits.stalled_reader_timeout", static_cast<uint64_t>(patience.count()), "ms");

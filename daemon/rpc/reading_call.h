@@ -32,7 +32,7 @@ class ReadingCall : public AdmittedCall<Response> {
   // The registry's side. A reading that runs when the daemon drains may end.
   void BeginDrain() override {}
   void Abort(const Status& status) override { Fail(status); }
-  void Sweep(Clock::time_point now) override {
+  void Sweep(typename Clock::time_point now) override {
     if (now > deadline_) Fail(TooSlow(service_.config.limits.generate_deadline));
     Base::Sweep(now);
   }

@@ -5,8 +5,9 @@
 //
 //   unit                          where
 //   mma.m16n8k32, m16n8k16        NVIDIA from sm_80 on
-//   v_wmma_i32_16x16x16_iu8       AMD gfx11, waves of 32
+//   v_wmma_i32_16x16x16_iu8       AMD gfx11 and gfx12, waves of 32
 //   v_mfma_i32_16x16x16_i8        AMD gfx908, gfx90a, waves of 64
+//   v_mfma_i32_16x16x32_i8        AMD gfx94x, gfx950, waves of 64
 //   four-byte dot products        everywhere else, and on the emulator
 
 #include <cstdint>
@@ -18,10 +19,15 @@ namespace forge {
 #if defined(FORGE_GPU_CUDA) && defined(__CUDA_ARCH__)
 #define FORGE_MATRIX_CUDA
 #elif defined(__gfx1100__) || defined(__gfx1101__) || defined(__gfx1102__) || \
-    defined(__gfx1103__) || defined(__gfx1150__) || defined(__gfx1151__)
+    defined(__gfx1103__) || defined(__gfx1150__) || defined(__gfx1151__) ||   \
+    defined(__gfx1152__) || defined(__gfx1153__)
 #define FORGE_MATRIX_WMMA
+#elif defined(__gfx1200__) || defined(__gfx1201__)
+#define FORGE_MATRIX_WMMA_GFX12
 #elif defined(__gfx908__) || defined(__gfx90a__)
 #define FORGE_MATRIX_MFMA
+#elif defined(__gfx940__) || defined(__gfx941__) || defined(__gfx942__) || defined(__gfx950__)
+#define FORGE_MATRIX_MFMA_GFX94
 #endif
 
 // The product of 16 rows of signed bytes with 16 others: c[m, n] += sum_k a[m, k] * b[n, k] for the
@@ -104,26 +110,47 @@ struct ByteTile<32> {
   }
 };
 
-#elif defined(FORGE_MATRIX_WMMA)
+#elif defined(FORGE_MATRIX_WMMA) || defined(FORGE_MATRIX_WMMA_GFX12)
 
 template <>
 struct ByteTile<32> {
   static constexpr int kValues = 8;
-  using Words4 = int __attribute__((ext_vector_type(4)));
   using Words8 = int __attribute__((ext_vector_type(8)));
+#if defined(FORGE_MATRIX_WMMA)
+  using RowWords = int __attribute__((ext_vector_type(4)));
+#else
+  using RowWords = int __attribute__((ext_vector_type(2)));
+#endif
+  // Of row lane % 16; gfx11 wants all of it in both halves of a wave, gfx12 half of it in each.
   struct Operand {
-    Words4 row;  // lane % 16
+    RowWords words;
   };
   static FORGE_DEVICE Operand Load(const int8_t* rows, int stride, int lane) {
-    return {*reinterpret_cast<const Words4*>(rows + lane % 16 * stride)};
+#if defined(FORGE_MATRIX_WMMA)
+    const int first = 0;
+#else
+    const int first = lane / 16 * 8;
+#endif
+    return {*reinterpret_cast<const RowWords*>(rows + lane % 16 * stride + first)};
   }
-  static FORGE_DEVICE int Row(int lane, int i) { return 2 * i + lane / 16; }
+  static FORGE_DEVICE int Row(int lane, int i) {
+#if defined(FORGE_MATRIX_WMMA)
+    return 2 * i + lane / 16;
+#else
+    return lane / 16 * 8 + i;
+#endif
+  }
   static FORGE_DEVICE int Column(int lane, int) { return lane % 16; }
   static FORGE_DEVICE void MultiplyAdd(const Operand& a, const Operand& b, int (&c)[kValues]) {
     Words8 sums;
     FORGE_UNROLL
     for (int i = 0; i < kValues; ++i) sums[i] = c[i];
-    sums = __builtin_amdgcn_wmma_i32_16x16x16_iu8_w32(true, a.row, true, b.row, sums, false);
+#if defined(FORGE_MATRIX_WMMA)
+    sums = __builtin_amdgcn_wmma_i32_16x16x16_iu8_w32(true, a.words, true, b.words, sums, false);
+#else
+    sums =
+        __builtin_amdgcn_wmma_i32_16x16x16_iu8_w32_gfx12(true, a.words, true, b.words, sums, false);
+#endif
     FORGE_UNROLL
     for (int i = 0; i < kValues; ++i) c[i] = sums[i];
   }
@@ -135,25 +162,25 @@ struct ByteTile<32> {
   }
 };
 
-#elif defined(FORGE_MATRIX_MFMA)
+#elif defined(FORGE_MATRIX_MFMA) || defined(FORGE_MATRIX_MFMA_GFX94)
 
 template <>
 struct ByteTile<64> {
   static constexpr int kValues = 4;
   using Words4 = int __attribute__((ext_vector_type(4)));
   struct Operand {
-    int bytes;  // of row lane % 16, from byte 4 * (lane / 16) on
+    uint32_t bytes;  // of row lane % 16, from byte 4 * (lane / 16) on
   };
   static FORGE_DEVICE Operand Load(const int8_t* rows, int stride, int lane) {
-    return {*reinterpret_cast<const int*>(rows + lane % 16 * stride + lane / 16 * 4)};
+    return {*reinterpret_cast<const uint32_t*>(rows + lane % 16 * stride + lane / 16 * 4)};
   }
   static FORGE_DEVICE int Row(int lane, int i) { return lane / 16 * 4 + i; }
   static FORGE_DEVICE int Column(int lane, int) { return lane % 16; }
+#if defined(FORGE_MATRIX_MFMA)
   static FORGE_DEVICE void MultiplyAdd(const Operand& a, const Operand& b, int (&c)[kValues]) {
-    Words4 sums;
-    FORGE_UNROLL
-    for (int i = 0; i < kValues; ++i) sums[i] = c[i];
-    sums = __builtin_amdgcn_mfma_i32_16x16x16i8(a.bytes, b.bytes, sums, 0, 0, 0);
+    Words4 sums = {c[0], c[1], c[2], c[3]};
+    sums = __builtin_amdgcn_mfma_i32_16x16x16i8(static_cast<int>(a.bytes),
+                                                static_cast<int>(b.bytes), sums, 0, 0, 0);
     FORGE_UNROLL
     for (int i = 0; i < kValues; ++i) c[i] = sums[i];
   }
@@ -163,6 +190,27 @@ struct ByteTile<64> {
     MultiplyAdd(a_low, b_low, c);
     MultiplyAdd(a_high, b_high, c);
   }
+#else
+  static FORGE_DEVICE void MultiplyAdd(const Operand& a, const Operand& b, int (&c)[kValues]) {
+    MultiplyAdd32(a, {0}, b, {0}, c);
+  }
+  // The unit's order of the 32 bytes is another; the operands' are the same, so that it is no
+  // matter.
+  static FORGE_DEVICE void MultiplyAdd32(const Operand& a_low, const Operand& a_high,
+                                         const Operand& b_low, const Operand& b_high,
+                                         int (&c)[kValues]) {
+    Words4 sums = {c[0], c[1], c[2], c[3]};
+    sums = __builtin_amdgcn_mfma_i32_16x16x32_i8(Join(a_low, a_high), Join(b_low, b_high), sums, 0,
+                                                 0, 0);
+    FORGE_UNROLL
+    for (int i = 0; i < kValues; ++i) c[i] = sums[i];
+  }
+
+ private:
+  static FORGE_DEVICE long Join(const Operand& low, const Operand& high) {
+    return static_cast<long>(uint64_t{high.bytes} << 32 | low.bytes);
+  }
+#endif
 };
 
 #endif

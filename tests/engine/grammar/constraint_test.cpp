@@ -41,8 +41,8 @@ constexpr const char* kWords[] = {"ab",
                                   "\\\"",
                                   "\\u00",
                                   "\xc3\xa9",
-                                  "\xa9"
-                                  "a",
+                                  ("\xa9"
+                                   "a"),
                                   "\xe4\xb8",
                                   "[["};
 
