@@ -108,6 +108,7 @@ OpTable TimeOps(OpTable ops) {
   ops.soft_cap = RunTimed<"soft_cap", SoftCapArgs, &OpTable::soft_cap>;
   ops.route_experts = RunTimed<"route_experts", RouteExpertsArgs, &OpTable::route_experts>;
   ops.expert_matmul = RunTimed<"expert_matmul", ExpertMatmulArgs, &OpTable::expert_matmul>;
+  ops.top_logits = RunTimed<"top_logits", TopLogitsArgs, &OpTable::top_logits>;
   ops.combine_experts = RunTimed<"combine_experts", CombineExpertsArgs, &OpTable::combine_experts>;
   return ops;
 }

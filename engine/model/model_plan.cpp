@@ -166,6 +166,7 @@ Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan
   scratch.token_sequence = layout.AddWords(n_tokens);
   scratch.first_token = layout.AddWords(uint64_t{plan.kv.max_sequences} + 1);
   scratch.logit_rows = layout.AddWords(n_logit_rows);
+  scratch.top_logits = layout.Add(n_logit_rows * kTopLogitsBytes);
   for (const KvGroup& group : plan.kv.groups)
     scratch.block_tables.push_back(
         layout.AddWords(plan.kv.max_sequences, group.blocks_per_sequence));

@@ -8,6 +8,7 @@
 #include "engine/model/kv_plan.h"
 #include "engine/model/load_options.h"
 #include "kernels/api/device.h"
+#include "kernels/api/top_logits.h"
 #include "kernels/base/result.h"
 
 namespace forge {
@@ -30,12 +31,16 @@ struct WeightPlacement {
   uint64_t file_bytes() const { return file_row_bytes * n_file_rows; }
 };
 
+// What the top_logits op gives of a row: kMaxTopLogits numbers with their columns, and a double.
+inline constexpr uint64_t kTopLogitsBytes = uint64_t{kMaxTopLogits} * 8 + 8;
+
 // The activations of one step, for max_tokens tokens, and the ops' workspaces.
 struct ScratchPlan {
   uint32_t max_tokens = 0;      // tokens of a step: max_sequences + prefill_chunk
   uint32_t max_logit_rows = 0;  // tokens of a step whose logits are wanted
   ScratchSlot hidden, normed, q, k, v, attention, gathered, logits;
-  ScratchSlot gate, up;  // of tokens, or of pairs of a token and an expert it uses
+  ScratchSlot top_logits;  // of each row of logits: kTopLogitsBytes
+  ScratchSlot gate, up;    // of tokens, or of pairs of a token and an expert it uses
   // From q to logits: free once the layers of a step are computed, and then the place of the logits
   // of many rows at once. Takes no bytes of its own.
   ScratchSlot logit_area;

@@ -47,7 +47,7 @@ void Forward::Flatten(const StepBatch& batch) {
       host_.positions.push_back(static_cast<int32_t>(sequence.first_position + i));
       host_.token_sequence.push_back(static_cast<int32_t>(s));
     }
-    if (sequence.wants == StepOutput::kLastLogits)
+    if (WantsLastToken(sequence))
       host_.logit_rows.push_back(static_cast<int32_t>(host_.tokens.size()) - 1);
   }
   host_.first_token.push_back(static_cast<int32_t>(host_.tokens.size()));

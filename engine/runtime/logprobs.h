@@ -8,10 +8,6 @@
 
 namespace forge {
 
-// log(sum_i exp(logits[i])), within 2e-7, around the maximum. NaN if a logit is NaN, and
-// not finite if none is finite.
-double LogSumExp(std::span<const float> logits);
-
 // The token of the largest logit, the first of several. REQUIRES: not empty, none is NaN.
 TokenId MostLikelyToken(std::span<const float> logits);
 

@@ -6,14 +6,17 @@ namespace forge {
 
 OutputReader::OutputReader(const Model& model)
     : host_rows_(size_t{model.plan().scratch.max_logit_rows} *
-                 std::max(model.config().n_vocab, model.config().n_embd)) {}
+                 std::max(model.config().n_vocab, model.config().n_embd)),
+      host_top_(model.plan().scratch.top_logits.size_bytes) {}
 
 Status OutputReader::Read(const StepContext& step, const StepBatch& batch,
                           std::span<const int32_t> first_token, const RowReader& read_row) {
-  FORGE_TRY(ReadLastLogits(step, batch, read_row));
+  FORGE_TRY(ReadLastTokens(step, batch, read_row));
   for (size_t s = 0; s < batch.sequences.size(); ++s) {
     const Rows rows = {static_cast<size_t>(first_token[s]), batch.sequences[s].tokens.size()};
-    const auto read = [&](size_t row, std::span<const float> values) { read_row(s, row, values); };
+    const auto read = [&](size_t row, std::span<const float> values) {
+      read_row(s, row, {.values = values});
+    };
     if (batch.sequences[s].wants == StepOutput::kAllLogits)
       FORGE_TRY(ReadAllLogits(step, rows, read));
     if (batch.sequences[s].wants == StepOutput::kAllHidden)
@@ -22,30 +25,75 @@ Status OutputReader::Read(const StepContext& step, const StepBatch& batch,
   return Status();
 }
 
-Status OutputReader::ReadLastLogits(const StepContext& step, const StepBatch& batch,
+Status OutputReader::ReadLastTokens(const StepContext& step, const StepBatch& batch,
                                     const RowReader& read_row) {
   std::vector<size_t> wanted;  // sequences
-  for (size_t s = 0; s < batch.sequences.size(); ++s)
-    if (batch.sequences[s].wants == StepOutput::kLastLogits) wanted.push_back(s);
+  size_t n_top = 0;
+  for (size_t s = 0; s < batch.sequences.size(); ++s) {
+    const StepSequence& sequence = batch.sequences[s];
+    if (!WantsLastToken(sequence)) continue;
+    wanted.push_back(s);
+    if (sequence.wants == StepOutput::kTopLogits) n_top = std::max<size_t>(n_top, sequence.n_top);
+  }
   if (wanted.empty()) return Status();
+  const size_t n_vocab = step.config().n_vocab;
+  FORGE_TRY(ComputeLastLogits(step, static_cast<int>(wanted.size())));
+  if (n_top > 0) FORGE_TRY(CopyTopOut(step, wanted.size(), n_top));
+  for (size_t row = 0; row < wanted.size(); ++row)
+    if (batch.sequences[wanted[row]].wants == StepOutput::kLastLogits)
+      FORGE_TRY(step.model().device().CopyOut(host_rows_.data() + row * n_vocab,
+                                              step.Floats(step.scratch().logits) + row * n_vocab,
+                                              n_vocab * sizeof(float), step.stream()));
+  FORGE_TRY(step.stream().Synchronize());
+  const TopRows top = TopRowsAt(host_top_.data(), wanted.size(), n_top);
+  for (size_t row = 0; row < wanted.size(); ++row) {
+    const StepSequence& sequence = batch.sequences[wanted[row]];
+    StepRow result = {.values = std::span(host_rows_).subspan(row * n_vocab, n_vocab)};
+    if (sequence.wants == StepOutput::kTopLogits)
+      result = {.values = {top.values + row * n_top, sequence.n_top},
+                .tokens = {top.tokens + row * n_top, sequence.n_top},
+                .log_sum_exp = top.log_sum_exp[row]};
+    read_row(wanted[row], sequence.tokens.size() - 1, result);
+  }
+  return Status();
+}
+
+Status OutputReader::ComputeLastLogits(const StepContext& step, int n_rows) {
   const ScratchPlan& scratch = step.scratch();
-  const auto n_rows = static_cast<int>(wanted.size());
   float* const gathered = step.Floats(scratch.gathered);
-  float* const logits = step.Floats(scratch.logits);
   FORGE_TRY(step.ops().gather_rows({.x = step.Floats(scratch.hidden),
-                                    .rows = step.model().Scratch<int32_t>(scratch.logit_rows),
+                                    .rows = step.Indices(scratch.logit_rows),
                                     .y = gathered,
                                     .n_x_rows = step.n_tokens(),
                                     .n_rows = n_rows,
                                     .dim = static_cast<int>(step.config().n_embd)},
                                    step.stream()));
   FORGE_TRY(step.Norm(step.model().weights().output_norm, gathered, gathered, n_rows));
-  FORGE_TRY(ComputeLogits(step, gathered, n_rows, logits));
-  return ReadRows(step, logits, wanted.size(), step.config().n_vocab,
-                  [&](size_t row, std::span<const float> values) {
-                    const size_t s = wanted[row];
-                    read_row(s, batch.sequences[s].tokens.size() - 1, values);
-                  });
+  return ComputeLogits(step, gathered, n_rows, step.Floats(scratch.logits));
+}
+
+Status OutputReader::CopyTopOut(const StepContext& step, size_t n_rows, size_t n_top) {
+  auto* const results = step.model().Scratch<std::byte>(step.scratch().top_logits);
+  const TopRows top = TopRowsAt(results, n_rows, n_top);
+  FORGE_TRY(step.ops().top_logits({.x = step.Floats(step.scratch().logits),
+                                   .values = top.values,
+                                   .columns = top.tokens,
+                                   .log_sum_exp = top.log_sum_exp,
+                                   .n_rows = static_cast<int>(n_rows),
+                                   .n_cols = static_cast<int>(step.config().n_vocab),
+                                   .k = static_cast<int>(n_top)},
+                                  step.stream()));
+  return step.model().device().CopyOut(host_top_.data(), results, top.size_bytes, step.stream());
+}
+
+OutputReader::TopRows OutputReader::TopRowsAt(std::byte* data, size_t n_rows, size_t n_top) {
+  std::byte* const values = data + n_rows * sizeof(double);
+  std::byte* const tokens = values + n_rows * n_top * sizeof(float);
+  std::byte* const end = tokens + n_rows * n_top * sizeof(int32_t);
+  return {.log_sum_exp = reinterpret_cast<double*>(data),
+          .values = reinterpret_cast<float*>(values),
+          .tokens = reinterpret_cast<int32_t*>(tokens),
+          .size_bytes = static_cast<size_t>(end - data)};
 }
 
 Status OutputReader::ReadAllLogits(const StepContext& step, Rows rows, const ReadRow& read) {

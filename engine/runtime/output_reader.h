@@ -9,6 +9,11 @@
 
 namespace forge {
 
+// Whether it wants logits of its last token, all or the greatest.
+inline bool WantsLastToken(const StepSequence& sequence) {
+  return sequence.wants == StepOutput::kLastLogits || sequence.wants == StepOutput::kTopLogits;
+}
+
 // Computes what the sequences of a step want of its hidden states, and hands it out row by row.
 //
 // Works in the scratch that the layers left, in groups of rows that fit it: many rows take no more
@@ -18,8 +23,9 @@ class OutputReader {
   explicit OutputReader(const Model& model);
 
   // REQUIRES: the layers of `batch` are enqueued on the stream of `step`, and scratch.logit_rows
-  // holds the last token of each sequence that wants its logits. `first_token`: [n_sequences + 1],
-  // the row of each sequence's first token. Waits for the stream where there is something to read.
+  // holds the last token of each sequence of which WantsLastToken. `first_token`: [n_sequences +
+  // 1], the row of each sequence's first token. Waits for the stream where there is something to
+  // read.
   Status Read(const StepContext& step, const StepBatch& batch, std::span<const int32_t> first_token,
               const RowReader& read_row);
 
@@ -30,7 +36,20 @@ class OutputReader {
     size_t first, count;
   };
 
-  Status ReadLastLogits(const StepContext& step, const StepBatch& batch, const RowReader& read_row);
+  // The results of the top_logits op, one after the other in memory.
+  struct TopRows {
+    double* log_sum_exp;  // [n_rows]
+    float* values;        // [n_rows, n_top]
+    int32_t* tokens;      // [n_rows, n_top]
+    size_t size_bytes;
+  };
+
+  Status ReadLastTokens(const StepContext& step, const StepBatch& batch, const RowReader& read_row);
+  // scratch.logits = those of the rows that scratch.logit_rows names.
+  static Status ComputeLastLogits(const StepContext& step, int n_rows);
+  // The `n_top` greatest of each row of scratch.logits, on their way to host_top_.
+  Status CopyTopOut(const StepContext& step, size_t n_rows, size_t n_top);
+  static TopRows TopRowsAt(std::byte* data, size_t n_rows, size_t n_top);
   Status ReadAllLogits(const StepContext& step, Rows rows, const ReadRow& read);
   Status ReadAllHidden(const StepContext& step, Rows rows, const ReadRow& read);
   // scratch.normed[0, count) = output norm of the rows.
@@ -43,6 +62,7 @@ class OutputReader {
                   const ReadRow& read);
 
   std::vector<float> host_rows_;  // as many rows of logits as a step of decoding takes
+  std::vector<std::byte> host_top_;
 };
 
 }  // namespace forge

@@ -6,6 +6,7 @@
 
 #include "engine/runtime/logprobs.h"
 #include "engine/runtime/request_checks.h"
+#include "kernels/base/log_sum_exp.h"
 
 namespace forge {
 namespace {
@@ -87,15 +88,15 @@ class Scoring final : public Reading<ScoreSink> {
     return first + 1 < n_tokens ? StepOutput::kAllLogits : StepOutput::kNothing;
   }
 
-  void TakeRow(uint32_t position, std::span<const float> row,
-               std::span<const TokenId> sequence) override {
+  void TakeRow(uint32_t position, const StepRow& row, std::span<const TokenId> sequence) override {
     if (position + 1 >= sequence.size()) return;  // what comes after the text is nobody's question
-    const double log_sum_exp = LogSumExp(row);
+    const std::span<const float> logits = row.values;
+    const double log_sum_exp = LogSumExp(logits);
     if (!std::isfinite(log_sum_exp)) return Fail(NoNumbers("logits"));
     const TokenId token = sequence[position + 1];
-    const double logit = row[static_cast<size_t>(token)];
+    const double logit = logits[static_cast<size_t>(token)];
     TokenScore score = {token, static_cast<float>(logit - log_sum_exp), {}};
-    if (n_top_ > 0) score.top_logprobs = TopLogprobs(row, log_sum_exp, n_top_);
+    if (n_top_ > 0) score.top_logprobs = TopLogprobs(logits, log_sum_exp, n_top_);
     scores_.push_back(std::move(score));
   }
 
@@ -127,14 +128,14 @@ class Embedding final : public Reading<EmbeddingSink> {
     return is_wanted ? StepOutput::kAllHidden : StepOutput::kNothing;
   }
 
-  void TakeRow(uint32_t position, std::span<const float> row,
-               std::span<const TokenId> sequence) override {
+  void TakeRow(uint32_t position, const StepRow& row, std::span<const TokenId> sequence) override {
     if (pooling_ == Pooling::kCls && position > 0) return;
     if (pooling_ == Pooling::kLast && position + 1 < sequence.size()) return;
-    sum_.resize(row.size(), 0.0);
-    for (size_t i = 0; i < row.size(); ++i) {
-      if (!std::isfinite(row[i])) return Fail(NoNumbers("hidden states"));
-      sum_[i] += static_cast<double>(row[i]);
+    const std::span<const float> hidden = row.values;
+    sum_.resize(hidden.size(), 0.0);
+    for (size_t i = 0; i < hidden.size(); ++i) {
+      if (!std::isfinite(hidden[i])) return Fail(NoNumbers("hidden states"));
+      sum_[i] += static_cast<double>(hidden[i]);
     }
   }
 

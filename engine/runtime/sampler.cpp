@@ -86,6 +86,26 @@ TokenId Sampler::Sample(std::span<const float> logits, std::span<const TokenId> 
   if (allowed != nullptr) Exclude(*allowed);
   if (options_.temperature == 0.0f) return MostLikely();
   CollectCandidates();
+  return ChooseCandidate();
+}
+
+uint32_t Sampler::n_deciding() const {
+  if (!options_.logit_bias.empty() || has_penalties()) return 0;
+  if (options_.temperature == 0.0f) return 1;
+  const auto top_k = static_cast<uint32_t>(options_.top_k);
+  return top_k < n_vocab_ ? top_k : 0;
+}
+
+TokenId Sampler::SampleTop(std::span<const float> logits, std::span<const TokenId> tokens) {
+  if (options_.temperature == 0.0f) return tokens.front();
+  candidates_.clear();
+  for (size_t i = 0; i < n_deciding(); ++i)
+    if (const auto logit = static_cast<double>(logits[i]); logit != kExcluded)
+      candidates_.push_back({.logit = logit, .token = tokens[i]});
+  return ChooseCandidate();
+}
+
+TokenId Sampler::ChooseCandidate() {
   if (options_.typical_p < 1.0f) KeepTypical();
   if (options_.top_p < 1.0f) KeepTopP();
   if (options_.min_p > 0.0f) KeepMinP();

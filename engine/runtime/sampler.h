@@ -29,6 +29,13 @@ class Sampler {
   TokenId Sample(std::span<const float> logits, std::span<const TokenId> sequence,
                  const TokenMask* allowed = nullptr);
 
+  // How many of the greatest logits decide, whatever the others and the sequence are; 0: all. Not
+  // where the tokens to choose among are limited.
+  uint32_t n_deciding() const;
+  // As Sample, from the greatest logits: those of `tokens`, in order of likelihood and then of ids.
+  // REQUIRES: n_deciding() is not 0, and there are at least as many.
+  TokenId SampleTop(std::span<const float> logits, std::span<const TokenId> tokens);
+
  private:
   struct Candidate {
     double logit = 0.0;
@@ -45,6 +52,8 @@ class Sampler {
   void Exclude(const TokenMask& allowed);
   // Makes candidates_ of adjusted_: the top_k most likely, or all that have a chance.
   void CollectCandidates();
+  // A token of candidates_, by the options that come after top_k.
+  TokenId ChooseCandidate();
   void KeepTypical();
   void KeepTopP();
   void KeepMinP();

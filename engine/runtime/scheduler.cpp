@@ -213,7 +213,7 @@ void Scheduler::Step() {
   Deliver(deliveries);
   if (step.sessions.empty()) return;
   const Status status =
-      runner_.Run(step.batch, [&step](size_t i, size_t token, std::span<const float> row) {
+      runner_.Run(step.batch, [&step](size_t i, size_t token, const StepRow& row) {
         const Session& session = *step.sessions[i];
         const auto position = static_cast<uint32_t>(session.n_computed + token);
         session.task->TakeRow(position, row, session.tokens);
@@ -316,7 +316,8 @@ void Scheduler::AddToStep(Session& session, uint32_t n_tokens, PlannedStep& step
       {.tokens = std::span(session.tokens).subspan(session.n_computed, n_tokens),
        .first_position = session.n_computed,
        .blocks = session.blocks,
-       .wants = session.task->Wants(session.n_computed, end, session.n_tokens())});
+       .wants = session.task->Wants(session.n_computed, end, session.n_tokens()),
+       .n_top = session.task->n_top()});
 }
 
 void Scheduler::EnsureBlocks(Session& session, uint32_t n_positions) {

@@ -15,6 +15,7 @@ namespace forge {
 enum class StepOutput {
   kNothing,     // its keys and values in the cache
   kLastLogits,  // [n_vocab] after its last token
+  kTopLogits,   // the n_top greatest of those
   kAllLogits,   // [n_vocab] after each token
   kAllHidden,   // [n_embd] of each token, after the output norm
 };
@@ -25,6 +26,7 @@ struct StepSequence {
   uint32_t first_position = 0;           // of tokens[0]; everything before it is in the cache
   std::span<const KvBlockTable> blocks;  // of each KvGroup, enough for the last token's position
   StepOutput wants = StepOutput::kNothing;
+  uint32_t n_top = 0;  // of kTopLogits: in [1, min(n_vocab, kMaxTopLogits)]
 };
 
 // One step: tokens of several sequences that go through the model together.
@@ -32,9 +34,18 @@ struct StepBatch {
   std::vector<StepSequence> sequences;
 };
 
-// Takes one row of what a step computed: that of token `token` of sequence `sequence` of the batch.
-// The row is valid during the call only.
-using RowReader = std::function<void(size_t sequence, size_t token, std::span<const float> row)>;
+// One row of what a step computed.
+struct StepRow {
+  std::span<const float> values;
+  // Of kTopLogits: the tokens whose logits the values are, from the most likely on, equal ones by
+  // ascending id, and the logarithm of the sum of the exponentials of all logits, as TopLogitsArgs
+  // has them.
+  std::span<const TokenId> tokens = {};
+  double log_sum_exp = 0.0;
+};
+
+// Takes the row of token `token` of sequence `sequence` of the batch, valid during the call only.
+using RowReader = std::function<void(size_t sequence, size_t token, const StepRow& row)>;
 
 // Computes steps of one model. Thread-compatible.
 class StepRunner {

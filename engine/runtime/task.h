@@ -43,8 +43,10 @@ class Task {
 
   // What it wants of a step that computes positions [first, end) of `n_tokens`.
   virtual StepOutput Wants(uint32_t first, uint32_t end, uint32_t n_tokens) const = 0;
+  // How many, where that is kTopLogits.
+  virtual uint32_t n_top() const { return 0; }
   // A row it wanted, of the token at `position` of `sequence`.
-  virtual void TakeRow(uint32_t position, std::span<const float> row,
+  virtual void TakeRow(uint32_t position, const StepRow& row,
                        std::span<const TokenId> sequence) = 0;
   // After each step it took part in; `n_pending` tokens of the sequence are still to be computed.
   virtual Outcome TakeOutcome(uint32_t n_pending) = 0;

@@ -6,9 +6,20 @@
 
 #include "engine/runtime/logprobs.h"
 #include "engine/runtime/request_checks.h"
+#include "kernels/api/top_logits.h"
+#include "kernels/base/log_sum_exp.h"
 
 namespace forge {
 namespace {
+
+Status NoNumbers() {
+  return DataLoss("the model computed logits that are not numbers; its file is damaged")
+      .WithReason("MODEL_FILE_INVALID");
+}
+
+float LogprobOf(float logit, double log_sum_exp) {
+  return static_cast<float>(static_cast<double>(logit) - log_sum_exp);
+}
 
 constexpr size_t kMaxStopStrings = 64;
 constexpr size_t kMaxStopStringBytes = 1024;
@@ -29,6 +40,15 @@ Status CheckStops(const GenerateRequest& request, uint32_t n_vocab) {
     return InvalidRequest("stop_tokens", std::to_string(request.stop_tokens.size()) + " tokens",
                           "at most " + std::to_string(kMaxStopTokens) + " tokens");
   return CheckTokens("stop_tokens", request.stop_tokens, n_vocab);
+}
+
+// How many of the greatest logits decide on the tokens of a request, and are told; 0: all, or more
+// than a device picks out.
+uint32_t NeededTop(const Sampler& sampler, const GenerateRequest& request, uint32_t n_vocab) {
+  const uint32_t n_deciding = sampler.n_deciding();
+  const uint32_t n_needed = std::max(n_deciding, request.top_logprobs);
+  const bool suffices = n_deciding > 0 && n_needed <= std::min<uint32_t>(n_vocab, kMaxTopLogits);
+  return suffices ? n_needed : 0;
 }
 
 }  // namespace
@@ -66,6 +86,7 @@ Turn::Turn(const TurnLimits& limits, GenerateRequest request, ConstraintPtr cons
       sink_(std::move(sink)),
       constraint_(std::move(constraint)),
       sampler_(request_.sampling, limits.n_vocab),
+      n_top_(constraint_ != nullptr ? 0 : NeededTop(sampler_, request_, limits.n_vocab)),
       text_(*limits.tokenizer, request_.stop_strings, request_.chat),
       submitted_(Clock::now()) {}
 
@@ -76,11 +97,11 @@ void Turn::Start(uint32_t n_cached, uint32_t n_to_compute) {
 }
 
 StepOutput Turn::Wants(uint32_t /*first*/, uint32_t end, uint32_t n_tokens) const {
-  return end == n_tokens ? StepOutput::kLastLogits : StepOutput::kNothing;
+  if (end < n_tokens) return StepOutput::kNothing;
+  return n_top_ > 0 ? StepOutput::kTopLogits : StepOutput::kLastLogits;
 }
 
-void Turn::TakeRow(uint32_t /*position*/, std::span<const float> row,
-                   std::span<const TokenId> sequence) {
+void Turn::TakeRow(uint32_t /*position*/, const StepRow& row, std::span<const TokenId> sequence) {
   next_ = NextToken(row, sequence);
 }
 
@@ -113,21 +134,12 @@ std::function<void()> Turn::End(const Status& status, FinishReason reason, uint3
   };
 }
 
-Result<Turn::Token> Turn::NextToken(std::span<const float> logits,
-                                    std::span<const TokenId> sequence) {
-  const double log_sum_exp = LogSumExp(logits);
-  if (!std::isfinite(log_sum_exp))
-    return DataLoss("the model computed logits that are not numbers; its file is damaged")
-        .WithReason("MODEL_FILE_INVALID");
-  if (!first_token_) first_token_ = Clock::now();
-  FORGE_ASSIGN_OR_RETURN(const TokenId token, Choose(logits, sequence));
-  ++n_output_;
+Result<Turn::Token> Turn::NextToken(const StepRow& row, std::span<const TokenId> sequence) {
   Token next;
-  next.event.token = token;
-  next.event.logprob =
-      static_cast<float>(static_cast<double>(logits[static_cast<size_t>(token)]) - log_sum_exp);
-  if (request_.top_logprobs > 0)
-    next.event.top_logprobs = TopLogprobs(logits, log_sum_exp, request_.top_logprobs);
+  FORGE_ASSIGN_OR_RETURN(next.event, n_top_ > 0 ? ChooseTop(row) : Choose(row.values, sequence));
+  if (!first_token_) first_token_ = Clock::now();
+  ++n_output_;
+  const TokenId token = next.event.token;
   next.finish = EndOf(token);
   if (!next.finish) {
     TextPiece piece = text_.Add(token);
@@ -145,7 +157,30 @@ Result<Turn::Token> Turn::NextToken(std::span<const float> logits,
   return next;
 }
 
-Result<TokenId> Turn::Choose(std::span<const float> logits, std::span<const TokenId> sequence) {
+Result<TokenEvent> Turn::Choose(std::span<const float> logits, std::span<const TokenId> sequence) {
+  const double log_sum_exp = LogSumExp(logits);
+  if (!std::isfinite(log_sum_exp)) return NoNumbers();
+  TokenEvent event;
+  FORGE_ASSIGN_OR_RETURN(event.token, Sample(logits, sequence));
+  event.logprob = LogprobOf(logits[static_cast<size_t>(event.token)], log_sum_exp);
+  if (request_.top_logprobs > 0)
+    event.top_logprobs = TopLogprobs(logits, log_sum_exp, request_.top_logprobs);
+  return event;
+}
+
+Result<TokenEvent> Turn::ChooseTop(const StepRow& row) {
+  if (!std::isfinite(row.log_sum_exp)) return NoNumbers();
+  TokenEvent event;
+  event.token = sampler_.SampleTop(row.values, row.tokens);
+  const auto chosen = std::find(row.tokens.begin(), row.tokens.end(), event.token);
+  const auto place = static_cast<size_t>(chosen - row.tokens.begin());
+  event.logprob = LogprobOf(row.values[place], row.log_sum_exp);
+  for (size_t i = 0; i < request_.top_logprobs; ++i)
+    event.top_logprobs.push_back({row.tokens[i], LogprobOf(row.values[i], row.log_sum_exp)});
+  return event;
+}
+
+Result<TokenId> Turn::Sample(std::span<const float> logits, std::span<const TokenId> sequence) {
   if (constraint_ == nullptr) return sampler_.Sample(logits, sequence);
   FORGE_ASSIGN_OR_RETURN(const TokenMask* allowed, constraint_->AllowedTokens());
   return sampler_.Sample(logits, sequence, allowed);

@@ -52,23 +52,27 @@ class Turn final : public Task {
   void Start(uint32_t n_cached, uint32_t n_to_compute) override;
   uint32_t n_to_compute() const override { return n_to_compute_; }
   StepOutput Wants(uint32_t first, uint32_t end, uint32_t n_tokens) const override;
-  void TakeRow(uint32_t position, std::span<const float> row,
-               std::span<const TokenId> sequence) override;
+  uint32_t n_top() const override { return n_top_; }
+  void TakeRow(uint32_t position, const StepRow& row, std::span<const TokenId> sequence) override;
   Outcome TakeOutcome(uint32_t n_pending) override;
   std::function<void()> End(const Status& status, FinishReason reason,
                             uint32_t context_used) override;
 
-  // Chooses the token after `sequence`. kDataLoss if the logits are no numbers; errors of
-  // Constraint.
-  Result<Token> NextToken(std::span<const float> logits, std::span<const TokenId> sequence);
+  // Chooses the token after `sequence` from what Wants asked for. kDataLoss if the logits are no
+  // numbers; errors of Constraint.
+  Result<Token> NextToken(const StepRow& row, std::span<const TokenId> sequence);
 
   // Usage up to now. `context_used`: tokens in the sequence.
   GenerateUsage Usage(uint32_t context_used) const;
 
  private:
   std::optional<FinishReason> EndOf(TokenId token) const;
-  // The token after `sequence`, one that the constraint allows if there is one.
-  Result<TokenId> Choose(std::span<const float> logits, std::span<const TokenId> sequence);
+  // The token after `sequence`, one that the constraint allows if there is one, with the
+  // probabilities that were asked for.
+  Result<TokenEvent> Choose(std::span<const float> logits, std::span<const TokenId> sequence);
+  // The same from the greatest logits.
+  Result<TokenEvent> ChooseTop(const StepRow& row);
+  Result<TokenId> Sample(std::span<const float> logits, std::span<const TokenId> sequence);
 
   // Constant after construction.
   const TurnLimits limits_;
@@ -77,6 +81,7 @@ class Turn final : public Task {
 
   ConstraintPtr constraint_;  // may be null
   Sampler sampler_;
+  uint32_t n_top_;  // of the greatest logits, all that it needs; 0: it needs all of them
   AnswerText text_;
   std::optional<Result<Token>> next_;  // chosen in the running step
   uint32_t n_cached_ = 0;

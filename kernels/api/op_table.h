@@ -13,6 +13,7 @@
 #include "kernels/api/route_experts.h"
 #include "kernels/api/soft_cap.h"
 #include "kernels/api/stream.h"
+#include "kernels/api/top_logits.h"
 
 namespace forge {
 
@@ -31,6 +32,7 @@ struct OpTable {
   Status (*route_experts)(const RouteExpertsArgs&, Stream&);
   Status (*expert_matmul)(const ExpertMatmulArgs&, Stream&);
   Status (*combine_experts)(const CombineExpertsArgs&, Stream&);
+  Status (*top_logits)(const TopLogitsArgs&, Stream&);
 };
 
 }  // namespace forge

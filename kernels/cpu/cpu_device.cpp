@@ -23,6 +23,7 @@
 #include "kernels/cpu/route_experts.h"
 #include "kernels/cpu/soft_cap.h"
 #include "kernels/cpu/thread_pool.h"
+#include "kernels/cpu/top_logits.h"
 
 namespace forge {
 namespace {
@@ -40,6 +41,7 @@ constexpr OpTable kOps = {
     .route_experts = CpuRouteExperts,
     .expert_matmul = CpuExpertMatmul,
     .combine_experts = CpuCombineExperts,
+    .top_logits = CpuTopLogits,
 };
 
 // The host's processor and memory. Its streams share one pool of threads; packing runs on the

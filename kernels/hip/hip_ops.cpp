@@ -12,6 +12,7 @@
 #include "kernels/hip/rope.h"
 #include "kernels/hip/route_experts.h"
 #include "kernels/hip/soft_cap.h"
+#include "kernels/hip/top_logits.h"
 
 namespace forge {
 namespace {
@@ -29,6 +30,7 @@ constexpr OpTable kOps = {
     .route_experts = HipRouteExperts,
     .expert_matmul = HipExpertMatmul,
     .combine_experts = HipCombineExperts,
+    .top_logits = HipTopLogits,
 };
 
 }  // namespace

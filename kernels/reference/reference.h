@@ -69,6 +69,11 @@ void ReferenceRouteExperts(const float* logits, int64_t n_tokens, int64_t n_expe
 // See CombineExpertsArgs, of which `y` is not used. y: [n_tokens, dim].
 void ReferenceCombineExperts(const CombineExpertsArgs& args, double* y);
 
+// See TopLogitsArgs. x: [n_rows, n_cols], columns: [n_rows, k], log_sum_exp: [n_rows].
+// REQUIRES: no x is NaN, and the greatest of each row is finite.
+void ReferenceTopLogits(const float* x, int64_t n_rows, int64_t n_cols, int64_t k, int32_t* columns,
+                        double* log_sum_exp);
+
 // See GatherRowsArgs. x: [.., dim], rows: [n_rows], y: [n_rows, dim].
 void ReferenceGatherRows(const float* x, const int32_t* rows, double* y, int64_t n_rows,
                          int64_t dim);

@@ -18,6 +18,7 @@
 #include "kernels/cpu/route_experts.h"
 #include "kernels/cpu/soft_cap.h"
 #include "kernels/cpu/thread_pool.h"
+#include "kernels/cpu/top_logits.h"
 #include "tests/kernels/op_rig.h"
 
 namespace forge::testing {
@@ -41,6 +42,7 @@ class CpuOpRig final : public OpRig {
   Status Run(const RouteExpertsArgs& args) override { return CpuRouteExperts(args, stream_); }
   Status Run(const ExpertMatmulArgs& args) override { return CpuExpertMatmul(args, stream_); }
   Status Run(const CombineExpertsArgs& args) override { return CpuCombineExperts(args, stream_); }
+  Status Run(const TopLogitsArgs& args) override { return CpuTopLogits(args, stream_); }
 
   Result<uint64_t> PackedWeightBytes(const WeightShape& shape) const override {
     return CpuPackedWeightBytes(shape);

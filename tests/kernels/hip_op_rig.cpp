@@ -263,6 +263,17 @@ class HipOpRig final : public OpRig {
     return arrays.Finish(ops().combine_experts(on, *stream_));
   }
 
+  Status Run(const TopLogitsArgs& args) override {
+    if (!HasWork(args, args.n_rows)) return ops().top_logits(args, *stream_);
+    DeviceArrays arrays(*device_, *stream_);
+    TopLogitsArgs on = args;
+    on.x = arrays.In(args.x, args.n_rows * args.n_cols);
+    on.values = arrays.Out(args.values, args.n_rows * args.k);
+    on.columns = arrays.Out(args.columns, args.n_rows * args.k);
+    on.log_sum_exp = arrays.Out(args.log_sum_exp, args.n_rows);
+    return arrays.Finish(ops().top_logits(on, *stream_));
+  }
+
   Result<uint64_t> PackedWeightBytes(const WeightShape& shape) const override {
     return device_->PackedWeightBytes(shape);
   }

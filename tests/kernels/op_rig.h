@@ -39,6 +39,7 @@ class OpRig {
   virtual Status Run(const RouteExpertsArgs& args) = 0;
   virtual Status Run(const ExpertMatmulArgs& args) = 0;
   virtual Status Run(const CombineExpertsArgs& args) = 0;
+  virtual Status Run(const TopLogitsArgs& args) = 0;
 
   // As those of Device. `packed` is the host's, 64-byte aligned.
   virtual Result<uint64_t> PackedWeightBytes(const WeightShape& shape) const = 0;

@@ -107,6 +107,38 @@ TEST_F(EngineTest, TheSameSeedGivesTheSameTextAloneAndBesideOtherStreams) {
   EXPECT_NE(sinks[0]->Wait().tokens, alone.tokens);
 }
 
+// The device hands out the greatest logits to the one and all of them to the other.
+TEST_F(EngineTest, TurnsThatLookAtAllLogitsAndAtTheGreatestAgreeInTheSameSteps) {
+  const SessionId first = engine_->OpenSession(model_).value();
+  const SessionId second = engine_->OpenSession(model_).value();
+  const SessionId third = engine_->OpenSession(model_).value();
+  GenerateRequest of_greatest = Sampled(7, 60);
+  of_greatest.top_logprobs = 5;
+  GenerateRequest of_all = of_greatest;
+  of_all.sampling.logit_bias = {{0, 0.0f}};
+  GenerateRequest greedy = Greedy(of_greatest.prompt, 60);
+  greedy.ignore_end = true;
+  const auto sink_of_greatest = testing::Submit(*engine_, first, of_greatest);
+  const auto sink_of_all = testing::Submit(*engine_, second, of_all);
+  const auto greedy_sink = testing::Submit(*engine_, third, greedy);
+  const Answer& greatest = sink_of_greatest->Wait();
+  const Answer& all = sink_of_all->Wait();
+  EXPECT_EQ(greatest.tokens, all.tokens);
+  ASSERT_EQ(greatest.events.size(), 60u);
+  ASSERT_EQ(all.events.size(), 60u);
+  for (size_t i = 0; i < 60; ++i) {
+    EXPECT_NEAR(greatest.events[i].logprob, all.events[i].logprob, 1e-5);
+    ASSERT_EQ(greatest.events[i].top_logprobs.size(), 5u);
+    ASSERT_EQ(all.events[i].top_logprobs.size(), 5u);
+    for (size_t k = 0; k < 5; ++k) {
+      EXPECT_EQ(greatest.events[i].top_logprobs[k].token, all.events[i].top_logprobs[k].token);
+      EXPECT_NEAR(greatest.events[i].top_logprobs[k].logprob, all.events[i].top_logprobs[k].logprob,
+                  1e-5);
+    }
+  }
+  EXPECT_EQ(greedy_sink->Wait().tokens, testing::Generate(*engine_, model_, greedy).tokens);
+}
+
 TEST_F(EngineTest, ContinuingASessionEqualsOneLongPrompt) {
   const SessionId session = engine_->OpenSession(model_).value();
   std::vector<TokenId> sequence;

@@ -2,10 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
+#include <iterator>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 #include "engine/gguf/gguf_file.h"
+#include "engine/runtime/output_reader.h"
+#include "kernels/base/log_sum_exp.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge::testing {
@@ -38,15 +44,29 @@ Status FakeModel::Run(const StepBatch& batch, const RowReader& read_row) {
     parts.push_back({sequence.first_position, static_cast<uint32_t>(n_tokens), sequence.wants});
     if (sequence.wants == StepOutput::kNothing) continue;
     const std::vector<TokenId> all = ReadBack(sequence);
-    const bool wants_last = sequence.wants == StepOutput::kLastLogits;
+    const bool wants_last = WantsLastToken(sequence);
     for (size_t token = wants_last ? n_tokens - 1 : 0; token < n_tokens; ++token) {
       const auto tokens = std::span(all).first(sequence.first_position + token + 1);
-      const bool wants_hidden = sequence.wants == StepOutput::kAllHidden;
-      read_row(s, token, wants_hidden ? Hidden(tokens) : Logits(tokens));
+      ReadRow(sequence, tokens, [&](const StepRow& row) { read_row(s, token, row); });
     }
   }
   steps_.push_back(std::move(parts));
   return Status();
+}
+
+void FakeModel::ReadRow(const StepSequence& sequence, std::span<const TokenId> tokens,
+                        const std::function<void(const StepRow&)>& read) const {
+  if (sequence.wants == StepOutput::kAllHidden) return read({.values = Hidden(tokens)});
+  const std::vector<float> logits = Logits(tokens);
+  if (sequence.wants != StepOutput::kTopLogits) return read({.values = logits});
+  std::vector<TokenId> top(logits.size());
+  std::iota(top.begin(), top.end(), 0);
+  const auto logit = [&](TokenId token) { return logits[static_cast<size_t>(token)]; };
+  std::ranges::stable_sort(top, std::ranges::greater(), logit);
+  top.resize(sequence.n_top);
+  std::vector<float> values;
+  std::ranges::transform(top, std::back_inserter(values), logit);
+  read({.values = values, .tokens = top, .log_sum_exp = LogSumExp(logits)});
 }
 
 std::vector<float> FakeModel::Logits(std::span<const TokenId> sequence) const {

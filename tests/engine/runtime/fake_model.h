@@ -60,6 +60,9 @@ class FakeModel final : public StepRunner {
   void Store(const StepSequence& sequence);
   std::vector<TokenId> ReadBack(const StepSequence& sequence);
   std::vector<float> Logits(std::span<const TokenId> sequence) const;
+  // Hands out what `sequence` wants of the token after `tokens`.
+  void ReadRow(const StepSequence& sequence, std::span<const TokenId> tokens,
+               const std::function<void(const StepRow&)>& read) const;
   TokenId& Slot(size_t group, const StepSequence& sequence, size_t position);
 
   SchedulerOptions options_;

@@ -37,11 +37,10 @@ std::vector<Logits> ForwardHarness::Step(const std::vector<Part>& parts) {
     n_tokens_[part.sequence] = end;
   }
   std::vector<Logits> rows;
-  const Status status =
-      forward_->Run(batch, [&](size_t sequence, size_t, std::span<const float> row) {
-        FORGE_CHECK(sequence == rows.size(), "rows come in order of the sequences");
-        rows.emplace_back(row.begin(), row.end());
-      });
+  const Status status = forward_->Run(batch, [&](size_t sequence, size_t, const StepRow& row) {
+    FORGE_CHECK(sequence == rows.size(), "rows come in order of the sequences");
+    rows.emplace_back(row.values.begin(), row.values.end());
+  });
   FORGE_CHECK(status.ok(), status.ToString());
   return rows;
 }

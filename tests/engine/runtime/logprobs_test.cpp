@@ -7,6 +7,8 @@
 #include <limits>
 #include <random>
 
+#include "kernels/base/log_sum_exp.h"
+
 namespace forge {
 namespace {
 

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -51,6 +52,52 @@ TEST(SamplerTest, TakesTheMostLikelyTokenAtTemperatureZeroAndTheLowestIdOfEquals
   options.temperature = 0.0f;
   EXPECT_EQ(Sampler(options, 4).Sample(std::vector<float>{0.0f, 3.0f, -1.0f, 2.0f}, {}), 1);
   EXPECT_EQ(Sampler(options, 4).Sample(std::vector<float>{1.0f, 3.0f, 3.0f, 2.0f}, {}), 1);
+}
+
+TEST(SamplerTest, TheGreatestLogitsDecideAsAllOfThemDo) {
+  std::mt19937 random(3);
+  for (int round = 0; round < 300; ++round) {
+    SamplingOptions options;
+    options.temperature = round % 5 == 0 ? 0.0f : 0.3f * static_cast<float>(round % 7 + 1);
+    options.top_k = round % 40 + 1;
+    options.top_p = round % 3 == 0 ? 1.0f : 0.8f;
+    options.min_p = round % 4 == 0 ? 0.1f : 0.0f;
+    options.typical_p = round % 6 == 0 ? 0.7f : 1.0f;
+    options.seed = static_cast<uint64_t>(round);
+    std::vector<float> logits(100);
+    // Rounded, so that some are equal, and some tokens have no chance.
+    for (float& logit : logits)
+      logit = random() % 20 == 0 ? -std::numeric_limits<float>::infinity()
+                                 : static_cast<float>(random() % 64) / 8.0f;
+    std::vector<TokenId> order(logits.size());
+    std::iota(order.begin(), order.end(), 0);
+    const auto logit_of = [&](TokenId token) { return logits[static_cast<size_t>(token)]; };
+    std::ranges::stable_sort(order, std::ranges::greater(), logit_of);
+    Sampler of_all(options, 100), of_greatest(options, 100);
+    ASSERT_EQ(of_greatest.n_deciding(),
+              options.temperature == 0.0f ? 1u : static_cast<uint32_t>(options.top_k));
+    order.resize(of_greatest.n_deciding() + 3);
+    std::vector<float> greatest;
+    for (const TokenId token : order) greatest.push_back(logit_of(token));
+    for (int draw = 0; draw < 20; ++draw)
+      ASSERT_EQ(of_greatest.SampleTop(greatest, order), of_all.Sample(logits, {})) << round;
+  }
+}
+
+TEST(SamplerTest, AllLogitsDecideWhereOptionsMayLiftAnyToken) {
+  SamplingOptions options;
+  EXPECT_EQ(Sampler(options, 100).n_deciding(), 40u);
+  EXPECT_EQ(Sampler(options, 40).n_deciding(), 0u);  // no token is left out
+  options.top_k = 0;
+  EXPECT_EQ(Sampler(options, 100).n_deciding(), 0u);
+  options.temperature = 0.0f;
+  EXPECT_EQ(Sampler(options, 100).n_deciding(), 1u);
+  options.presence_penalty = 0.5f;
+  EXPECT_EQ(Sampler(options, 100).n_deciding(), 0u);
+  options.penalty_window = 0;
+  EXPECT_EQ(Sampler(options, 100).n_deciding(), 1u);
+  options.logit_bias = {{3, 1.0f}};
+  EXPECT_EQ(Sampler(options, 100).n_deciding(), 0u);
 }
 
 TEST(SamplerTest, DrawsFromTheModelsDistribution) {

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <span>
+
+namespace forge {
+
+// log(sum_i exp(values[i])), within 2e-7, around the maximum. NaN if a value is NaN, and
+// not finite if none is finite.
+double LogSumExp(std::span<const float> values);
+
+// The largest; NaN if one is NaN, -infinity if there is none.
+float Maximum(std::span<const float> values);
+
+}  // namespace forge
