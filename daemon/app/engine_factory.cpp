@@ -17,8 +17,8 @@ Result<Devices> OpenGpus(const Config& config, spdlog::logger& log) {
   Devices devices;
   Status failure;
   for (int i = 0; i < count; ++i) {
-    Result<std::unique_ptr<Device>> device =
-        plugin->create_device({.index = i, .hang_limit = config.gpu_hang_limit});
+    Result<std::unique_ptr<Device>> device = plugin->create_device(
+        {.index = i, .hang_limit = config.gpu_hang_limit, .uses_graphs = config.gpu_graphs});
     if (device.ok()) {
       devices.push_back(*std::move(device));
     } else {

@@ -79,6 +79,7 @@ struct Config {
   GpuUse gpu = GpuUse::kAuto;
   std::string gpu_plugin;  // empty: the one that was built with the program
   std::chrono::milliseconds gpu_hang_limit{4000};
+  bool gpu_graphs = true;
   LoadOptions load_defaults;
   Limits limits;
   std::chrono::milliseconds drain_timeout{20'000};

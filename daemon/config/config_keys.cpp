@@ -277,6 +277,9 @@ const ConfigKey kKeys[] = {
        return SetDuration(c.gpu_hang_limit, v[0], milliseconds(1000), milliseconds(3'600'000));
      },
      [](const Config& c) { return Values{FormatDuration(c.gpu_hang_limit)}; }},
+    {"device.gpu_graphs", "true or false", false,
+     [](Config& c, const Values& v) { return SetBool(c.gpu_graphs, v[0]); },
+     [](const Config& c) { return Values{c.gpu_graphs ? "true" : "false"}; }},
     {"defaults.device", "auto, or a device as in cpu or hip:0", false, SetDefaultDevice,
      [](const Config& c) { return Values{c.default_device}; }},
     {"defaults.context_length", "a number of tokens; 0 is the model's own, at most 4096", false,

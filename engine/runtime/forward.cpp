@@ -29,12 +29,21 @@ Status Forward::Run(const StepBatch& batch, const RowReader& read_row) {
 Status Forward::ComputeStep(const StepBatch& batch, const RowReader& read_row) {
   FORGE_TRY(CopyBatchIn());
   const StepContext step = Context();
+  stream_->BeginGroup();
+  const Status enqueued = RunLayers(step);
+  const Status given = stream_->EndGroup();
+  FORGE_TRY(enqueued);
+  FORGE_TRY(given);
+  return outputs_.Read(step, batch, host_.first_token, read_row);
+}
+
+Status Forward::RunLayers(const StepContext& step) {
   FORGE_TRY(Embed(step));
   for (uint32_t layer = 0; layer < model_.config().n_layers; ++layer) {
     FORGE_TRY(RunAttention(step, layer));
     FORGE_TRY(RunFeedForward(step, layer));
   }
-  return outputs_.Read(step, batch, host_.first_token, read_row);
+  return Status();
 }
 
 void Forward::Flatten(const StepBatch& batch) {

@@ -13,6 +13,8 @@ using hipDeviceProp_t = cudaDeviceProp;
 using hipMemcpyKind = cudaMemcpyKind;
 using hipGraph_t = cudaGraph_t;
 using hipGraphExec_t = cudaGraphExec_t;
+using hipGraphNode_t = cudaGraphNode_t;
+using hipKernelNodeParams = cudaKernelNodeParams;
 
 #define hipSuccess cudaSuccess
 #define hipErrorInvalidValue cudaErrorInvalidValue
@@ -32,7 +34,6 @@ using hipGraphExec_t = cudaGraphExec_t;
 #define hipMemcpyDeviceToHost cudaMemcpyDeviceToHost
 #define hipMemcpyDeviceToDevice cudaMemcpyDeviceToDevice
 #define hipStreamNonBlocking cudaStreamNonBlocking
-#define hipStreamCaptureModeThreadLocal cudaStreamCaptureModeThreadLocal
 #define hipEventDefault cudaEventDefault
 #define hipEventDisableTiming cudaEventDisableTiming
 #define hipHostMallocDefault cudaHostAllocDefault
@@ -64,8 +65,10 @@ using hipGraphExec_t = cudaGraphExec_t;
 #define hipStreamSynchronize cudaStreamSynchronize
 #define hipStreamQuery cudaStreamQuery
 #define hipStreamWaitEvent cudaStreamWaitEvent
-#define hipStreamBeginCapture cudaStreamBeginCapture
-#define hipStreamEndCapture cudaStreamEndCapture
+#define hipLaunchKernel cudaLaunchKernel
+#define hipGraphCreate cudaGraphCreate
+#define hipGraphAddKernelNode cudaGraphAddKernelNode
+#define hipGraphExecKernelNodeSetParams cudaGraphExecKernelNodeSetParams
 #define hipGraphInstantiateWithFlags cudaGraphInstantiateWithFlags
 #define hipGraphLaunch cudaGraphLaunch
 #define hipGraphDestroy cudaGraphDestroy

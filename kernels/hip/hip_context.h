@@ -24,11 +24,16 @@ struct HipTraits {
 class HipContext {
  public:
   HipContext(int index, std::string id, const HipTraits& traits,
-             std::chrono::milliseconds hang_limit)
-      : index_(index), traits_(traits), hang_limit_(hang_limit), health_(std::move(id)) {}
+             std::chrono::milliseconds hang_limit, bool uses_graphs)
+      : index_(index),
+        traits_(traits),
+        hang_limit_(hang_limit),
+        uses_graphs_(uses_graphs),
+        health_(std::move(id)) {}
 
   const HipTraits& traits() const { return traits_; }
   std::chrono::milliseconds hang_limit() const { return hang_limit_; }
+  bool uses_graphs() const { return uses_graphs_; }
   DeviceHealth& health() { return health_; }
   const DeviceHealth& health() const { return health_; }
 
@@ -53,6 +58,7 @@ class HipContext {
   const int index_;
   const HipTraits traits_;
   const std::chrono::milliseconds hang_limit_;
+  const bool uses_graphs_;
 
   DeviceHealth health_;
   Mutex mutex_;

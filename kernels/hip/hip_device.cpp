@@ -32,11 +32,11 @@ struct HipProperties {
 
 class HipDevice final : public Device {
  public:
-  HipDevice(int index, HipProperties properties, fs::path system_root,
-            std::chrono::milliseconds hang_limit)
+  HipDevice(HipProperties properties, fs::path system_root, const HipDeviceOptions& options)
       : properties_(std::move(properties)),
         system_root_(std::move(system_root)),
-        context_(index, properties_.info.id, properties_.traits, hang_limit) {}
+        context_(options.index, properties_.info.id, properties_.traits, options.hang_limit,
+                 options.uses_graphs) {}
 
   // Finds out whether copies from within allocations work.
   Status TestCopies();
@@ -272,8 +272,7 @@ Result<std::unique_ptr<Device>> CreateHipDevice(const HipDeviceOptions& options)
                     "; the runtime has " + std::to_string(count) + ", from hip:0");
   const fs::path root = RootOf(options);
   FORGE_ASSIGN_OR_RETURN(HipProperties properties, ReadProperties(options.index, root));
-  auto device =
-      std::make_unique<HipDevice>(options.index, std::move(properties), root, options.hang_limit);
+  auto device = std::make_unique<HipDevice>(std::move(properties), root, options);
   FORGE_TRY(device->TestCopies());
   return std::unique_ptr<Device>(std::move(device));
 }

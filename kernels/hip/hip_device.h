@@ -13,6 +13,8 @@ struct HipDeviceOptions {
   int index = 0;  // as the runtime counts: "hip:<index>"
   // Work that makes no progress for this long means that the device hangs.
   std::chrono::milliseconds hang_limit{4000};
+  // Whether steps that come again are launched as graphs, where the runtime can.
+  bool uses_graphs = true;
   // Where the driver's figures are looked for: <root>/sys, <root>/proc. Empty: the machine's, or
   // the emulator's in an emulated build.
   std::filesystem::path system_root = {};

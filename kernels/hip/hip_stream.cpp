@@ -38,8 +38,26 @@ Status HipStream::PrepareLaunch() {
   return NoteWork();
 }
 
-Status HipStream::NoteWork() {
-  if (++work_since_mark_ < kWorkPerMark) return Status();
+Status HipStream::EndGroup() {
+  is_grouping_ = false;
+  return LaunchHeld();
+}
+
+Status HipStream::LaunchHeld() {
+  if (held_.empty()) return Status();
+  Status status = context_.Select();
+  if (status.ok()) {
+    static_cast<void>(hipGetLastError());  // as in PrepareLaunch
+    status = graphs_.Launch(held_, n_groups_++, handle_);
+  }
+  held_.Clear();
+  FORGE_TRY(status);
+  return PutMark();
+}
+
+Status HipStream::NoteWork() { return ++work_since_mark_ < kWorkPerMark ? Status() : PutMark(); }
+
+Status HipStream::PutMark() {
   work_since_mark_ = 0;
   if (spare_marks_.empty()) {
     hipEvent_t mark = nullptr;
@@ -65,6 +83,7 @@ bool HipStream::HasMoved() {
 
 Status HipStream::Synchronize() {
   FORGE_TRY(context_.Select());
+  FORGE_TRY(LaunchHeld());
   FORGE_TRY(context_.Await([this] { return hipStreamQuery(handle_); },
                            [this] { return HasMoved(); }, context_.hang_limit(),
                            "work on the device"));
@@ -73,6 +92,7 @@ Status HipStream::Synchronize() {
   for (const Arrival& arrival : arrivals_) std::memcpy(arrival.to, arrival.from, arrival.bytes);
   arrivals_.clear();
   arrivals_used_ = 0;
+  n_groups_ = 0;
   if (small_ != nullptr) small_->Clear();
   if (uploads_ != nullptr) uploads_->Clear();
   return Status();
@@ -87,6 +107,7 @@ Status HipStream::EnsureRing(std::unique_ptr<PinnedRing>& ring, size_t half_byte
 }
 
 Status HipStream::CopyIn(void* to, const void* from, uint64_t bytes) {
+  FORGE_TRY(LaunchHeld());
   FORGE_TRY(context_.Select());
   const bool is_small = bytes <= kSmallBytes;
   std::unique_ptr<PinnedRing>& ring = is_small ? small_ : uploads_;
@@ -108,6 +129,7 @@ Status HipStream::SendPiece(void* to, const void* from, size_t bytes, PinnedRing
 }
 
 Status HipStream::Upload(void* to, size_t bytes, FunctionRef<Status(std::byte*)> fill) {
+  FORGE_TRY(LaunchHeld());
   FORGE_TRY(context_.Select());
   FORGE_TRY(EnsureRing(uploads_, kUploadBytes));
   FORGE_ASSIGN_OR_RETURN(std::byte* const staged, uploads_->Take(bytes, handle_));
@@ -120,6 +142,7 @@ Status HipStream::Upload(void* to, size_t bytes, FunctionRef<Status(std::byte*)>
 // --- To the host
 
 Status HipStream::CopyOut(void* to, const void* from, uint64_t bytes, bool through_whole) {
+  FORGE_TRY(LaunchHeld());
   FORGE_TRY(context_.Select());
   if (arrivals_data_ == nullptr) {
     void* data = nullptr;

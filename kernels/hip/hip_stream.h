@@ -10,7 +10,9 @@
 #include "kernels/base/function_ref.h"
 #include "kernels/base/result.h"
 #include "kernels/hip/gpu_runtime.h"
+#include "kernels/hip/graph_cache.h"
 #include "kernels/hip/hip_context.h"
+#include "kernels/hip/launch_group.h"
 #include "kernels/hip/pinned_ring.h"
 
 namespace forge {
@@ -34,6 +36,17 @@ class HipStream final : public Stream {
   // Chooses the device for the calling thread, before a launch. kUnavailable if it is lost.
   Status PrepareLaunch();
 
+  // --- Groups. Launches are held back; a few tens of them go to the device together.
+  void BeginGroup() override { is_grouping_ = true; }
+  Status EndGroup() override;
+  bool is_grouping() const { return is_grouping_; }
+  // A launch within a group. For LaunchKernel.
+  template <typename... Arguments>
+  Status Hold(const void* kernel, const LaunchShape& shape, const Arguments&... arguments) {
+    held_.Add(kernel, shape, arguments...);
+    return held_.size() < kMostHeld ? Status() : LaunchHeld();
+  }
+
   // As Device::CopyIn and CopyOut. `through_whole`: reads through a whole allocation, for runtimes
   // whose copies from within one are wrong.
   Status CopyIn(void* to, const void* from, uint64_t bytes);
@@ -56,10 +69,14 @@ class HipStream final : public Stream {
   static constexpr size_t kSmallBytes = 256 << 10;  // of one ring half
   static constexpr size_t kArrivalBytes = size_t{8} << 20;
   static constexpr size_t kWholeBytes = size_t{1} << 20;  // of the allocation that is read whole
+  static constexpr size_t kMostHeld = 64;                 // few enough that a hang shows
   static constexpr int kWorkPerMark = 8;  // a few, so that slow work does not pass for a hang
 
-  explicit HipStream(HipContext& context) : context_(context) {}
+  explicit HipStream(HipContext& context) : context_(context), graphs_(context) {}
 
+  // Gives what is held to the device, before anything that is to come after it.
+  Status LaunchHeld();
+  Status PutMark();
   // Counts a launch or copy, and now and then puts a mark behind it by which Synchronize sees the
   // work move.
   Status NoteWork();
@@ -76,6 +93,11 @@ class HipStream final : public Stream {
   size_t arrivals_used_ = 0;
   std::vector<Arrival> arrivals_;
   void* whole_ = nullptr;  // device memory
+
+  bool is_grouping_ = false;
+  LaunchGroup held_;
+  size_t n_groups_ = 0;  // given to the device since the last Synchronize
+  GraphCache graphs_;
 
   int work_since_mark_ = 0;
   std::deque<hipEvent_t> marks_;  // in the stream, oldest first

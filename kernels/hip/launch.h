@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <string>
 #include <type_traits>
 
@@ -11,20 +10,21 @@
 
 namespace forge {
 
-// Where a kernel runs: blocks, threads of each, dynamic shared memory.
-struct LaunchShape {
-  dim3 grid;
-  dim3 block;
-  size_t shared_bytes = 0;
-};
-
 // Gives `kernel` to the stream and says whether the launch was accepted; a fault while it runs
-// shows when the stream is synchronised. A grid without blocks is a launch error: return before.
+// shows when the stream is synchronised, and within a group a launch that is not accepted when the
+// group is given to the device. A grid without blocks is a launch error: return before.
 //   return LaunchKernel("rms_norm", RmsNormKernel<kWave>, {.grid = n_rows, .block = 256}, stream,
 //                       args.x, args.y, args.dim);
 template <typename... Parameters>
 Status LaunchKernel(const char* name, void (*kernel)(Parameters...), const LaunchShape& shape,
                     HipStream& stream, std::type_identity_t<Parameters>... arguments) {
+  if (stream.is_grouping()) {
+#if defined(FORGE_GPU_EMULATED)
+    emulator::DescribeKernel(kernel, name);
+#endif
+    return stream.Hold(reinterpret_cast<const void*>(kernel), shape,
+                       static_cast<const Parameters&>(arguments)...);
+  }
   FORGE_TRY(stream.PrepareLaunch());
 #if defined(FORGE_GPU_EMULATED)
   emulator::Launch(name, shape.grid, shape.block, shape.shared_bytes, stream.handle(),

@@ -145,6 +145,7 @@ TEST(ConfigKeysTest, TakesTheBordersAndRefusesWhatLiesBeyond) {
       {"device.gpu", {"auto", "required", "off"}, {"", "on", "hip"}},
       {"device.gpu_plugin", {"", "/usr/lib/forge/libforge-hip.so"}, {"libforge-hip.so", "./a"}},
       {"device.gpu_hang_limit", {"1s", "4s", "1h"}, {"999ms", "61m", "0", ""}},
+      {"device.gpu_graphs", {"true", "false"}, {"yes", ""}},
       {"defaults.device", {"auto", "cpu", "hip:0"}, {""}},
       {"defaults.context_length", {"0", "131072"}, {"-1", "4294967296", "4k"}},
       {"defaults.max_sequences", {"1", "256"}, {"0", "257"}},

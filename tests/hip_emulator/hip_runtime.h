@@ -11,7 +11,9 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <tuple>
 #include <type_traits>
+#include <utility>
 
 // --- Runtime
 
@@ -66,6 +68,15 @@ struct ihipStream_t;
 struct ihipEvent_t;
 using hipStream_t = ihipStream_t*;
 using hipEvent_t = ihipEvent_t*;
+
+// Graphs of kernels; dependencies must make a chain.
+struct ihipGraph_t;
+struct ihipGraphExec_t;
+struct ihipGraphNode_t;
+using hipGraph_t = ihipGraph_t*;
+using hipGraphExec_t = ihipGraphExec_t*;
+using hipGraphNode_t = ihipGraphNode_t*;
+struct hipKernelNodeParams;
 
 const char* hipGetErrorName(hipError_t error);
 const char* hipGetErrorString(hipError_t error);
@@ -133,6 +144,27 @@ std::string SystemRootText();
 void Launch(const char* name, dim3 grid, dim3 block, size_t shared_bytes, hipStream_t stream,
             std::function<void()> thread);
 
+// A kernel's body as one thread runs it, with copies of its arguments.
+using BindKernel = std::function<void()> (*)(const void* kernel, void** arguments);
+// What a compiler leaves of a kernel for the functions that take its address.
+void DescribeKernelAs(const void* kernel, const char* name, BindKernel bind);
+template <typename... Parameters, size_t... kIndices>
+std::function<void()> BindArguments(void (*body)(Parameters...), void** arguments,
+                                    std::index_sequence<kIndices...>) {
+  return [body,
+          copies = std::tuple<Parameters...>(*static_cast<Parameters*>(arguments[kIndices])...)] {
+    std::apply(body, copies);
+  };
+}
+template <typename... Parameters>
+void DescribeKernel(void (*kernel)(Parameters...), const char* name) {
+  DescribeKernelAs(
+      reinterpret_cast<const void*>(kernel), name, [](const void* address, void** arguments) {
+        const auto body = reinterpret_cast<void (*)(Parameters...)>(const_cast<void*>(address));
+        return BindArguments(body, arguments, std::index_sequence_for<Parameters...>());
+      });
+}
+
 // What follows is for threads of a kernel. `line` is the place in the source that waits; threads
 // that meet must have come to the same one.
 void BlockBarrier(int line);
@@ -154,6 +186,30 @@ T WaveShuffle(T value, ShuffleKind kind, int operand, int width, int line) {
 }
 
 }  // namespace forge::emulator
+
+struct hipKernelNodeParams {
+  dim3 blockDim;
+  void** extra;
+  void* func;
+  dim3 gridDim;
+  void** kernelParams;
+  unsigned sharedMemBytes;
+};
+
+// Kernels must have been described.
+hipError_t hipLaunchKernel(const void* kernel, dim3 grid, dim3 block, void** arguments,
+                           size_t shared_bytes, hipStream_t stream);
+hipError_t hipGraphCreate(hipGraph_t* graph, unsigned flags);
+hipError_t hipGraphDestroy(hipGraph_t graph);
+hipError_t hipGraphAddKernelNode(hipGraphNode_t* node, hipGraph_t graph,
+                                 const hipGraphNode_t* dependencies, size_t n_dependencies,
+                                 const hipKernelNodeParams* params);
+hipError_t hipGraphInstantiateWithFlags(hipGraphExec_t* executable, hipGraph_t graph,
+                                        unsigned long long flags);
+hipError_t hipGraphExecKernelNodeSetParams(hipGraphExec_t executable, hipGraphNode_t node,
+                                           const hipKernelNodeParams* params);
+hipError_t hipGraphLaunch(hipGraphExec_t executable, hipStream_t stream);
+hipError_t hipGraphExecDestroy(hipGraphExec_t executable);
 
 // Set before a thread of a kernel runs, and again whenever it goes on after a wait.
 extern thread_local constinit forge::emulator::Index threadIdx;
