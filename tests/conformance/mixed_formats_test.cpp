@@ -6,7 +6,7 @@
 #include <random>
 #include <set>
 
-#include "engine/runtime/logprobs.h"
+#include "kernels/base/log_sum_exp.h"
 #include "kernels/formats/format.h"
 #include "tests/conformance/copy_model.h"
 #include "tests/conformance/expand_weights.h"

@@ -5,8 +5,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "engine/runtime/logprobs.h"
 #include "kernels/base/check.h"
+#include "kernels/base/log_sum_exp.h"
 
 namespace forge::testing {
 
