@@ -23,6 +23,7 @@ struct SchemaSet {
   std::vector<NodeId> parts;    // ascending, without duplicates; `true` is left out
   std::vector<NodeId> decided;  // anyOf and oneOf arrays of which a branch is among the parts
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means the compiler's own code
   friend auto operator<=>(const SchemaSet&, const SchemaSet&) = default;
 };
 
