@@ -314,6 +314,7 @@ TEST(ModelPlanTest, ScratchHoldsEveryBufferOfALargestStep) {
       {s.first_token, 4},
       {s.block_tables[0], 3 * 4},
       {s.logit_rows, 3},
+      {s.top_logits, 3 * (2 + 64 + 64)},
       {s.rope_frequencies[0], 4},
       {s.matmul_workspace, device.MatmulWorkspaceBytes(16, 128) / 4},
       {s.attention_workspace, device.AttentionWorkspaceBytes(16, 4, 32) / 4}};
