@@ -53,8 +53,8 @@ class HipGraphTest : public ::testing::Test {
     return device_->ops().soft_cap({.x = from, .y = to, .n = kNumbers, .cap = cap}, *stream_);
   }
   Status Add(const float* from, float* to) {
-    return device_->ops().gated_activation(
-        {.gate = from, .up = from, .y = to, .n = kNumbers}, *stream_);
+    return device_->ops().gated_activation({.gate = from, .up = from, .y = to, .n = kNumbers},
+                                           *stream_);
   }
   // arrays_[1] = the number capped by each of `caps`, one after the other.
   void RunGroup(const std::vector<float>& caps) {
