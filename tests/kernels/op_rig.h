@@ -58,6 +58,8 @@ class OpRig {
   // Whether ops look at what device arrays hold, and refuse what is out of range. A device that
   // cannot gives NaN instead.
   virtual bool refuses_indices() const = 0;
+  // Whether ops run on threads of the host, as many as Create was told.
+  virtual bool runs_on_threads() const = 0;
   // Steps of up to so many tokens, and all longer ones, give a token the same bits whatever shares
   // the step with it; the former and the latter may differ.
   virtual int max_equal_tokens() const = 0;
