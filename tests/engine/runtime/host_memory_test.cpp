@@ -24,14 +24,24 @@ bool MayAllocate() { return ++allocations != failing_allocation; }
 }  // namespace
 }  // namespace forge
 
-// They take the place of the C++ library's in this program; its other forms call these.
+// They take the place of the C++ library's in this program. All forms but the aligned ones, since a
+// sanitizer's own do not call each other.
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+  return forge::MayAllocate() ? std::malloc(std::max<size_t>(bytes, 1)) : nullptr;
+}
+void* operator new[](size_t bytes, const std::nothrow_t& tag) noexcept {
+  return operator new(bytes, tag);
+}
 void* operator new(size_t bytes) {
-  void* const data = forge::MayAllocate() ? std::malloc(std::max<size_t>(bytes, 1)) : nullptr;
+  void* const data = operator new(bytes, std::nothrow);
   if (data == nullptr) throw std::bad_alloc();
   return data;
 }
+void* operator new[](size_t bytes) { return operator new(bytes); }
 void operator delete(void* data) noexcept { std::free(data); }
 void operator delete(void* data, size_t) noexcept { std::free(data); }
+void operator delete[](void* data) noexcept { std::free(data); }
+void operator delete[](void* data, size_t) noexcept { std::free(data); }
 
 namespace forge {
 namespace {
