@@ -2,10 +2,21 @@
 
 #include <algorithm>
 #include <numeric>
+#include <string>
 
 #include "kernels/base/log_sum_exp.h"
 
 namespace forge {
+
+Status NoNumbers(std::string_view what) {
+  return DataLoss("the model computed " + std::string(what) +
+                  " that are not numbers; its file is damaged")
+      .WithReason("MODEL_FILE_INVALID");
+}
+
+float LogprobOf(float logit, double log_sum_exp) {
+  return static_cast<float>(static_cast<double>(logit) - log_sum_exp);
+}
 
 TokenId MostLikelyToken(std::span<const float> logits) {
   return static_cast<TokenId>(std::find(logits.begin(), logits.end(), Maximum(logits)) -
@@ -23,7 +34,7 @@ std::vector<TokenLogprob> TopLogprobs(std::span<const float> logits, double log_
   });
   std::vector<TokenLogprob> top;
   for (auto token = tokens.begin(); token != end; ++token)
-    top.push_back({*token, static_cast<float>(static_cast<double>(logit(*token)) - log_sum_exp)});
+    top.push_back({*token, LogprobOf(logit(*token), log_sum_exp)});
   return top;
 }
 

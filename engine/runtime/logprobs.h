@@ -2,11 +2,18 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "engine/runtime/engine.h"
 
 namespace forge {
+
+// The model computed `what` that are no numbers: kDataLoss (reason MODEL_FILE_INVALID).
+Status NoNumbers(std::string_view what);
+
+// The log-probability of a logit, `log_sum_exp` being that of all logits.
+float LogprobOf(float logit, double log_sum_exp);
 
 // The token of the largest logit, the first of several. REQUIRES: not empty, none is NaN.
 TokenId MostLikelyToken(std::span<const float> logits);

@@ -13,12 +13,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-Status NoNumbers(std::string_view what) {
-  return DataLoss("the model computed " + std::string(what) +
-                  " that are not numbers; its file is damaged")
-      .WithReason("MODEL_FILE_INVALID");
-}
-
 // What reading a text is, whatever is read of it: the derived class takes the rows, and tells its
 // kind of sink what they came to.
 template <typename Sink>
@@ -94,8 +88,7 @@ class Scoring final : public Reading<ScoreSink> {
     const double log_sum_exp = LogSumExp(logits);
     if (!std::isfinite(log_sum_exp)) return Fail(NoNumbers("logits"));
     const TokenId token = sequence[position + 1];
-    const double logit = logits[static_cast<size_t>(token)];
-    TokenScore score = {token, static_cast<float>(logit - log_sum_exp), {}};
+    TokenScore score = {token, LogprobOf(logits[static_cast<size_t>(token)], log_sum_exp), {}};
     if (n_top_ > 0) score.top_logprobs = TopLogprobs(logits, log_sum_exp, n_top_);
     scores_.push_back(std::move(score));
   }

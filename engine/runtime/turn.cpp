@@ -12,15 +12,6 @@
 namespace forge {
 namespace {
 
-Status NoNumbers() {
-  return DataLoss("the model computed logits that are not numbers; its file is damaged")
-      .WithReason("MODEL_FILE_INVALID");
-}
-
-float LogprobOf(float logit, double log_sum_exp) {
-  return static_cast<float>(static_cast<double>(logit) - log_sum_exp);
-}
-
 constexpr size_t kMaxStopStrings = 64;
 constexpr size_t kMaxStopStringBytes = 1024;
 constexpr size_t kMaxStopTokens = 256;
@@ -159,7 +150,7 @@ Result<Turn::Token> Turn::NextToken(const StepRow& row, std::span<const TokenId>
 
 Result<TokenEvent> Turn::Choose(std::span<const float> logits, std::span<const TokenId> sequence) {
   const double log_sum_exp = LogSumExp(logits);
-  if (!std::isfinite(log_sum_exp)) return NoNumbers();
+  if (!std::isfinite(log_sum_exp)) return NoNumbers("logits");
   TokenEvent event;
   FORGE_ASSIGN_OR_RETURN(event.token, Sample(logits, sequence));
   event.logprob = LogprobOf(logits[static_cast<size_t>(event.token)], log_sum_exp);
@@ -169,7 +160,7 @@ Result<TokenEvent> Turn::Choose(std::span<const float> logits, std::span<const T
 }
 
 Result<TokenEvent> Turn::ChooseTop(const StepRow& row) {
-  if (!std::isfinite(row.log_sum_exp)) return NoNumbers();
+  if (!std::isfinite(row.log_sum_exp)) return NoNumbers("logits");
   TokenEvent event;
   event.token = sampler_.SampleTop(row.values, row.tokens);
   const auto chosen = std::find(row.tokens.begin(), row.tokens.end(), event.token);

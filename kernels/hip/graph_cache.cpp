@@ -39,7 +39,7 @@ Status GraphCache::LaunchEach(const LaunchGroup& group, hipStream_t stream) {
     const LaunchShape& shape = group.shape(i);
     FORGE_TRY(CheckHip(hipLaunchKernel(group.kernel(i), shape.grid, shape.block, group.Arguments(i),
                                        shape.shared_bytes, stream),
-                       "launch of a kernel"));
+                       std::string("launch of kernel ") + group.name(i)));
   }
   return Status();
 }
@@ -99,8 +99,10 @@ bool GraphCache::AddNodes(Graph& graph) {
 }
 
 bool GraphCache::Update(Graph& graph, const LaunchGroup& group) {
+  bool has_changed = false;
   for (size_t i = 0; i < group.size(); ++i) {
     if (graph.group.IsSameLaunch(i, group)) continue;
+    has_changed = true;
     const hipKernelNodeParams params = NodeOf(group, i);
     if (hipGraphExecKernelNodeSetParams(graph.executable, graph.nodes[i], &params) == hipSuccess)
       continue;
@@ -108,7 +110,7 @@ bool GraphCache::Update(Graph& graph, const LaunchGroup& group) {
     is_on_ = false;
     return false;
   }
-  graph.group = group;
+  if (has_changed) graph.group = group;
   return true;
 }
 

@@ -42,8 +42,9 @@ class HipStream final : public Stream {
   bool is_grouping() const { return is_grouping_; }
   // A launch within a group. For LaunchKernel.
   template <typename... Arguments>
-  Status Hold(const void* kernel, const LaunchShape& shape, const Arguments&... arguments) {
-    held_.Add(kernel, shape, arguments...);
+  Status Hold(const char* name, const void* kernel, const LaunchShape& shape,
+              const Arguments&... arguments) {
+    held_.Add(name, kernel, shape, arguments...);
     return held_.size() < kMostHeld ? Status() : LaunchHeld();
   }
 

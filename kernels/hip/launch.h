@@ -22,7 +22,7 @@ Status LaunchKernel(const char* name, void (*kernel)(Parameters...), const Launc
 #if defined(FORGE_GPU_EMULATED)
     emulator::DescribeKernel(kernel, name);
 #endif
-    return stream.Hold(reinterpret_cast<const void*>(kernel), shape,
+    return stream.Hold(name, reinterpret_cast<const void*>(kernel), shape,
                        static_cast<const Parameters&>(arguments)...);
   }
   FORGE_TRY(stream.PrepareLaunch());

@@ -20,16 +20,19 @@ struct LaunchShape {
 // Launches that are held back, with copies of their arguments. Not thread-safe.
 class LaunchGroup {
  public:
-  // As the runtime's, for `void (*)(Arguments...)`.
+  // As the runtime's, for `void (*)(Arguments...)`. `name`: a literal.
   template <typename... Arguments>
-  void Add(const void* kernel, const LaunchShape& shape, const Arguments&... arguments) {
-    launches_.push_back({kernel, shape, bytes_.size(), offsets_.size(), sizeof...(Arguments)});
+  void Add(const char* name, const void* kernel, const LaunchShape& shape,
+           const Arguments&... arguments) {
+    launches_.push_back(
+        {name, kernel, shape, bytes_.size(), offsets_.size(), sizeof...(Arguments)});
     (AddArgument(&arguments, sizeof(Arguments)), ...);
   }
   void Clear();
 
   bool empty() const { return launches_.empty(); }
   size_t size() const { return launches_.size(); }
+  const char* name(size_t i) const { return launches_[i].name; }
   const void* kernel(size_t i) const { return launches_[i].kernel; }
   const LaunchShape& shape(size_t i) const { return launches_[i].shape; }
   // Pointers to the arguments of launch `i`, as the runtime takes them; valid until the next call
@@ -44,6 +47,7 @@ class LaunchGroup {
 
  private:
   struct Launch {
+    const char* name;
     const void* kernel;
     LaunchShape shape;
     size_t first_byte;    // in bytes_

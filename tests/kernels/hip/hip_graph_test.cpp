@@ -166,6 +166,15 @@ TEST_F(HipGraphTest, AnEmptyGroupIsNoWork) {
   EXPECT_EQ(emulator::Launches(0), before);
 }
 
+TEST_F(HipGraphTest, ALaunchThatIsRefusedIsNamedWhenItsGroupEnds) {
+  emulator::FailCalls("launch", {.error = hipErrorInvalidConfiguration});
+  stream_->BeginGroup();
+  EXPECT_TRUE(Cap(arrays_[0], arrays_[1], 30.0f).ok());
+  const Status refused = stream_->EndGroup();
+  EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("launch of kernel soft_cap"));
+  ExpectRun({30.0f, 20.0f});
+}
+
 TEST_F(HipGraphTest, ARuntimeWithoutGraphsIsAskedOnce) {
   for (const char* function :
        {"hipGraphCreate", "hipGraphAddKernelNode", "hipGraphInstantiateWithFlags"}) {
