@@ -7,7 +7,7 @@
 
 #include "kernels/base/check.h"
 #include "kernels/cpu/attention.h"
-#include "kernels/cpu/kv_append.h"
+#include "kernels/cpu/rope_append.h"
 
 namespace forge {
 namespace {
@@ -72,12 +72,13 @@ AttentionInputs::AttentionInputs(const AttentionSize& size, CpuStream& stream)
                  .block_tables = table_.data(),
                  .max_blocks = BlocksOf(size)};
   const int32_t all[] = {0, n_positions};
-  KvAppendArgs append = {.batch = args_.batch, .cache = args_.cache};
+  RopeAppendArgs append = {.batch = args_.batch, .cache = args_.cache};
   append.batch.first_token = all;
-  const std::vector<float> history =
+  std::vector<float> history =
       NormalFloats(positions_.size() * static_cast<size_t>(size.n_kv_heads * size.head_dim));
-  append.keys = append.values = history.data();
-  FORGE_CHECK(CpuKvAppend(append, stream).ok(), "kv_append");
+  append.keys = history.data();
+  append.values = history.data();
+  FORGE_CHECK(CpuRopeAppend(append, stream).ok(), "rope_append");
   args_.batch.n_tokens = size.n_tokens;
   args_.batch.positions += size.depth;
   args_.batch.first_token = first_token_;

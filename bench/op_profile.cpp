@@ -99,11 +99,8 @@ OpTable TimeOps(OpTable ops) {
   ops.embed = RunTimed<"embed", EmbedArgs, &OpTable::embed>;
   ops.rms_norm = RunTimed<"rms_norm", RmsNormArgs, &OpTable::rms_norm>;
   ops.matmul = RunTimed<"matmul", MatmulArgs, &OpTable::matmul>;
-  ops.rope = RunTimed<"rope", RopeArgs, &OpTable::rope>;
-  ops.kv_append = RunTimed<"kv_append", KvAppendArgs, &OpTable::kv_append>;
+  ops.rope_append = RunTimed<"rope_append", RopeAppendArgs, &OpTable::rope_append>;
   ops.attention = RunTimed<"attention", AttentionArgs, &OpTable::attention>;
-  ops.gated_activation =
-      RunTimed<"gated_activation", GatedActivationArgs, &OpTable::gated_activation>;
   ops.gather_rows = RunTimed<"gather_rows", GatherRowsArgs, &OpTable::gather_rows>;
   ops.soft_cap = RunTimed<"soft_cap", SoftCapArgs, &OpTable::soft_cap>;
   ops.route_experts = RunTimed<"route_experts", RouteExpertsArgs, &OpTable::route_experts>;

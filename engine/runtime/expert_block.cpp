@@ -52,14 +52,9 @@ Status MultiplyExperts(const StepContext& step, uint32_t layer) {
        .n_targets = 2,
        .targets = {{{.weights = weights.expert_gate, .bias = weights.expert_gate_bias, .y = gate},
                     {.weights = weights.expert_up, .bias = weights.expert_up_bias, .y = up}}},
+       .activation = ActivationOf(step.config()),
        .workspace = step.WorkspaceOf(scratch.expert_workspace)},
       step.stream()));
-  FORGE_TRY(step.ops().gated_activation({.activation = ActivationOf(step.config()),
-                                         .gate = gate,
-                                         .up = up,
-                                         .y = gate,
-                                         .n = int64_t{n_pairs} * experts.n_ff},
-                                        step.stream()));
   return step.ops().expert_matmul({.x = gate,
                                    .n_x_rows = n_pairs,
                                    .pairs_per_row = 1,
@@ -84,7 +79,8 @@ Status MultiplyShared(const StepContext& step, uint32_t layer) {
        .targets = {{{.weight = weights.shared_router, .y = step.Floats(scratch.shared_gate)}}},
        .workspace = workspace},
       step.stream()));
-  FORGE_TRY(RunGatedProducts(step, weights.shared_gate, weights.shared_up));
+  FORGE_TRY(RunGatedProducts(step, step.Floats(scratch.normed), {}, weights.shared_gate,
+                             weights.shared_up));
   return step.ops().matmul(
       {.x = step.Floats(scratch.gate),
        .n_tokens = step.n_tokens(),
@@ -101,6 +97,9 @@ Status RunExperts(const StepContext& step, uint32_t layer) {
   const ScratchPlan& scratch = step.scratch();
   const float* const post_norm = step.Layer(layer).ffn_post_norm;
   const bool has_shared = config.experts.n_shared_ff != 0;
+  // Router, experts and the shared expert all take the normalised tokens.
+  FORGE_TRY(step.Norm(step.Layer(layer).ffn_norm, step.Floats(scratch.hidden),
+                      step.Floats(scratch.normed), step.n_tokens()));
   FORGE_TRY(Route(step, layer));
   if (has_shared) FORGE_TRY(MultiplyShared(step, layer));
   FORGE_TRY(MultiplyExperts(step, layer));

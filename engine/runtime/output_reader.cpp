@@ -68,8 +68,8 @@ Status OutputReader::ComputeLastLogits(const StepContext& step, int n_rows) {
                                     .n_rows = n_rows,
                                     .dim = static_cast<int>(step.config().n_embd)},
                                    step.stream()));
-  FORGE_TRY(step.Norm(step.model().weights().output_norm, gathered, gathered, n_rows));
-  return ComputeLogits(step, gathered, n_rows, step.Floats(scratch.logits));
+  const InputNorm norm = step.InputNormOf(step.model().weights().output_norm);
+  return ComputeLogits(step, gathered, norm, n_rows, step.Floats(scratch.logits));
 }
 
 Status OutputReader::CopyTopOut(const StepContext& step, size_t n_rows, size_t n_top) {
@@ -105,8 +105,8 @@ Status OutputReader::ReadAllLogits(const StepContext& step, Rows rows, const Rea
   const size_t group = scratch.logit_area.size_bytes / (n_vocab * sizeof(float));
   for (size_t begin = 0; begin < rows.count; begin += group) {
     const size_t n = std::min(group, rows.count - begin);
-    FORGE_TRY(
-        ComputeLogits(step, normed + begin * step.config().n_embd, static_cast<int>(n), logits));
+    FORGE_TRY(ComputeLogits(step, normed + begin * step.config().n_embd, {}, static_cast<int>(n),
+                            logits));
     FORGE_TRY(ReadRows(step, logits, n, n_vocab, [&](size_t row, std::span<const float> values) {
       read(begin + row, values);
     }));
@@ -126,11 +126,12 @@ Status OutputReader::NormRows(const StepContext& step, Rows rows) {
                    static_cast<int>(rows.count));
 }
 
-Status OutputReader::ComputeLogits(const StepContext& step, const float* normed, int n_rows,
-                                   float* logits) {
+Status OutputReader::ComputeLogits(const StepContext& step, const float* x, const InputNorm& norm,
+                                   int n_rows, float* logits) {
   const WeightView& output = step.model().weights().output;
-  FORGE_TRY(step.ops().matmul({.x = normed,
+  FORGE_TRY(step.ops().matmul({.x = x,
                                .n_tokens = n_rows,
+                               .norm = norm,
                                .n_targets = 1,
                                .targets = {{{.weight = output, .y = logits}}},
                                .workspace = step.WorkspaceOf(step.scratch().matmul_workspace)},

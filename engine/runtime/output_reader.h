@@ -54,9 +54,9 @@ class OutputReader {
   Status ReadAllHidden(const StepContext& step, Rows rows, const ReadRow& read);
   // scratch.normed[0, count) = output norm of the rows.
   static Status NormRows(const StepContext& step, Rows rows);
-  // logits = output head of normed rows.
-  static Status ComputeLogits(const StepContext& step, const float* normed, int n_rows,
-                              float* logits);
+  // logits = output head of norm(x).
+  static Status ComputeLogits(const StepContext& step, const float* x, const InputNorm& norm,
+                              int n_rows, float* logits);
   // Copies rows to the host, a few at a time, and hands out each.
   Status ReadRows(const StepContext& step, const float* rows, size_t n_rows, size_t n_cols,
                   const ReadRow& read);

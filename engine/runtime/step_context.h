@@ -35,6 +35,11 @@ class StepContext {
     return {model_.Scratch<void>(slot), slot.size_bytes};
   }
 
+  // The norm of a product's input. Overwrites `normed`.
+  InputNorm InputNormOf(const float* weight) const {
+    return {.weight = weight, .epsilon = config().rms_epsilon, .scratch = Floats(scratch().normed)};
+  }
+
   // y = norm(x) over the embedding width. `y` may be `x`.
   Status Norm(const float* weight, const float* x, float* y, int n_rows) const;
   // hidden += x W^T + bias, through a norm of its own where `post_norm` is one. Overwrites `normed`

@@ -13,7 +13,7 @@ namespace forge {
 // where cap(x) = soft_cap * tanh(x / soft_cap) if there is a cap, and the softmax divides by
 // sum_j exp(s[j]) + exp(sinks[h]) if there are sinks.
 //
-// The batch's own keys and values must be in the cache already (KvAppend). With a window, nothing
+// The batch's own keys and values must be in the cache already (RopeAppend). With a window, nothing
 // at or before the first token's p - window is read, so block tables need not have it any more.
 struct AttentionArgs {
   RaggedBatch batch;

@@ -20,6 +20,21 @@ Status Validate(const ExpertMatmulTarget& target, const ExpertMatmulTarget& firs
   return Status();
 }
 
+// REQUIRES: args.activation is set.
+Status ValidateActivation(const ExpertMatmulArgs& args) {
+  if (!IsActivation(*args.activation))
+    return InvalidArgument("expert_matmul: there is no such activation: " +
+                           std::to_string(static_cast<int>(*args.activation)));
+  const int64_t n_gate = args.targets[0].weights.first.shape.n_rows;
+  const int64_t n_up = args.targets[1].weights.first.shape.n_rows;
+  if (args.n_targets != 2 || n_gate != n_up)
+    return InvalidArgument(
+        "expert_matmul: an activation takes two targets of one size: n_targets " +
+        std::to_string(args.n_targets) + ", n_out " + std::to_string(n_gate) + " and " +
+        std::to_string(n_up));
+  return Status();
+}
+
 }  // namespace
 
 Status Validate(const ExpertWeights& weights) {
@@ -50,7 +65,7 @@ Status Validate(const ExpertMatmulArgs& args) {
   for (int i = 0; i < args.n_targets; ++i)
     FORGE_TRY(Validate(args.targets[static_cast<size_t>(i)], args.targets[0])
                   .WithContext("expert_matmul target " + std::to_string(i)));
-  return Status();
+  return args.activation ? ValidateActivation(args) : Status();
 }
 
 }  // namespace forge

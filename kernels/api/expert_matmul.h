@@ -2,7 +2,9 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
+#include "kernels/api/activation.h"
 #include "kernels/api/weight.h"
 #include "kernels/base/status.h"
 
@@ -36,7 +38,10 @@ struct ExpertMatmulArgs {
   const int32_t* experts = nullptr;  // [n_pairs], each in [0, n_experts); device memory
   int n_targets = 0;
   std::array<ExpertMatmulTarget, 2> targets;  // the first n_targets; all share n_in and n_experts
-  Workspace workspace;                        // Device::ExpertMatmulWorkspaceBytes(...)
+  // If set, the two targets are gate and up, of the same n_out, and the first's y is
+  // activation(gate, up); the second's is unspecified afterwards.
+  std::optional<Activation> activation = std::nullopt;
+  Workspace workspace;  // Device::ExpertMatmulWorkspaceBytes(...)
 };
 Status Validate(const ExpertMatmulArgs& args);
 

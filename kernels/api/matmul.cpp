@@ -1,9 +1,37 @@
 #include "kernels/api/matmul.h"
 
+#include <cmath>
 #include <string>
 
 namespace forge {
 namespace {
+
+Status Validate(const InputNorm& norm) {
+  if (norm.weight == nullptr) return Status();
+  if (norm.scratch == nullptr) return InvalidArgument("norm: scratch is null");
+  if (!std::isfinite(norm.epsilon) || norm.epsilon < 0.0f)
+    return InvalidArgument("norm: epsilon must be finite and not negative: " +
+                           std::to_string(norm.epsilon));
+  return Status();
+}
+
+// REQUIRES: args.activation is set.
+Status ValidateActivation(const MatmulArgs& args) {
+  if (!IsActivation(*args.activation))
+    return InvalidArgument("there is no such activation: " +
+                           std::to_string(static_cast<int>(*args.activation)));
+  if (args.n_targets != 2)
+    return InvalidArgument("an activation takes two targets: n_targets " +
+                           std::to_string(args.n_targets));
+  const MatmulTarget &gate = args.targets[0], &up = args.targets[1];
+  if (gate.weight.shape.n_rows != up.weight.shape.n_rows)
+    return InvalidArgument("an activation takes two targets of one size: n_out " +
+                           std::to_string(gate.weight.shape.n_rows) + " and " +
+                           std::to_string(up.weight.shape.n_rows));
+  if (gate.residual != nullptr || up.residual != nullptr)
+    return InvalidArgument("the targets of an activation have no residuals");
+  return Status();
+}
 
 Status Validate(const MatmulTarget& target, int64_t n_in) {
   FORGE_TRY(Validate(target.weight));
@@ -25,12 +53,13 @@ Status Validate(const MatmulArgs& args) {
                            "]: " + std::to_string(args.n_targets));
   if (args.n_tokens == 0) return Status();
   if (args.x == nullptr) return InvalidArgument("matmul: x is null");
+  FORGE_TRY(Validate(args.norm).WithContext("matmul"));
   const int64_t n_in = args.targets[0].weight.shape.n_cols;
   for (int i = 0; i < args.n_targets; ++i) {
     FORGE_TRY(Validate(args.targets[static_cast<size_t>(i)], n_in)
                   .WithContext("matmul target " + std::to_string(i)));
   }
-  return Status();
+  return args.activation ? ValidateActivation(args).WithContext("matmul") : Status();
 }
 
 }  // namespace forge

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <array>
+#include <optional>
 
+#include "kernels/api/activation.h"
 #include "kernels/api/weight.h"
 #include "kernels/base/status.h"
 
@@ -15,17 +17,28 @@ struct MatmulTarget {
   float* y = nullptr;               // [n_tokens, n_out]
 };
 
+// A norm of the activations before they are multiplied, as RmsNormArgs has it.
+struct InputNorm {
+  const float* weight = nullptr;  // [n_in]; null: there is none
+  float epsilon = 0.0f;
+  float* scratch = nullptr;  // [n_tokens, n_in], for the normalised rows; afterwards unspecified
+};
+
 // Multiplies the same activations with up to three matrices (Q, K and V; gate and up), so that a
-// device quantises them once and enters one parallel region.
+// device normalises and quantises them once and enters one parallel region.
 //
 // Devices may round activations to 8-bit blocks for quantised weights; with F32 weights everything
 // is float32, with F16 and BF16 weights the weights are exact and activations float32.
 struct MatmulArgs {
   const float* x = nullptr;  // [n_tokens, n_in]
   int n_tokens = 0;
+  InputNorm norm = {};
   int n_targets = 0;
   std::array<MatmulTarget, 3> targets;  // the first n_targets are used; all share n_in
-  Workspace workspace;                  // Device::MatmulWorkspaceBytes(n_tokens, n_in)
+  // If set, the two targets are gate and up, of the same n_out and without residuals, and the
+  // first's y is activation(gate, up); the second's is unspecified afterwards.
+  std::optional<Activation> activation = std::nullopt;
+  Workspace workspace;  // Device::MatmulWorkspaceBytes(n_tokens, n_in)
 };
 Status Validate(const MatmulArgs& args);
 

@@ -4,12 +4,10 @@
 #include "kernels/api/combine_experts.h"
 #include "kernels/api/embed.h"
 #include "kernels/api/expert_matmul.h"
-#include "kernels/api/gated_activation.h"
 #include "kernels/api/gather_rows.h"
-#include "kernels/api/kv_append.h"
 #include "kernels/api/matmul.h"
 #include "kernels/api/rms_norm.h"
-#include "kernels/api/rope.h"
+#include "kernels/api/rope_append.h"
 #include "kernels/api/route_experts.h"
 #include "kernels/api/soft_cap.h"
 #include "kernels/api/stream.h"
@@ -23,10 +21,8 @@ struct OpTable {
   Status (*embed)(const EmbedArgs&, Stream&);
   Status (*rms_norm)(const RmsNormArgs&, Stream&);
   Status (*matmul)(const MatmulArgs&, Stream&);
-  Status (*rope)(const RopeArgs&, Stream&);
-  Status (*kv_append)(const KvAppendArgs&, Stream&);
+  Status (*rope_append)(const RopeAppendArgs&, Stream&);
   Status (*attention)(const AttentionArgs&, Stream&);
-  Status (*gated_activation)(const GatedActivationArgs&, Stream&);
   Status (*gather_rows)(const GatherRowsArgs&, Stream&);
   Status (*soft_cap)(const SoftCapArgs&, Stream&);
   Status (*route_experts)(const RouteExpertsArgs&, Stream&);

@@ -45,7 +45,7 @@ Status Validate(const RaggedBatch& batch);
 // What a step appends and what it attends to must fit the ring; kInvalidArgument otherwise.
 //
 // A block holds the positions of all KV heads and nothing else, so whole blocks may be copied and
-// shared. The order of elements within a block is the device's own; only KvAppend and Attention
+// shared. The order of elements within a block is the device's own; only RopeAppend and Attention
 // know it.
 struct KvLayerView {
   void* keys = nullptr;    // [n_blocks, n_kv_heads * head_dim * block_tokens], as KvBytes counts

@@ -11,15 +11,13 @@
 #include "kernels/cpu/cpu_features.h"
 #include "kernels/cpu/cpu_stream.h"
 #include "kernels/cpu/expert_matmul.h"
-#include "kernels/cpu/gated_activation.h"
 #include "kernels/cpu/gather_rows.h"
 #include "kernels/cpu/host_memory.h"
-#include "kernels/cpu/kv_append.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/pack.h"
 #include "kernels/cpu/page_memory.h"
 #include "kernels/cpu/rms_norm.h"
-#include "kernels/cpu/rope.h"
+#include "kernels/cpu/rope_append.h"
 #include "kernels/cpu/route_experts.h"
 #include "kernels/cpu/soft_cap.h"
 #include "kernels/cpu/thread_pool.h"
@@ -32,10 +30,8 @@ constexpr OpTable kOps = {
     .embed = CpuEmbed,
     .rms_norm = CpuRmsNorm,
     .matmul = CpuMatmul,
-    .rope = CpuRope,
-    .kv_append = CpuKvAppend,
+    .rope_append = CpuRopeAppend,
     .attention = CpuAttention,
-    .gated_activation = CpuGatedActivation,
     .gather_rows = CpuGatherRows,
     .soft_cap = CpuSoftCap,
     .route_experts = CpuRouteExperts,

@@ -12,6 +12,7 @@
 #include "kernels/cpu/matmul_tiling.h"
 #include "kernels/cpu/pack.h"
 #include "kernels/cpu/parallel_rows.h"
+#include "kernels/cpu/vector_kernels.h"
 
 namespace forge {
 namespace {
@@ -24,6 +25,7 @@ struct Product {
   const ExpertMatmulTarget* target;
   MatmulFormat format;
   int64_t n_groups;
+  GatedKernel activate;  // null, or what makes the first target's y of it and of these products
 };
 
 // The products of the targets that take their activations quantised, or of those that do not.
@@ -32,13 +34,18 @@ struct Product {
 // kernels read, or as floats. Where a row has several pairs, it is quantised once, as a tile of its
 // own before those of the pairs, and copied from there. A pair that shares its tile with no other
 // is not copied.
+//
+// With an activation the row groups of gate and up take turns, so that a chunk has both halves of
+// its rows.
 class ExpertProducts {
  public:
-  // REQUIRES: `pairs` are those of the arguments.
+  // REQUIRES: `pairs` are those of the arguments. `activate`: of gate and up, if both are among
+  // these products; else null.
   ExpertProducts(const ExpertMatmulArgs& args, const ExpertPairs& pairs, CpuLevel level,
-                 bool is_quantized);
+                 bool is_quantized, GatedKernel activate);
 
   bool empty() const { return n_products_ == 0; }
+  bool is_gated() const { return products_[1].activate != nullptr; }
   void PrepareActivations(ThreadPool& pool) const;
   void Multiply(ThreadPool& pool) const;
 
@@ -70,14 +77,14 @@ class ExpertProducts {
   const int64_t span_pairs_;
   bool has_wide_ = true;
   bool needs_digits_ = false;
-  std::array<Product, 2> products_;
+  std::array<Product, 2> products_ = {};
   int n_products_ = 0;
   int64_t n_groups_ = 0;  // of one expert's matrices
   int64_t weight_bytes_ = 0;
 };
 
 ExpertProducts::ExpertProducts(const ExpertMatmulArgs& args, const ExpertPairs& pairs,
-                               CpuLevel level, bool is_quantized)
+                               CpuLevel level, bool is_quantized, GatedKernel activate)
     : args_(args),
       pairs_(pairs),
       kernels_(MatmulKernelsAt(level)),
@@ -92,12 +99,13 @@ ExpertProducts::ExpertProducts(const ExpertMatmulArgs& args, const ExpertPairs& 
     const MatmulFormat format = FindMatmulFormat(shape.dtype, n_in_, level);
     if (format.is_quantized != is_quantized) continue;
     Product& product = products_[static_cast<size_t>(n_products_++)];
-    product = {&args.targets[i], format, CeilDivide(shape.n_rows, kCpuPackRows)};
+    product = {&args.targets[i], format, CeilDivide(shape.n_rows, kCpuPackRows), nullptr};
     has_wide_ &= format.wide_kernel != nullptr;
     needs_digits_ |= format.needs_digits;
     n_groups_ += product.n_groups;
     weight_bytes_ += product.n_groups * format.group_bytes;
   }
+  products_[1].activate = activate;
 }
 
 void ExpertProducts::PrepareActivations(ThreadPool& pool) const {
@@ -148,7 +156,9 @@ int64_t ExpertProducts::GroupsPerChunk(int64_t n_pairs, int n_threads) const {
   const int64_t by_products = kChunkProducts / (kCpuPackRows * n_in_ * tokens);
   const int64_t by_bytes = kChunkBytes * n_groups_ / weight_bytes_;
   const int64_t by_balance = n_groups_ * n_runs / (kMinChunksPerThread * n_threads);
-  return std::clamp<int64_t>(std::min({by_products, by_bytes, by_balance}), 1, n_groups_);
+  const int64_t groups =
+      std::clamp<int64_t>(std::min({by_products, by_bytes, by_balance}), 1, n_groups_);
+  return is_gated() ? CeilDivide(groups, 2) * 2 : groups;  // gate and up stay together
 }
 
 // Gives each run its chunks: a span of its pairs times a range of the row groups of all products.
@@ -181,6 +191,12 @@ void ExpertProducts::MultiplyChunk(int64_t chunk) const {
   const int64_t end_pair = std::min<int64_t>(run.n_pairs, first_pair + span_pairs_);
   int64_t group = within % chunks_per_span * run.groups_per_chunk;
   int64_t end_group = std::min(n_groups_, group + run.groups_per_chunk);
+  if (is_gated()) {
+    for (; group < end_group; ++group)
+      MultiplyGroup(products_[static_cast<size_t>(group % 2)], run, group / 2, first_pair,
+                    end_pair);
+    return;
+  }
   for (int i = 0; i < n_products_; ++i) {
     const Product& product = products_[static_cast<size_t>(i)];
     for (; group < std::min(end_group, product.n_groups); ++group)
@@ -191,16 +207,24 @@ void ExpertProducts::MultiplyChunk(int64_t chunk) const {
   }
 }
 
-// y[pair, rows of the group] = sums + bias of the expert, for the pairs of a tile.
-void StoreTile(const ExpertMatmulTarget& target, int32_t expert, int64_t group,
+// y[pair, rows of the group] = sums + bias of the expert, or the activation of the first target's y
+// and that, for the pairs of a tile.
+void StoreTile(const Product& product, float* first_y, int32_t expert, int64_t group,
                std::span<const int32_t> pairs, const float* sums) {
+  const ExpertMatmulTarget& target = *product.target;
   const int64_t n_out = target.weights.first.shape.n_rows;
   const int64_t first_row = group * kCpuPackRows;
   const int n_rows = static_cast<int>(std::min(kCpuPackRows, n_out - first_row));
   const float* bias = target.bias == nullptr ? nullptr : target.bias + expert * n_out + first_row;
   for (const int32_t pair : pairs) {
-    float* y = target.y + pair * n_out + first_row;
-    for (int r = 0; r < n_rows; ++r) y[r] = bias == nullptr ? sums[r] : sums[r] + bias[r];
+    const int64_t at = pair * n_out + first_row;
+    float row_sums[kCpuPackRows];
+    for (int r = 0; r < n_rows; ++r) row_sums[r] = bias == nullptr ? sums[r] : sums[r] + bias[r];
+    if (product.activate != nullptr) {
+      product.activate(first_y + at, row_sums, first_y + at, n_rows);
+    } else {
+      std::copy_n(row_sums, n_rows, target.y + at);
+    }
     sums += kCpuPackRows;
   }
 }
@@ -225,7 +249,8 @@ void ExpertProducts::MultiplyGroup(const Product& product, const ExpertRun& run,
     tile.prefetch = pair == first_pair;  // from the second tile on the group is in a cache
     (n_tokens == kWideTileTokens ? format.wide_kernel : format.kernels[n_tokens - 1])(tile);
     const int32_t* order = pairs_.order() + run.first_pair + pair;
-    StoreTile(*product.target, run.expert, group, {order, static_cast<size_t>(n_tokens)}, sums);
+    StoreTile(product, args_.targets[0].y, run.expert, group,
+              {order, static_cast<size_t>(n_tokens)}, sums);
   }
 }
 
@@ -256,6 +281,20 @@ Status Check(const ExpertMatmulArgs& args) {
   return Status();
 }
 
+GatedKernel ActivationKernel(const ExpertMatmulArgs& args, CpuLevel level) {
+  if (!args.activation) return nullptr;
+  return VectorKernelsFor(level).gated_activation[static_cast<size_t>(*args.activation)];
+}
+
+// Whether both of two targets take their activations quantised, or neither.
+bool HasOneKind(const ExpertMatmulArgs& args, CpuLevel level) {
+  const auto is_quantized = [&](const ExpertMatmulTarget& target) {
+    const WeightShape& shape = target.weights.first.shape;
+    return FindMatmulFormat(shape.dtype, shape.n_cols, level).is_quantized;
+  };
+  return is_quantized(args.targets[0]) == is_quantized(args.targets[1]);
+}
+
 }  // namespace
 
 uint64_t CpuExpertMatmulWorkspaceBytes(int max_pairs, int64_t max_cols, int max_experts) {
@@ -268,12 +307,22 @@ Status CpuExpertMatmul(const ExpertMatmulArgs& args, Stream& stream) {
   FORGE_TRY(Check(args));
   CpuStream& cpu = AsCpu(stream);
   const ExpertPairs pairs(args);
+  const GatedKernel activate = ActivationKernel(args, cpu.level());
+  const bool is_fused = activate != nullptr && HasOneKind(args, cpu.level());
   for (const bool is_quantized : {true, false}) {
-    const ExpertProducts products(args, pairs, cpu.level(), is_quantized);
+    const ExpertProducts products(args, pairs, cpu.level(), is_quantized,
+                                  is_fused ? activate : nullptr);
     if (products.empty()) continue;
     products.PrepareActivations(cpu.pool());
     products.Multiply(cpu.pool());
   }
+  if (activate == nullptr || is_fused) return Status();
+  float* const gate = args.targets[0].y;
+  const float* const up = args.targets[1].y;
+  const int64_t n_out = args.targets[0].weights.first.shape.n_rows;
+  ParallelRows(cpu.pool(), pairs.n_pairs(), 4 * n_out, [&](int64_t begin, int64_t end) {
+    activate(gate + begin * n_out, up + begin * n_out, gate + begin * n_out, (end - begin) * n_out);
+  });
   return Status();
 }
 

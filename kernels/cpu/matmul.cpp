@@ -9,12 +9,13 @@
 #include "kernels/cpu/matmul_kernels.h"
 #include "kernels/cpu/matmul_tiling.h"
 #include "kernels/cpu/pack_layout.h"
+#include "kernels/cpu/vector_kernels.h"
 
 namespace forge {
 namespace {
 
-// From here on quantising is spread over the threads; below, waking them costs more.
-constexpr int64_t kParallelQuantizeValues = 16384;
+// From here on activations are prepared by all threads; below, waking them costs more.
+constexpr int64_t kParallelPrepareValues = 16384;
 
 // One row of kTraits for each format.
 struct FormatTraits {
@@ -37,16 +38,19 @@ struct Product {
   const MatmulTarget* target;
   MatmulFormat format;
   int64_t n_groups;
+  GatedKernel activate;  // null, or what makes the first target's y of it and of these products
 };
 
-// A matmul cut into chunks: a span of tokens times a range of the row groups of all matrices.
+// A matmul cut into chunks: a span of tokens times a range of the row groups of all matrices. With
+// an activation the groups of gate and up take turns, so that a chunk has both halves of its rows.
 class TiledMatmul {
  public:
   // REQUIRES: the arguments are valid, n_tokens > 0.
   TiledMatmul(const MatmulArgs& args, CpuLevel level);
 
   bool needs_quantized() const { return needs_quantized_; }
-  void Quantize(ThreadPool& pool) const;
+  // Normalises the activations and rounds them.
+  void Prepare(ThreadPool& pool) const;
   void Multiply(ThreadPool& pool) const;
 
  private:
@@ -55,13 +59,18 @@ class TiledMatmul {
     return static_cast<std::byte*>(args_.workspace.data) +
            first_token * (n_in_ / kActivationBlockColumns) * kActivationBlockBytes;
   }
+  void PrepareToken(int64_t token) const;
   int64_t GroupsPerChunk(int n_threads) const;
+  void MultiplyGroups(int64_t group, int64_t end_group, int64_t first_token,
+                      int64_t end_token) const;
   void MultiplyGroup(const Product& product, int64_t group, int64_t first_token,
                      int64_t end_token) const;
 
   const MatmulArgs& args_;
   const MatmulKernels& kernels_;
+  const VectorKernels& vector_kernels_;
   const int64_t n_in_;
+  const float* const x_;    // what is multiplied
   const TokenTiles tiles_;  // of quantised activations
   std::array<Product, 3> products_;
   int64_t n_groups_ = 0;  // of all matrices
@@ -74,30 +83,40 @@ class TiledMatmul {
 TiledMatmul::TiledMatmul(const MatmulArgs& args, CpuLevel level)
     : args_(args),
       kernels_(MatmulKernelsAt(level)),
+      vector_kernels_(VectorKernelsFor(level)),
       n_in_(args.targets[0].weight.shape.n_cols),
+      x_(args.norm.weight == nullptr ? args.x : args.norm.scratch),
       tiles_{args.n_tokens, WideMatmulKernelsAt(level) != nullptr} {
   bool needs_floats = false;
   for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
     const WeightShape& shape = args.targets[i].weight.shape;
     const MatmulFormat format = FindMatmulFormat(shape.dtype, n_in_, level);
-    products_[i] = {&args.targets[i], format, CeilDivide(shape.n_rows, kCpuPackRows)};
+    products_[i] = {&args.targets[i], format, CeilDivide(shape.n_rows, kCpuPackRows), nullptr};
     n_groups_ += products_[i].n_groups;
     weight_bytes_ += products_[i].n_groups * format.group_bytes;
     (format.is_quantized ? needs_quantized_ : needs_floats) = true;
     needs_digits_ |= format.needs_digits;
   }
+  if (args.activation)
+    products_[1].activate = vector_kernels_.gated_activation[static_cast<size_t>(*args.activation)];
   span_tokens_ = SpanTokens(n_in_, needs_floats);
 }
 
-void TiledMatmul::Quantize(ThreadPool& pool) const {
-  const auto quantize = [this](int64_t token, int) {
-    const int64_t first = tiles_.Start(token);
-    kernels_.quantize(args_.x + token * n_in_, n_in_, static_cast<int>(token - first),
-                      tiles_.Count(first), needs_digits_, Tile(first));
-  };
-  if (args_.n_tokens * n_in_ >= kParallelQuantizeValues && args_.n_tokens > 1)
-    return pool.ParallelFor(args_.n_tokens, quantize);
-  for (int64_t token = 0; token < args_.n_tokens; ++token) quantize(token, 0);
+void TiledMatmul::Prepare(ThreadPool& pool) const {
+  if (!needs_quantized_ && args_.norm.weight == nullptr) return;
+  if (args_.n_tokens * n_in_ >= kParallelPrepareValues && args_.n_tokens > 1)
+    return pool.ParallelFor(args_.n_tokens, [this](int64_t token, int) { PrepareToken(token); });
+  for (int64_t token = 0; token < args_.n_tokens; ++token) PrepareToken(token);
+}
+
+void TiledMatmul::PrepareToken(int64_t token) const {
+  if (args_.norm.weight != nullptr)
+    vector_kernels_.rms_norm(args_.x + token * n_in_, args_.norm.weight, nullptr,
+                             args_.norm.scratch + token * n_in_, n_in_, args_.norm.epsilon);
+  if (!needs_quantized_) return;
+  const int64_t first = tiles_.Start(token);
+  kernels_.quantize(x_ + token * n_in_, n_in_, static_cast<int>(token - first), tiles_.Count(first),
+                    needs_digits_, Tile(first));
 }
 
 int64_t TiledMatmul::GroupsPerChunk(int n_threads) const {
@@ -105,7 +124,8 @@ int64_t TiledMatmul::GroupsPerChunk(int n_threads) const {
   const int64_t by_products = kChunkProducts / (kCpuPackRows * n_in_ * tokens);
   const int64_t by_bytes = kChunkBytes * n_groups_ / weight_bytes_;
   const int64_t by_balance = n_groups_ / (kMinChunksPerThread * n_threads);
-  return std::max<int64_t>(1, std::min({by_products, by_bytes, by_balance}));
+  const int64_t groups = std::max<int64_t>(1, std::min({by_products, by_bytes, by_balance}));
+  return args_.activation ? CeilDivide(groups, 2) * 2 : groups;  // gate and up stay together
 }
 
 void TiledMatmul::Multiply(ThreadPool& pool) const {
@@ -115,22 +135,33 @@ void TiledMatmul::Multiply(ThreadPool& pool) const {
   pool.ParallelFor(n_spans * chunks_per_span, [&](int64_t chunk, int) {
     const int64_t first_token = chunk / chunks_per_span * span_tokens_;
     const int64_t end_token = std::min<int64_t>(args_.n_tokens, first_token + span_tokens_);
-    int64_t group = chunk % chunks_per_span * groups_per_chunk;
-    int64_t end_group = std::min(n_groups_, group + groups_per_chunk);
-    for (int i = 0; i < args_.n_targets; ++i) {
-      const Product& product = products_[static_cast<size_t>(i)];
-      for (; group < std::min(end_group, product.n_groups); ++group)
-        MultiplyGroup(product, group, first_token, end_token);
-      group -= product.n_groups;  // numbers within the next matrix
-      end_group -= product.n_groups;
-      if (end_group <= 0) return;
-    }
+    const int64_t group = chunk % chunks_per_span * groups_per_chunk;
+    MultiplyGroups(group, std::min(n_groups_, group + groups_per_chunk), first_token, end_token);
   });
 }
 
-// y[t, rows of the group] = sums + bias + residual
-void StoreTile(const MatmulTarget& target, int64_t group, int64_t first_token, int n_tokens,
-               const float* sums) {
+void TiledMatmul::MultiplyGroups(int64_t group, int64_t end_group, int64_t first_token,
+                                 int64_t end_token) const {
+  if (args_.activation) {
+    for (; group < end_group; ++group)
+      MultiplyGroup(products_[static_cast<size_t>(group % 2)], group / 2, first_token, end_token);
+    return;
+  }
+  for (int i = 0; i < args_.n_targets; ++i) {
+    const Product& product = products_[static_cast<size_t>(i)];
+    for (; group < std::min(end_group, product.n_groups); ++group)
+      MultiplyGroup(product, group, first_token, end_token);
+    group -= product.n_groups;  // numbers within the next matrix
+    end_group -= product.n_groups;
+    if (end_group <= 0) return;
+  }
+}
+
+// y[t, rows of the group] = sums + bias + residual, or the activation of the first target's y and
+// that.
+void StoreTile(const Product& product, float* first_y, int64_t group, int64_t first_token,
+               int n_tokens, const float* sums) {
+  const MatmulTarget& target = *product.target;
   const int64_t n_out = target.weight.shape.n_rows;
   const int64_t first_row = group * kCpuPackRows;
   const int n_rows = static_cast<int>(std::min(kCpuPackRows, n_out - first_row));
@@ -142,7 +173,11 @@ void StoreTile(const MatmulTarget& target, int64_t group, int64_t first_token, i
       for (int r = 0; r < n_rows; ++r) row_sums[r] += target.bias[first_row + r];
     if (target.residual != nullptr)
       for (int r = 0; r < n_rows; ++r) row_sums[r] += target.residual[at + r];
-    std::copy_n(row_sums, n_rows, target.y + at);
+    if (product.activate != nullptr) {
+      product.activate(first_y + at, row_sums, first_y + at, n_rows);
+    } else {
+      std::copy_n(row_sums, n_rows, target.y + at);
+    }
   }
 }
 
@@ -162,12 +197,12 @@ void TiledMatmul::MultiplyGroup(const Product& product, int64_t group, int64_t f
       tile.activations = Tile(token);
     } else {
       n_tokens = static_cast<int>(std::min<int64_t>(kTileTokens, end_token - token));
-      tile.activations = reinterpret_cast<const std::byte*>(args_.x + token * n_in_);
+      tile.activations = reinterpret_cast<const std::byte*>(x_ + token * n_in_);
     }
     tile.prefetch = token == first_token;  // from the second tile on the group is in a cache
     (n_tokens == kWideTileTokens ? product.format.wide_kernel
                                  : product.format.kernels[n_tokens - 1])(tile);
-    StoreTile(*product.target, group, token, n_tokens, sums);
+    StoreTile(product, args_.targets[0].y, group, token, n_tokens, sums);
   }
 }
 
@@ -219,8 +254,8 @@ Status CpuMatmul(const MatmulArgs& args, Stream& stream) {
       return InvalidArgument("matmul: the workspace of " + std::to_string(args.workspace.bytes) +
                              " bytes is too small for " + std::to_string(args.n_tokens) +
                              " tokens; it needs " + std::to_string(needed));
-    matmul.Quantize(cpu.pool());
   }
+  matmul.Prepare(cpu.pool());
   matmul.Multiply(cpu.pool());
   return Status();
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "kernels/api/activation.h"
 #include "kernels/cpu/cpu_features.h"
 
 namespace forge {
@@ -64,14 +65,16 @@ struct AttentionState {
   float total;
 };
 
+// y[i] = activation(gate[i], up[i]). `y` may be `gate` or `up`.
+using GatedKernel = void (*)(const float* gate, const float* up, float* y, int64_t n);
+
 // The inner loops of the CPU's ops, compiled once for each instruction set. They run on the calling
 // thread. Each output depends on its own row only, bit for bit, whatever is computed beside it.
 struct VectorKernels {
   // `residual` may be null. See RmsNormArgs.
   void (*rms_norm)(const float* x, const float* weight, const float* residual, float* y,
                    int64_t dim, float epsilon);
-  // [Activation]
-  void (*gated_activation[3])(const float* gate, const float* up, float* y, int64_t n);
+  GatedKernel gated_activation[kActivations];  // [Activation]
   void (*soft_cap)(const float* x, float* y, int64_t n, float cap);
   // y[i] = exp(x[i] - shift)
   void (*exponentials)(const float* x, float shift, float* y, int64_t n);

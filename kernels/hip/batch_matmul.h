@@ -4,17 +4,19 @@
 
 namespace forge {
 
-// Products of quantised matrices with many vectors, on the matrix units (gpu_matrix.h): a block of
-// threads takes 64 rows of a matrix and 64 tokens. Codes are multiplied as bytes, exactly as
-// LaunchMatvec does; scales come in part by part. A token's result has the same bits whatever
-// shares its tile, but not those of LaunchMatvec, which adds the parts in another order.
+// Products of matrices with many vectors, on the matrix units (gpu_matrix.h): a block of threads
+// takes 64 rows of a matrix and 64 tokens. Codes of quantised formats are multiplied as bytes,
+// exactly as LaunchMatvec does, and scales come in part by part; F16 and Bf16 weights are
+// multiplied with pieces of the activations, float_batch_matmul_kernel.h. A token's result has the
+// same bits whatever shares its tile, but not those of LaunchMatvec, which adds the parts in
+// another order.
 
 constexpr int kBatchTileTokens = 64;
 
 // From here on the matrix units are used; with experts, from so many pairs for each on average.
 constexpr int kMinBatchTokens = 33;
 
-// REQUIRES: n_tokens and n_targets are positive, the format is quantised; `tiles`, if there are
+// REQUIRES: n_tokens and n_targets are positive, the format is not F32; `tiles`, if there are
 // any, have up to kBatchTileTokens pairs.
 template <typename Format>
 Status LaunchBatchMatmul(MatvecArgs args, HipStream& stream);

@@ -1,16 +1,12 @@
 #pragma once
 
-#include <string>
-
-#include "kernels/hip/batch_matmul.h"
-#include "kernels/hip/gpu_matrix.h"
-#include "kernels/hip/launch.h"
+#include "kernels/hip/batch_tile.h"
 #include "kernels/hip/weight_reader.h"
 
 namespace forge {
 
-constexpr int kBatchThreads = 128;
-constexpr int kBatchRows = 64;   // of the matrix
+// Products of quantised matrices with many vectors, see batch_matmul.h.
+
 constexpr int kBatchParts = 4;   // staged at once, of 32 columns each
 constexpr int kPartStride = 48;  // bytes from a row's part to the next row's: no two share a bank
 
@@ -23,8 +19,7 @@ struct BatchStage {
   float* offsets;       // [kBatchParts, 2, kBatchRows]
   float* token_scales;  // [kBatchParts, kBatchTileTokens]
   int* token_sums;      // [kBatchParts, kBatchTileTokens], as in QuantizedActivations
-  int* x_rows;          // [kBatchTileTokens], of the activations; -1: the tile has no such token
-  int* y_rows;          // [kBatchTileTokens]
+  BatchRowIndices rows;
 };
 
 FORGE_DEVICE void StoreCodes(const int (&codes)[8], int8_t* to) {
@@ -75,7 +70,7 @@ FORGE_DEVICE void StageTokens(const BatchStage& stage, const QuantizedActivation
   for (int i = static_cast<int>(threadIdx.x); i < kBatchTileTokens * kBatchParts;
        i += kBatchThreads) {
     const int token = i / kBatchParts, p = i % kBatchParts;
-    const int64_t row = stage.x_rows[token];
+    const int64_t row = stage.rows.x[token];
     const bool is_there = row >= 0 && first_part + p < n_parts;
     const int64_t at = is_there ? row * n_parts + first_part + p : 0;
     const int to = (p * kBatchTileTokens + token) * kPartStride;
@@ -86,18 +81,6 @@ FORGE_DEVICE void StageTokens(const BatchStage& stage, const QuantizedActivation
     stage.token_sums[p * kBatchTileTokens + token] = is_there ? x.sums[at] : 0;
   }
 }
-
-// The tiles of 16 tokens times 16 rows that a wave computes.
-template <int kWave>
-struct BatchWave {
-  static constexpr int kTokenTiles = 2;
-  static constexpr int kRowTiles = kWave == 64 ? 4 : 2;
-  static constexpr int kValues = ByteTile<kWave>::kValues;
-  int first_token;
-  int first_row;
-  int lane;
-  float sums[kTokenTiles][kRowTiles][kValues];
-};
 
 // One product of staged bytes, and the scales of what it covers, added to the sums of a tile.
 // `half` is which 16 columns where a format has a scale for each, or -1 for all 32.
@@ -166,47 +149,6 @@ FORGE_DEVICE void MultiplyStage(const BatchStage& stage, BatchWave<kWave>& wave)
   }
 }
 
-// The rows of the tile's tokens: in order, or those of the expert's pairs.
-FORGE_DEVICE void FindBatchRows(const MatvecArgs& args, int64_t tile, const ExpertTile* experts,
-                                const BatchStage& stage) {
-  const int token = static_cast<int>(threadIdx.x);
-  if (token >= kBatchTileTokens) return;
-  const int64_t first = experts != nullptr ? experts->first : tile * kBatchTileTokens;
-  const int64_t count = experts != nullptr ? experts->count : args.n_tokens - first;
-  const int64_t at = first + token;
-  int x_row = -1, y_row = -1;
-  if (token < count) {
-    y_row = experts != nullptr ? args.order[at] : static_cast<int>(at);
-    x_row = experts != nullptr ? y_row / args.pairs_per_row : y_row;
-  }
-  stage.x_rows[token] = x_row;
-  stage.y_rows[token] = y_row;
-}
-
-// `expert` is 0 where there are none, and negative for one that there is not.
-template <int kWave>
-FORGE_DEVICE void StoreSums(const MatvecTarget& target, const BatchStage& stage,
-                            const BatchWave<kWave>& wave, int64_t first_row, int expert) {
-  using Tile = ByteTile<kWave>;
-  FORGE_UNROLL
-  for (int t = 0; t < BatchWave<kWave>::kTokenTiles; ++t) {
-    FORGE_UNROLL
-    for (int r = 0; r < BatchWave<kWave>::kRowTiles; ++r) {
-      FORGE_UNROLL
-      for (int i = 0; i < Tile::kValues; ++i) {
-        const int64_t token = stage.y_rows[wave.first_token + 16 * t + Tile::Row(wave.lane, i)];
-        const int64_t row = first_row + wave.first_row + 16 * r + Tile::Column(wave.lane, i);
-        if (token < 0 || row >= target.n_rows) continue;
-        float sum = expert < 0 ? NAN : wave.sums[t][r][i];
-        if (target.bias != nullptr && expert >= 0) sum += target.bias[expert * target.n_rows + row];
-        const int64_t at = token * target.n_rows + row;
-        if (target.residual != nullptr) sum += target.residual[at];
-        target.y[at] = sum;
-      }
-    }
-  }
-}
-
 template <typename Format, int kWave>
 __global__ void __launch_bounds__(kBatchThreads) BatchMatmulKernel(MatvecArgs args) {
   constexpr int kPartBytes = kBatchParts * kPartStride;
@@ -221,62 +163,33 @@ __global__ void __launch_bounds__(kBatchThreads) BatchMatmulKernel(MatvecArgs ar
   FORGE_SHARED(int, token_sums, kBatchParts* kBatchTileTokens);
   FORGE_SHARED(int, x_rows, kBatchTileTokens);
   FORGE_SHARED(int, y_rows, kBatchTileTokens);
-  const BatchStage stage = {weights,      tokens,     digits, scales, offsets,
-                            token_scales, token_sums, x_rows, y_rows};
+  const BatchStage stage = {weights, tokens,       digits,     scales,
+                            offsets, token_scales, token_sums, {x_rows, y_rows}};
 
-  // Blocks that read the same weights follow each other.
-  const int64_t tile = blockIdx.x % args.n_tiles;
-  const int row_block = static_cast<int>(blockIdx.x / args.n_tiles);
-  const ExpertTile* experts = args.tiles != nullptr ? args.tiles + tile : nullptr;
-  if (experts != nullptr && experts->count == 0) return;
-  MatvecTarget target = args.targets[0];
-  if (args.n_targets > 1 && row_block >= args.targets[1].first_block) target = args.targets[1];
-  if (args.n_targets > 2 && row_block >= args.targets[2].first_block) target = args.targets[2];
-  const int64_t first_row = static_cast<int64_t>(row_block - target.first_block) * kBatchRows;
-
-  using Wave = BatchWave<kWave>;
-  const int index = static_cast<int>(threadIdx.x) / kWave;
-  constexpr int kWavesAlongTokens = kBatchTileTokens / (16 * Wave::kTokenTiles);
-  Wave wave = {.first_token = index % kWavesAlongTokens * 16 * Wave::kTokenTiles,
-               .first_row = index / kWavesAlongTokens * 16 * Wave::kRowTiles,
-               .lane = static_cast<int>(threadIdx.x) % kWave,
-               .sums = {}};
-  int expert = experts != nullptr ? experts->expert : 0;
-  if (experts != nullptr && expert >= args.n_experts) expert = -1;
-  const std::byte* matrix = target.weights + (expert < 0 ? 0 : expert * target.expert_stride);
-  FindBatchRows(args, tile, experts, stage);
+  const BatchBlock block = FindBatchBlock(args);
+  if (block.is_empty) return;
+  FindBatchRows(args, block, stage.rows);
   __syncthreads();
+  BatchWave<kWave> wave = MakeBatchWave<kWave>();
   const int64_t n_parts = args.n_cols / 32;
   for (int64_t part = 0; part < n_parts; part += kBatchParts) {
-    StageWeights<Format>(stage, matrix, PackedRowBytes<Format>(args.n_cols), first_row,
-                         target.n_rows, part, n_parts);
+    StageWeights<Format>(stage, block.matrix, PackedRowBytes<Format>(args.n_cols), block.first_row,
+                         block.target.n_rows, part, n_parts);
     StageTokens<Format>(stage, args.quantized, part, n_parts);
     __syncthreads();
     MultiplyStage<Format, kWave>(stage, wave);
     __syncthreads();  // the next parts take the place of these
   }
-  StoreSums<kWave>(target, stage, wave, first_row, expert);
+  StoreSums<kWave>(block.target, stage.rows, wave, block.first_row, block.expert);
 }
 
 template <typename Format>
 Status LaunchBatchMatmul(MatvecArgs args, HipStream& stream) {
-  int64_t n_row_blocks = 0;
-  for (int i = 0; i < args.n_targets; ++i) {
-    args.targets[i].first_block = static_cast<int>(n_row_blocks);
-    n_row_blocks += (args.targets[i].n_rows + kBatchRows - 1) / kBatchRows;
-  }
-  if (args.tiles == nullptr)
-    args.n_tiles = (args.n_tokens + kBatchTileTokens - 1) / kBatchTileTokens;
-  const int64_t n_blocks = n_row_blocks * args.n_tiles;
-  if (n_blocks > INT32_MAX)
-    return InvalidArgument("matmul: rows times tokens are too many for one launch: blocks " +
-                           std::to_string(n_blocks));
-  const LaunchShape shape = {.grid = static_cast<unsigned>(n_blocks), .block = kBatchThreads};
+  auto* kernel = BatchMatmulKernel<Format, 32>;
 #if !defined(FORGE_GPU_CUDA)
-  if (stream.wave_size() == 64)
-    return LaunchKernel("batch_matmul", BatchMatmulKernel<Format, 64>, shape, stream, args);
+  if (stream.wave_size() == 64) kernel = BatchMatmulKernel<Format, 64>;
 #endif
-  return LaunchKernel("batch_matmul", BatchMatmulKernel<Format, 32>, shape, stream, args);
+  return LaunchBatchKernel(kernel, args, stream);
 }
 
 }  // namespace forge

@@ -3,6 +3,7 @@
 
 #include "kernels/hip/batch_matmul.h"
 #include "kernels/hip/expert_matmul.h"
+#include "kernels/hip/gated_activation.h"
 #include "kernels/hip/hip_ops.h"
 #include "kernels/hip/launch.h"
 #include "kernels/hip/matvec.h"
@@ -113,13 +114,58 @@ Status Check(const ExpertMatmulArgs& args) {
 }
 
 // Whether all targets go to the matrix units.
-bool IsBatch(const ExpertMatmulArgs& args) {
+bool IsBatch(const ExpertMatmulArgs& args, const HipStream& stream) {
   const int64_t n_pairs = int64_t{args.n_x_rows} * args.pairs_per_row;
   bool is_batch = n_pairs >= int64_t{kMinBatchTokens} * args.targets[0].weights.n_experts;
   for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i)
-    is_batch = is_batch &&
-               FindMatvecFormat(args.targets[i].weights.first.shape.dtype).launch_batch != nullptr;
+    is_batch =
+        is_batch && HasBatch(FindMatvecFormat(args.targets[i].weights.first.shape.dtype), stream);
   return is_batch;
+}
+
+bool HaveOneFormat(const ExpertMatmulArgs& args) {
+  return args.n_targets == 2 &&
+         args.targets[0].weights.first.shape.dtype == args.targets[1].weights.first.shape.dtype;
+}
+
+Status PrepareActivations(const ExpertMatmulArgs& args, std::byte* workspace, HipStream& stream,
+                          MatvecArgs& matvec) {
+  bool needs_quantized = false, needs_digits = false;
+  for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
+    const MatvecFormat& format = FindMatvecFormat(args.targets[i].weights.first.shape.dtype);
+    needs_quantized |= !format.is_float;
+    needs_digits |= format.needs_digits;
+  }
+  if (!needs_quantized) return Status();
+  std::byte* at = workspace + PlanBytes(static_cast<uint64_t>(args.n_x_rows * args.pairs_per_row),
+                                        static_cast<uint64_t>(args.targets[0].weights.n_experts));
+  matvec.quantized = PlaceQuantizedActivations(at, args.n_x_rows, matvec.n_cols);
+  return QuantizeActivations(args.x, {}, args.n_x_rows, matvec.n_cols, needs_digits,
+                             matvec.quantized, stream);
+}
+
+// Targets of one format share a launch.
+Status MultiplyTargets(const ExpertMatmulArgs& args, MatvecArgs matvec, bool is_gated,
+                       bool is_batch, int tile_tokens, HipStream& stream) {
+  const bool is_one_launch = HaveOneFormat(args);
+  matvec.is_gated = is_gated;
+  matvec.n_targets = 0;
+  for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
+    const ExpertMatmulTarget& target = args.targets[i];
+    const WeightShape& shape = target.weights.first.shape;
+    matvec.targets[matvec.n_targets++] = {
+        .weights = static_cast<const std::byte*>(target.weights.first.data),
+        .bias = target.bias,
+        .y = target.y,
+        .n_rows = shape.n_rows,
+        .expert_stride = target.weights.stride_bytes};
+    if (is_one_launch && i == 0) continue;
+    const MatvecFormat& format = FindMatvecFormat(shape.dtype);
+    FORGE_TRY(is_batch ? format.launch_batch(matvec, stream)
+                       : format.launch(matvec, tile_tokens, stream));
+    matvec.n_targets = 0;
+  }
+  return Status();
 }
 
 // Few experts get more than their share, so tiles are made for twice of it.
@@ -142,7 +188,7 @@ Status HipExpertMatmul(const ExpertMatmulArgs& args, Stream& stream) {
   HipStream& hip = AsHip(stream);
   const ExpertWeights& weights = args.targets[0].weights;
   const int n_pairs = args.n_x_rows * args.pairs_per_row;
-  const bool is_batch = IsBatch(args);
+  const bool is_batch = IsBatch(args, hip);
   const int tile_tokens =
       is_batch ? kBatchTileTokens : ExpertTileTokens(n_pairs, weights.n_experts);
   auto* workspace = static_cast<std::byte*>(args.workspace.data);
@@ -160,33 +206,13 @@ Status HipExpertMatmul(const ExpertMatmulArgs& args, Stream& stream) {
   FORGE_TRY(LaunchKernel("plan_pairs", PlanPairsKernel, {.grid = 1, .block = kThreads}, hip,
                          args.experts, n_pairs, weights.n_experts, tile_tokens, matvec.n_tiles,
                          plan));
-  bool needs_quantized = false, needs_digits = false;
-  for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
-    const MatvecFormat& format = FindMatvecFormat(args.targets[i].weights.first.shape.dtype);
-    needs_quantized |= !format.is_float;
-    needs_digits |= format.needs_digits;
-  }
-  if (needs_quantized) {
-    std::byte* at = workspace + PlanBytes(static_cast<uint64_t>(n_pairs),
-                                          static_cast<uint64_t>(weights.n_experts));
-    matvec.quantized = PlaceQuantizedActivations(at, args.n_x_rows, matvec.n_cols);
-    FORGE_TRY(QuantizeActivations(args.x, args.n_x_rows, matvec.n_cols, needs_digits,
-                                  matvec.quantized, hip));
-  }
-  matvec.n_targets = 1;
-  for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
-    const ExpertMatmulTarget& target = args.targets[i];
-    const WeightShape& shape = target.weights.first.shape;
-    matvec.targets[0] = {.weights = static_cast<const std::byte*>(target.weights.first.data),
-                         .bias = target.bias,
-                         .y = target.y,
-                         .n_rows = shape.n_rows,
-                         .expert_stride = target.weights.stride_bytes};
-    const MatvecFormat& format = FindMatvecFormat(shape.dtype);
-    FORGE_TRY(is_batch ? format.launch_batch(matvec, hip)
-                       : format.launch(matvec, tile_tokens, hip));
-  }
-  return Status();
+  FORGE_TRY(PrepareActivations(args, workspace, hip, matvec));
+  const bool is_gated = args.activation && !is_batch && HaveOneFormat(args);
+  if (is_gated) matvec.activation = *args.activation;
+  FORGE_TRY(MultiplyTargets(args, matvec, is_gated, is_batch, tile_tokens, hip));
+  if (!args.activation || is_gated) return Status();
+  return LaunchGatedActivation(*args.activation, args.targets[0].y, args.targets[1].y,
+                               n_pairs * weights.first.shape.n_rows, hip);
 }
 
 }  // namespace forge

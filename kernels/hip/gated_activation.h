@@ -1,11 +1,15 @@
 #pragma once
 
-#include "kernels/api/gated_activation.h"
-#include "kernels/api/stream.h"
+#include <cstdint>
+
+#include "kernels/api/activation.h"
+#include "kernels/hip/hip_stream.h"
 
 namespace forge {
 
-// See GatedActivationArgs.
-Status HipGatedActivation(const GatedActivationArgs& args, Stream& stream);
+// gate[i] = activation(gate[i], up[i]) for n elements, where the products before did not do it
+// themselves. REQUIRES: n is positive.
+Status LaunchGatedActivation(Activation activation, float* gate, const float* up, int64_t n,
+                             HipStream& stream);
 
 }  // namespace forge

@@ -1,44 +1,22 @@
+#include "kernels/hip/activate.h"
 #include "kernels/hip/elementwise.h"
 #include "kernels/hip/gated_activation.h"
 
 namespace forge {
 namespace {
 
-FORGE_DEVICE float Sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
-
-FORGE_DEVICE float Activate(Activation activation, float gate, float up) {
-  switch (activation) {
-    case Activation::kSilu:
-      // The division comes last: where the exponential is infinite the result is 0, not NaN.
-      return gate / (1.0f + expf(-gate)) * up;
-    case Activation::kGeluTanh: {
-      // (1 + tanh(x)) / 2 is the sigmoid of 2 x, which does not cancel far below 0.
-      const float inner = 0.7978845608f * (gate + 0.044715f * gate * gate * gate);
-      return gate * Sigmoid(2.0f * inner) * up;
-    }
-    case Activation::kSwigluClamped: {
-      // A NaN stays one: it compares false.
-      const float g = gate > 7.0f ? 7.0f : gate;
-      const float u = up > 7.0f ? 7.0f : up < -7.0f ? -7.0f : up;
-      return g * Sigmoid(1.702f * g) * (u + 1.0f);
-    }
-  }
-  return 0.0f;
-}
-
-__global__ void __launch_bounds__(kElementThreads) GatedActivationKernel(GatedActivationArgs args) {
-  for (int64_t i = FirstElement(); i < args.n; i += ElementStride())
-    args.y[i] = Activate(args.activation, args.gate[i], args.up[i]);
+__global__ void __launch_bounds__(kElementThreads)
+    GatedActivationKernel(Activation activation, float* gate, const float* up, int64_t n) {
+  for (int64_t i = FirstElement(); i < n; i += ElementStride())
+    gate[i] = Activate(activation, gate[i], up[i]);
 }
 
 }  // namespace
 
-Status HipGatedActivation(const GatedActivationArgs& args, Stream& stream) {
-  FORGE_TRY(Validate(args));
-  if (args.n == 0) return Status();
-  HipStream& hip = AsHip(stream);
-  return LaunchKernel("gated_activation", GatedActivationKernel, ElementShape(args.n, hip), hip,
-                      args);
+Status LaunchGatedActivation(Activation activation, float* gate, const float* up, int64_t n,
+                             HipStream& stream) {
+  return LaunchKernel("gated_activation", GatedActivationKernel, ElementShape(n, stream), stream,
+                      activation, gate, up, n);
 }
 
 }  // namespace forge

@@ -11,6 +11,7 @@
 //   four-byte dot products        everywhere else, and on the emulator
 
 #include <cstdint>
+#include <string_view>
 
 #include "kernels/hip/gpu_runtime.h"
 
@@ -29,6 +30,14 @@ namespace forge {
 #elif defined(__gfx940__) || defined(__gfx941__) || defined(__gfx942__) || defined(__gfx950__)
 #define FORGE_MATRIX_MFMA_GFX94
 #endif
+
+// Whether kernels for a target (TargetName) use its matrix units.
+inline bool HasMatrixUnits(std::string_view target) {
+  for (const std::string_view family : {"gfx11", "gfx12", "gfx908", "gfx90a", "gfx94", "gfx950",
+                                        "sm_8", "sm_9", "sm_1", "emulated"})
+    if (target.starts_with(family)) return true;
+  return false;
+}
 
 // The product of 16 rows of signed bytes with 16 others: c[m, n] += sum_k a[m, k] * b[n, k] for the
 // 16 bytes of each, and for 32 at once. Its 256 numbers are spread over a wave: a lane has kValues

@@ -14,10 +14,11 @@ namespace forge {
 
 // What launchers may know of the device that a stream belongs to.
 struct HipTraits {
-  int wave_size = 0;       // 32 or 64
-  int n_units = 0;         // compute units, to size grids by
-  int shared_bytes = 0;    // shared memory of a block, at most
-  int max_grid_y = 65535;  // blocks along y and z; x takes 2^31 - 1
+  int wave_size = 0;              // 32 or 64
+  int n_units = 0;                // compute units, to size grids by
+  int shared_bytes = 0;           // shared memory of a block, at most
+  bool has_matrix_units = false;  // see gpu_matrix.h
+  int max_grid_y = 65535;         // blocks along y and z; x takes 2^31 - 1
 };
 
 // What a HIP device and its streams share. Lifetime: outlives the streams. Thread-safe.

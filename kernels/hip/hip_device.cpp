@@ -12,6 +12,7 @@
 #include "kernels/cpu/host_memory.h"
 #include "kernels/hip/copy_self_test.h"
 #include "kernels/hip/driver_memory.h"
+#include "kernels/hip/gpu_matrix.h"
 #include "kernels/hip/hip_ops.h"
 #include "kernels/hip/hip_status.h"
 #include "kernels/hip/hip_stream.h"
@@ -237,7 +238,8 @@ Result<HipProperties> ReadProperties(int index, const fs::path& root) {
   properties.info.id = "hip:" + std::to_string(index);
   properties.traits = {.wave_size = gpu.warpSize,
                        .n_units = gpu.multiProcessorCount,
-                       .shared_bytes = static_cast<int>(gpu.sharedMemPerBlock)};
+                       .shared_bytes = static_cast<int>(gpu.sharedMemPerBlock),
+                       .has_matrix_units = HasMatrixUnits(TargetName(gpu))};
   if (gpu.warpSize != 32 && gpu.warpSize != 64)
     return Unimplemented(properties.info.id + " has waves of " + std::to_string(gpu.warpSize) +
                          " lanes; there are kernels for 32 and 64");

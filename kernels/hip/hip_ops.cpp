@@ -4,12 +4,10 @@
 #include "kernels/hip/combine_experts.h"
 #include "kernels/hip/embed.h"
 #include "kernels/hip/expert_matmul.h"
-#include "kernels/hip/gated_activation.h"
 #include "kernels/hip/gather_rows.h"
-#include "kernels/hip/kv_append.h"
 #include "kernels/hip/matmul.h"
 #include "kernels/hip/rms_norm.h"
-#include "kernels/hip/rope.h"
+#include "kernels/hip/rope_append.h"
 #include "kernels/hip/route_experts.h"
 #include "kernels/hip/soft_cap.h"
 #include "kernels/hip/top_logits.h"
@@ -21,10 +19,8 @@ constexpr OpTable kOps = {
     .embed = HipEmbed,
     .rms_norm = HipRmsNorm,
     .matmul = HipMatmul,
-    .rope = HipRope,
-    .kv_append = HipKvAppend,
+    .rope_append = HipRopeAppend,
     .attention = HipAttention,
-    .gated_activation = HipGatedActivation,
     .gather_rows = HipGatherRows,
     .soft_cap = HipSoftCap,
     .route_experts = HipRouteExperts,

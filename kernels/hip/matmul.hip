@@ -4,9 +4,11 @@
 #include <tuple>
 
 #include "kernels/hip/batch_matmul.h"
+#include "kernels/hip/gated_activation.h"
 #include "kernels/hip/hip_ops.h"
 #include "kernels/hip/matmul.h"
 #include "kernels/hip/matvec.h"
+#include "kernels/hip/rms_norm.h"
 #include "kernels/hip/weight_layout.h"
 
 namespace forge {
@@ -20,8 +22,8 @@ constexpr bool NeedsDigits() {
 
 template <typename Format>
 constexpr auto FindBatchLauncher() -> Status (*)(MatvecArgs, HipStream&) {
-  if constexpr (RowLayout<Format>::kIsFloat) return nullptr;
-  if constexpr (!RowLayout<Format>::kIsFloat) return LaunchBatchMatmul<Format>;
+  if constexpr (std::is_same_v<Format, F32Format>) return nullptr;
+  if constexpr (!std::is_same_v<Format, F32Format>) return LaunchBatchMatmul<Format>;
 }
 
 template <typename... Format>
@@ -30,18 +32,71 @@ std::array<MatvecFormat, sizeof...(Format)> MakeFormats(const std::tuple<Format.
                        LaunchMatvec<Format>, FindBatchLauncher<Format>()}...};
 }
 
-// The targets of one format, from number `first` on; `done` marks those that have had their turn.
-Status MultiplyFormat(const MatmulArgs& args, size_t first, std::array<bool, 3>& done,
-                      const QuantizedActivations& quantized, HipStream& stream) {
-  const WeightShape& shape = args.targets[first].weight.shape;
-  MatvecArgs matvec;
+// What the products need of the activations.
+struct Needs {
+  bool floats = false;
+  bool quantized = false;
+  bool digits = false;
+};
+
+Needs FindNeeds(const MatmulArgs& args) {
+  Needs needs;
+  for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
+    const MatvecFormat& format = FindMatvecFormat(args.targets[i].weight.shape.dtype);
+    (format.is_float ? needs.floats : needs.quantized) = true;
+    needs.digits |= format.needs_digits;
+  }
+  return needs;
+}
+
+// The activations as the products take them, normalised first if they are to be: on the way to
+// rounded ones, or into the scratch for the sake of those that take floats.
+Status PrepareActivations(const MatmulArgs& args, HipStream& stream, MatvecArgs& matvec) {
+  const Needs needs = FindNeeds(args);
+  const int64_t n_in = args.targets[0].weight.shape.n_cols;
+  InputNorm norm = args.norm;
   matvec.x = args.x;
-  matvec.quantized = quantized;
-  matvec.n_cols = shape.n_cols;
+  matvec.n_cols = n_in;
   matvec.n_tokens = args.n_tokens;
+  if (norm.weight != nullptr && needs.floats) {
+    FORGE_TRY(HipRmsNorm({.x = args.x,
+                          .weight = norm.weight,
+                          .y = norm.scratch,
+                          .n_rows = args.n_tokens,
+                          .dim = static_cast<int>(n_in),
+                          .epsilon = norm.epsilon},
+                         stream));
+    matvec.x = norm.scratch;
+    norm = {};
+  }
+  if (!needs.quantized) return Status();
+  const uint64_t needed = HipMatmulWorkspaceBytes(args.n_tokens, n_in);
+  if (args.workspace.data == nullptr || args.workspace.bytes < needed)
+    return InvalidArgument("matmul: the workspace is too small: needed " + std::to_string(needed) +
+                           " bytes, given " + std::to_string(args.workspace.bytes));
+  matvec.quantized = PlaceQuantizedActivations(args.workspace.data, args.n_tokens, n_in);
+  return QuantizeActivations(matvec.x, norm, args.n_tokens, n_in, needs.digits, matvec.quantized,
+                             stream);
+}
+
+bool IsBatch(const MatvecFormat& format, int n_tokens, const HipStream& stream) {
+  return n_tokens >= kMinBatchTokens && HasBatch(format, stream);
+}
+
+// Whether the kernel that multiplies can activate too.
+bool CanGate(const MatmulArgs& args, const HipStream& stream) {
+  const DType dtype = args.targets[0].weight.shape.dtype;
+  return dtype == args.targets[1].weight.shape.dtype &&
+         !IsBatch(FindMatvecFormat(dtype), args.n_tokens, stream);
+}
+
+// The targets of one format, from number `first` on; `done` marks those that have had their turn.
+Status MultiplyFormat(const MatmulArgs& args, MatvecArgs matvec, size_t first,
+                      std::array<bool, 3>& done, HipStream& stream) {
+  const DType dtype = args.targets[first].weight.shape.dtype;
   for (size_t i = first; i < static_cast<size_t>(args.n_targets); ++i) {
     const MatmulTarget& target = args.targets[i];
-    if (target.weight.shape.dtype != shape.dtype) continue;
+    if (target.weight.shape.dtype != dtype) continue;
     done[i] = true;
     MatvecTarget& out = matvec.targets[matvec.n_targets++];
     out.weights = static_cast<const std::byte*>(target.weight.data);
@@ -50,9 +105,8 @@ Status MultiplyFormat(const MatmulArgs& args, size_t first, std::array<bool, 3>&
     out.y = target.y;
     out.n_rows = target.weight.shape.n_rows;
   }
-  const MatvecFormat& format = FindMatvecFormat(shape.dtype);
-  if (args.n_tokens >= kMinBatchTokens && format.launch_batch != nullptr)
-    return format.launch_batch(matvec, stream);
+  const MatvecFormat& format = FindMatvecFormat(dtype);
+  if (IsBatch(format, args.n_tokens, stream)) return format.launch_batch(matvec, stream);
   return format.launch(matvec, TileTokens(args.n_tokens), stream);
 }
 
@@ -72,28 +126,16 @@ Status HipMatmul(const MatmulArgs& args, Stream& stream) {
   FORGE_TRY(Validate(args));
   if (args.n_tokens == 0) return Status();
   HipStream& hip = AsHip(stream);
-  const int64_t n_in = args.targets[0].weight.shape.n_cols;
-  bool needs_quantized = false, needs_digits = false;
-  for (int i = 0; i < args.n_targets; ++i) {
-    const MatvecFormat& format =
-        FindMatvecFormat(args.targets[static_cast<size_t>(i)].weight.shape.dtype);
-    needs_quantized |= !format.is_float;
-    needs_digits |= format.needs_digits;
-  }
-  QuantizedActivations quantized;
-  if (needs_quantized) {
-    const uint64_t needed = HipMatmulWorkspaceBytes(args.n_tokens, n_in);
-    if (args.workspace.data == nullptr || args.workspace.bytes < needed)
-      return InvalidArgument("matmul: the workspace is too small: needed " +
-                             std::to_string(needed) + " bytes, given " +
-                             std::to_string(args.workspace.bytes));
-    quantized = PlaceQuantizedActivations(args.workspace.data, args.n_tokens, n_in);
-    FORGE_TRY(QuantizeActivations(args.x, args.n_tokens, n_in, needs_digits, quantized, hip));
-  }
+  MatvecArgs matvec;
+  FORGE_TRY(PrepareActivations(args, hip, matvec));
+  matvec.is_gated = args.activation && CanGate(args, hip);
+  if (matvec.is_gated) matvec.activation = *args.activation;
   std::array<bool, 3> done = {};
   for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i)
-    if (!done[i]) FORGE_TRY(MultiplyFormat(args, i, done, quantized, hip));
-  return Status();
+    if (!done[i]) FORGE_TRY(MultiplyFormat(args, matvec, i, done, hip));
+  if (!args.activation || matvec.is_gated) return Status();
+  return LaunchGatedActivation(*args.activation, args.targets[0].y, args.targets[1].y,
+                               args.n_tokens * args.targets[0].weight.shape.n_rows, hip);
 }
 
 }  // namespace forge

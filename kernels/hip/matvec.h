@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/api/activation.h"
 #include "kernels/formats/format.h"
 #include "kernels/hip/hip_stream.h"
 #include "kernels/hip/quantize.h"
@@ -40,6 +41,10 @@ struct MatvecArgs {
   int n_tokens = 0;  // rows of x
   int n_targets = 0;
   MatvecTarget targets[3];  // of one format
+  // The two targets are gate and up, and y of the former is activation(gate, up). LaunchMatvec
+  // only; it gives the kernel n_targets of 1.
+  bool is_gated = false;
+  Activation activation = Activation::kSilu;
   // For experts: token t of the tile is pair order[first + t], with x row pair / pairs_per_row.
   const ExpertTile* tiles = nullptr;  // [n_tiles], or null: tokens in order
   const int32_t* order = nullptr;
@@ -59,10 +64,16 @@ struct MatvecFormat {
   bool is_float;
   bool needs_digits;
   Status (*launch)(MatvecArgs args, int tile_tokens, HipStream& stream);
-  Status (*launch_batch)(MatvecArgs args, HipStream& stream);  // null for floating-point weights
+  Status (*launch_batch)(MatvecArgs args, HipStream& stream);  // null for F32
 };
 // REQUIRES: the format is known.
 const MatvecFormat& FindMatvecFormat(DType dtype);
+
+// Whether launch_batch is what many vectors take. Without matrix units floating-point weights are
+// better off with `launch`.
+inline bool HasBatch(const MatvecFormat& format, const HipStream& stream) {
+  return format.launch_batch != nullptr && (!format.is_float || stream.traits().has_matrix_units);
+}
 
 // The least tile that holds n_tokens, or the largest there is.
 constexpr int TileTokens(int64_t n_tokens) {

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "kernels/hip/activate.h"
 #include "kernels/hip/launch.h"
 #include "kernels/hip/matvec.h"
 #include "kernels/hip/wave_reduce.h"
@@ -11,8 +12,13 @@ namespace forge {
 
 constexpr int kMatvecThreads = 128;
 
-// Rows of a wave: several, so that what is loaded of the activations serves more than one.
+// Rows of a wave: several, so that what is loaded of the activations serves more than one. With an
+// activation they are a row of gate and the same of up.
 constexpr int kMatvecRows = 2;
+
+constexpr int MatvecRowsOfBlock(int wave, bool is_gated) {
+  return kMatvecThreads / wave * (is_gated ? 1 : kMatvecRows);
+}
 
 // The tokens of a tile. Those beyond its end repeat the last, and are not stored.
 template <int kTokens>
@@ -144,10 +150,41 @@ FORGE_DEVICE void MultiplyFloats(const MatvecArgs& args, const std::byte* const 
   }
 }
 
+// Adds what belongs to the sums of a wave and stores them. `expert`: negative if there is none
+// such.
+template <int kWave, int kRows, int kTokens>
+FORGE_DEVICE void StoreSums(const MatvecArgs& args, const MatvecTarget& target,
+                            const MatvecTokens<kTokens>& tokens, int64_t first_row, int expert,
+                            bool is_of_experts, int lane, float (&acc)[kRows * kTokens]) {
+  constexpr int kCount = kRows * kTokens;
+  float sum = ScatterSums<kWave>(acc, lane);
+  const int index = ScatteredIndex<kCount>(lane);
+  const int t = index % kTokens;
+  const int64_t row = args.is_gated ? first_row : first_row + index / kTokens;
+  const bool is_there = row < target.n_rows;
+  const float* bias = args.is_gated && index >= kTokens ? args.targets[1].bias : target.bias;
+  if (expert < 0) {
+    sum = NAN;
+  } else if (bias != nullptr && is_there) {
+    sum += bias[expert * target.n_rows + row];
+  }
+  if (args.is_gated) {
+    static_assert(kRows == 2);
+    // The top bit of the index, which tells up from gate, is the lowest of the lane.
+    const float up = ShuffleXor<kWave>(sum, 1);
+    sum = Activate(args.activation, sum, up);
+  }
+  const bool is_stored = lane < kCount && !(args.is_gated && index >= kTokens);
+  if (!is_stored || t >= tokens.count || !is_there) return;
+  const int64_t y_row = is_of_experts ? args.order[tokens.first + t] : tokens.first + t;
+  const int64_t at = y_row * target.n_rows + row;
+  if (target.residual != nullptr) sum += target.residual[at];
+  target.y[at] = sum;
+}
+
 template <typename Format, int kWave, int kTokens>
 __global__ void __launch_bounds__(kMatvecThreads) MatvecKernel(MatvecArgs args) {
   constexpr int kRows = kMatvecRows;
-  constexpr int kRowsOfBlock = kMatvecThreads / kWave * kRows;
   constexpr int kCount = kRows * kTokens;
   // Blocks that read the same weights follow each other.
   const int64_t tile = blockIdx.x % args.n_tiles;
@@ -160,8 +197,9 @@ __global__ void __launch_bounds__(kMatvecThreads) MatvecKernel(MatvecArgs args) 
   if (args.n_targets > 2 && row_block >= args.targets[2].first_block) target = args.targets[2];
   const int wave = static_cast<int>(threadIdx.x) / kWave;
   const int lane = static_cast<int>(threadIdx.x) % kWave;
-  const int64_t first_row =
-      static_cast<int64_t>(row_block - target.first_block) * kRowsOfBlock + wave * kRows;
+  const int64_t first_row = static_cast<int64_t>(row_block - target.first_block) *
+                                MatvecRowsOfBlock(kWave, args.is_gated) +
+                            wave * (args.is_gated ? 1 : kRows);
   if (first_row >= target.n_rows) return;
 
   const MatvecTokens<kTokens> tokens = FindTokens<kTokens>(args, tile, experts);
@@ -170,8 +208,13 @@ __global__ void __launch_bounds__(kMatvecThreads) MatvecKernel(MatvecArgs args) 
   const std::byte* rows[kRows];
   FORGE_UNROLL
   for (int r = 0; r < kRows; ++r) {
-    const int64_t row = first_row + r < target.n_rows ? first_row + r : target.n_rows - 1;
-    rows[r] = target.weights + (is_expert_there ? expert * target.expert_stride : 0) +
+    // Values are chosen, not structures: those would have to lie in memory.
+    const bool is_up = args.is_gated && r == 1;
+    const std::byte* matrices = is_up ? args.targets[1].weights : target.weights;
+    const uint64_t stride = is_up ? args.targets[1].expert_stride : target.expert_stride;
+    int64_t row = args.is_gated ? first_row : first_row + r;
+    if (row >= target.n_rows) row = target.n_rows - 1;
+    rows[r] = matrices + (is_expert_there ? expert * stride : 0) +
               row * PackedRowBytes<Format>(args.n_cols);
   }
   float acc[kCount] = {};
@@ -180,29 +223,18 @@ __global__ void __launch_bounds__(kMatvecThreads) MatvecKernel(MatvecArgs args) 
   } else {
     MultiplyQuantized<Format, kWave, kRows, kTokens>(args, rows, tokens, lane, acc);
   }
-  float sum = ScatterSums<kWave>(acc, lane);
-  const int index = ScatteredIndex<kCount>(lane);
-  const int t = index % kTokens;
-  const int64_t row = first_row + index / kTokens;
-  if (lane >= kCount || t >= tokens.count || row >= target.n_rows) return;
-  const int64_t y_row = experts != nullptr ? args.order[tokens.first + t] : tokens.first + t;
-  if (!is_expert_there) {
-    sum = NAN;
-  } else if (target.bias != nullptr) {
-    sum += target.bias[expert * target.n_rows + row];
-  }
-  const int64_t at = y_row * target.n_rows + row;
-  if (target.residual != nullptr) sum += target.residual[at];
-  target.y[at] = sum;
+  StoreSums<kWave, kRows, kTokens>(args, target, tokens, first_row, is_expert_there ? expert : -1,
+                                   experts != nullptr, lane, acc);
 }
 
 template <typename Format, int kWave, int kTokens>
 Status LaunchMatvecOf(MatvecArgs& args, HipStream& stream) {
-  constexpr int kRowsOfBlock = kMatvecThreads / kWave * kMatvecRows;
+  if (args.is_gated) args.n_targets = 1;  // a block has rows of both
+  const int rows_of_block = MatvecRowsOfBlock(kWave, args.is_gated);
   int64_t n_row_blocks = 0;
   for (int i = 0; i < args.n_targets; ++i) {
     args.targets[i].first_block = static_cast<int>(n_row_blocks);
-    n_row_blocks += (args.targets[i].n_rows + kRowsOfBlock - 1) / kRowsOfBlock;
+    n_row_blocks += (args.targets[i].n_rows + rows_of_block - 1) / rows_of_block;
   }
   if (args.tiles == nullptr) args.n_tiles = (args.n_tokens + kTokens - 1) / kTokens;
   const int64_t n_blocks = n_row_blocks * args.n_tiles;

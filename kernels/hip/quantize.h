@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/api/matmul.h"
 #include "kernels/hip/hip_stream.h"
 
 namespace forge {
@@ -27,8 +28,10 @@ uint64_t QuantizedActivationBytes(int n_tokens, int64_t n_cols);
 // Lays them out at `data`, 64-byte aligned.
 QuantizedActivations PlaceQuantizedActivations(void* data, int n_tokens, int64_t n_cols);
 
-// Quantises x [n_tokens, n_cols]. REQUIRES: n_cols is a multiple of 32, n_tokens is positive.
-Status QuantizeActivations(const float* x, int n_tokens, int64_t n_cols, bool needs_digits,
-                           const QuantizedActivations& activations, HipStream& stream);
+// Quantises x [n_tokens, n_cols], or what `norm` makes of it, whose scratch stays as it is.
+// REQUIRES: n_cols is a multiple of 32, n_tokens is positive.
+Status QuantizeActivations(const float* x, const InputNorm& norm, int n_tokens, int64_t n_cols,
+                           bool needs_digits, const QuantizedActivations& activations,
+                           HipStream& stream);
 
 }  // namespace forge

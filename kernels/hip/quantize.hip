@@ -1,5 +1,6 @@
 #include "kernels/hip/launch.h"
 #include "kernels/hip/quantize.h"
+#include "kernels/hip/rms_norm_kernel.h"
 
 namespace forge {
 namespace {
@@ -19,21 +20,14 @@ FORGE_DEVICE int RoundToInt(float value) {
   return std::bit_cast<int>(value + 12582912.0f) - 0x4b400000;
 }
 
-// Eight lanes take a part, four columns each; n_parts counts those of all tokens.
-__global__ void __launch_bounds__(kThreads)
-    QuantizeKernel(const float* __restrict__ x, int64_t n_parts, bool needs_digits,
-                   QuantizedActivations out) {
-  const int64_t thread = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  const int lane = static_cast<int>(thread % kLanes);
-  // Lanes beyond the end repeat the last part, since all of a wave must reach the shuffles.
-  const int64_t part = thread / kLanes < n_parts ? thread / kLanes : n_parts - 1;
-  const int64_t first = 32 * part + kValues * lane;
-  float values[kValues];
+// Rounds a part, of which each of eight lanes has four columns, and stores it if it is there: all
+// of a wave must reach the shuffles. `part` counts those of all tokens.
+FORGE_DEVICE void QuantizePart(const float (&values)[kValues], int64_t part, int lane,
+                               bool is_there, bool needs_digits, const QuantizedActivations& out) {
   float greatest = 0.0f;
   bool is_finite = true;
   FORGE_UNROLL
   for (int i = 0; i < kValues; ++i) {
-    values[i] = x[first + i];
     const float magnitude = fabsf(values[i]);
     is_finite = is_finite && magnitude < INFINITY;  // false for NaN
     greatest = fmaxf(greatest, magnitude);
@@ -59,13 +53,53 @@ __global__ void __launch_bounds__(kThreads)
   sum += ShuffleXor<kLanes>(sum, 1);
   sum += ShuffleXor<kLanes>(sum, 2);
   const int other_sum = ShuffleXor<kLanes>(sum, 4);
-  if (thread / kLanes >= n_parts) return;
-  reinterpret_cast<int*>(out.codes)[first / kValues] = PackBytes(codes);
-  if (needs_digits) reinterpret_cast<int*>(out.digits)[first / kValues] = PackBytes(digits);
+  if (!is_there) return;
+  const int64_t word = kLanes * part + lane;
+  reinterpret_cast<int*>(out.codes)[word] = PackBytes(codes);
+  if (needs_digits) reinterpret_cast<int*>(out.digits)[word] = PackBytes(digits);
   if (lane != 0) return;
   out.scales[part] = is_finite ? (is_zero ? 0.0f : greatest / 127.0f) : NAN;
   out.sums[part] = static_cast<int>((static_cast<uint32_t>(sum) & 0xffff) |
                                     static_cast<uint32_t>(other_sum) << 16);
+}
+
+// n_parts counts those of all tokens. Lanes beyond the end repeat the last.
+__global__ void __launch_bounds__(kThreads)
+    QuantizeKernel(const float* __restrict__ x, int64_t n_parts, bool needs_digits,
+                   QuantizedActivations out) {
+  const int64_t thread = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const int lane = static_cast<int>(thread % kLanes);
+  const bool is_there = thread / kLanes < n_parts;
+  const int64_t part = is_there ? thread / kLanes : n_parts - 1;
+  float values[kValues];
+  FORGE_UNROLL
+  for (int i = 0; i < kValues; ++i) values[i] = x[32 * part + kValues * lane + i];
+  QuantizePart(values, part, lane, is_there, needs_digits, out);
+}
+
+// A block for each token.
+template <int kWave>
+__global__ void __launch_bounds__(kNormThreads)
+    NormQuantizeKernel(const float* __restrict__ x, const float* __restrict__ weight, float epsilon,
+                       int n_cols, bool needs_digits, QuantizedActivations out) {
+  FORGE_SHARED(float, partial, kNormThreads / kWave);
+  const int64_t token = blockIdx.x;
+  const float* row = x + token * n_cols;
+  const float inverse = InverseRms<kWave, kNormThreads>(row, n_cols, epsilon, partial);
+  const int thread = static_cast<int>(threadIdx.x);
+  const int lane = thread % kLanes;
+  const int n_parts = n_cols / 32;
+  for (int base = 0; base < n_parts; base += kNormThreads / kLanes) {
+    const bool is_there = base + thread / kLanes < n_parts;
+    const int part = is_there ? base + thread / kLanes : n_parts - 1;
+    float values[kValues];
+    FORGE_UNROLL
+    for (int i = 0; i < kValues; ++i) {
+      const int col = 32 * part + kValues * lane + i;
+      values[i] = row[col] * inverse * weight[col];
+    }
+    QuantizePart(values, token * n_parts + part, lane, is_there, needs_digits, out);
+  }
 }
 
 uint64_t AlignUp(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
@@ -90,8 +124,14 @@ QuantizedActivations PlaceQuantizedActivations(void* data, int n_tokens, int64_t
           .sums = reinterpret_cast<int32_t*>(sums)};
 }
 
-Status QuantizeActivations(const float* x, int n_tokens, int64_t n_cols, bool needs_digits,
-                           const QuantizedActivations& activations, HipStream& stream) {
+Status QuantizeActivations(const float* x, const InputNorm& norm, int n_tokens, int64_t n_cols,
+                           bool needs_digits, const QuantizedActivations& activations,
+                           HipStream& stream) {
+  if (norm.weight != nullptr)
+    return LaunchKernel(
+        "norm_quantize", stream.wave_size() == 64 ? NormQuantizeKernel<64> : NormQuantizeKernel<32>,
+        {.grid = static_cast<unsigned>(n_tokens), .block = kNormThreads}, stream, x, norm.weight,
+        norm.epsilon, static_cast<int>(n_cols), needs_digits, activations);
   const int64_t n_parts = n_tokens * (n_cols / 32);
   const int64_t n_blocks = (n_parts * kLanes + kThreads - 1) / kThreads;
   return LaunchKernel("quantize", QuantizeKernel,

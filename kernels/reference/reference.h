@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
+#include "kernels/api/activation.h"
 #include "kernels/api/combine_experts.h"
-#include "kernels/api/gated_activation.h"
 #include "kernels/api/ragged_batch.h"
 #include "kernels/api/route_experts.h"
 
@@ -16,7 +16,7 @@ namespace forge {
 void ReferenceRmsNorm(const float* x, const float* weight, const float* residual, double* y,
                       int64_t n_rows, int64_t dim, double epsilon);
 
-// See RopeArgs. x and y: [n_tokens, n_heads, head_dim], positions: [n_tokens].
+// See Rotation. x and y: [n_tokens, n_heads, head_dim], positions: [n_tokens].
 struct ReferenceRopeShape {
   int64_t n_tokens;
   int64_t n_heads;
@@ -53,7 +53,7 @@ struct ReferenceAttentionShape {
 void ReferenceAttention(const float* q, const double* keys, const double* values, double scale,
                         double* y, const ReferenceAttentionShape& shape);
 
-// See GatedActivationArgs. All: [n].
+// See Activation. All: [n].
 void ReferenceGatedActivation(Activation activation, const float* gate, const float* up, double* y,
                               int64_t n);
 

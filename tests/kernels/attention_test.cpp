@@ -39,7 +39,7 @@ class Scene {
     std::vector<Piece> history;
     for (const Piece& piece : pieces)
       history.push_back({piece.sequence, 0, piece.first_position + piece.n_tokens});
-    const Batch batch(cache_, shape_, history);
+    Batch batch(cache_, shape_, history);
     EXPECT_TRUE(rig.Run(batch.append_args(cache_)).ok());
     int n_tokens = 0;
     for (const Piece& piece : pieces) n_tokens += piece.n_tokens;
@@ -57,7 +57,7 @@ class Scene {
 
   // Runs the tokens of `pieces`, whose queries start at token `first_token` of the scene.
   std::vector<float> Run(OpRig& rig, const std::vector<Piece>& pieces, size_t first_token = 0) {
-    const Batch batch(cache_, shape_, pieces);
+    Batch batch(cache_, shape_, pieces);
     const auto n_tokens = static_cast<size_t>(batch.n_tokens());
     GuardedArray<float> y(n_tokens * y_stride());
     const uint64_t bytes =
@@ -229,7 +229,7 @@ TEST_P(AttentionTest, ReadsItsWindowFromARingOfBlocks) {
         whole.cache().UseRing(ring_blocks);
         for (int first = 0; first < kPositions; first += step_tokens) {
           const Piece step = {0, first, std::min(step_tokens, kPositions - first)};
-          const Batch batch(whole.cache(), shape, {step});
+          Batch batch(whole.cache(), shape, {step});
           ASSERT_TRUE(rig->Run(batch.append_args(whole.cache())).ok());
           if (step_tokens == 1 && first % 11 != 0) continue;  // each takes an emulated GPU a while
           const std::vector<float> y = whole.Run(*rig, {step}, static_cast<size_t>(first));
@@ -252,7 +252,7 @@ TEST_P(AttentionTest, GivesTheValueLittleWhereTheSinkIsGreat) {
   const CacheShape shape = {.dtype = dtype(), .n_kv_heads = 1, .head_dim = 32, .value_dim = 32};
   std::mt19937 random(5);
   PagedCache cache(shape, 1, 32, random);
-  const Batch batch(cache, shape, {{0, 0, 1}});
+  Batch batch(cache, shape, {{0, 0, 1}});
   ASSERT_TRUE(rig->Run(batch.append_args(cache)).ok());
   const std::vector<float> q(2 * 32), sinks = {-INFINITY, 100.0f};
   std::vector<float> y(2 * 32);
@@ -346,10 +346,11 @@ TEST_P(AttentionTest, KeepsWhatATokenDoesNotSeeOutOfItsResult) {
   const CacheShape shape = {.dtype = dtype(), .n_kv_heads = 1, .head_dim = 32, .value_dim = 32};
   Scene scene(*rig, shape, 2, {{0, 0, 20}}, 72);
   const std::vector<float> want = scene.Run(*rig);
-  const std::vector<float> bad(32, NAN);
-  const Batch last(scene.cache(), shape, {{0, 19, 1}});
-  KvAppendArgs append = last.append_args(scene.cache());
-  append.keys = append.values = bad.data();
+  std::vector<float> bad(32, NAN);
+  Batch last(scene.cache(), shape, {{0, 19, 1}});
+  RopeAppendArgs append = last.append_args(scene.cache());
+  append.keys = bad.data();
+  append.values = bad.data();
   ASSERT_TRUE(rig->Run(append).ok());
   const std::vector<float> got = scene.Run(*rig);
   EXPECT_EQ(std::memcmp(got.data(), want.data(), 19 * scene.y_stride() * sizeof(float)), 0);
@@ -361,7 +362,7 @@ TEST_P(AttentionTest, RefusesBadArguments) {
   std::mt19937 random(1);
   const CacheShape shape = {.dtype = dtype()};
   PagedCache cache(shape, 1, 64, random);
-  const Batch batch(cache, shape, {{0, 0, 2}});
+  Batch batch(cache, shape, {{0, 0, 2}});
   const uint64_t bytes = rig->AttentionWorkspaceBytes(2, 4, 64);
   std::vector<std::byte> workspace(bytes);
   std::vector<float> q(2 * 4 * 64), y(2 * 4 * 64);

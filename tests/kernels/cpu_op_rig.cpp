@@ -7,14 +7,12 @@
 #include "kernels/cpu/cpu_features.h"
 #include "kernels/cpu/cpu_stream.h"
 #include "kernels/cpu/expert_matmul.h"
-#include "kernels/cpu/gated_activation.h"
 #include "kernels/cpu/gather_rows.h"
-#include "kernels/cpu/kv_append.h"
 #include "kernels/cpu/kv_layout.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/pack.h"
 #include "kernels/cpu/rms_norm.h"
-#include "kernels/cpu/rope.h"
+#include "kernels/cpu/rope_append.h"
 #include "kernels/cpu/route_experts.h"
 #include "kernels/cpu/soft_cap.h"
 #include "kernels/cpu/thread_pool.h"
@@ -33,10 +31,8 @@ class CpuOpRig final : public OpRig {
   Status Run(const EmbedArgs& args) override { return CpuEmbed(args, stream_); }
   Status Run(const RmsNormArgs& args) override { return CpuRmsNorm(args, stream_); }
   Status Run(const MatmulArgs& args) override { return CpuMatmul(args, stream_); }
-  Status Run(const RopeArgs& args) override { return CpuRope(args, stream_); }
-  Status Run(const KvAppendArgs& args) override { return CpuKvAppend(args, stream_); }
+  Status Run(const RopeAppendArgs& args) override { return CpuRopeAppend(args, stream_); }
   Status Run(const AttentionArgs& args) override { return CpuAttention(args, stream_); }
-  Status Run(const GatedActivationArgs& args) override { return CpuGatedActivation(args, stream_); }
   Status Run(const GatherRowsArgs& args) override { return CpuGatherRows(args, stream_); }
   Status Run(const SoftCapArgs& args) override { return CpuSoftCap(args, stream_); }
   Status Run(const RouteExpertsArgs& args) override { return CpuRouteExperts(args, stream_); }

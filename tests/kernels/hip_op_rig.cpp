@@ -139,7 +139,10 @@ class HipOpRig final : public OpRig {
     if (!HasWork(args, args.n_tokens)) return ops().matmul(args, *stream_);
     DeviceArrays arrays(*device_, *stream_);
     MatmulArgs on = args;
-    on.x = arrays.In(args.x, args.n_tokens * args.targets[0].weight.shape.n_cols);
+    const int64_t n_in = args.targets[0].weight.shape.n_cols;
+    on.x = arrays.In(args.x, args.n_tokens * n_in);
+    on.norm.weight = arrays.In(args.norm.weight, n_in);
+    on.norm.scratch = arrays.InOut(args.norm.scratch, args.n_tokens * n_in);
     for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
       const MatmulTarget& target = args.targets[i];
       const int64_t n_out = target.weight.shape.n_rows;
@@ -152,26 +155,21 @@ class HipOpRig final : public OpRig {
     return arrays.Finish(ops().matmul(on, *stream_));
   }
 
-  Status Run(const RopeArgs& args) override {
-    if (!HasWork(args, args.n_tokens * args.rotary_dim)) return ops().rope(args, *stream_);
+  Status Run(const RopeAppendArgs& args) override {
+    if (!HasWork(args, args.batch.n_tokens)) return ops().rope_append(args, *stream_);
     DeviceArrays arrays(*device_, *stream_);
-    RopeArgs on = args;
-    on.x = arrays.InOut(args.x, args.n_tokens * args.n_heads * args.head_dim);
-    on.positions = arrays.In(args.positions, args.n_tokens);
-    on.frequencies = arrays.In(args.frequencies, args.rotary_dim / 2);
-    return arrays.Finish(ops().rope(on, *stream_));
-  }
-
-  Status Run(const KvAppendArgs& args) override {
-    if (!HasWork(args, args.batch.n_tokens)) return ops().kv_append(args, *stream_);
-    DeviceArrays arrays(*device_, *stream_);
-    KvAppendArgs on = args;
+    RopeAppendArgs on = args;
     on.batch = View(arrays, args.batch);
     on.cache = View(arrays, args.cache);
+    const int head_dim = args.cache.head_dim;
     const int n_rows = args.batch.n_tokens * args.cache.n_kv_heads;
-    on.keys = arrays.In(args.keys, n_rows * args.cache.head_dim);
+    on.queries = arrays.InOut(args.queries, args.batch.n_tokens * args.n_heads * head_dim);
+    on.keys = arrays.InOut(args.keys, n_rows * head_dim);
     on.values = arrays.In(args.values, n_rows * args.cache.value_dim);
-    return arrays.Finish(ops().kv_append(on, *stream_));
+    on.query_norm = arrays.In(args.query_norm, head_dim);
+    on.key_norm = arrays.In(args.key_norm, head_dim);
+    on.rotation.frequencies = arrays.In(args.rotation.frequencies, args.rotation.rotary_dim / 2);
+    return arrays.Finish(ops().rope_append(on, *stream_));
   }
 
   Status Run(const AttentionArgs& args) override {
@@ -186,16 +184,6 @@ class HipOpRig final : public OpRig {
     on.sinks = arrays.In(args.sinks, args.n_heads);
     on.workspace = arrays.Scratch(args.workspace);
     return arrays.Finish(ops().attention(on, *stream_));
-  }
-
-  Status Run(const GatedActivationArgs& args) override {
-    if (!HasWork(args, args.n)) return ops().gated_activation(args, *stream_);
-    DeviceArrays arrays(*device_, *stream_);
-    GatedActivationArgs on = args;
-    on.gate = arrays.In(args.gate, args.n);
-    on.up = arrays.In(args.up, args.n);
-    on.y = arrays.Out(args.y, args.n);
-    return arrays.Finish(ops().gated_activation(on, *stream_));
   }
 
   Status Run(const GatherRowsArgs& args) override {

@@ -30,10 +30,8 @@ class OpRig {
   virtual Status Run(const EmbedArgs& args) = 0;
   virtual Status Run(const RmsNormArgs& args) = 0;
   virtual Status Run(const MatmulArgs& args) = 0;
-  virtual Status Run(const RopeArgs& args) = 0;
-  virtual Status Run(const KvAppendArgs& args) = 0;
+  virtual Status Run(const RopeAppendArgs& args) = 0;
   virtual Status Run(const AttentionArgs& args) = 0;
-  virtual Status Run(const GatedActivationArgs& args) = 0;
   virtual Status Run(const GatherRowsArgs& args) = 0;
   virtual Status Run(const SoftCapArgs& args) = 0;
   virtual Status Run(const RouteExpertsArgs& args) = 0;

@@ -6,11 +6,11 @@
 #include <random>
 #include <vector>
 
-#include "kernels/api/kv_append.h"
 #include "kernels/api/ragged_batch.h"
+#include "kernels/api/rope_append.h"
 #include "tests/kernels/op_test.h"
 
-// A cache of one layer for the tests of KvAppend and Attention, and the batches that go with it.
+// A cache of one layer for the tests of RopeAppend and Attention, and the batches that go with it.
 namespace forge::testing {
 
 struct CacheShape {
@@ -146,7 +146,7 @@ class Batch {
             .block_tables = tables_.data(),
             .max_blocks = max_blocks_};
   }
-  KvAppendArgs append_args(PagedCache& cache) const {
+  RopeAppendArgs append_args(PagedCache& cache) {
     return {.batch = view(), .cache = cache.view(), .keys = keys_.data(), .values = values_.data()};
   }
 

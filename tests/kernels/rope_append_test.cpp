@@ -12,7 +12,7 @@ using testing::OpRig;
 using testing::PagedCache;
 using testing::Piece;
 
-class KvAppendTest : public ::testing::TestWithParam<std::tuple<testing::OpRigKind, KvDType>> {
+class RopeAppendTest : public ::testing::TestWithParam<std::tuple<testing::OpRigKind, KvDType>> {
  protected:
   std::unique_ptr<OpRig> rig_ = std::get<0>(GetParam()).Create();
 };
@@ -59,7 +59,7 @@ void CheckToken(const OpRig& rig, PagedCache& cache, const CacheShape& shape, in
   }
 }
 
-TEST_P(KvAppendTest, StoresEachTokenAtItsPositionAndNothingElse) {
+TEST_P(RopeAppendTest, StoresEachTokenAtItsPositionAndNothingElse) {
   const KvDType dtype = std::get<1>(GetParam());
   uint32_t seed = 1;
   for (const int block_tokens : {1, 5, 16, 32, 64}) {
@@ -75,7 +75,7 @@ TEST_P(KvAppendTest, StoresEachTokenAtItsPositionAndNothingElse) {
                                 .value_dim = testing::HeadSize(dtype, value_dim)};
       PagedCache cache(shape, 3, 70, random);
       const std::vector<Piece> pieces = {{2, 0, 1}, {0, 3, 40}, {1, 69, 1}};
-      const Batch batch(cache, shape, pieces);
+      Batch batch(cache, shape, pieces);
       ASSERT_TRUE(rig_->Run(batch.append_args(cache)).ok());
       for (const Piece& piece : pieces)
         for (int i = 0; i < piece.n_tokens; ++i)
@@ -92,33 +92,34 @@ TEST_P(KvAppendTest, StoresEachTokenAtItsPositionAndNothingElse) {
 }
 
 // The third block of a sequence takes the place of the first, and nothing else.
-TEST_P(KvAppendTest, WritesRoundTheRing) {
+TEST_P(RopeAppendTest, WritesRoundTheRing) {
   std::mt19937 random(9);
   const CacheShape shape = {.dtype = std::get<1>(GetParam()), .block_tokens = 8};
   PagedCache cache(shape, 1, 40, random);
   cache.UseRing(2);
-  const Batch batch(cache, shape, {{0, 13, 7}});
+  Batch batch(cache, shape, {{0, 13, 7}});
   ASSERT_TRUE(rig_->Run(batch.append_args(cache)).ok());
   for (int position = 13; position < 20; ++position)
     CheckToken(*rig_, cache, shape, 0, position, position / 8 % 2);
   const uint64_t n_elements = 7 * 2 * 64;
   EXPECT_LE(BytesWritten(cache.key_bytes().span()), KvBytes(shape.dtype, n_elements));
-  const Batch too_long(cache, shape, {{0, 0, 17}});
+  Batch too_long(cache, shape, {{0, 0, 17}});
   if (rig_->refuses_indices()) {
     EXPECT_EQ(rig_->Run(too_long.append_args(cache)).code(), StatusCode::kInvalidArgument);
   }
 }
 
-TEST_P(KvAppendTest, ShowsNumbersThatAreNotFinite) {
+TEST_P(RopeAppendTest, ShowsNumbersThatAreNotFinite) {
   std::mt19937 random(10);
   const CacheShape shape = {.dtype = std::get<1>(GetParam()), .n_kv_heads = 1};
   PagedCache cache(shape, 1, 32, random);
-  const Batch batch(cache, shape, {{0, 0, 1}});
+  Batch batch(cache, shape, {{0, 0, 1}});
   for (const float bad : {NAN, INFINITY}) {
     std::vector<float> row(64, 1.0f);
     row[40] = bad;
-    KvAppendArgs args = batch.append_args(cache);
-    args.keys = args.values = row.data();
+    RopeAppendArgs args = batch.append_args(cache);
+    args.keys = row.data();
+    args.values = row.data();
     ASSERT_TRUE(rig_->Run(args).ok());
     const int64_t block = cache.table_of(0)[0];
     const KvPlace key = rig_->KeyPlace(cache.view(), block, 0, 0);
@@ -130,18 +131,19 @@ TEST_P(KvAppendTest, ShowsNumbersThatAreNotFinite) {
 }
 
 // Tiny and huge numbers, halves between two codes, and every exponent.
-TEST_P(KvAppendTest, RoundsEveryMagnitudeAsTheReference) {
+TEST_P(RopeAppendTest, RoundsEveryMagnitudeAsTheReference) {
   std::mt19937 random(11);
   const CacheShape shape = {.dtype = std::get<1>(GetParam()), .n_kv_heads = 1};
   PagedCache cache(shape, 1, 32, random);
-  const Batch batch(cache, shape, {{0, 0, 1}});
+  Batch batch(cache, shape, {{0, 0, 1}});
   for (int exponent = -149; exponent < 14; ++exponent) {
     SCOPED_TRACE("exponent " + std::to_string(exponent));
     std::vector<float> row = testing::NormalFloats(64, random);
     for (size_t i = 0; i < 64; ++i)
       row[i] = std::ldexp(i < 32 ? row[i] : static_cast<float>(i % 7) * 63.5f, exponent);
-    KvAppendArgs args = batch.append_args(cache);
-    args.keys = args.values = row.data();
+    RopeAppendArgs args = batch.append_args(cache);
+    args.keys = row.data();
+    args.values = row.data();
     ASSERT_TRUE(rig_->Run(args).ok());
     std::vector<double> want(64);
     ReferenceKvElements(row.data(), 64, shape.dtype, want.data());
@@ -152,46 +154,46 @@ TEST_P(KvAppendTest, RoundsEveryMagnitudeAsTheReference) {
   }
 }
 
-TEST_P(KvAppendTest, TakesNoTokensAsNoWork) { EXPECT_TRUE(rig_->Run(KvAppendArgs{}).ok()); }
+TEST_P(RopeAppendTest, TakesNoTokensAsNoWork) { EXPECT_TRUE(rig_->Run(RopeAppendArgs{}).ok()); }
 
-TEST_P(KvAppendTest, RefusesBadArguments) {
+TEST_P(RopeAppendTest, RefusesBadArguments) {
   std::mt19937 random(1);
   const CacheShape shape = {.dtype = std::get<1>(GetParam())};
   PagedCache cache(shape, 2, 64, random);
-  const Batch batch(cache, shape, {{0, 0, 3}, {1, 5, 2}});
+  Batch batch(cache, shape, {{0, 0, 3}, {1, 5, 2}});
   const auto code_with = [&](auto change) {
-    KvAppendArgs args = batch.append_args(cache);
+    RopeAppendArgs args = batch.append_args(cache);
     change(args);
     return rig_->Run(args).code();
   };
   const StatusCode refused = StatusCode::kInvalidArgument;
-  EXPECT_EQ(code_with([](KvAppendArgs& a) { a.keys = nullptr; }), refused);
-  EXPECT_EQ(code_with([](KvAppendArgs& a) { a.values = nullptr; }), refused);
-  EXPECT_EQ(code_with([](KvAppendArgs& a) { a.cache.keys = nullptr; }), refused);
-  EXPECT_EQ(code_with([](KvAppendArgs& a) { a.cache.values = nullptr; }), refused);
-  EXPECT_EQ(code_with([](KvAppendArgs& a) { a.cache.n_blocks = 0; }), refused);
-  EXPECT_EQ(code_with([](KvAppendArgs& a) { a.cache.block_tokens = 0; }), refused);
-  EXPECT_EQ(code_with([](KvAppendArgs& a) { a.cache.n_kv_heads = -1; }), refused);
-  EXPECT_EQ(code_with([](KvAppendArgs& a) { a.cache.head_dim = 0; }), refused);
-  EXPECT_EQ(code_with([](KvAppendArgs& a) { a.cache.value_dim = 0; }), refused);
-  EXPECT_EQ(code_with([](KvAppendArgs& a) { a.batch.n_tokens = -1; }), refused);
-  EXPECT_EQ(code_with([](KvAppendArgs& a) { a.batch.n_sequences = 0; }), refused);
-  EXPECT_EQ(code_with([](KvAppendArgs& a) { a.batch.n_sequences = 6; }), refused);
-  EXPECT_EQ(code_with([](KvAppendArgs& a) { a.batch.max_blocks = 0; }), refused);
-  EXPECT_EQ(code_with([](KvAppendArgs& a) { a.batch.positions = nullptr; }), refused);
-  EXPECT_EQ(code_with([](KvAppendArgs& a) { a.batch.token_sequence = nullptr; }), refused);
-  EXPECT_EQ(code_with([](KvAppendArgs& a) { a.batch.first_token = nullptr; }), refused);
-  EXPECT_EQ(code_with([](KvAppendArgs& a) { a.batch.block_tables = nullptr; }), refused);
+  EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.keys = nullptr; }), refused);
+  EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.values = nullptr; }), refused);
+  EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.cache.keys = nullptr; }), refused);
+  EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.cache.values = nullptr; }), refused);
+  EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.cache.n_blocks = 0; }), refused);
+  EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.cache.block_tokens = 0; }), refused);
+  EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.cache.n_kv_heads = -1; }), refused);
+  EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.cache.head_dim = 0; }), refused);
+  EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.cache.value_dim = 0; }), refused);
+  EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.batch.n_tokens = -1; }), refused);
+  EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.batch.n_sequences = 0; }), refused);
+  EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.batch.n_sequences = 6; }), refused);
+  EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.batch.max_blocks = 0; }), refused);
+  EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.batch.positions = nullptr; }), refused);
+  EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.batch.token_sequence = nullptr; }), refused);
+  EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.batch.first_token = nullptr; }), refused);
+  EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.batch.block_tables = nullptr; }), refused);
   EXPECT_EQ(BytesWritten(cache.key_bytes().span()), 0u);
 }
 
 // Whether or not the device can look at the arrays, a wrong one must not write outside of the
 // cache.
-TEST_P(KvAppendTest, StaysInTheCacheWhereABatchContradictsItself) {
+TEST_P(RopeAppendTest, StaysInTheCacheWhereABatchContradictsItself) {
   std::mt19937 random(1);
   const CacheShape shape = {.dtype = std::get<1>(GetParam())};
   PagedCache cache(shape, 2, 64, random);
-  const Batch batch(cache, shape, {{0, 0, 3}, {1, 31, 2}});
+  Batch batch(cache, shape, {{0, 0, 3}, {1, 31, 2}});
   std::vector<int32_t> positions, sequences, first, tables;
   const auto reset = [&] {
     const RaggedBatch view = batch.view();
@@ -202,7 +204,7 @@ TEST_P(KvAppendTest, StaysInTheCacheWhereABatchContradictsItself) {
   };
   const auto code_with = [&](auto change) {
     reset();
-    KvAppendArgs args = batch.append_args(cache);
+    RopeAppendArgs args = batch.append_args(cache);
     change();
     args.batch.positions = positions.data();
     args.batch.token_sequence = sequences.data();
@@ -230,7 +232,7 @@ TEST_P(KvAppendTest, StaysInTheCacheWhereABatchContradictsItself) {
   EXPECT_EQ(code_with([&] { tables[1] = -1; }), StatusCode::kOk) << "an entry that no token needs";
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, KvAppendTest,
+INSTANTIATE_TEST_SUITE_P(Devices, RopeAppendTest,
                          ::testing::Combine(::testing::ValuesIn(testing::OpRigKinds()),
                                             ::testing::ValuesIn(testing::KvDTypes())),
                          [](const auto& test) {

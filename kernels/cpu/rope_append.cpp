@@ -1,6 +1,7 @@
-#include "kernels/cpu/kv_append.h"
+#include "kernels/cpu/rope_append.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "kernels/cpu/batch_check.h"
@@ -11,6 +12,77 @@
 
 namespace forge {
 namespace {
+
+// Pairs whose sines and cosines are computed together; a head rarely has more.
+constexpr int kMaxPairs = 128;
+
+// The sines and cosines of a position for some adjacent pairs, in the order that the kernels take.
+struct Turn {
+  alignas(64) float cosines[2 * kMaxPairs];
+  alignas(64) float sines[2 * kMaxPairs];
+};
+
+void ComputeTurn(const Rotation& rotation, double position, int first_pair, int n_pairs,
+                 Turn& turn) {
+  for (int i = 0; i < n_pairs; ++i) {
+    const double angle = position * static_cast<double>(rotation.frequencies[first_pair + i]);
+    const float cosine = static_cast<float>(std::cos(angle) * static_cast<double>(rotation.scale));
+    const float sine = static_cast<float>(std::sin(angle) * static_cast<double>(rotation.scale));
+    if (rotation.halves) {
+      turn.cosines[i] = cosine;
+      turn.sines[i] = sine;
+    } else {
+      turn.cosines[2 * i] = turn.cosines[2 * i + 1] = cosine;
+      turn.sines[2 * i] = -sine;
+      turn.sines[2 * i + 1] = sine;
+    }
+  }
+}
+
+// A token's queries or keys: [n_heads, head_dim].
+struct Heads {
+  float* x;
+  int n_heads;
+  const float* norm;  // or null
+};
+
+void NormHeads(const VectorKernels& kernels, const Heads& heads, int head_dim, float epsilon) {
+  if (heads.norm == nullptr) return;
+  for (int64_t head = 0; head < heads.n_heads; ++head) {
+    float* x = heads.x + head * head_dim;
+    kernels.rms_norm(x, heads.norm, nullptr, x, head_dim, epsilon);
+  }
+}
+
+void TurnHeads(const VectorKernels& kernels, const Rotation& rotation, const Turn& turn,
+               int64_t first_pair, int64_t n_pairs, const Heads& heads, int head_dim) {
+  for (int64_t head = 0; head < heads.n_heads; ++head) {
+    float* x = heads.x + head * head_dim + first_pair * (rotation.halves ? 1 : 2);
+    if (rotation.halves) {
+      kernels.rotate_halves(x, x + rotation.rotary_dim / 2, turn.cosines, turn.sines, n_pairs);
+    } else {
+      kernels.rotate_neighbours(x, turn.cosines, turn.sines, n_pairs);
+    }
+  }
+}
+
+void PrepareHeads(const RopeAppendArgs& args, const VectorKernels& kernels, int64_t token) {
+  const int head_dim = args.cache.head_dim;
+  const int n_kv_heads = args.cache.n_kv_heads;
+  const Heads queries = {args.queries + token * args.n_heads * head_dim, args.n_heads,
+                         args.query_norm};
+  const Heads keys = {args.keys + token * n_kv_heads * head_dim, n_kv_heads, args.key_norm};
+  NormHeads(kernels, queries, head_dim, args.norm_epsilon);
+  NormHeads(kernels, keys, head_dim, args.norm_epsilon);
+  const int n_pairs = args.rotation.rotary_dim / 2;
+  Turn turn;
+  for (int first = 0; first < n_pairs; first += kMaxPairs) {
+    const int n = std::min(kMaxPairs, n_pairs - first);
+    ComputeTurn(args.rotation, args.batch.positions[token], first, n, turn);
+    TurnHeads(kernels, args.rotation, turn, first, n, queries, head_dim);
+    TurnHeads(kernels, args.rotation, turn, first, n, keys, head_dim);
+  }
+}
 
 // Dimensions of a key that are rounded together before they are scattered.
 constexpr int kKeyChunk = 256;
@@ -67,7 +139,7 @@ void StoreValue(const VectorKernels& kernels, const KvLayerView& cache, const fl
   }
 }
 
-void StoreToken(const KvAppendArgs& args, const VectorKernels& kernels, int64_t token) {
+void StoreToken(const RopeAppendArgs& args, const VectorKernels& kernels, int64_t token) {
   const KvLayerView& cache = args.cache;
   const int position = args.batch.positions[token];
   const int64_t sequence = args.batch.token_sequence[token];
@@ -85,18 +157,23 @@ void StoreToken(const KvAppendArgs& args, const VectorKernels& kernels, int64_t 
 
 }  // namespace
 
-Status CpuKvAppend(const KvAppendArgs& args, Stream& stream) {
+Status CpuRopeAppend(const RopeAppendArgs& args, Stream& stream) {
   FORGE_TRY(Validate(args));
   if (args.batch.n_tokens == 0) return Status();
   // Appending touches the batch's own positions only: a window of 1.
-  FORGE_TRY(CheckBatch(args.batch, args.cache, /*window=*/1).WithContext("kv_append"));
+  FORGE_TRY(CheckBatch(args.batch, args.cache, /*window=*/1).WithContext("rope_append"));
   CpuStream& cpu = AsCpu(stream);
   const VectorKernels& kernels = VectorKernelsFor(cpu.level());
-  // A scattered element costs as much as four adjacent ones.
+  // A scattered element costs as much as four adjacent ones, a sine and a cosine as some 50.
   const int64_t cost = static_cast<int64_t>(args.cache.n_kv_heads) *
-                       (4 * static_cast<int64_t>(args.cache.head_dim) + args.cache.value_dim);
+                           (5 * static_cast<int64_t>(args.cache.head_dim) + args.cache.value_dim) +
+                       static_cast<int64_t>(args.n_heads) * args.cache.head_dim +
+                       25 * static_cast<int64_t>(args.rotation.rotary_dim);
   ParallelRows(cpu.pool(), args.batch.n_tokens, cost, [&](int64_t begin, int64_t end) {
-    for (int64_t token = begin; token < end; ++token) StoreToken(args, kernels, token);
+    for (int64_t token = begin; token < end; ++token) {
+      PrepareHeads(args, kernels, token);
+      StoreToken(args, kernels, token);
+    }
   });
   return Status();
 }

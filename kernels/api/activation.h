@@ -1,9 +1,5 @@
 #pragma once
 
-#include <cstdint>
-
-#include "kernels/base/status.h"
-
 namespace forge {
 
 // What a feed-forward layer makes of its two halves.
@@ -17,15 +13,10 @@ enum class Activation {
   // gpt-oss family's.
   kSwigluClamped,
 };
+inline constexpr int kActivations = 3;
 
-// y[i] = activation(gate[i], up[i]). `y` may be `gate` or `up`.
-struct GatedActivationArgs {
-  Activation activation = Activation::kSilu;
-  const float* gate = nullptr;  // [n]
-  const float* up = nullptr;    // [n]
-  float* y = nullptr;           // [n]
-  int64_t n = 0;
-};
-Status Validate(const GatedActivationArgs& args);
+constexpr bool IsActivation(Activation activation) {
+  return static_cast<int>(activation) >= 0 && static_cast<int>(activation) < kActivations;
+}
 
 }  // namespace forge
