@@ -6,6 +6,7 @@
 #include "kernels/hip/attention_kernel.h"
 #include "kernels/hip/hip_ops.h"
 #include "kernels/hip/launch.h"
+#include "kernels/hip/prompt_attention.h"
 
 namespace forge {
 namespace {
@@ -16,8 +17,6 @@ constexpr int kMaxSplitTokens = 32;
 // Rows of a block where several tokens of a sequence may share one.
 constexpr int kMaxRows = 16;
 
-// Shared memory that every device gives a block without being asked.
-constexpr size_t kSharedBytes = 48 << 10;
 constexpr size_t kStaticSharedBytes = 12 << 10;  // an upper bound
 
 uint64_t AlignUp(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
@@ -108,10 +107,17 @@ int CountSplits(const AttentionArgs& args) {
   return static_cast<int>(std::clamp<int64_t>(partitions, 1, kMaxSplits));
 }
 
-Status Plan(const AttentionArgs& args, AttentionLaunch& launch, int& rows) {
+// Steps whose positions are split are too short for tiles of prompts, and streams that generate
+// have one token each.
+bool IsPrompt(const AttentionArgs& args, const HipStream& stream) {
+  return args.batch.n_tokens > kMaxSplitTokens && args.batch.n_tokens != args.batch.n_sequences &&
+         CanAttendPrompt(args, stream);
+}
+
+Status Plan(const AttentionArgs& args, bool is_prompt, AttentionLaunch& launch, int& rows) {
   launch.args = args;
   launch.group = args.n_heads / args.cache.n_kv_heads;
-  rows = ChooseRows(args, launch.group);
+  rows = is_prompt ? kPromptRows : ChooseRows(args, launch.group);
   if (rows == 0)
     return Unimplemented("attention: heads are too large for shared memory: head_dim " +
                          std::to_string(args.cache.head_dim) + ", value_dim " +
@@ -150,7 +156,9 @@ Status HipAttention(const AttentionArgs& args, Stream& stream) {
   HipStream& hip = AsHip(stream);
   AttentionLaunch launch;
   int rows = 0;
-  FORGE_TRY(Plan(args, launch, rows));
+  const bool is_prompt = IsPrompt(args, hip);
+  FORGE_TRY(Plan(args, is_prompt, launch, rows));
+  if (is_prompt) return LaunchPromptAttention(launch, hip);
   FORGE_TRY(LaunchAttention(launch, rows, hip));
   if (launch.n_splits == 1) return Status();
   return LaunchKernel(

@@ -23,6 +23,9 @@ constexpr int kPartitionPositions = 256;
 constexpr int kDimChunk = 64;  // dimensions of keys that are staged at once
 constexpr int kMaxSplits = 32;
 
+// Shared memory that every device gives a block without being asked.
+constexpr size_t kSharedBytes = 48 << 10;
+
 struct AttentionLaunch {
   AttentionArgs args;
   int group;        // query heads of a KV head
@@ -302,6 +305,34 @@ FORGE_DEVICE void AttendRun(const AttentionLaunch& launch, const RowRun& run,
   FinishRows<kRows>(launch, run, state, split);
 }
 
+// Calls `attend` for the tokens of each sequence that the block's tile touches. grid: (tiles of
+// tokens, n_kv_heads * head_groups, ...).
+template <typename Attend>
+FORGE_DEVICE void ForEachRun(const AttentionLaunch& launch, const Attend& attend) {
+  const RaggedBatch& batch = launch.args.batch;
+  const int kv_head = static_cast<int>(blockIdx.y) / launch.head_groups;
+  const int first_in_group = static_cast<int>(blockIdx.y) % launch.head_groups * launch.tile_heads;
+  const int left = launch.group - first_in_group;
+  RowRun run = {.first_token = static_cast<int>(blockIdx.x) * launch.tile_tokens,
+                .n_tokens = 0,
+                .sequence = 0,
+                .kv_head = kv_head,
+                .first_head = kv_head * launch.group + first_in_group,
+                .n_heads = left < launch.tile_heads ? left : launch.tile_heads};
+  const int limit = run.first_token + launch.tile_tokens < batch.n_tokens
+                        ? run.first_token + launch.tile_tokens
+                        : batch.n_tokens;
+  for (; run.first_token < limit; run.first_token += run.n_tokens) {
+    run.sequence = batch.token_sequence[run.first_token];
+    run.n_tokens = 1;
+    while (run.first_token + run.n_tokens < limit &&
+           batch.token_sequence[run.first_token + run.n_tokens] == run.sequence)
+      ++run.n_tokens;
+    if (run.sequence < 0 || run.sequence >= batch.n_sequences) run.sequence = -1;
+    attend(run);
+  }
+}
+
 // grid: (tiles of tokens, n_kv_heads * head_groups, n_splits).
 template <KvDType kDType, int kRows>
 __global__ void __launch_bounds__(kAttentionThreads) AttentionKernel(AttentionLaunch launch) {
@@ -316,29 +347,9 @@ __global__ void __launch_bounds__(kAttentionThreads) AttentionKernel(AttentionLa
                                 .totals = row_state + kRows,
                                 .corrections = row_state + 2 * kRows,
                                 .blocks = blocks};
-  const RaggedBatch& batch = launch.args.batch;
-  const int kv_head = static_cast<int>(blockIdx.y) / launch.head_groups;
-  const int first_in_group = static_cast<int>(blockIdx.y) % launch.head_groups * launch.tile_heads;
-  const int left = launch.group - first_in_group;
-  RowRun run = {.first_token = static_cast<int>(blockIdx.x) * launch.tile_tokens,
-                .n_tokens = 0,
-                .sequence = 0,
-                .kv_head = kv_head,
-                .first_head = kv_head * launch.group + first_in_group,
-                .n_heads = left < launch.tile_heads ? left : launch.tile_heads};
-  const int limit = run.first_token + launch.tile_tokens < batch.n_tokens
-                        ? run.first_token + launch.tile_tokens
-                        : batch.n_tokens;
-  // The tokens of each sequence that the tile touches.
-  for (; run.first_token < limit; run.first_token += run.n_tokens) {
-    run.sequence = batch.token_sequence[run.first_token];
-    run.n_tokens = 1;
-    while (run.first_token + run.n_tokens < limit &&
-           batch.token_sequence[run.first_token + run.n_tokens] == run.sequence)
-      ++run.n_tokens;
-    if (run.sequence < 0 || run.sequence >= batch.n_sequences) run.sequence = -1;
+  ForEachRun(launch, [&](const RowRun& run) {
     AttendRun<kDType, kRows>(launch, run, state, static_cast<int>(blockIdx.z));
-  }
+  });
 }
 
 }  // namespace forge

@@ -2,6 +2,7 @@
 
 #include "kernels/hip/batch_tile.h"
 #include "kernels/hip/gpu_matrix_half.h"
+#include "kernels/hip/half_pieces.h"
 #include "kernels/hip/launch.h"
 
 namespace forge {
@@ -14,26 +15,11 @@ namespace forge {
 constexpr int kFloatBatchParts = 2;  // staged at once, of 32 columns each
 constexpr int kHalfStride = 40;      // elements from a row's part to the next row's
 
-template <typename Element>
-struct Pieces;
-template <>
-struct Pieces<F16> {
-  static constexpr int kCount = 2;  // of 11 bits each
-  static constexpr float kStep = 1.0f / 2048;
-  static FORGE_DEVICE F16 Round(float value) { return FloatToHalf(value); }
-};
-template <>
-struct Pieces<Bf16> {
-  static constexpr int kCount = 3;  // of 8 bits each
-  static constexpr float kStep = 1.0f / 256;
-  static FORGE_DEVICE Bf16 Round(float value) { return ToBf16(value); }
-};
-
 // What a block has of one step along the columns, in shared memory.
 template <typename Element>
 struct FloatBatchStage {
   Element* weights;     // [kFloatBatchParts, kBatchRows, kHalfStride]
-  Element* pieces;      // [Pieces::kCount, kFloatBatchParts, kBatchTileTokens, kHalfStride]
+  Element* pieces;      // [HalfPieces::kCount, kFloatBatchParts, kBatchTileTokens, kHalfStride]
   float* token_scales;  // [kFloatBatchParts, kBatchTileTokens]
   BatchRowIndices rows;
 
@@ -72,7 +58,6 @@ FORGE_DEVICE void StageHalves(const FloatBatchStage<Element>& stage, const std::
 template <typename Element>
 FORGE_DEVICE void StagePieces(const FloatBatchStage<Element>& stage, const float* x,
                               int64_t first_col, int64_t n_cols) {
-  using Of = Pieces<Element>;
   static_assert(kBatchThreads == kBatchTileTokens * kFloatBatchParts);
   const int token = static_cast<int>(threadIdx.x) / kFloatBatchParts;
   const int p = static_cast<int>(threadIdx.x) % kFloatBatchParts;
@@ -82,34 +67,23 @@ FORGE_DEVICE void StagePieces(const FloatBatchStage<Element>& stage, const float
                 : n_cols - first < 32      ? static_cast<int>(n_cols - first)
                                            : 32;
   const float* from = n == 0 ? x : x + row * n_cols + first;
-  uint32_t greatest = 0;  // magnitudes of floats order as their bits do
+  uint32_t greatest = 0;
   for (int i = 0; i < n; ++i) {
-    const uint32_t bits = std::bit_cast<uint32_t>(from[i]) & 0x7fffffffu;
+    const uint32_t bits = MagnitudeBits(from[i]);
     greatest = bits > greatest ? bits : greatest;
   }
-  const uint32_t exponent = greatest >> 23;
-  const bool is_finite = exponent < 255;
-  const bool is_zero = exponent < 27;  // below 1e-30, whose inverse would leave the range
-  // Values become less than 2 in magnitude.
-  const float scale = std::bit_cast<float>(exponent << 23);
-  const float inverse = is_finite && !is_zero ? std::bit_cast<float>((254 - exponent) << 23) : 0.0f;
-  for (int i = 0; i < 32; ++i) {
-    float rest = i < n && is_finite ? from[i] * inverse : 0.0f;
-    FORGE_UNROLL
-    for (int piece = 0; piece < Of::kCount; ++piece) {
-      const Element rounded = Of::Round(rest);
-      stage.PiecesAt(piece, p, token)[i] = rounded;
-      rest = (rest - WeightToFloat(rounded)) * (1.0f / Of::kStep);
-    }
-  }
-  stage.token_scales[p * kBatchTileTokens + token] = is_finite ? (is_zero ? 0.0f : scale) : NAN;
+  const PieceScale scale = FindPieceScale(greatest);
+  for (int i = 0; i < 32; ++i)
+    StorePieces(i < n && scale.inverse != 0.0f ? from[i] * scale.inverse : 0.0f,
+                stage.PiecesAt(0, p, token) + i, kFloatBatchParts * kBatchTileTokens * kHalfStride);
+  stage.token_scales[p * kBatchTileTokens + token] = scale.scale;
 }
 
 // The staged parts of a tile of 16 tokens times 16 rows, added to its sums.
 template <typename Element, int kWave>
 FORGE_DEVICE void MultiplyHalfTile(const FloatBatchStage<Element>& stage, int p, int token, int row,
                                    int lane, float (&sums)[ByteTile<kWave>::kValues]) {
-  using Of = Pieces<Element>;
+  using Of = HalfPieces<Element>;
   using Tile = HalfTile<Element, kWave>;
   float products[Tile::kValues] = {};
   FORGE_UNROLL
@@ -130,36 +104,39 @@ FORGE_DEVICE void MultiplyHalfTile(const FloatBatchStage<Element>& stage, int p,
 
 template <typename Format, int kWave>
 __global__ void __launch_bounds__(kBatchThreads) FloatBatchMatmulKernel(MatvecArgs args) {
-  using Element = typename RowLayout<Format>::Element;
-  constexpr int kPartElements = kFloatBatchParts * kHalfStride;
-  FORGE_SHARED(Element, weights, kBatchRows * kPartElements);
-  FORGE_SHARED(Element, pieces, Pieces<Element>::kCount * kBatchTileTokens * kPartElements);
-  FORGE_SHARED(float, token_scales, kFloatBatchParts* kBatchTileTokens);
-  FORGE_SHARED(int, x_rows, kBatchTileTokens);
-  FORGE_SHARED(int, y_rows, kBatchTileTokens);
-  const FloatBatchStage<Element> stage = {weights, pieces, token_scales, {x_rows, y_rows}};
-  const BatchBlock block = FindBatchBlock(args);
-  if (block.is_empty) return;
-  FindBatchRows(args, block, stage.rows);
-  __syncthreads();
-  BatchWave<kWave> wave = MakeBatchWave<kWave>();
-  for (int64_t col = 0; col < args.n_cols; col += 32 * kFloatBatchParts) {
-    StageHalves(stage, block.matrix, PackedRowBytes<Format>(args.n_cols), block.first_row,
-                block.target.n_rows, col, args.n_cols);
-    StagePieces(stage, args.x, col, args.n_cols);
+  if constexpr (kMultipliesHalves<kWave>) {
+    using Element = typename RowLayout<Format>::Element;
+    constexpr int kPartElements = kFloatBatchParts * kHalfStride;
+    FORGE_SHARED(Element, weights, kBatchRows * kPartElements);
+    FORGE_SHARED(Element, pieces, HalfPieces<Element>::kCount * kBatchTileTokens * kPartElements);
+    FORGE_SHARED(float, token_scales, kFloatBatchParts* kBatchTileTokens);
+    FORGE_SHARED(int, x_rows, kBatchTileTokens);
+    FORGE_SHARED(int, y_rows, kBatchTileTokens);
+    const FloatBatchStage<Element> stage = {weights, pieces, token_scales, {x_rows, y_rows}};
+    const BatchBlock block = FindBatchBlock(args);
+    if (block.is_empty) return;
+    FindBatchRows(args, block, stage.rows);
     __syncthreads();
-    for (int p = 0; p < kFloatBatchParts; ++p) {
-      FORGE_UNROLL
-      for (int t = 0; t < BatchWave<kWave>::kTokenTiles; ++t) {
+    BatchWave<kWave> wave = MakeBatchWave<kWave>();
+    for (int64_t col = 0; col < args.n_cols; col += 32 * kFloatBatchParts) {
+      StageHalves(stage, block.matrix, PackedRowBytes<Format>(args.n_cols), block.first_row,
+                  block.target.n_rows, col, args.n_cols);
+      StagePieces(stage, args.x, col, args.n_cols);
+      __syncthreads();
+      FORGE_NO_UNROLL  // as in MultiplyStage
+          for (int p = 0; p < kFloatBatchParts; ++p) {
         FORGE_UNROLL
-        for (int r = 0; r < BatchWave<kWave>::kRowTiles; ++r)
-          MultiplyHalfTile<Element, kWave>(stage, p, wave.first_token + 16 * t,
-                                           wave.first_row + 16 * r, wave.lane, wave.sums[t][r]);
+        for (int t = 0; t < BatchWave<kWave>::kTokenTiles; ++t) {
+          FORGE_UNROLL
+          for (int r = 0; r < BatchWave<kWave>::kRowTiles; ++r)
+            MultiplyHalfTile<Element, kWave>(stage, p, wave.first_token + 16 * t,
+                                             wave.first_row + 16 * r, wave.lane, wave.sums[t][r]);
+        }
       }
+      __syncthreads();  // the next columns take the place of these
     }
-    __syncthreads();  // the next columns take the place of these
+    StoreSums<kWave>(block.target, stage.rows, wave, block.first_row, block.expert);
   }
-  StoreSums<kWave>(block.target, stage.rows, wave, block.first_row, block.expert);
 }
 
 template <typename Format>

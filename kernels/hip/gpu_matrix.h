@@ -39,6 +39,10 @@ inline bool HasMatrixUnits(std::string_view target) {
   return false;
 }
 
+// Whether its units take subnormal F16 numbers, of which matrices have some, for zeros: MI200's do.
+// https://rocm.docs.amd.com/projects/MIOpen/en/latest/MI200AlternateImplementation.html
+inline bool FlushesSubnormals(std::string_view target) { return target.starts_with("gfx90a"); }
+
 // The product of 16 rows of signed bytes with 16 others: c[m, n] += sum_k a[m, k] * b[n, k] for the
 // 16 bytes of each, and for 32 at once. Its 256 numbers are spread over a wave: a lane has kValues
 // of them, number i being that of row Row(lane, i) of `a` and row Column(lane, i) of `b`.

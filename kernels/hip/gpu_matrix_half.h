@@ -7,16 +7,29 @@
 //   v_wmma_f32_16x16x16_f16, _bf16          AMD gfx11 and gfx12, waves of 32
 //   v_mfma_f32_16x16x16_f16, _bf16          AMD gfx90a, gfx94x, gfx950, waves of 64
 //   v_mfma_f32_16x16x16_f16, 16x16x8_bf16   AMD gfx908, waves of 64
-//   conversions and additions               everywhere else, and on the emulator
+//   conversions and additions               on the emulator
 
 #include "kernels/hip/gpu_matrix.h"
 #include "kernels/hip/weight_reader.h"
 
 namespace forge {
 
+// Whether this target's waves of kWave have such units; kernels for others are never launched (see
+// HipTraits) and need no code.
+template <int kWave>
+constexpr bool kMultipliesHalves =
+#if defined(FORGE_GPU_EMULATED)
+    true;
+#elif defined(FORGE_MATRIX_CUDA) || defined(FORGE_MATRIX_WMMA) || defined(FORGE_MATRIX_WMMA_GFX12)
+    kWave == 32;
+#elif defined(FORGE_MATRIX_MFMA) || defined(FORGE_MATRIX_MFMA_GFX94)
+    kWave == 64;
+#else
+    false;
+#endif
+
 // The product of 16 rows of F16 or Bf16 with 16 others: c[m, n] += sum_k a[m, k] * b[n, k] for the
-// 16 elements of each, in float32. Spread over a wave as in ByteTile. Units of gfx90a take
-// take subnormal numbers for zeros.
+// 16 elements of each, in float32. Spread over a wave as in ByteTile. See FlushesSubnormals.
 //
 // All lanes of a wave take part. Operands are read from shared memory, 16-byte aligned; rows are
 // `stride` elements apart, a multiple of 8.

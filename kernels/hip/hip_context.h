@@ -18,7 +18,12 @@ struct HipTraits {
   int n_units = 0;                // compute units, to size grids by
   int shared_bytes = 0;           // shared memory of a block, at most
   bool has_matrix_units = false;  // see gpu_matrix.h
-  int max_grid_y = 65535;         // blocks along y and z; x takes 2^31 - 1
+  bool flushes_subnormals = false;
+  int max_grid_y = 65535;  // blocks along y and z; x takes 2^31 - 1
+
+  // Whether matrix units multiply these formats and leave every number what it is.
+  bool MultipliesF16() const { return has_matrix_units && !flushes_subnormals; }
+  bool MultipliesBf16() const { return has_matrix_units; }
 };
 
 // What a HIP device and its streams share. Lifetime: outlives the streams. Thread-safe.

@@ -239,7 +239,8 @@ Result<HipProperties> ReadProperties(int index, const fs::path& root) {
   properties.traits = {.wave_size = gpu.warpSize,
                        .n_units = gpu.multiProcessorCount,
                        .shared_bytes = static_cast<int>(gpu.sharedMemPerBlock),
-                       .has_matrix_units = HasMatrixUnits(TargetName(gpu))};
+                       .has_matrix_units = HasMatrixUnits(TargetName(gpu)),
+                       .flushes_subnormals = FlushesSubnormals(TargetName(gpu))};
   if (gpu.warpSize != 32 && gpu.warpSize != 64)
     return Unimplemented(properties.info.id + " has waves of " + std::to_string(gpu.warpSize) +
                          " lanes; there are kernels for 32 and 64");

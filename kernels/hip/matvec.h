@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "kernels/api/activation.h"
-#include "kernels/formats/format.h"
+#include "kernels/formats/formats.h"
 #include "kernels/hip/hip_stream.h"
 #include "kernels/hip/quantize.h"
 
@@ -69,10 +69,12 @@ struct MatvecFormat {
 // REQUIRES: the format is known.
 const MatvecFormat& FindMatvecFormat(DType dtype);
 
-// Whether launch_batch is what many vectors take. Without matrix units floating-point weights are
-// better off with `launch`.
+// Whether launch_batch is what many vectors take. Floating-point weights are better off with
+// `launch` where no matrix units multiply them.
 inline bool HasBatch(const MatvecFormat& format, const HipStream& stream) {
-  return format.launch_batch != nullptr && (!format.is_float || stream.traits().has_matrix_units);
+  if (format.dtype == F16Format::kDType) return stream.traits().MultipliesF16();
+  if (format.dtype == Bf16Format::kDType) return stream.traits().MultipliesBf16();
+  return format.launch_batch != nullptr;
 }
 
 // The least tile that holds n_tokens, or the largest there is.
