@@ -120,7 +120,7 @@ FORGE_DEVICE void StoreSums(const MatvecTarget& target, const BatchRowIndices& r
 inline Status LaunchBatchKernel(void (*kernel)(MatvecArgs), MatvecArgs args, HipStream& stream) {
   int64_t n_row_blocks = 0;
   for (int i = 0; i < args.n_targets; ++i) {
-    args.targets[i].first_block = static_cast<int>(n_row_blocks);
+    args.targets[i].first_block = n_row_blocks;
     n_row_blocks += (args.targets[i].n_rows + kBatchRows - 1) / kBatchRows;
   }
   if (args.tiles == nullptr)

@@ -148,7 +148,7 @@ Status PrepareActivations(const ExpertMatmulArgs& args, std::byte* workspace, Hi
 Status MultiplyTargets(const ExpertMatmulArgs& args, MatvecArgs matvec, bool is_gated,
                        bool is_batch, int tile_tokens, HipStream& stream) {
   const bool is_one_launch = HaveOneFormat(args);
-  matvec.is_gated = is_gated;
+  matvec.is_gated = is_gated ? 1 : 0;
   matvec.n_targets = 0;
   for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
     const ExpertMatmulTarget& target = args.targets[i];

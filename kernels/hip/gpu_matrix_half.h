@@ -111,11 +111,12 @@ struct HalfTile<Element, 32> {
   using Floats8 = float __attribute__((ext_vector_type(8)));
   using Halves = _Float16 __attribute__((ext_vector_type(kElements)));
   using Shorts = short __attribute__((ext_vector_type(kElements)));
+  using StoredShorts = short __attribute__((ext_vector_type(kElements), aligned(16)));
   struct Operand {
     Shorts bits;
   };
   static FORGE_DEVICE Operand Load(const Element* rows, int stride, int lane) {
-    return {*reinterpret_cast<const Shorts*>(rows + lane % 16 * stride + First(lane))};
+    return {*reinterpret_cast<const StoredShorts*>(rows + lane % 16 * stride + First(lane))};
   }
   static FORGE_DEVICE void MultiplyAdd(const Operand& a, const Operand& b, float (&c)[kValues]) {
     Floats8 sums;

@@ -128,12 +128,15 @@ Status HipMatmul(const MatmulArgs& args, Stream& stream) {
   HipStream& hip = AsHip(stream);
   MatvecArgs matvec;
   FORGE_TRY(PrepareActivations(args, hip, matvec));
-  matvec.is_gated = args.activation && CanGate(args, hip);
-  if (matvec.is_gated) matvec.activation = *args.activation;
+  const bool is_gated = args.activation && CanGate(args, hip);
+  if (is_gated) {
+    matvec.is_gated = 1;
+    matvec.activation = *args.activation;
+  }
   std::array<bool, 3> done = {};
   for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i)
     if (!done[i]) FORGE_TRY(MultiplyFormat(args, matvec, i, done, hip));
-  if (!args.activation || matvec.is_gated) return Status();
+  if (!args.activation || is_gated) return Status();
   return LaunchGatedActivation(*args.activation, args.targets[0].y, args.targets[1].y,
                                args.n_tokens * args.targets[0].weight.shape.n_rows, hip);
 }

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/api/activation.h"
 #include "kernels/formats/formats.h"
@@ -24,7 +25,7 @@ struct MatvecTarget {
   float* y = nullptr;                  // [n_tokens, n_rows]
   int64_t n_rows = 0;
   uint64_t expert_stride = 0;  // bytes from one expert's matrix to the next
-  int first_block = 0;         // set by the launchers
+  int64_t first_block = 0;     // set by the launchers
 };
 
 // Adjacent entries of a list of pairs that is sorted by expert.
@@ -43,7 +44,7 @@ struct MatvecArgs {
   MatvecTarget targets[3];  // of one format
   // The two targets are gate and up, and y of the former is activation(gate, up). LaunchMatvec
   // only; it gives the kernel n_targets of 1.
-  bool is_gated = false;
+  int32_t is_gated = 0;  // a word, for the sake of the assertion below
   Activation activation = Activation::kSilu;
   // For experts: token t of the tile is pair order[first + t], with x row pair / pairs_per_row.
   const ExpertTile* tiles = nullptr;  // [n_tiles], or null: tokens in order
@@ -52,6 +53,10 @@ struct MatvecArgs {
   int n_experts = 0;
   int64_t n_tiles = 0;  // set by the launchers where `tiles` is null
 };
+
+// Without padding, so that equal arguments of a step that comes again are equal bytes
+// (LaunchGroup).
+static_assert(std::has_unique_object_representations_v<MatvecArgs>);
 
 // REQUIRES: n_tokens and n_targets are positive, tile_tokens is 1, 2, 4 or 8.
 template <typename Format>

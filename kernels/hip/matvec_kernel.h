@@ -233,7 +233,7 @@ Status LaunchMatvecOf(MatvecArgs& args, HipStream& stream) {
   const int rows_of_block = MatvecRowsOfBlock(kWave, args.is_gated);
   int64_t n_row_blocks = 0;
   for (int i = 0; i < args.n_targets; ++i) {
-    args.targets[i].first_block = static_cast<int>(n_row_blocks);
+    args.targets[i].first_block = n_row_blocks;
     n_row_blocks += (args.targets[i].n_rows + rows_of_block - 1) / rows_of_block;
   }
   if (args.tiles == nullptr) args.n_tiles = (args.n_tokens + kTokens - 1) / kTokens;

@@ -25,7 +25,8 @@ bool MayAllocate() { return ++allocations != failing_allocation; }
 }  // namespace forge
 
 // They take the place of the C++ library's in this program. All forms but the aligned ones, since a
-// sanitizer's own do not call each other.
+// sanitizer's own do not call each other. Not inlined: g++ 12 would see free() of what it does not
+// see to be malloc()'s.
 void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
   return forge::MayAllocate() ? std::malloc(std::max<size_t>(bytes, 1)) : nullptr;
 }
@@ -38,10 +39,10 @@ void* operator new(size_t bytes) {
   return data;
 }
 void* operator new[](size_t bytes) { return operator new(bytes); }
-void operator delete(void* data) noexcept { std::free(data); }
-void operator delete(void* data, size_t) noexcept { std::free(data); }
-void operator delete[](void* data) noexcept { std::free(data); }
-void operator delete[](void* data, size_t) noexcept { std::free(data); }
+[[gnu::noinline]] void operator delete(void* data) noexcept { std::free(data); }
+[[gnu::noinline]] void operator delete(void* data, size_t) noexcept { std::free(data); }
+[[gnu::noinline]] void operator delete[](void* data) noexcept { std::free(data); }
+[[gnu::noinline]] void operator delete[](void* data, size_t) noexcept { std::free(data); }
 
 namespace forge {
 namespace {

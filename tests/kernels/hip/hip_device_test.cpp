@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/formats/formats.h"
+#include "kernels/hip/gpu_matrix.h"
 #include "tests/hip_emulator/control.h"
 
 namespace forge::testing {
@@ -101,6 +102,17 @@ TEST_F(HipDeviceTest, DescribesItself) {
   Start({{.memory_bytes = 1536 * kMiB, .name = "Radeon Test", .target = "gfx1100"}});
   EXPECT_EQ(device_->info().id, "hip:0");
   EXPECT_EQ(device_->info().description, "Radeon Test, gfx1100, 1.5 GiB");
+}
+
+TEST(HipTargetTest, KnowsWhichTargetsHaveMatrixUnits) {
+  for (const char* target : {"gfx908", "gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1151",
+                             "gfx1201", "sm_80", "sm_90", "sm_120"})
+    EXPECT_TRUE(HasMatrixUnits(target)) << target;
+  for (const char* target : {"gfx900", "gfx906", "gfx1010", "gfx1030", "gfx1036", "sm_70", ""})
+    EXPECT_FALSE(HasMatrixUnits(target)) << target;
+  EXPECT_TRUE(FlushesSubnormals("gfx90a:sramecc+:xnack-"));
+  EXPECT_FALSE(FlushesSubnormals("gfx908"));
+  EXPECT_FALSE(FlushesSubnormals("gfx942"));
 }
 
 TEST_F(HipDeviceTest, SaysWhenThereIsNoGpu) {
