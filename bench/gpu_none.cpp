@@ -11,5 +11,6 @@ Status NoGpus() {
 
 Result<std::unique_ptr<Device>> OpenGpu(int) { return NoGpus(); }
 Result<double> MeasureGpuCopyRate(int) { return NoGpus(); }
+Result<double> MeasureGpuMatrixRate(int) { return NoGpus(); }
 
 }  // namespace forge

@@ -27,6 +27,7 @@ Status MeasureTests(const MeasureOptions& options, RunnerOptions runner_options,
   if (options.gpu >= 0) {
     report.cpu = runner->device();
     FORGE_ASSIGN_OR_RETURN(gpu_limits.read_gbs, MeasureGpuCopyRate(options.gpu));
+    FORGE_ASSIGN_OR_RETURN(gpu_limits.bf16_gflops, MeasureGpuMatrixRate(options.gpu));
   }
   for (const SpeedTest& test : options.tests) {
     FORGE_TRY(runner->Run(test).status());

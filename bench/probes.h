@@ -14,6 +14,7 @@ struct MachineLimits {
   double read_gbs = 0;   // GB/s that all threads together read from memory
   double int8_gops = 0;  // 10^9 int8 multiplications and additions per second; 0: not measured
   double f32_gflops = 0;
+  double bf16_gflops = 0;  // of a GPU's matrix units; 0: none, or not a GPU
 };
 
 // Measures them on threads of its own, as many as the engine has. Each figure is the best of some

@@ -94,6 +94,7 @@ Json TestJson(const SpeedReport& model, const TestReport& report) {
                    {"probe_read_gbs", report.limits.read_gbs},
                    {"probe_int8_gops", report.limits.int8_gops},
                    {"probe_f32_gflops", report.limits.f32_gflops},
+                   {"probe_bf16_gflops", report.limits.bf16_gflops},
                    {"read_gbs", ReadRate(model, report)},
                    {"matmul_gops", OperationRate(model, report)}});
   if (!report.ops.empty()) json["ops"] = OpsJson(report.ops);
@@ -105,9 +106,27 @@ std::string Spread(const std::vector<double>& values, int digits) {
   return Fixed(summary.mean, digits) + " ± " + Fixed(summary.deviation, digits);
 }
 
-std::string TestsText(const std::vector<SpeedReport>& models) {
-  TableWriter table(
-      {"model", "size", "test", "tokens/s", "read GB/s", "of probe", "Gop/s", "of int8 probe"});
+// What products are compared with: of a GPU its bf16 rate, which is the one that vendors state.
+double ProductLimit(const MachineLimits& limits) {
+  return limits.bf16_gflops > 0 ? limits.bf16_gflops : limits.int8_gops;
+}
+
+std::string ProductLimitName(const MachineLimits& limits) {
+  return limits.bf16_gflops > 0 ? "of bf16 probe" : "of int8 probe";
+}
+
+std::string ProbesText(const MachineLimits& limits) {
+  if (limits.bf16_gflops > 0)
+    return "probes: copy " + Fixed(limits.read_gbs, 1) + " GB/s, bf16 matrix units " +
+           Fixed(limits.bf16_gflops, 0) + " Gflop/s\n";
+  return "probes: read " + Fixed(limits.read_gbs, 1) + " GB/s, int8 " + Fixed(limits.int8_gops, 0) +
+         " Gop/s, float32 " + Fixed(limits.f32_gflops, 0) + " Gflop/s\n";
+}
+
+// REQUIRES: some model has a test, whose limits are `limits`.
+std::string TestsText(const std::vector<SpeedReport>& models, const MachineLimits& limits) {
+  TableWriter table({"model", "size", "test", "tokens/s", "read GB/s", "of probe", "Gop/s",
+                     ProductLimitName(limits)});
   for (const SpeedReport& model : models)
     for (const TestReport& report : model.tests) {
       const double read = ReadRate(model, report), operations = OperationRate(model, report);
@@ -116,7 +135,7 @@ std::string TestsText(const std::vector<SpeedReport>& models) {
                  report.test.Name(), Spread(Speeds(report), 1), read > 0 ? Fixed(read, 1) : "-",
                  read > 0 ? Percent(read, report.limits.read_gbs) : "-",
                  operations > 0 ? Fixed(operations, 0) : "-",
-                 operations > 0 ? Percent(operations, report.limits.int8_gops) : "-"});
+                 operations > 0 ? Percent(operations, ProductLimit(report.limits)) : "-"});
     }
   return table.Text();
 }
@@ -126,7 +145,8 @@ std::string OpsText(const TestReport& report) {
   for (const OpRecord& op : report.ops) total += op.seconds;
   double measured = 0;
   for (const double seconds : report.seconds) measured += seconds;
-  TableWriter table({"op", "calls", "ms", "of ops", "GB/s", "of probe", "Gop/s", "of int8 probe"});
+  TableWriter table({"op", "calls", "ms", "of ops", "GB/s", "of probe", "Gop/s",
+                     ProductLimitName(report.limits)});
   for (const OpRecord& op : report.ops) {
     const double read = 1e-9 * static_cast<double>(op.bytes) / op.seconds;
     const double operations = 1e-9 * static_cast<double>(op.operations) / op.seconds;
@@ -134,7 +154,7 @@ std::string OpsText(const TestReport& report) {
                Percent(op.seconds, total), op.bytes > 0 ? Fixed(read, 1) : "-",
                op.bytes > 0 ? Percent(read, report.limits.read_gbs) : "-",
                op.operations > 0 ? Fixed(operations, 0) : "-",
-               op.operations > 0 ? Percent(operations, report.limits.int8_gops) : "-"});
+               op.operations > 0 ? Percent(operations, ProductLimit(report.limits)) : "-"});
   }
   const std::string depth = report.test.n_depth > 0 ? " (what fills the depth included)" : "";
   return "\n" + report.test.Name() + ": " + Fixed(1e3 * total, 1) + " ms in ops" + depth + ", " +
@@ -204,9 +224,7 @@ std::string ReportText(const std::vector<SpeedReport>& models) {
   const auto first = std::find_if(models.begin(), models.end(), has_tests);
   if (first != models.end()) {
     const MachineLimits& limits = first->tests[0].limits;
-    text += "probes: read " + Fixed(limits.read_gbs, 1) + " GB/s, int8 " +
-            Fixed(limits.int8_gops, 0) + " Gop/s, float32 " + Fixed(limits.f32_gflops, 0) +
-            " Gflop/s\n\n" + TestsText(models);
+    text += ProbesText(limits) + "\n" + TestsText(models, limits);
   }
   for (const SpeedReport& model : models)
     for (const TestReport& report : model.tests)

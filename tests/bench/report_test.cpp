@@ -12,6 +12,7 @@ namespace forge {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 SpeedReport MakeReport() {
   SpeedReport report;
@@ -72,6 +73,18 @@ TEST(ReportTest, ShowsSharesOfTheProbes) {
   EXPECT_THAT(text, HasSubstr("4.00"));  // eight streams against one
   EXPECT_THAT(text, HasSubstr("1.60"));  // GB/s of the load
   EXPECT_THAT(text, HasSubstr("llama 1.2B Q4_K"));
+}
+
+TEST(ReportTest, ShowsSharesOfTheRatesOfAGpu) {
+  SpeedReport report = MakeReport();
+  for (TestReport& test : report.tests) test.limits = {.read_gbs = 64, .bf16_gflops = 1536};
+  const std::string text = ReportText({report});
+  EXPECT_THAT(text, HasSubstr("copy 64.0 GB/s, bf16 matrix units 1536 Gflop/s"));
+  EXPECT_THAT(text, HasSubstr("of bf16 probe"));
+  EXPECT_THAT(text, Not(HasSubstr("int8")));
+  EXPECT_THAT(text, HasSubstr("50 %"));  // 32 of 64 GB/s, and 768 of 1536 Gop/s
+  const nlohmann::json json = nlohmann::json::parse(ReportJson({report}));
+  EXPECT_EQ(json[0]["probe_bf16_gflops"].get<double>(), 1536);
 }
 
 TEST(ReportTest, ShowsNothingForNothing) {
