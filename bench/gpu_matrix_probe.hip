@@ -49,6 +49,7 @@ __global__ void __launch_bounds__(kThreads) MatrixProbeKernel(int n_rounds, floa
     }
     out[static_cast<int64_t>(blockIdx.x) * kThreads + thread] = total;
   }
+  if constexpr (!kMultipliesHalves<kWave>) NeverLaunched();
 }
 
 }  // namespace

@@ -221,6 +221,21 @@ FORGE_DEVICE void AddValues(const AttentionLaunch& launch, const RowRun& run,
   }
 }
 
+// What a row's sums are multiplied with and divided by, its head's sink included.
+struct RowShare {
+  float factor;
+  float total;
+};
+
+FORGE_DEVICE RowShare FindRowShare(const AttentionLaunch& launch, const AttentionState& state,
+                                   int row, int head) {
+  if (launch.args.sinks == nullptr) return {1.0f, state.totals[row]};
+  const float sink = launch.args.sinks[head];
+  const float maximum = fmaxf(state.maxima[row], sink);
+  const float factor = expf(state.maxima[row] - maximum);
+  return {factor, fmaf(state.totals[row], factor, expf(sink - maximum))};
+}
+
 // Leaves the rows' results: y if there is one split, else what is merged later.
 template <int kRows>
 FORGE_DEVICE void FinishRows(const AttentionLaunch& launch, const RowRun& run,
@@ -242,15 +257,10 @@ FORGE_DEVICE void FinishRows(const AttentionLaunch& launch, const RowRun& run,
       }
       continue;
     }
-    float factor = 1.0f, total = state.totals[row];
-    if (launch.args.sinks != nullptr) {
-      const float sink = launch.args.sinks[run.first_head + head];
-      const float maximum = fmaxf(state.maxima[row], sink);
-      factor = expf(state.maxima[row] - maximum);
-      total = fmaf(total, factor, expf(sink - maximum));
-    }
+    const RowShare share = FindRowShare(launch, state, row, run.first_head + head);
     for (int d = thread; d < value_dim; d += kAttentionThreads)
-      launch.args.y[index * value_dim + d] = state.sums[row * value_dim + d] * factor / total;
+      launch.args.y[index * value_dim + d] =
+          state.sums[row * value_dim + d] * share.factor / share.total;
   }
 }
 

@@ -128,19 +128,17 @@ bool HaveOneFormat(const ExpertMatmulArgs& args) {
          args.targets[0].weights.first.shape.dtype == args.targets[1].weights.first.shape.dtype;
 }
 
+// Rounds the activations for the products that take them so.
 Status PrepareActivations(const ExpertMatmulArgs& args, std::byte* workspace, HipStream& stream,
                           MatvecArgs& matvec) {
-  bool needs_quantized = false, needs_digits = false;
-  for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
-    const MatvecFormat& format = FindMatvecFormat(args.targets[i].weights.first.shape.dtype);
-    needs_quantized |= !format.is_float;
-    needs_digits |= format.needs_digits;
-  }
-  if (!needs_quantized) return Status();
+  ActivationNeeds needs;
+  for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i)
+    needs.Add(FindMatvecFormat(args.targets[i].weights.first.shape.dtype));
+  if (!needs.quantized) return Status();
   std::byte* at = workspace + PlanBytes(static_cast<uint64_t>(args.n_x_rows * args.pairs_per_row),
                                         static_cast<uint64_t>(args.targets[0].weights.n_experts));
   matvec.quantized = PlaceQuantizedActivations(at, args.n_x_rows, matvec.n_cols);
-  return QuantizeActivations(args.x, {}, args.n_x_rows, matvec.n_cols, needs_digits,
+  return QuantizeActivations(args.x, {}, args.n_x_rows, matvec.n_cols, needs.digits,
                              matvec.quantized, stream);
 }
 

@@ -137,6 +137,7 @@ __global__ void __launch_bounds__(kBatchThreads) FloatBatchMatmulKernel(MatvecAr
     }
     StoreSums<kWave>(block.target, stage.rows, wave, block.first_row, block.expert);
   }
+  if constexpr (!kMultipliesHalves<kWave>) NeverLaunched();
 }
 
 template <typename Format>

@@ -31,11 +31,18 @@ namespace forge {
 #define FORGE_MATRIX_MFMA_GFX94
 #endif
 
-// Whether kernels for a target (TargetName) use its matrix units.
+// Whether kernels for a target (TargetName) use its matrix units. The targets are those above:
+// another of the same family may have units, but no code for them.
 inline bool HasMatrixUnits(std::string_view target) {
-  for (const std::string_view family : {"gfx11", "gfx12", "gfx908", "gfx90a", "gfx94", "gfx950",
-                                        "sm_8", "sm_9", "sm_1", "emulated"})
-    if (target.starts_with(family)) return true;
+  if (target == "emulated") return true;
+  constexpr std::string_view kCuda = "sm_";
+  if (target.starts_with(kCuda))  // "sm_80", "sm_120"
+    return target.size() > kCuda.size() + 2 || target.substr(kCuda.size()) >= "80";
+  const std::string_view name = target.substr(0, target.find(':'));  // without its features
+  for (const std::string_view known :
+       {"gfx1100", "gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1151", "gfx1152", "gfx1153",
+        "gfx1200", "gfx1201", "gfx908", "gfx90a", "gfx940", "gfx941", "gfx942", "gfx950"})
+    if (name == known) return true;
   return false;
 }
 

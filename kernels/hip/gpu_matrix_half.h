@@ -14,8 +14,9 @@
 
 namespace forge {
 
-// Whether this target's waves of kWave have such units; kernels for others are never launched (see
-// HipTraits) and need no code.
+// Whether this target's waves of kWave have such units. Kernels for others are never launched (see
+// HipTraits); they have no code but NeverLaunched, so that a mistake shows as a fault and not as
+// results that nobody computed.
 template <int kWave>
 constexpr bool kMultipliesHalves =
 #if defined(FORGE_GPU_EMULATED)
@@ -27,6 +28,14 @@ constexpr bool kMultipliesHalves =
 #else
     false;
 #endif
+
+FORGE_DEVICE void NeverLaunched() {
+#if defined(FORGE_GPU_CUDA) && defined(__CUDA_ARCH__)
+  __trap();
+#elif defined(FORGE_GPU_ROCM) && defined(__HIP_DEVICE_COMPILE__)
+  __builtin_trap();
+#endif
+}
 
 // The product of 16 rows of F16 or Bf16 with 16 others: c[m, n] += sum_k a[m, k] * b[n, k] for the
 // 16 elements of each, in float32. Spread over a wave as in ByteTile. See FlushesSubnormals.

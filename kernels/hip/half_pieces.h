@@ -5,8 +5,8 @@
 
 namespace forge {
 
-// A float32 number as the sum of numbers of 16 bits, each kStep of the one before, so that matrix
-// units that take no others lose nothing of it: 22 of its 24 bits for F16, all for Bf16.
+// A float32 number as the sum of numbers of 16 bits, each kStep of the one before, for matrix units
+// that take no others: 22 of its 24 bits in two F16, all in three Bf16.
 template <typename Element>
 struct HalfPieces;
 template <>

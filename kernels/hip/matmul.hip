@@ -32,27 +32,12 @@ std::array<MatvecFormat, sizeof...(Format)> MakeFormats(const std::tuple<Format.
                        LaunchMatvec<Format>, FindBatchLauncher<Format>()}...};
 }
 
-// What the products need of the activations.
-struct Needs {
-  bool floats = false;
-  bool quantized = false;
-  bool digits = false;
-};
-
-Needs FindNeeds(const MatmulArgs& args) {
-  Needs needs;
-  for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
-    const MatvecFormat& format = FindMatvecFormat(args.targets[i].weight.shape.dtype);
-    (format.is_float ? needs.floats : needs.quantized) = true;
-    needs.digits |= format.needs_digits;
-  }
-  return needs;
-}
-
 // The activations as the products take them, normalised first if they are to be: on the way to
 // rounded ones, or into the scratch for the sake of those that take floats.
 Status PrepareActivations(const MatmulArgs& args, HipStream& stream, MatvecArgs& matvec) {
-  const Needs needs = FindNeeds(args);
+  ActivationNeeds needs;
+  for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i)
+    needs.Add(FindMatvecFormat(args.targets[i].weight.shape.dtype));
   const int64_t n_in = args.targets[0].weight.shape.n_cols;
   InputNorm norm = args.norm;
   matvec.x = args.x;

@@ -74,6 +74,18 @@ struct MatvecFormat {
 // REQUIRES: the format is known.
 const MatvecFormat& FindMatvecFormat(DType dtype);
 
+// What the products of an op need of the activations.
+struct ActivationNeeds {
+  bool floats = false;
+  bool quantized = false;
+  bool digits = false;  // second ones, see QuantizedActivations
+
+  void Add(const MatvecFormat& format) {
+    (format.is_float ? floats : quantized) = true;
+    digits |= format.needs_digits;
+  }
+};
+
 // Whether launch_batch is what many vectors take. Floating-point weights are better off with
 // `launch` where no matrix units multiply them.
 inline bool HasBatch(const MatvecFormat& format, const HipStream& stream) {

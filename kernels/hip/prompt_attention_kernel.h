@@ -100,15 +100,6 @@ FORGE_DEVICE void StartPromptRows(const AttentionLaunch& launch, const RowRun& r
   state.totals[row] = 0.0f;
 }
 
-// Where a position's elements of a head are, or null: outside of [first, end), or not in the cache.
-template <KvDType kDType>
-FORGE_DEVICE const uint16_t* FindPosition(void* data, const KvLayerView& cache, int dim, int block,
-                                          int kv_head, int position) {
-  return reinterpret_cast<const uint16_t*>(
-             FindKvHead<kDType>(data, cache, dim, block, kv_head).elements) +
-         static_cast<int64_t>(position % cache.block_tokens) * dim;
-}
-
 // Four elements at a time: zeros for positions outside of [first, end) and for dimensions that
 // there are not, NaN where the cache has no such position.
 template <KvDType kDType>
@@ -116,8 +107,10 @@ FORGE_DEVICE Words2 LoadFour(void* data, const KvLayerView& cache, int dim, int 
                              int position, int d, bool is_read) {
   if (!is_read || d >= dim) return {{0, 0}};
   if (block < 0) return {{0x7fff7fffu, 0x7fff7fffu}};  // NaN of both types
-  const uint16_t* at = FindPosition<kDType>(data, cache, dim, block, kv_head, position) + d;
-  return *reinterpret_cast<const Words2*>(at);
+  const auto* elements = reinterpret_cast<const uint16_t*>(
+      FindKvHead<kDType>(data, cache, dim, block, kv_head).elements);
+  const int64_t row = static_cast<int64_t>(position % cache.block_tokens) * dim;
+  return *reinterpret_cast<const Words2*>(elements + row + d);
 }
 
 template <KvDType kDType, typename Element>
@@ -304,16 +297,10 @@ FORGE_DEVICE void StorePromptRows(const AttentionLaunch& launch, const RowRun& r
     const int row = first_row + i / kPromptDims, d = first_dim + i % kPromptDims;
     const int token = row / launch.tile_heads, head = row % launch.tile_heads;
     if (token >= run.n_tokens || head >= run.n_heads || d >= value_dim) continue;
-    float factor = 1.0f, total = state.totals[row];
-    if (launch.args.sinks != nullptr) {
-      const float sink = launch.args.sinks[run.first_head + head];
-      const float maximum = fmaxf(state.maxima[row], sink);
-      factor = expf(state.maxima[row] - maximum);
-      total = fmaf(total, factor, expf(sink - maximum));
-    }
+    const RowShare share = FindRowShare(launch, state, row, run.first_head + head);
     const int64_t index =
         static_cast<int64_t>(run.first_token + token) * launch.args.n_heads + run.first_head + head;
-    launch.args.y[index * value_dim + d] = state.weights[i] * factor / total;
+    launch.args.y[index * value_dim + d] = state.weights[i] * share.factor / share.total;
   }
 }
 
@@ -405,6 +392,7 @@ FORGE_DEVICE void AttendPrompt(const AttentionLaunch& launch) {
 template <KvDType kDType, int kChunks, int kWave>
 __global__ void __launch_bounds__(kAttentionThreads) PromptAttentionKernel(AttentionLaunch launch) {
   if constexpr (kMultipliesHalves<kWave>) AttendPrompt<kDType, kChunks, kWave>(launch);
+  if constexpr (!kMultipliesHalves<kWave>) NeverLaunched();
 }
 
 }  // namespace forge

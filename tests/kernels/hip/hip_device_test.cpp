@@ -5,8 +5,13 @@
 
 #include <chrono>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <numeric>
+#include <regex>
+#include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -104,11 +109,30 @@ TEST_F(HipDeviceTest, DescribesItself) {
   EXPECT_EQ(device_->info().description, "Radeon Test, gfx1100, 1.5 GiB");
 }
 
+// The list of targets and the conditions under which kernels are compiled for them are two lists of
+// one file.
+TEST(HipTargetTest, KnowsTheTargetsThatKernelsAreCompiledForWithMatrixUnits) {
+  std::ifstream file(FORGE_SOURCE_DIR "/kernels/hip/gpu_matrix.h");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::regex macro("defined\\(__(gfx[0-9a-f]+)__\\)");
+  const std::regex name("\"(gfx[0-9a-f]+)\"");
+  const auto find_all = [&](const std::regex& pattern) {
+    std::set<std::string> found;
+    for (std::sregex_iterator it(text.begin(), text.end(), pattern), end; it != end; ++it)
+      found.insert((*it)[1]);
+    return found;
+  };
+  const std::set<std::string> compiled = find_all(macro);
+  EXPECT_EQ(compiled, find_all(name));
+  EXPECT_GE(compiled.size(), 16u);
+  for (const std::string& target : compiled) EXPECT_TRUE(HasMatrixUnits(target)) << target;
+}
+
 TEST(HipTargetTest, KnowsWhichTargetsHaveMatrixUnits) {
-  for (const char* target : {"gfx908", "gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1151",
-                             "gfx1201", "sm_80", "sm_90", "sm_120"})
+  for (const char* target : {"gfx90a:sramecc+:xnack-", "gfx1100", "sm_80", "sm_90", "sm_120"})
     EXPECT_TRUE(HasMatrixUnits(target)) << target;
-  for (const char* target : {"gfx900", "gfx906", "gfx1010", "gfx1030", "gfx1036", "sm_70", ""})
+  for (const char* target :
+       {"gfx900", "gfx906", "gfx1010", "gfx1030", "gfx1199", "gfx1250", "sm_75", "sm_", ""})
     EXPECT_FALSE(HasMatrixUnits(target)) << target;
   EXPECT_TRUE(FlushesSubnormals("gfx90a:sramecc+:xnack-"));
   EXPECT_FALSE(FlushesSubnormals("gfx908"));
