@@ -64,7 +64,8 @@ void BreakOffsetCopies(int device, bool broken);
 
 // --- What happened
 uint64_t Launches(int device);
-uint64_t Calls(const std::string& function);
+// Of a function of the runtime, or launches of a kernel as its launcher names it.
+uint64_t Calls(const std::string& name);
 uint64_t HeldBytes(int device);
 int Allocations(int device);
 // The faults since the last call, oldest first, each a sentence: accesses outside of memory,

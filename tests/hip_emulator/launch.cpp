@@ -82,6 +82,7 @@ void Launch(const char* name, dim3 grid, dim3 block, size_t shared_bytes, hipStr
     return;
   }
   const uint64_t number = gpu.launches++;
+  machine.CountCall(lock, kernel->name);
   hipError_t planned = hipSuccess;
   machine.TakeFailure(lock, kernel->name, &planned);
   if (gpu.lost_at_launch == number) planned = hipErrorUnknown;

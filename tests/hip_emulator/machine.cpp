@@ -231,9 +231,9 @@ uint64_t Launches(int device) {
   return launches;
 }
 
-uint64_t Calls(const std::string& function) {
+uint64_t Calls(const std::string& name) {
   Machine& machine = Machine::Get();
-  return machine.calls(machine.Acquire(), function);
+  return machine.calls(machine.Acquire(), name);
 }
 
 uint64_t HeldBytes(int device) {

@@ -76,7 +76,8 @@ class Machine {
   const std::filesystem::path& system_root() const { return system_root_; }
   std::condition_variable& changed() { return changed_; }
   std::vector<std::string> TakeFaults();
-  uint64_t calls(const Lock&, const std::string& function) { return calls_[function]; }
+  uint64_t calls(const Lock&, const std::string& name) { return calls_[name]; }
+  void CountCall(const Lock&, const std::string& name) { ++calls_[name]; }
   void SetFailure(const std::string& name, const Failure& failure);
 
   // Streams and events are registered, so that Reset can end them.

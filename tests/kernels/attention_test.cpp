@@ -143,10 +143,10 @@ struct HeadShape {
 
 TEST_P(AttentionTest, MatchesReferenceForEveryHeadAndBlockShape) {
   const std::unique_ptr<OpRig> rig = device().Create();
-  const std::vector<HeadShape> heads = {{1, 1, 1, 1},    {2, 2, 8, 8},     {8, 4, 16, 16},
-                                        {6, 2, 15, 17},  {14, 2, 64, 64},  {9, 1, 33, 31},
-                                        {4, 1, 80, 80},  {32, 8, 64, 64},  {5, 5, 128, 128},
-                                        {40, 1, 24, 40}, {3, 1, 192, 128}, {2, 1, 256, 256}};
+  const std::vector<HeadShape> heads = {
+      {1, 1, 1, 1},     {2, 2, 8, 8},     {8, 4, 16, 16},  {6, 2, 15, 17},   {14, 2, 64, 64},
+      {9, 1, 33, 31},   {4, 1, 80, 80},   {32, 8, 64, 64}, {5, 5, 128, 128}, {40, 1, 24, 40},
+      {3, 1, 192, 128}, {2, 1, 256, 256}, {40, 1, 32, 48}};
   const std::vector<Piece> pieces = {{0, 0, 1}, {1, 0, 17}, {2, 30, 5}, {3, 299, 1}, {4, 250, 12}};
   uint32_t seed = 1;
   for (const HeadShape& h : heads) {
@@ -362,6 +362,58 @@ TEST_P(AttentionTest, KeepsWhatATokenDoesNotSeeOutOfItsResult) {
       EXPECT_TRUE(testing::Near({got.data(), n_before}, near, testing::kAttentionTolerance));
     }
     EXPECT_TRUE(std::isnan(got.back())) << n;
+  }
+}
+
+// A device that cannot look at the indices gives NaN to the tokens of a sequence that there is not,
+// or whose blocks are not in the cache, and to no others; also in steps that are long enough for
+// kernels of their own.
+TEST_P(AttentionTest, GivesNanWhereABatchContradictsItself) {
+  const std::unique_ptr<OpRig> rig = device().Create();
+  if (rig->refuses_indices()) GTEST_SKIP() << "this device refuses them";
+  const CacheShape shape = {.dtype = dtype(), .n_kv_heads = 1, .head_dim = 32, .value_dim = 32};
+  for (const int n : {10, 40}) {
+    std::mt19937 random(7);
+    PagedCache cache(shape, 2, 64, random);
+    Batch batch(cache, shape, {{0, 0, n}, {1, 0, n}});
+    ASSERT_TRUE(rig->Run(batch.append_args(cache)).ok());
+    const auto n_tokens = static_cast<size_t>(2 * n);
+    const std::vector<float> q = testing::NormalFloats(n_tokens * 2 * 32, random);
+    std::vector<std::byte> workspace(rig->AttentionWorkspaceBytes(2 * n, 2, 32));
+    const RaggedBatch good = batch.view();
+    const auto run = [&](const RaggedBatch& view) {
+      std::vector<float> y(q.size());
+      EXPECT_TRUE(rig->Run(AttentionArgs{.batch = view,
+                                         .cache = cache.view(),
+                                         .q = q.data(),
+                                         .y = y.data(),
+                                         .n_heads = 2,
+                                         .scale = 0.2f,
+                                         .workspace = {workspace.data(), workspace.size()}})
+                      .ok());
+      return y;
+    };
+    const std::vector<float> want = run(good);
+    std::vector<int32_t> sequences(good.token_sequence, good.token_sequence + n_tokens);
+    std::vector<int32_t> tables(good.block_tables, good.block_tables + 2 * good.max_blocks);
+    for (const bool in_tables : {false, true}) {
+      SCOPED_TRACE((in_tables ? "blocks, " : "sequences, ") + std::to_string(n) + " tokens");
+      RaggedBatch bad = good;
+      if (in_tables) {
+        std::fill_n(tables.begin() + good.max_blocks, good.max_blocks, 1 << 30);
+        bad.block_tables = tables.data();
+      } else {
+        std::fill_n(sequences.begin() + n, n, 7);
+        bad.token_sequence = sequences.data();
+      }
+      const std::vector<float> y = run(bad);
+      for (size_t i = 0; i < y.size(); ++i) {
+        if (i < y.size() / 2)
+          ASSERT_EQ(y[i], want[i]) << i;
+        else
+          ASSERT_TRUE(std::isnan(y[i])) << i;
+      }
+    }
   }
 }
 
