@@ -256,6 +256,34 @@ TEST_P(FusedMatmulArgsTest, RefusesBadArgumentsOfExperts) {
             refused);
 }
 
+// As without an activation: a device that cannot look at the indices gives NaN to these pairs only.
+TEST_P(FusedMatmulArgsTest, ActivatesNothingWhereThereIsNoSuchExpert) {
+  if (rig_->refuses_indices()) GTEST_SKIP() << "this device refuses them";
+  const uint64_t stride = rig_->PackedWeightBytes(matrix_.shape()).value() / 64 * 64 + 64;
+  for (const int n_rows : {2, 40}) {  // of few pairs, and of so many that the activation is apart
+    for (int kind = 0; kind < kActivations; ++kind) {
+      const auto n_pairs = static_cast<size_t>(n_rows);
+      const std::vector<float> x(n_pairs * 64, 1.0f);
+      std::vector<int32_t> experts(n_pairs, 0);
+      experts[1] = 1 << 20;
+      std::vector<float> y(n_pairs * 20), up(n_pairs * 20);
+      GuardedBytes workspace(rig_->ExpertMatmulWorkspaceBytes(n_rows, 64, 1));
+      ExpertMatmulArgs args;
+      args.x = x.data();
+      args.n_x_rows = n_rows;
+      args.pairs_per_row = 1;
+      args.experts = experts.data();
+      args.n_targets = 2;
+      args.targets[0] = {{matrix_.view(), stride, 1}, nullptr, y.data()};
+      args.targets[1] = {{matrix_.view(), stride, 1}, nullptr, up.data()};
+      args.activation = static_cast<Activation>(kind);
+      args.workspace = {workspace.data(), workspace.size()};
+      ASSERT_TRUE(rig_->Run(args).ok());
+      for (size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isnan(y[i]), i / 20 == 1) << i;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Devices, FusedMatmulArgsTest, ::testing::ValuesIn(testing::OpRigKinds()),
                          [](const auto& test) { return test.param.name; });
 
