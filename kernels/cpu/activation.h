@@ -11,7 +11,8 @@ namespace forge {
 // distances.
 //
 // The second digits are what rounding left over, for formats that ask for them (kDigits of their
-// PackLayout); undefined in tiles that no such format reads.
+// PackLayout); undefined in tiles that no such format reads. An instruction set may instead keep
+// both digits joined there, in 16 bits.
 template <int kTokens>
 struct ActivationBlock {
   int8_t codes[kTokens][32];               // in [-127, 127]
@@ -19,16 +20,18 @@ struct ActivationBlock {
   float scaled_sum[kTokens];               // scale times the sum of the codes
   int32_t negative_sum[kTokens];           // minus the sum of the codes
   int32_t negative_half_sums[2][kTokens];  // of codes 0-15 and of codes 16-31
-  int8_t digits[kTokens][32];              // in [-127, 127]; value = scale * (code + digit / 254)
+  int8_t digits[kTokens][64];              // 32 in [-127, 127]; value = scale * (code + digit / 254)
   int32_t negative_digit_sum[kTokens];     // minus the sum of the second digits
 };
 
-constexpr float kDigitStep = 1.0f / 254;  // of a second digit
+constexpr int kDigitsPerStep = 254;  // steps of the second digit in one of the first
+constexpr float kDigitStep = 1.0f / kDigitsPerStep;
 
 constexpr int kTileTokens = 8;
 constexpr int kWideTileTokens = 16;  // where there are kernels for it, see MatmulKernels
+constexpr int kMaxTiles = 4;         // of kTileTokens, that a kernel takes at once
 constexpr int kActivationBlockColumns = 32;
-constexpr int64_t kActivationBlockBytes = 88;  // per token
+constexpr int64_t kActivationBlockBytes = 120;  // per token
 static_assert(sizeof(ActivationBlock<1>) == kActivationBlockBytes);
 static_assert(sizeof(ActivationBlock<kTileTokens>) == kTileTokens * kActivationBlockBytes);
 
@@ -69,16 +72,16 @@ static_assert(sizeof(ActivationBlock<kTileTokens>) == kTileTokens * kActivationB
   ints[n_tokens + token] = -sums[0];
   ints[2 * n_tokens + token] = -sums[1];
   if (!has_digits) return;
-  auto* digits = reinterpret_cast<int8_t*>(block) + 52 * n_tokens + 32 * token;
+  auto* digits = reinterpret_cast<int8_t*>(block) + 52 * n_tokens + 64 * token;
   int32_t digit_sum = 0;
   for (int i = 0; i < 32; ++i) {
     const float rest = (is_finite ? x[i] : 0.0f) * inverse - static_cast<float>(codes[i]);
-    const float shifted = rest * 254.0f + 12582912.0f;
+    const float shifted = rest * static_cast<float>(kDigitsPerStep) + 12582912.0f;
     const int32_t digit = __builtin_bit_cast(int32_t, shifted) - 0x4b400000;
     digits[i] = static_cast<int8_t>(digit);
     digit_sum += digit;
   }
-  reinterpret_cast<int32_t*>(block + 84 * n_tokens)[token] = -digit_sum;
+  reinterpret_cast<int32_t*>(block + 116 * n_tokens)[token] = -digit_sum;
 }
 
 // Rounds the n_cols values at `x` into slot `token` of the tile of `n_tokens` tokens at `tile`.
@@ -106,8 +109,8 @@ static_assert(sizeof(ActivationBlock<kTileTokens>) == kTileTokens * kActivationB
     copy(0, 32);                                                      // codes
     for (int offset = 32; offset < 52; offset += 4) copy(offset, 4);  // scales and sums
     if (has_digits) {
-      copy(52, 32);
-      copy(84, 4);
+      copy(52, 64);
+      copy(116, 4);
     }
     from += kActivationBlockBytes;
     tile += n_tokens * kActivationBlockBytes;

@@ -11,9 +11,12 @@ namespace forge {
 // ExpandedLayout to bytes, for every instruction set in one place. `Rows` are the operations on a
 // vector with the words of some rows, RowsAvx2 or RowsAvx512; `first_row` is the first of them.
 //
-// Codes(block, s, first_row, codes) gives the eight quads of sub-block s; Scales(block, first_row,
-// scales) the scales of all sub-blocks. Always inlined, as everything that is compiled for one
-// instruction set.
+// Codes(block, s, first_row, quads) gives the eight quads of sub-block s, each to
+//   quads.Put(q, codes), or to
+//   quads.PutSigned<kZero>(q, magnitudes, signs, byte, bits): negative are those bytes of a lane
+//     whose bit in `bits` is set in its byte `byte` of `signs`.
+// Scales(block, first_row, scales) gives the scales of all sub-blocks. Always inlined, as everything
+// that is compiled for one instruction set.
 template <typename Rows, typename Layout>
 struct ExpandCodes;
 
@@ -41,34 +44,37 @@ struct CodebookReader {
     return Rows::Or(signs, Rows::Lookup(kParity, folded));
   }
 
-  // The codes of eight weights: magnitudes under the signs in byte `group` of `signs`.
-  template <int kZero, typename Book>
+  // Quads 2 * group and 2 * group + 1: magnitudes under the signs in byte `group` of `signs`.
+  template <int kZero, typename Book, typename Quads>
   [[gnu::always_inline]] static void SignedEight(const Book& book, Words index, Words signs,
-                                                 int group, Words* codes) {
-    Words quads[2];
-    Rows::GatherQuads(&book, index, quads);
-    codes[0] = Rows::Signed(quads[0], signs, group, kSignsOfFirstQuad, kZero);
-    codes[1] = Rows::Signed(quads[1], signs, group, kSignsOfSecondQuad, kZero);
+                                                 int group, Quads& quads) {
+    Words magnitudes[2];
+    Rows::GatherQuads(&book, index, magnitudes);
+    quads.template PutSigned<kZero>(2 * group, magnitudes[0], signs, group, kSignsOfFirstQuad);
+    quads.template PutSigned<kZero>(2 * group + 1, magnitudes[1], signs, group,
+                                    kSignsOfSecondQuad);
   }
 
-  // The codes of the four weights of quad `q` of eight.
-  template <int kZero, typename Book>
-  [[gnu::always_inline]] static Words SignedFour(const Book& book, Words index, Words signs,
-                                                 int q) {
-    return Rows::Signed(Rows::GatherQuad(&book, index), signs, q / 2,
-                        q % 2 == 0 ? kSignsOfFirstQuad : kSignsOfSecondQuad, kZero);
+  // Quad `q` of eight.
+  template <int kZero, typename Book, typename Quads>
+  [[gnu::always_inline]] static void SignedFour(const Book& book, Words index, Words signs, int q,
+                                                Quads& quads) {
+    quads.template PutSigned<kZero>(q, Rows::GatherQuad(&book, index), signs, q / 2,
+                                    q % 2 == 0 ? kSignsOfFirstQuad : kSignsOfSecondQuad);
   }
 
-  // Of eight weights in {-8, 0, 8}, with one added, or taken away where `is_negative` is all ones.
-  template <int kZero>
-  [[gnu::always_inline]] static void OffsetEight(Words index, Words is_negative, Words* codes) {
-    Words quads[2];
-    Rows::GatherQuads(&kIq1Codebook, index, quads);
+  // Quads 2 * group and 2 * group + 1 of weights in {-8, 0, 8}, with one added, or taken away where
+  // `is_negative` is all ones.
+  template <int kZero, typename Quads>
+  [[gnu::always_inline]] static void OffsetEight(Words index, Words is_negative, int group,
+                                                 Quads& quads) {
+    Words values[2];
+    Rows::GatherQuads(&kIq1Codebook, index, values);
     constexpr uint32_t kPlus = 0x01010101u * (kZero + 1);
     constexpr uint32_t kMinus = 0x01010101u * (kZero - 1);
     const Words zero = Rows::Xor(Rows::Set(kPlus), Rows::And(is_negative, kPlus ^ kMinus));
-    codes[0] = Rows::AddBytes(quads[0], zero);
-    codes[1] = Rows::AddBytes(quads[1], zero);
+    quads.Put(2 * group, Rows::AddBytes(values[0], zero));
+    quads.Put(2 * group + 1, Rows::AddBytes(values[1], zero));
   }
 
   // 2 * (bits n .. of `words`, as many as `mask` has) + 1
@@ -84,14 +90,15 @@ struct ExpandCodes<Rows, PackLayout<IQ2_XXS>> {
   using Reader = CodebookReader<Rows>;
   using Words = typename Rows::Words;
 
+  template <typename Quads>
   [[gnu::always_inline]] static void Codes(const Layout::Block& block, int64_t s, int first_row,
-                                           Words* codes) {
+                                           Quads& quads) {
     const Words indices = Rows::Load(block.words[2 * s] + first_row);
     const Words signs = Reader::SpreadSigns(Rows::Load(block.words[2 * s + 1] + first_row));
 #pragma GCC unroll 4
     for (int g = 0; g < 4; ++g)
       Reader::template SignedEight<Layout::kZero>(
-          kIq2XxsCodebook, Rows::And(Rows::Right(indices, 8 * g), 255), signs, g, codes + 2 * g);
+          kIq2XxsCodebook, Rows::And(Rows::Right(indices, 8 * g), 255), signs, g, quads);
   }
 
   [[gnu::always_inline]] static void Scales(const Layout::Block& block, int first_row,
@@ -122,8 +129,9 @@ struct ExpandCodes<Rows, PackLayout<IQ2_XS>> {
   using Reader = CodebookReader<Rows>;
   using Words = typename Rows::Words;
 
+  template <typename Quads>
   [[gnu::always_inline]] static void Codes(const Layout::Block& block, int64_t s, int first_row,
-                                           Words* codes) {
+                                           Quads& quads) {
     const Words groups[2] = {Rows::Load(block.words[2 * s] + first_row),
                              Rows::Load(block.words[2 * s + 1] + first_row)};
     Words signs = Rows::And(Rows::Right(groups[0], 9), 0x7fu);
@@ -134,8 +142,7 @@ struct ExpandCodes<Rows, PackLayout<IQ2_XS>> {
 #pragma GCC unroll 4
     for (int g = 0; g < 4; ++g)
       Reader::template SignedEight<Layout::kZero>(
-          kIq2XsCodebook, Rows::And(Rows::Right(groups[g / 2], g % 2 * 16), 511), signs, g,
-          codes + 2 * g);
+          kIq2XsCodebook, Rows::And(Rows::Right(groups[g / 2], g % 2 * 16), 511), signs, g, quads);
   }
 
   [[gnu::always_inline]] static void Scales(const Layout::Block& block, int first_row,
@@ -150,8 +157,9 @@ struct ExpandCodes<Rows, PackLayout<IQ2_S>> {
   using Reader = CodebookReader<Rows>;
   using Words = typename Rows::Words;
 
+  template <typename Quads>
   [[gnu::always_inline]] static void Codes(const Layout::Block& block, int64_t s, int first_row,
-                                           Words* codes) {
+                                           Quads& quads) {
     const Words indices = Rows::Load(block.words[s] + first_row);
     const Words signs = Rows::Load(block.words[8 + s] + first_row);
     const Words high =
@@ -160,7 +168,7 @@ struct ExpandCodes<Rows, PackLayout<IQ2_S>> {
     for (int g = 0; g < 4; ++g) {
       const Words low = Rows::And(Rows::Right(indices, 8 * g), 255);
       const Words index = Rows::Or(low, Rows::And(Rows::Left(high, 8 - 2 * g), 3u << 8));
-      Reader::template SignedEight<Layout::kZero>(kIq2SCodebook, index, signs, g, codes + 2 * g);
+      Reader::template SignedEight<Layout::kZero>(kIq2SCodebook, index, signs, g, quads);
     }
   }
 
@@ -176,15 +184,16 @@ struct ExpandCodes<Rows, PackLayout<IQ3_XXS>> {
   using Reader = CodebookReader<Rows>;
   using Words = typename Rows::Words;
 
+  template <typename Quads>
   [[gnu::always_inline]] static void Codes(const Layout::Block& block, int64_t s, int first_row,
-                                           Words* codes) {
+                                           Quads& quads) {
     const Words signs = Reader::SpreadSigns(Rows::Load(block.words[16 + s] + first_row));
     const Words indices[2] = {Rows::Load(block.words[2 * s] + first_row),
                               Rows::Load(block.words[2 * s + 1] + first_row)};
 #pragma GCC unroll 8
     for (int q = 0; q < 8; ++q)
-      codes[q] = Reader::template SignedFour<Layout::kZero>(
-          kIq3XxsCodebook, Rows::And(Rows::Right(indices[q / 4], q % 4 * 8), 255), signs, q);
+      Reader::template SignedFour<Layout::kZero>(
+          kIq3XxsCodebook, Rows::And(Rows::Right(indices[q / 4], q % 4 * 8), 255), signs, q, quads);
   }
 
   [[gnu::always_inline]] static void Scales(const Layout::Block& block, int first_row,
@@ -203,8 +212,9 @@ struct ExpandCodes<Rows, PackLayout<IQ3_S>> {
   using Reader = CodebookReader<Rows>;
   using Words = typename Rows::Words;
 
+  template <typename Quads>
   [[gnu::always_inline]] static void Codes(const Layout::Block& block, int64_t s, int first_row,
-                                           Words* codes) {
+                                           Quads& quads) {
     const Words signs = Rows::Load(block.words[18 + s] + first_row);
     const Words high =
         Rows::Right(Rows::Load(block.words[16 + s / 4] + first_row), static_cast<int>(s % 4) * 8);
@@ -214,7 +224,7 @@ struct ExpandCodes<Rows, PackLayout<IQ3_S>> {
     for (int q = 0; q < 8; ++q) {
       const Words low = Rows::And(Rows::Right(indices[q / 4], q % 4 * 8), 255);
       const Words index = Rows::Or(low, Rows::And(Rows::Left(high, 8 - q), 1u << 8));
-      codes[q] = Reader::template SignedFour<Layout::kZero>(kIq3SCodebook, index, signs, q);
+      Reader::template SignedFour<Layout::kZero>(kIq3SCodebook, index, signs, q, quads);
     }
   }
 
@@ -233,8 +243,9 @@ struct ExpandCodes<Rows, PackLayout<IQ1_S>> {
   using Reader = CodebookReader<Rows>;
   using Words = typename Rows::Words;
 
+  template <typename Quads>
   [[gnu::always_inline]] static void Codes(const Layout::Block& block, int64_t s, int first_row,
-                                           Words* codes) {
+                                           Quads& quads) {
     const Words indices = Rows::Load(block.words[s] + first_row);
     const Words group =
         Rows::Right(Rows::Load(block.words[8 + s / 2] + first_row), static_cast<int>(s % 2) * 16);
@@ -243,8 +254,8 @@ struct ExpandCodes<Rows, PackLayout<IQ1_S>> {
     for (int g = 0; g < 4; ++g) {
       const Words low = Rows::And(Rows::Right(indices, 8 * g), 255);
       const Words high = Rows::And(Rows::Right(group, 3 * g), 7);
-      Reader::template OffsetEight<Layout::kZero>(Rows::Or(low, Rows::Left(high, 8)), is_negative,
-                                                  codes + 2 * g);
+      Reader::template OffsetEight<Layout::kZero>(Rows::Or(low, Rows::Left(high, 8)), is_negative, g,
+                                                  quads);
     }
   }
 
@@ -264,8 +275,9 @@ struct ExpandCodes<Rows, PackLayout<IQ1_M>> {
   using Reader = CodebookReader<Rows>;
   using Words = typename Rows::Words;
 
+  template <typename Quads>
   [[gnu::always_inline]] static void Codes(const Layout::Block& block, int64_t s, int first_row,
-                                           Words* codes) {
+                                           Quads& quads) {
     const Words indices = Rows::Load(block.words[s] + first_row);
     const Words nibbles =
         Rows::Right(Rows::Load(block.words[8 + s / 2] + first_row), static_cast<int>(s % 2) * 16);
@@ -274,7 +286,7 @@ struct ExpandCodes<Rows, PackLayout<IQ1_M>> {
       const Words low = Rows::And(Rows::Right(indices, 8 * g), 255);
       const Words high = Rows::And(Rows::Right(nibbles, 4 * g), 7);
       Reader::template OffsetEight<Layout::kZero>(
-          Rows::Or(low, Rows::Left(high, 8)), Rows::MaskOfBit(nibbles, 4 * g + 3), codes + 2 * g);
+          Rows::Or(low, Rows::Left(high, 8)), Rows::MaskOfBit(nibbles, 4 * g + 3), g, quads);
     }
   }
 
@@ -298,16 +310,26 @@ struct ExpandCodes<Rows, PackLayout<TQ1_0>> {
   using Layout = PackLayout<TQ1_0>;
   using Words = typename Rows::Words;
 
+  template <typename Quads>
   [[gnu::always_inline]] static void Codes(const Layout::Block& block, int64_t s, int first_row,
-                                           Words* codes) {
+                                           Quads& quads) {
+    // Words 0-7 have a sub-block in each trit, 8-11 half a one, word 12 a quad.
+    const auto put = [&](int q, int word, int64_t trit) __attribute__((always_inline)) {
+      quads.Put(q, Rows::Trits(Rows::Load(block.words[word] + first_row), TQ1_0::kPowers[trit]));
+    };
+    if (s < 5) {
 #pragma GCC unroll 8
-    for (int q = 0; q < 8; ++q) {
-      // Words 0-7 have a sub-block in each trit, 8-11 half a one, word 12 a quad.
-      const int64_t quad = 8 * (s - 5) + q;  // from the first of words 8-11 on
-      const int64_t word = s < 5 ? q : quad < 20 ? 8 + quad % 4 : 12;
-      const int64_t trit = s < 5 ? s : quad < 20 ? quad / 4 : quad - 20;
-      codes[q] = Rows::Thirds(
-          Rows::MultiplyBytes(Rows::Load(block.words[word] + first_row), TQ1_0::kPowers[trit]));
+      for (int q = 0; q < 8; ++q) put(q, q, s);
+      return;
+    }
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; ++q) {
+      put(q, 8 + q, 2 * (s - 5));
+      if (s < 7) {
+        put(4 + q, 8 + q, 2 * (s - 5) + 1);
+      } else {
+        put(4 + q, 12, q);
+      }
     }
   }
 

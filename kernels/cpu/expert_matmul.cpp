@@ -208,8 +208,8 @@ void ExpertProducts::MultiplyChunk(int64_t chunk) const {
 }
 
 // y[pair, rows of the group] = sums + bias of the expert, or the activation of the first target's y
-// and that, for the pairs of a tile.
-void StoreTile(const Product& product, float* first_y, int32_t expert, int64_t group,
+// and that, for the given pairs.
+void StoreSums(const Product& product, float* first_y, int32_t expert, int64_t group,
                std::span<const int32_t> pairs, const float* sums) {
   const ExpertMatmulTarget& target = *product.target;
   const int64_t n_out = target.weights.first.shape.n_rows;
@@ -231,7 +231,7 @@ void StoreTile(const Product& product, float* first_y, int32_t expert, int64_t g
 
 void ExpertProducts::MultiplyGroup(const Product& product, const ExpertRun& run, int64_t group,
                                    int64_t first_pair, int64_t end_pair) const {
-  alignas(64) float sums[kWideTileTokens * kCpuPackRows];
+  alignas(64) float sums[kMaxTokensAtOnce * kCpuPackRows];
   const ExpertWeights& weights = product.target->weights;
   const MatmulFormat& format = product.format;
   TileArgs tile = {};
@@ -242,15 +242,17 @@ void ExpertProducts::MultiplyGroup(const Product& product, const ExpertRun& run,
   tile.n_cols = n_in_;
   tile.sums = sums;
   const TokenTiles tiles = TilesOf(run);
-  int n_tokens = 0;
-  for (int64_t pair = first_pair; pair < end_pair; pair += n_tokens) {
-    n_tokens = tiles.Count(pair);
+  for (int64_t pair = first_pair; pair < end_pair;) {
+    const int n_tokens = tiles.Count(pair);
+    tile.n_tiles = tiles.CountTiles(pair, end_pair);
     tile.activations = ActivationsOf(run, pair, n_tokens);
-    tile.prefetch = pair == first_pair;  // from the second tile on the group is in a cache
+    tile.prefetch = pair == first_pair;  // from the second time on the group is in a cache
     (n_tokens == kWideTileTokens ? format.wide_kernel : format.kernels[n_tokens - 1])(tile);
+    const int n_pairs = n_tokens * tile.n_tiles;
     const int32_t* order = pairs_.order() + run.first_pair + pair;
-    StoreTile(product, args_.targets[0].y, run.expert, group,
-              {order, static_cast<size_t>(n_tokens)}, sums);
+    StoreSums(product, args_.targets[0].y, run.expert, group,
+              {order, static_cast<size_t>(n_pairs)}, sums);
+    pair += n_pairs;
   }
 }
 

@@ -159,7 +159,7 @@ void TiledMatmul::MultiplyGroups(int64_t group, int64_t end_group, int64_t first
 
 // y[t, rows of the group] = sums + bias + residual, or the activation of the first target's y and
 // that.
-void StoreTile(const Product& product, float* first_y, int64_t group, int64_t first_token,
+void StoreSums(const Product& product, float* first_y, int64_t group, int64_t first_token,
                int n_tokens, const float* sums) {
   const MatmulTarget& target = *product.target;
   const int64_t n_out = target.weight.shape.n_rows;
@@ -183,26 +183,25 @@ void StoreTile(const Product& product, float* first_y, int64_t group, int64_t fi
 
 void TiledMatmul::MultiplyGroup(const Product& product, int64_t group, int64_t first_token,
                                 int64_t end_token) const {
-  alignas(64) float sums[kWideTileTokens * kCpuPackRows];
+  alignas(64) float sums[kMaxTokensAtOnce * kCpuPackRows];
+  const MatmulFormat& format = product.format;
+  const TokenTiles tiles{args_.n_tokens, format.wide_kernel != nullptr};
   TileArgs tile = {};
   tile.weights = static_cast<const std::byte*>(product.target->weight.data) +
-                 group * product.format.group_bytes;
+                 group * format.group_bytes;
   tile.activation_stride = n_in_;
   tile.n_cols = n_in_;
   tile.sums = sums;
-  int n_tokens = 0;
-  for (int64_t token = first_token; token < end_token; token += n_tokens) {
-    if (product.format.is_quantized) {
-      n_tokens = tiles_.Count(token);
-      tile.activations = Tile(token);
-    } else {
-      n_tokens = static_cast<int>(std::min<int64_t>(kTileTokens, end_token - token));
-      tile.activations = reinterpret_cast<const std::byte*>(x_ + token * n_in_);
-    }
-    tile.prefetch = token == first_token;  // from the second tile on the group is in a cache
-    (n_tokens == kWideTileTokens ? product.format.wide_kernel
-                                 : product.format.kernels[n_tokens - 1])(tile);
-    StoreTile(product, args_.targets[0].y, group, token, n_tokens, sums);
+  for (int64_t token = first_token; token < end_token;) {
+    const int n_tokens = tiles.Count(token);
+    tile.n_tiles = tiles.CountTiles(token, end_token);
+    tile.activations = format.is_quantized
+                           ? Tile(token)
+                           : reinterpret_cast<const std::byte*>(x_ + token * n_in_);
+    tile.prefetch = token == first_token;  // from the second time on the group is in a cache
+    (n_tokens == kWideTileTokens ? format.wide_kernel : format.kernels[n_tokens - 1])(tile);
+    StoreSums(product, args_.targets[0].y, group, token, n_tokens * tile.n_tiles, sums);
+    token += n_tokens * tile.n_tiles;
   }
 }
 

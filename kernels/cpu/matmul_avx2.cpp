@@ -1,6 +1,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/cpu/matmul_kernels.h"
 #include "kernels/cpu/pack_layout.h"
@@ -9,22 +10,22 @@
 // Compiled for AVX2, FMA and F16C. Everything here has internal linkage or is always inlined: a
 // shared inline function compiled in this file might be linked into code for lesser processors.
 //
-// A group is worked on in two halves of eight rows, so that the sums of eight tokens stay in
-// registers.
+// A group is two halves of eight rows, a vector of 32-bit lanes each.
 
 namespace forge {
 namespace {
 
 constexpr int64_t kPrefetchBytes = 2560;  // as in matmul_avx512.cpp
 
-// Minus `zero` times the sum of one half of the activations: where its integer product starts.
+// Codes are kZero above their value: takes away that times the sum of the activations.
 template <int kZero>
-[[gnu::always_inline]] inline __m256i StartOfHalf(int32_t negative_sum) {
-  if constexpr (kZero == 0) {
-    return _mm256_setzero_si256();
-  } else {
+[[gnu::always_inline]] inline void AddZero(int32_t negative_sum, __m256i (&products)[2]) {
+  if constexpr (kZero != 0) {
     static_assert((kZero & (kZero - 1)) == 0);
-    return _mm256_slli_epi32(_mm256_set1_epi32(negative_sum), __builtin_ctz(kZero));
+    const __m256i zero =
+        _mm256_slli_epi32(_mm256_set1_epi32(negative_sum), __builtin_ctz(kZero));
+    products[0] = _mm256_add_epi32(products[0], zero);
+    products[1] = _mm256_add_epi32(products[1], zero);
   }
 }
 
@@ -34,133 +35,286 @@ template <int kZero>
   return _mm256_set1_epi32(quad);
 }
 
-// Adds the products of four quads of codes with 16 activations. Pairs of byte products are summed
-// in 16 bits, so the steps follow from the largest code: 31 * 127 * 8, 63 * 127 * 4 and 127 * 127 *
-// 2 fit. Eight-bit codes come as magnitudes, at most 128, and are multiplied with the activations
-// under the signs of `values`.
-template <int kBits>
-[[gnu::always_inline]] inline __m256i MultiplyHalf(const __m256i* codes, const __m256i* values,
-                                                   const int8_t* x, __m256i start) {
-  const __m256i ones = _mm256_set1_epi16(1);
-  __m256i pairs[4];
-#pragma GCC unroll 4
-  for (int q = 0; q < 4; ++q) {
-    __m256i activations = BroadcastQuad(x + 4 * q);
-    if constexpr (kBits == 8) activations = _mm256_sign_epi8(activations, values[q]);
-    pairs[q] = _mm256_maddubs_epi16(codes[q], activations);
-  }
-  if constexpr (kBits <= 6) {
-    const __m256i first = _mm256_add_epi16(pairs[0], pairs[1]);
-    const __m256i second = _mm256_add_epi16(pairs[2], pairs[3]);
-    if constexpr (kBits <= 5) {
-      const __m256i all = _mm256_add_epi16(first, second);
-      return _mm256_add_epi32(start, _mm256_madd_epi16(all, ones));
-    } else {
-      start = _mm256_add_epi32(start, _mm256_madd_epi16(first, ones));
-      return _mm256_add_epi32(start, _mm256_madd_epi16(second, ones));
+// The codes of 32 columns of 16 rows. Those of more than six bits come as magnitudes, and are
+// multiplied with the activations under their signs.
+template <typename Layout>
+struct Codes {
+  static constexpr bool kAreSigned = Layout::kBits >= 7;
+  static constexpr int kZero = kAreSigned ? 0 : Layout::kZero;
+  // How many quads' products with activations fit 16 bits together, two of each quad in a lane:
+  // 15 * 127 * 16, 31 * 127 * 8, 63 * 127 * 4 and 128 * 127 * 2 do.
+  static constexpr int kQuadsIn16Bits = Layout::kBits <= 4   ? 8
+                                        : Layout::kBits == 5 ? 4
+                                        : Layout::kBits <= 7 ? 2
+                                                             : 1;
+
+  // Whether codes are loaded where they are used. Else GCC 12 keeps some in registers from one use
+  // to the next, and spills the sums that change with every instruction; one token of eight bits
+  // changes few: there reloading costs 5 %.
+  static constexpr bool kAreReloaded = Layout::kBits < 8;
+
+  __m256i codes[2][8];  // [half][quad]
+  __m256i signs[2][kAreSigned ? 8 : 1];
+
+  [[gnu::always_inline]] void Load(const typename Layout::Block& block, int s) {
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; ++h) {
+      if constexpr (kAreSigned) {
+        LoadSignedSubBlock<Layout>(block, s, 8 * h, codes[h], signs[h]);
+      } else {
+        LoadSubBlock<Layout>(block, s, 8 * h, codes[h]);
+      }
     }
-  } else {
+  }
+
+  // Sums of two adjacent products each, in 16 bits.
+  [[gnu::always_inline]] __m256i Pairs(int h, int q, __m256i activations) const {
+    if constexpr (kAreSigned) activations = _mm256_sign_epi8(activations, signs[h][q]);
+    return _mm256_maddubs_epi16(codes[h][q], activations);
+  }
+};
+
+// The products of quads kFirst .. kFirst + kQuads - 1 with the activations of each token.
+template <typename Layout, int kFirst, int kQuads, int kTokens>
+[[gnu::always_inline]] inline void MultiplyQuads(const Codes<Layout>& w, const int8_t (*x)[32],
+                                                 __m256i (&products)[kTokens][2]) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  constexpr int kStep = std::min(kQuads, Codes<Layout>::kQuadsIn16Bits);
+#pragma GCC unroll 8
+  for (int first = kFirst; first < kFirst + kQuads; first += kStep) {
+    __m256i pairs[kTokens][2];
+#pragma GCC unroll 8
+    for (int q = first; q < first + kStep; ++q) {
 #pragma GCC unroll 4
-    for (int q = 0; q < 4; ++q) start = _mm256_add_epi32(start, _mm256_madd_epi16(pairs[q], ones));
-    return start;
+      for (int t = 0; t < kTokens; ++t) {
+        const __m256i activations = BroadcastQuad(x[t] + 4 * q);
+#pragma GCC unroll 2
+        for (int h = 0; h < 2; ++h) {
+          const __m256i more = w.Pairs(h, q, activations);
+          pairs[t][h] = q == first ? more : _mm256_add_epi16(pairs[t][h], more);
+        }
+      }
+    }
+#pragma GCC unroll 4
+    for (int t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 2
+      for (int h = 0; h < 2; ++h) {
+        const __m256i sums = _mm256_madd_epi16(pairs[t][h], ones);
+        products[t][h] = first == kFirst ? sums : _mm256_add_epi32(products[t][h], sums);
+      }
+    }
   }
 }
 
-// The codes of 32 columns of eight rows, for MultiplyHalf.
+// The values of 32 columns of 16 rows in 16 bits, for layouts with two digits.
 template <typename Layout>
-struct Codes {
-  static constexpr bool kAreSigned = Layout::kBits == 8;
-  static constexpr int kZero = kAreSigned ? 0 : Layout::kZero;
-  __m256i codes[8];
-  __m256i values[8];  // signed, where kAreSigned
+struct Words {
+  static constexpr bool kAreReloaded = true;  // as in Codes: half more tokens a second
+  __m256i words[2][8][2];  // [half][quad]: columns 0 and 2 of it, columns 1 and 3
 
-  [[gnu::always_inline]] void Load(const typename Layout::Block& block, int s, int rows) {
-    LoadSubBlock<Layout>(block, s, rows, codes);
-    if constexpr (kAreSigned) {
-      const __m256i zero = _mm256_set1_epi8(static_cast<char>(Layout::kZero));
+  [[gnu::always_inline]] void Load(const typename Layout::Block& block, int s) {
+    const __m256i zero = _mm256_set1_epi8(static_cast<char>(Layout::kZero));
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; ++h) {
+      __m256i codes[8];
+      LoadSubBlock<Layout>(block, s, 8 * h, codes);
 #pragma GCC unroll 8
       for (int q = 0; q < 8; ++q) {
-        values[q] = _mm256_sub_epi8(codes[q], zero);
-        codes[q] = _mm256_abs_epi8(values[q]);
+        const __m256i values = _mm256_sub_epi8(codes[q], zero);
+        words[h][q][0] = _mm256_srai_epi16(_mm256_slli_epi16(values, 8), 8);
+        words[h][q][1] = _mm256_srai_epi16(values, 8);
       }
     }
   }
 };
 
-// Adds 32 columns of one token to the eight rows' sums.
-template <typename Layout, int kTokens>
-[[gnu::always_inline]] inline void Accumulate(const Codes<Layout>& w, const __m256* scale,
-                                              const __m256* offset,
-                                              const ActivationBlock<kTokens>& x, int t,
-                                              __m256& sum) {
-  constexpr int kZero = Codes<Layout>::kZero;
-  const __m256i first = MultiplyHalf<Layout::kBits>(w.codes, w.values, x.codes[t],
-                                                    StartOfHalf<kZero>(x.negative_half_sums[0][t]));
-  const __m256i second = MultiplyHalf<Layout::kBits>(
-      w.codes + 4, w.values + 4, x.codes[t] + 16, StartOfHalf<kZero>(x.negative_half_sums[1][t]));
-  __m256 product;
-  if constexpr (Layout::kScales == 1) {
-    product = _mm256_cvtepi32_ps(_mm256_add_epi32(first, second));
-    if constexpr (Layout::kDigits == 2) {
-      __m256i digits = StartOfHalf<kZero>(x.negative_digit_sum[t]);
-      digits = MultiplyHalf<Layout::kBits>(w.codes, w.values, x.digits[t], digits);
-      digits = MultiplyHalf<Layout::kBits>(w.codes + 4, w.values + 4, x.digits[t] + 16, digits);
-      product = _mm256_fmadd_ps(_mm256_cvtepi32_ps(digits), _mm256_set1_ps(kDigitStep), product);
-    }
-    product = _mm256_mul_ps(product, scale[0]);
-  } else {
-    product = _mm256_mul_ps(_mm256_cvtepi32_ps(first), scale[0]);
-    product = _mm256_fmadd_ps(_mm256_cvtepi32_ps(second), scale[1], product);
-  }
-  if constexpr (Layout::kOffsets == 2) {
+// The scales and offsets of a block, a vector for each half.
+template <typename Layout>
+struct Scales {
+  static constexpr int kOffsets = std::max(1, Layout::kOffsets);
+  __m256 scale[2][Layout::kScales * Layout::kSubBlocks];
+  __m256 offset[2][kOffsets * Layout::kSubBlocks];
+
+  [[gnu::always_inline]] void Load(const typename Layout::Block& block) {
 #pragma GCC unroll 2
-    for (int h = 0; h < 2; ++h)
-      product = _mm256_fnmadd_ps(
-          offset[h], _mm256_cvtepi32_ps(_mm256_set1_epi32(x.negative_half_sums[h][t])), product);
+    for (int h = 0; h < 2; ++h) LoadAllScales<Layout>(block, 8 * h, scale[h], offset[h]);
   }
-  sum = _mm256_fmadd_ps(product, _mm256_set1_ps(x.scale[t]), sum);
-  if constexpr (Layout::kOffsets == 1)
-    sum = _mm256_fmadd_ps(offset[0], _mm256_set1_ps(x.scaled_sum[t]), sum);
+};
+
+// Adds sub-block `s` to the 16 rows' sums of tokens kFirst .. kFirst + kTokens - 1 of a tile.
+template <typename Layout, int kFirst, int kTokens, int kTokensOfTile>
+[[gnu::always_inline]] inline void Accumulate(const Codes<Layout>& w, const Scales<Layout>& scales,
+                                              int s, const ActivationBlock<kTokensOfTile>& x,
+                                              __m256 (*sums)[2]) {
+  const int8_t(*codes)[32] = x.codes + kFirst;
+  __m256i products[kTokens][2];
+  __m256 scaled[kTokens][2];
+  if constexpr (Layout::kScales == 1) {
+    MultiplyQuads<Layout, 0, 8>(w, codes, products);
+#pragma GCC unroll 4
+    for (int t = 0; t < kTokens; ++t) {
+      AddZero<Codes<Layout>::kZero>(x.negative_sum[kFirst + t], products[t]);
+#pragma GCC unroll 2
+      for (int h = 0; h < 2; ++h)
+        scaled[t][h] = _mm256_mul_ps(_mm256_cvtepi32_ps(products[t][h]), scales.scale[h][s]);
+    }
+  } else {
+    MultiplyQuads<Layout, 0, 4>(w, codes, products);
+#pragma GCC unroll 4
+    for (int t = 0; t < kTokens; ++t) {
+      AddZero<Codes<Layout>::kZero>(x.negative_half_sums[0][kFirst + t], products[t]);
+#pragma GCC unroll 2
+      for (int h = 0; h < 2; ++h)
+        scaled[t][h] = _mm256_mul_ps(_mm256_cvtepi32_ps(products[t][h]), scales.scale[h][2 * s]);
+    }
+    MultiplyQuads<Layout, 4, 4>(w, codes, products);
+#pragma GCC unroll 4
+    for (int t = 0; t < kTokens; ++t) {
+      AddZero<Codes<Layout>::kZero>(x.negative_half_sums[1][kFirst + t], products[t]);
+#pragma GCC unroll 2
+      for (int h = 0; h < 2; ++h)
+        scaled[t][h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products[t][h]),
+                                       scales.scale[h][2 * s + 1], scaled[t][h]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; ++h) {
+      __m256& sum = sums[kFirst + t][h];
+      if constexpr (Layout::kOffsets == 2) {
+#pragma GCC unroll 2
+        for (int i = 0; i < 2; ++i)
+          scaled[t][h] = _mm256_fnmadd_ps(
+              scales.offset[h][2 * s + i],
+              _mm256_cvtepi32_ps(_mm256_set1_epi32(x.negative_half_sums[i][kFirst + t])),
+              scaled[t][h]);
+      }
+      sum = _mm256_fmadd_ps(scaled[t][h], _mm256_set1_ps(x.scale[kFirst + t]), sum);
+      if constexpr (Layout::kOffsets == 1)
+        sum = _mm256_fmadd_ps(scales.offset[h][s], _mm256_set1_ps(x.scaled_sum[kFirst + t]), sum);
+    }
+  }
 }
 
-template <typename Layout, int kTokens>
-[[gnu::always_inline]] inline void RunQuantizedRows(const TileArgs& args, int rows, bool prefetch) {
-  using Block = typename Layout::Block;
-  constexpr int kOffsets = std::max(1, Layout::kOffsets);
-  constexpr int64_t kSubBytes = sizeof(Block) / Layout::kSubBlocks;
-  const auto* block = reinterpret_cast<const Block*>(args.weights);
-  const auto* x = reinterpret_cast<const ActivationBlock<kTokens>*>(args.activations);
-  const auto* ahead = reinterpret_cast<const char*>(args.weights) + kPrefetchBytes;
-  __m256 sums[kTokens];
+// The same for layouts with two digits.
+template <typename Layout, int kFirst, int kTokens, int kTokensOfTile>
+[[gnu::always_inline]] inline void Accumulate(const Words<Layout>& w, const Scales<Layout>& scales,
+                                              int s, const ActivationBlock<kTokensOfTile>& x,
+                                              __m256 (*sums)[2]) {
+  __m256i products[kTokens][2] = {};
 #pragma GCC unroll 8
-  for (int t = 0; t < kTokens; ++t) sums[t] = _mm256_setzero_ps();
-
-  for (int64_t i = 0; i < args.n_cols; i += Layout::kColumns, ++block) {
-    __m256 scale[Layout::kScales * Layout::kSubBlocks];
-    __m256 offset[kOffsets * Layout::kSubBlocks];
-    LoadAllScales<Layout>(*block, rows, scale, offset);
-#pragma GCC unroll 1
-    for (int s = 0; s < Layout::kSubBlocks; ++s, ++x, ahead += kSubBytes) {
-      if (prefetch) {
-#pragma GCC unroll 16
-        for (int64_t p = 0; p < kSubBytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
+  for (int q = 0; q < 8; ++q) {
+#pragma GCC unroll 4
+    for (int t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 2
+      for (int i = 0; i < 2; ++i) {
+        const __m256i pair = BroadcastQuad(x.digits[kFirst + t] + 8 * q + 4 * i);
+#pragma GCC unroll 2
+        for (int h = 0; h < 2; ++h)
+          products[t][h] =
+              _mm256_add_epi32(products[t][h], _mm256_madd_epi16(w.words[h][q][i], pair));
       }
-      Codes<Layout> codes;
-      codes.Load(*block, s, rows);
-#pragma GCC unroll 8
-      for (int t = 0; t < kTokens; ++t)
-        Accumulate<Layout, kTokens>(codes, scale + Layout::kScales * s, offset + kOffsets * s, *x,
-                                    t, sums[t]);
     }
   }
+#pragma GCC unroll 4
+  for (int t = 0; t < kTokens; ++t) {
+    const __m256 scale = _mm256_set1_ps(x.scale[kFirst + t] * kDigitStep);
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; ++h) {
+      __m256& sum = sums[kFirst + t][h];
+      sum = _mm256_fmadd_ps(
+          _mm256_mul_ps(_mm256_cvtepi32_ps(products[t][h]), scales.scale[h][s]), scale, sum);
+    }
+  }
+}
+
+constexpr int kTokensAtOnce = 4;  // whose products fit the registers
+
+// The same for layouts with two digits. `x`: JoinDigits of each token.
+template <typename Layout, int kTokens>
+[[gnu::always_inline]] inline void AccumulateWords(const Words<Layout>& w,
+                                                   const Scales<Layout>& scales, int s,
+                                                   const int16_t (*x)[32], const float* x_scales,
+                                                   __m256 (*sums)[2]) {
+  __m256i products[kTokens][2] = {};
 #pragma GCC unroll 8
-  for (int t = 0; t < kTokens; ++t) _mm256_store_ps(args.sums + 16 * t + rows, sums[t]);
+  for (int q = 0; q < 8; ++q) {
+#pragma GCC unroll 4
+    for (int t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 2
+      for (int i = 0; i < 2; ++i) {
+        const __m256i pair =
+            BroadcastQuad(reinterpret_cast<const int8_t*>(x[t] + 4 * q + 2 * i));
+#pragma GCC unroll 2
+        for (int h = 0; h < 2; ++h)
+          products[t][h] =
+              _mm256_add_epi32(products[t][h], _mm256_madd_epi16(w.words[h][q][i], pair));
+      }
+    }
+  }
+  const __m256 step = _mm256_set1_ps(kDigitStep);
+#pragma GCC unroll 4
+  for (int t = 0; t < kTokens; ++t) {
+    const __m256 scale = _mm256_mul_ps(_mm256_set1_ps(x_scales[t]), step);
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; ++h)
+      sums[t][h] = _mm256_fmadd_ps(
+          _mm256_mul_ps(_mm256_cvtepi32_ps(products[t][h]), scales.scale[h][s]), scale, sums[t][h]);
+  }
+}
+
+template <typename Layout, int kTokens, int kFirst = 0, typename CodesOrWords>
+[[gnu::always_inline]] inline void AccumulateTile(CodesOrWords& w, const Scales<Layout>& scales,
+                                                  int s, const ActivationBlock<kTokens>& x,
+                                                  __m256 (*sums)[2]) {
+  if constexpr (kTokens > kTokensAtOnce && CodesOrWords::kAreReloaded) asm("" : "+m"(w));
+  constexpr int kCount = std::min(kTokensAtOnce, kTokens - kFirst);
+  Accumulate<Layout, kFirst, kCount>(w, scales, s, x, sums);
+  if constexpr (kFirst + kCount < kTokens)
+    AccumulateTile<Layout, kTokens, kFirst + kCount>(w, scales, s, x, sums);
 }
 
 template <typename Layout, int kTokens>
 void RunQuantized(const TileArgs& args) {
-  RunQuantizedRows<Layout, kTokens>(args, 0, args.prefetch);
-  RunQuantizedRows<Layout, kTokens>(args, 8, false);  // the first half has fetched both
+  using Block = typename Layout::Block;
+  constexpr int64_t kSubBytes = sizeof(Block) / Layout::kSubBlocks;
+  constexpr bool kHasTiles = kTokens == kTileTokens;
+  const int n_tiles = kHasTiles ? args.n_tiles : 1;
+  const int64_t tile_blocks = args.n_cols / kActivationBlockColumns;
+  const auto* block = reinterpret_cast<const Block*>(args.weights);
+  const auto* x = reinterpret_cast<const ActivationBlock<kTokens>*>(args.activations);
+  const auto* ahead = reinterpret_cast<const char*>(args.weights) + kPrefetchBytes;
+  __m256 local[kHasTiles ? 1 : kTokens][2];
+  auto* const results = reinterpret_cast<__m256(*)[2]>(args.sums);
+  auto* const sums = kHasTiles ? results : local;
+#pragma GCC unroll 8
+  for (int t = 0; t < n_tiles * kTokens; ++t) sums[t][0] = sums[t][1] = _mm256_setzero_ps();
+
+  for (int64_t i = 0; i < args.n_cols; i += Layout::kColumns, ++block) {
+    Scales<Layout> scales;
+    scales.Load(*block);
+#pragma GCC unroll 1
+    for (int s = 0; s < Layout::kSubBlocks; ++s, ++x, ahead += kSubBytes) {
+      if (args.prefetch) {
+#pragma GCC unroll 16
+        for (int64_t p = 0; p < kSubBytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
+      }
+      std::conditional_t<Layout::kDigits == 2, Words<Layout>, Codes<Layout>> codes;
+      codes.Load(*block, s);
+#pragma GCC unroll 1
+      for (int tile = 0; tile < n_tiles; ++tile)
+        AccumulateTile<Layout, kTokens>(codes, scales, s, x[tile * tile_blocks],
+                                        sums + tile * kTokens);
+    }
+  }
+  if constexpr (!kHasTiles) {
+#pragma GCC unroll 8
+    for (int t = 0; t < kTokens; ++t) {
+      results[t][0] = local[t][0];
+      results[t][1] = local[t][1];
+    }
+  }
 }
 
 [[gnu::always_inline]] inline __m256 LoadElements(const float (&values)[16], int rows) {
@@ -174,29 +328,44 @@ void RunQuantized(const TileArgs& args) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
 }
 
+// Writes the sums of kTokens tokens from `x` on.
 template <typename Layout, int kTokens>
-[[gnu::always_inline]] inline void RunFloatRows(const TileArgs& args, int rows, bool prefetch) {
+[[gnu::always_inline]] inline void MultiplyFloats(const TileArgs& args, const float* x,
+                                                  bool prefetch, float* results) {
   const auto* block = reinterpret_cast<const typename Layout::Block*>(args.weights);
-  const auto* x = reinterpret_cast<const float*>(args.activations);
   const int64_t stride = args.activation_stride;
-  __m256 sums[kTokens];
-#pragma GCC unroll 8
-  for (int t = 0; t < kTokens; ++t) sums[t] = _mm256_setzero_ps();
+  __m256 sums[kTokens][2];
+#pragma GCC unroll 4
+  for (int t = 0; t < kTokens; ++t) sums[t][0] = sums[t][1] = _mm256_setzero_ps();
   for (int64_t k = 0; k < args.n_cols; ++k, ++block) {
     if (prefetch) _mm_prefetch(reinterpret_cast<const char*>(block) + kPrefetchBytes, _MM_HINT_T0);
-    const __m256 weights = LoadElements(block->values, rows);
-#pragma GCC unroll 8
-    for (int t = 0; t < kTokens; ++t)
-      sums[t] = _mm256_fmadd_ps(weights, _mm256_set1_ps(x[t * stride + k]), sums[t]);
+    const __m256 weights[2] = {LoadElements(block->values, 0), LoadElements(block->values, 8)};
+#pragma GCC unroll 4
+    for (int t = 0; t < kTokens; ++t) {
+      const __m256 value = _mm256_set1_ps(x[t * stride + k]);
+      sums[t][0] = _mm256_fmadd_ps(weights[0], value, sums[t][0]);
+      sums[t][1] = _mm256_fmadd_ps(weights[1], value, sums[t][1]);
+    }
   }
-#pragma GCC unroll 8
-  for (int t = 0; t < kTokens; ++t) _mm256_store_ps(args.sums + 16 * t + rows, sums[t]);
+#pragma GCC unroll 4
+  for (int t = 0; t < kTokens; ++t) {
+    _mm256_store_ps(results + 16 * t, sums[t][0]);
+    _mm256_store_ps(results + 16 * t + 8, sums[t][1]);
+  }
 }
 
 template <typename Layout, int kTokens>
 void RunFloat(const TileArgs& args) {
-  RunFloatRows<Layout, kTokens>(args, 0, args.prefetch);
-  RunFloatRows<Layout, kTokens>(args, 8, false);
+  const auto* x = reinterpret_cast<const float*>(args.activations);
+  const int n_tokens = kTokens == kTileTokens ? args.n_tiles * kTokens : kTokens;
+  constexpr int kRest = kTokens % kTokensAtOnce;
+  int t = 0;
+  for (; t + kTokensAtOnce <= n_tokens; t += kTokensAtOnce)
+    MultiplyFloats<Layout, kTokensAtOnce>(args, x + t * args.activation_stride,
+                                         args.prefetch && t == 0, args.sums + 16 * t);
+  if constexpr (kRest != 0)
+    MultiplyFloats<Layout, kRest>(args, x + t * args.activation_stride, args.prefetch && t == 0,
+                                  args.sums + 16 * t);
 }
 
 template <typename Format>
@@ -212,9 +381,30 @@ struct Kernels {
   }
 };
 
+// Joins both digits of 16 activations to an integer each, the columns of a quad in the order 0 2 1 3.
+[[gnu::always_inline]] inline __m256i JoinDigits(const int8_t* codes, const int8_t* digits) {
+  const __m256i order = _mm256_broadcastsi128_si256(
+      _mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15));
+  const auto widen = [](const int8_t* x) __attribute__((always_inline)) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)));
+  };
+  const __m256i upper = _mm256_mullo_epi16(widen(codes), _mm256_set1_epi16(kDigitsPerStep));
+  return _mm256_shuffle_epi8(_mm256_add_epi16(upper, widen(digits)), order);
+}
+
 void Quantize(const float* x, int64_t n_cols, int token, int n_tokens, bool has_digits,
               std::byte* tile) {
   QuantizeActivations(x, n_cols, token, n_tokens, has_digits, tile);
+  if (!has_digits) return;
+  for (int64_t i = 0; i < n_cols; i += kActivationBlockColumns) {
+    auto* block = reinterpret_cast<int8_t*>(tile);
+    const int8_t* codes = block + 32 * token;
+    int8_t* digits = block + 52 * n_tokens + 64 * token;
+    const __m256i second = JoinDigits(codes + 16, digits + 16);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(digits), JoinDigits(codes, digits));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(digits + 32), second);
+    tile += n_tokens * kActivationBlockBytes;
+  }
 }
 
 }  // namespace

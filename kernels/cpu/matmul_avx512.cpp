@@ -46,9 +46,9 @@ template <int kZero>
 // Integer products of quads kFirst .. kFirst + kQuads - 1 with the activations of each token.
 // Tokens vary fastest: their products are independent, and each waits five cycles for its
 // predecessor.
-template <int kFirst, int kQuads, int kTokens>
+template <int kFirst, int kQuads, int kTokens, size_t kBytes>
 [[gnu::always_inline]] inline void MultiplyCodes(const __m512i (&codes)[8],
-                                                 const int8_t (&x)[kTokens][32],
+                                                 const int8_t (&x)[kTokens][kBytes],
                                                  __m512i (&products)[kTokens]) {
 #pragma GCC unroll 8
   for (int q = kFirst; q < kFirst + kQuads; ++q) {
@@ -118,13 +118,22 @@ template <typename Layout, int kTokens>
   }
 }
 
+// Fetches what is kPrefetchBytes from a sub-block.
+template <int64_t kBytes>
+[[gnu::always_inline]] inline void Prefetch(const char* ahead) {
+#pragma GCC unroll 16
+  for (int64_t p = 0; p < kBytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
+}
+
+// One tile, whose sums are in registers.
 template <typename Layout, int kTokens>
-void RunQuantized(const TileArgs& args) {
+[[gnu::always_inline]] inline void RunTile(const TileArgs& args,
+                                           const ActivationBlock<kTokens>* x, bool prefetch,
+                                           float* results) {
   using Block = typename Layout::Block;
   constexpr int kOffsets = std::max(1, Layout::kOffsets);
   constexpr int64_t kSubBytes = sizeof(Block) / Layout::kSubBlocks;
   const auto* block = reinterpret_cast<const Block*>(args.weights);
-  const auto* x = reinterpret_cast<const ActivationBlock<kTokens>*>(args.activations);
   const auto* ahead = reinterpret_cast<const char*>(args.weights) + kPrefetchBytes;
   __m512 sums[kTokens];
 #pragma GCC unroll 8
@@ -136,10 +145,7 @@ void RunQuantized(const TileArgs& args) {
     LoadAllScales<Layout>(*block, scale, offset);
 #pragma GCC unroll 1
     for (int s = 0; s < Layout::kSubBlocks; ++s, ++x, ahead += kSubBytes) {
-      if (args.prefetch) {
-#pragma GCC unroll 16
-        for (int64_t p = 0; p < kSubBytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
-      }
+      if (prefetch) Prefetch<kSubBytes>(ahead);
       __m512i codes[8];
       LoadSubBlock<Layout>(*block, s, codes);
       Accumulate<Layout, kTokens>(codes, scale + Layout::kScales * s, offset + kOffsets * s, *x,
@@ -147,7 +153,50 @@ void RunQuantized(const TileArgs& args) {
     }
   }
 #pragma GCC unroll 8
-  for (int t = 0; t < kTokens; ++t) _mm512_store_ps(args.sums + 16 * t, sums[t]);
+  for (int t = 0; t < kTokens; ++t) _mm512_store_ps(results + 16 * t, sums[t]);
+}
+
+// All tiles side by side, so that codes whose expansion takes as long as their products are expanded
+// once.
+template <typename Layout, int kTokens>
+[[gnu::always_inline]] inline void RunExpandedTiles(const TileArgs& args) {
+  using Block = typename Layout::Block;
+  static_assert(Layout::kOffsets == 0);
+  constexpr int64_t kSubBytes = sizeof(Block) / Layout::kSubBlocks;
+  const auto* block = reinterpret_cast<const Block*>(args.weights);
+  const auto* x = reinterpret_cast<const ActivationBlock<kTokens>*>(args.activations);
+  const auto* ahead = reinterpret_cast<const char*>(args.weights) + kPrefetchBytes;
+  const int64_t tile_blocks = args.n_cols / kActivationBlockColumns;
+  auto* const sums = reinterpret_cast<__m512(*)[kTokens]>(args.sums);  // [tile][token]
+  std::fill_n(args.sums, 16 * kTokens * args.n_tiles, 0.0f);
+
+  for (int64_t i = 0; i < args.n_cols; i += Layout::kColumns, ++block) {
+    __m512 scale[Layout::kScales * Layout::kSubBlocks];
+    LoadAllScales<Layout>(*block, scale, nullptr);
+#pragma GCC unroll 1
+    for (int s = 0; s < Layout::kSubBlocks; ++s, ++x, ahead += kSubBytes) {
+      if (args.prefetch) Prefetch<kSubBytes>(ahead);
+      __m512i codes[8];
+      LoadSubBlock<Layout>(*block, s, codes);
+#pragma GCC unroll 1
+      for (int tile = 0; tile < args.n_tiles; ++tile)
+        Accumulate<Layout, kTokens>(codes, scale + Layout::kScales * s, nullptr,
+                                    x[tile * tile_blocks], sums[tile]);
+    }
+  }
+}
+
+template <typename Layout, int kTokens>
+void RunQuantized(const TileArgs& args) {
+  if constexpr (Layout::kIsExpanded && kTokens == kTileTokens) {
+    RunExpandedTiles<Layout, kTokens>(args);
+  } else {
+    const int64_t tile_blocks = args.n_cols / kActivationBlockColumns;
+    const auto* x = reinterpret_cast<const ActivationBlock<kTokens>*>(args.activations);
+    for (int tile = 0; tile < args.n_tiles; ++tile)
+      RunTile<Layout, kTokens>(args, x + tile * tile_blocks, args.prefetch && tile == 0,
+                               args.sums + 16 * kTokens * tile);
+  }
 }
 
 [[gnu::always_inline]] inline __m512 LoadElements(const float (&values)[16]) {
@@ -163,9 +212,9 @@ void RunQuantized(const TileArgs& args) {
 
 // Even and odd columns are summed apart, which halves the wait on the adder.
 template <typename Layout, int kTokens>
-void RunFloat(const TileArgs& args) {
+[[gnu::always_inline]] inline void RunFloatTile(const TileArgs& args, const float* x, bool prefetch,
+                                                float* results) {
   const auto* block = reinterpret_cast<const typename Layout::Block*>(args.weights);
-  const auto* x = reinterpret_cast<const float*>(args.activations);
   const int64_t stride = args.activation_stride;
   __m512 even[kTokens];
   __m512 odd[kTokens];
@@ -174,7 +223,7 @@ void RunFloat(const TileArgs& args) {
 
   int64_t k = 0;
   for (; k + 2 <= args.n_cols; k += 2, block += 2) {
-    if (args.prefetch) {
+    if (prefetch) {
       const auto* ahead = reinterpret_cast<const char*>(block) + kPrefetchBytes;
       _mm_prefetch(ahead, _MM_HINT_T0);
       if constexpr (sizeof(*block) == 64) _mm_prefetch(ahead + 64, _MM_HINT_T0);
@@ -195,7 +244,15 @@ void RunFloat(const TileArgs& args) {
   }
 #pragma GCC unroll 8
   for (int t = 0; t < kTokens; ++t)
-    _mm512_store_ps(args.sums + 16 * t, _mm512_add_ps(even[t], odd[t]));
+    _mm512_store_ps(results + 16 * t, _mm512_add_ps(even[t], odd[t]));
+}
+
+template <typename Layout, int kTokens>
+void RunFloat(const TileArgs& args) {
+  const auto* x = reinterpret_cast<const float*>(args.activations);
+  for (int tile = 0; tile < args.n_tiles; ++tile)
+    RunFloatTile<Layout, kTokens>(args, x + tile * kTokens * args.activation_stride,
+                                  args.prefetch && tile == 0, args.sums + 16 * kTokens * tile);
 }
 
 template <typename Format>

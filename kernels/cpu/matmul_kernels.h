@@ -11,15 +11,17 @@
 
 namespace forge {
 
-// The product of one packed row group with a tile of tokens.
+// The product of one packed row group with tiles of tokens that follow each other: with one, or of
+// kTileTokens tokens with up to kMaxTiles.
 struct TileArgs {
   const std::byte* weights;      // one group of 16 rows, see pack_layout.h
-  const std::byte* activations;  // quantised weights: the tile, see activation.h; else float
+  const std::byte* activations;  // quantised weights: the tiles, see activation.h; else float
                                  // [tokens, activation_stride]
   int64_t activation_stride;     // floats from token to token, for floating-point weights
   int64_t n_cols;
+  int n_tiles;
   bool prefetch;  // the weights come from memory rather than from a cache
-  float* sums;    // [tokens, 16], 64-byte aligned
+  float* sums;    // [tokens of all tiles, 16], 64-byte aligned
 };
 using TileKernel = void (*)(const TileArgs&);
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "kernels/cpu/matmul_kernels.h"
 #include "kernels/cpu/pack_layout.h"
 #include "kernels/cpu/pack_read.h"
@@ -97,13 +99,16 @@ template <typename Layout, int kTokens>
 void RunQuantized(const TileArgs& args) {
   const auto* block = reinterpret_cast<const typename Layout::Block*>(args.weights);
   const auto* x = reinterpret_cast<const ActivationBlock<kTokens>*>(args.activations);
-  for (int i = 0; i < 16 * kTokens; ++i) args.sums[i] = 0.0f;
+  const int64_t tile_blocks = args.n_cols / kActivationBlockColumns;
+  std::fill_n(args.sums, 16 * kTokens * args.n_tiles, 0.0f);
   for (int64_t i = 0; i < args.n_cols; i += Layout::kColumns, ++block) {
     const BlockReader<Layout> reader(*block);
     SubBlock sub;
     for (int s = 0; s < Layout::kSubBlocks; ++s, ++x) {
       reader.Read(s, sub);
-      AddProducts<kTokens, Layout::kDigits, Layout::kOffsets>(sub, *x, args.sums);
+      for (int tile = 0; tile < args.n_tiles; ++tile)
+        AddProducts<kTokens, Layout::kDigits, Layout::kOffsets>(sub, x[tile * tile_blocks],
+                                                                args.sums + 16 * kTokens * tile);
     }
   }
 }
@@ -116,11 +121,12 @@ template <typename Layout, int kTokens>
 void RunFloat(const TileArgs& args) {
   const auto* block = reinterpret_cast<const typename Layout::Block*>(args.weights);
   const auto* x = reinterpret_cast<const float*>(args.activations);
-  for (int i = 0; i < 16 * kTokens; ++i) args.sums[i] = 0.0f;
+  const int n_tokens = kTokens * args.n_tiles;
+  std::fill_n(args.sums, 16 * n_tokens, 0.0f);
   for (int64_t k = 0; k < args.n_cols; ++k, ++block) {
     float weights[16];
     for (int row = 0; row < 16; ++row) weights[row] = Widen(block->values[row]);
-    for (int t = 0; t < kTokens; ++t) {
+    for (int t = 0; t < n_tokens; ++t) {
       const float value = x[t * args.activation_stride + k];
       for (int row = 0; row < 16; ++row) args.sums[16 * t + row] += weights[row] * value;
     }

@@ -12,7 +12,7 @@ namespace forge {
 
 // Tokens are worked on in spans whose activations stay in a core's second-level cache while the
 // weights stream past.
-constexpr int64_t kSpanActivationBytes = 384 << 10;
+constexpr int64_t kSpanActivationBytes = 512 << 10;  // 222 KiB of them without second digits
 
 // A chunk should outweigh by far what it costs to take it, and be short against the whole. These
 // are what a core multiplies and reads in about 50 us.
@@ -48,7 +48,14 @@ struct TokenTiles {
     if (first_token < wide_tokens()) return kWideTileTokens;
     return static_cast<int>(std::min<int64_t>(kTileTokens, n_tokens - first_token));
   }
+  // How many tiles a kernel takes at once from `first_token` on, the start of one, to `end_token`.
+  int CountTiles(int64_t first_token, int64_t end_token) const {
+    if (Count(first_token) != kTileTokens) return 1;
+    return static_cast<int>(std::min<int64_t>(kMaxTiles, (end_token - first_token) / kTileTokens));
+  }
 };
+
+constexpr int kMaxTokensAtOnce = std::max(kMaxTiles * kTileTokens, kWideTileTokens);
 
 // A number format as the kernels of a level take it.
 struct MatmulFormat {

@@ -269,20 +269,16 @@ struct RowsAvx512 {
     const __m128i lane = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(lane), And(a, 0x0f0f0f0fu));
   }
-  // Bytes times factor, modulo 256.
-  [[gnu::always_inline]] static Words MultiplyBytes(Words a, int factor) {
-    const __m512i factors = _mm512_set1_epi16(static_cast<int16_t>(factor));
-    const __m512i even = _mm512_and_si512(_mm512_mullo_epi16(a, factors), _mm512_set1_epi16(255));
-    const __m512i odd = _mm512_mullo_epi16(_mm512_srli_epi16(a, 8), factors);
-    return _mm512_or_si512(even, _mm512_slli_epi16(odd, 8));
-  }
-  // 3 * byte / 256: 0, 1 or 2.
-  [[gnu::always_inline]] static Words Thirds(Words a) {
-    const __m512i one = _mm512_set1_epi8(1);
-    const __m512i first = _mm512_min_epu8(_mm512_subs_epu8(a, _mm512_set1_epi8(85)), one);
-    const __m512i second =
-        _mm512_min_epu8(_mm512_subs_epu8(a, _mm512_set1_epi8(static_cast<char>(170))), one);
-    return _mm512_add_epi8(first, second);
+  // 3 * (byte * power mod 256) / 256 of each byte: 0, 1 or 2. Even and odd bytes are the upper ones
+  // of 16 bits each, times 3 << 8 in 32.
+  [[gnu::always_inline]] static Words Trits(Words a, int power) {
+    const __m512i upper = _mm512_set1_epi16(static_cast<int16_t>(0xff00));
+    const __m512i odd = _mm512_mullo_epi16(_mm512_and_si512(a, upper),
+                                           _mm512_set1_epi16(static_cast<int16_t>(power)));
+    const __m512i even = _mm512_mullo_epi16(a, _mm512_set1_epi16(static_cast<int16_t>(power << 8)));
+    return _mm512_or_si512(
+        _mm512_mulhi_epu16(even, _mm512_set1_epi16(3)),
+        _mm512_and_si512(_mm512_mulhi_epu16(odd, _mm512_set1_epi16(3 << 8)), upper));
   }
   // Entries of four bytes.
   [[gnu::always_inline]] static Words GatherQuad(const void* entries, Words index) {
@@ -311,12 +307,25 @@ struct RowsAvx512 {
   }
 };
 
+// Takes what ExpandCodes gives.
+struct QuadsAvx512 {
+  __m512i* codes;
+
+  [[gnu::always_inline]] void Put(int q, __m512i quad) { codes[q] = quad; }
+  template <int kZero>
+  [[gnu::always_inline]] void PutSigned(int q, __m512i magnitudes, __m512i signs, int byte,
+                                        uint32_t bits) {
+    codes[q] = RowsAvx512::Signed(magnitudes, signs, byte, bits, kZero);
+  }
+};
+
 // The codes of sub-block s of 16 rows, quad by quad.
 template <typename Layout>
 [[gnu::always_inline]] inline void LoadSubBlock(const typename Layout::Block& block, int64_t s,
                                                 __m512i* codes) {
   if constexpr (Layout::kIsExpanded) {
-    ExpandCodes<RowsAvx512, Layout>::Codes(block, s, 0, codes);
+    QuadsAvx512 quads{codes};
+    ExpandCodes<RowsAvx512, Layout>::Codes(block, s, 0, quads);
   } else {
     LoadCodes(block.codes[s], codes);
   }
