@@ -76,16 +76,13 @@ __attribute__((target("avx2,fma"))) double Avx2Float(int iterations, float seed)
   return 2.0 * 8 * kChains * iterations + (total == 1.5f ? 1 : 0);
 }
 
+// As of codes of four bits, whose products are summed in 16: those of eight take twice as long.
 __attribute__((target("avx2"))) double Avx2Int8(int iterations, float seed) {
   __m256i sums[kChains];
   const __m256i factor = _mm256_set1_epi8(static_cast<char>(seed * 100));
-  const __m256i ones = _mm256_set1_epi16(1);
   for (__m256i& sum : sums) sum = factor;
   for (int i = 0; i < iterations; ++i)
-    for (__m256i& sum : sums) {
-      const __m256i pairs = _mm256_maddubs_epi16(sum, factor);
-      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones));
-    }
+    for (__m256i& sum : sums) sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(sum, factor));
   unsigned total = 0;
   for (const __m256i& sum : sums)
     total += static_cast<unsigned>(_mm_cvtsi128_si32(_mm256_castsi256_si128(sum)));

@@ -20,8 +20,8 @@ struct ActivationBlock {
   float scaled_sum[kTokens];               // scale times the sum of the codes
   int32_t negative_sum[kTokens];           // minus the sum of the codes
   int32_t negative_half_sums[2][kTokens];  // of codes 0-15 and of codes 16-31
-  int8_t digits[kTokens][64];              // 32 in [-127, 127]; value = scale * (code + digit / 254)
-  int32_t negative_digit_sum[kTokens];     // minus the sum of the second digits
+  int8_t digits[kTokens][64];           // 32 in [-127, 127]; value = scale * (code + digit / 254)
+  int32_t negative_digit_sum[kTokens];  // minus the sum of the second digits
 };
 
 constexpr int kDigitsPerStep = 254;  // steps of the second digit in one of the first

@@ -15,8 +15,8 @@ namespace forge {
 //   quads.Put(q, codes), or to
 //   quads.PutSigned<kZero>(q, magnitudes, signs, byte, bits): negative are those bytes of a lane
 //     whose bit in `bits` is set in its byte `byte` of `signs`.
-// Scales(block, first_row, scales) gives the scales of all sub-blocks. Always inlined, as everything
-// that is compiled for one instruction set.
+// Scales(block, first_row, scales) gives the scales of all sub-blocks. Always inlined, as
+// everything that is compiled for one instruction set.
 template <typename Rows, typename Layout>
 struct ExpandCodes;
 
@@ -51,8 +51,7 @@ struct CodebookReader {
     Words magnitudes[2];
     Rows::GatherQuads(&book, index, magnitudes);
     quads.template PutSigned<kZero>(2 * group, magnitudes[0], signs, group, kSignsOfFirstQuad);
-    quads.template PutSigned<kZero>(2 * group + 1, magnitudes[1], signs, group,
-                                    kSignsOfSecondQuad);
+    quads.template PutSigned<kZero>(2 * group + 1, magnitudes[1], signs, group, kSignsOfSecondQuad);
   }
 
   // Quad `q` of eight.
@@ -254,8 +253,8 @@ struct ExpandCodes<Rows, PackLayout<IQ1_S>> {
     for (int g = 0; g < 4; ++g) {
       const Words low = Rows::And(Rows::Right(indices, 8 * g), 255);
       const Words high = Rows::And(Rows::Right(group, 3 * g), 7);
-      Reader::template OffsetEight<Layout::kZero>(Rows::Or(low, Rows::Left(high, 8)), is_negative, g,
-                                                  quads);
+      Reader::template OffsetEight<Layout::kZero>(Rows::Or(low, Rows::Left(high, 8)), is_negative,
+                                                  g, quads);
     }
   }
 
@@ -285,8 +284,8 @@ struct ExpandCodes<Rows, PackLayout<IQ1_M>> {
     for (int g = 0; g < 4; ++g) {
       const Words low = Rows::And(Rows::Right(indices, 8 * g), 255);
       const Words high = Rows::And(Rows::Right(nibbles, 4 * g), 7);
-      Reader::template OffsetEight<Layout::kZero>(
-          Rows::Or(low, Rows::Left(high, 8)), Rows::MaskOfBit(nibbles, 4 * g + 3), g, quads);
+      Reader::template OffsetEight<Layout::kZero>(Rows::Or(low, Rows::Left(high, 8)),
+                                                  Rows::MaskOfBit(nibbles, 4 * g + 3), g, quads);
     }
   }
 

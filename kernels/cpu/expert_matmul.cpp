@@ -250,8 +250,8 @@ void ExpertProducts::MultiplyGroup(const Product& product, const ExpertRun& run,
     (n_tokens == kWideTileTokens ? format.wide_kernel : format.kernels[n_tokens - 1])(tile);
     const int n_pairs = n_tokens * tile.n_tiles;
     const int32_t* order = pairs_.order() + run.first_pair + pair;
-    StoreSums(product, args_.targets[0].y, run.expert, group,
-              {order, static_cast<size_t>(n_pairs)}, sums);
+    StoreSums(product, args_.targets[0].y, run.expert, group, {order, static_cast<size_t>(n_pairs)},
+              sums);
     pair += n_pairs;
   }
 }

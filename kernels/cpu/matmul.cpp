@@ -187,17 +187,16 @@ void TiledMatmul::MultiplyGroup(const Product& product, int64_t group, int64_t f
   const MatmulFormat& format = product.format;
   const TokenTiles tiles{args_.n_tokens, format.wide_kernel != nullptr};
   TileArgs tile = {};
-  tile.weights = static_cast<const std::byte*>(product.target->weight.data) +
-                 group * format.group_bytes;
+  tile.weights =
+      static_cast<const std::byte*>(product.target->weight.data) + group * format.group_bytes;
   tile.activation_stride = n_in_;
   tile.n_cols = n_in_;
   tile.sums = sums;
   for (int64_t token = first_token; token < end_token;) {
     const int n_tokens = tiles.Count(token);
     tile.n_tiles = tiles.CountTiles(token, end_token);
-    tile.activations = format.is_quantized
-                           ? Tile(token)
-                           : reinterpret_cast<const std::byte*>(x_ + token * n_in_);
+    tile.activations =
+        format.is_quantized ? Tile(token) : reinterpret_cast<const std::byte*>(x_ + token * n_in_);
     tile.prefetch = token == first_token;  // from the second time on the group is in a cache
     (n_tokens == kWideTileTokens ? format.wide_kernel : format.kernels[n_tokens - 1])(tile);
     StoreSums(product, args_.targets[0].y, group, token, n_tokens * tile.n_tiles, sums);

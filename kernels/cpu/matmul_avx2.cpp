@@ -22,8 +22,7 @@ template <int kZero>
 [[gnu::always_inline]] inline void AddZero(int32_t negative_sum, __m256i (&products)[2]) {
   if constexpr (kZero != 0) {
     static_assert((kZero & (kZero - 1)) == 0);
-    const __m256i zero =
-        _mm256_slli_epi32(_mm256_set1_epi32(negative_sum), __builtin_ctz(kZero));
+    const __m256i zero = _mm256_slli_epi32(_mm256_set1_epi32(negative_sum), __builtin_ctz(kZero));
     products[0] = _mm256_add_epi32(products[0], zero);
     products[1] = _mm256_add_epi32(products[1], zero);
   }
@@ -48,9 +47,9 @@ struct Codes {
                                         : Layout::kBits <= 7 ? 2
                                                              : 1;
 
-  // Whether codes are loaded where they are used. Else GCC 12 keeps some in registers from one use
-  // to the next, and spills the sums that change with every instruction; one token of eight bits
-  // changes few: there reloading costs 5 %.
+  // Whether codes are loaded anew for every four tokens. Else GCC 12 keeps some in registers from
+  // one use to the next and spills sums in their place, which costs up to 5 % of the time; of codes
+  // of eight bits reloading costs as much.
   static constexpr bool kAreReloaded = Layout::kBits < 8;
 
   __m256i codes[2][8];  // [half][quad]
@@ -109,7 +108,8 @@ template <typename Layout, int kFirst, int kQuads, int kTokens>
 // The values of 32 columns of 16 rows in 16 bits, for layouts with two digits.
 template <typename Layout>
 struct Words {
-  static constexpr bool kAreReloaded = true;  // as in Codes: half more tokens a second
+  static constexpr bool kAreReloaded = true;  // as in Codes; here it saves a third of the time
+
   __m256i words[2][8][2];  // [half][quad]: columns 0 and 2 of it, columns 1 and 3
 
   [[gnu::always_inline]] void Load(const typename Layout::Block& block, int s) {
@@ -197,7 +197,7 @@ template <typename Layout, int kFirst, int kTokens, int kTokensOfTile>
   }
 }
 
-// The same for layouts with two digits.
+// Likewise with both digits of the activations, see JoinDigits.
 template <typename Layout, int kFirst, int kTokens, int kTokensOfTile>
 [[gnu::always_inline]] inline void Accumulate(const Words<Layout>& w, const Scales<Layout>& scales,
                                               int s, const ActivationBlock<kTokensOfTile>& x,
@@ -223,47 +223,15 @@ template <typename Layout, int kFirst, int kTokens, int kTokensOfTile>
 #pragma GCC unroll 2
     for (int h = 0; h < 2; ++h) {
       __m256& sum = sums[kFirst + t][h];
-      sum = _mm256_fmadd_ps(
-          _mm256_mul_ps(_mm256_cvtepi32_ps(products[t][h]), scales.scale[h][s]), scale, sum);
+      sum = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(products[t][h]), scales.scale[h][s]),
+                            scale, sum);
     }
   }
 }
 
 constexpr int kTokensAtOnce = 4;  // whose products fit the registers
 
-// The same for layouts with two digits. `x`: JoinDigits of each token.
-template <typename Layout, int kTokens>
-[[gnu::always_inline]] inline void AccumulateWords(const Words<Layout>& w,
-                                                   const Scales<Layout>& scales, int s,
-                                                   const int16_t (*x)[32], const float* x_scales,
-                                                   __m256 (*sums)[2]) {
-  __m256i products[kTokens][2] = {};
-#pragma GCC unroll 8
-  for (int q = 0; q < 8; ++q) {
-#pragma GCC unroll 4
-    for (int t = 0; t < kTokens; ++t) {
-#pragma GCC unroll 2
-      for (int i = 0; i < 2; ++i) {
-        const __m256i pair =
-            BroadcastQuad(reinterpret_cast<const int8_t*>(x[t] + 4 * q + 2 * i));
-#pragma GCC unroll 2
-        for (int h = 0; h < 2; ++h)
-          products[t][h] =
-              _mm256_add_epi32(products[t][h], _mm256_madd_epi16(w.words[h][q][i], pair));
-      }
-    }
-  }
-  const __m256 step = _mm256_set1_ps(kDigitStep);
-#pragma GCC unroll 4
-  for (int t = 0; t < kTokens; ++t) {
-    const __m256 scale = _mm256_mul_ps(_mm256_set1_ps(x_scales[t]), step);
-#pragma GCC unroll 2
-    for (int h = 0; h < 2; ++h)
-      sums[t][h] = _mm256_fmadd_ps(
-          _mm256_mul_ps(_mm256_cvtepi32_ps(products[t][h]), scales.scale[h][s]), scale, sums[t][h]);
-  }
-}
-
+// Adds sub-block `s` to the sums of all tokens of a tile.
 template <typename Layout, int kTokens, int kFirst = 0, typename CodesOrWords>
 [[gnu::always_inline]] inline void AccumulateTile(CodesOrWords& w, const Scales<Layout>& scales,
                                                   int s, const ActivationBlock<kTokens>& x,
@@ -362,7 +330,7 @@ void RunFloat(const TileArgs& args) {
   int t = 0;
   for (; t + kTokensAtOnce <= n_tokens; t += kTokensAtOnce)
     MultiplyFloats<Layout, kTokensAtOnce>(args, x + t * args.activation_stride,
-                                         args.prefetch && t == 0, args.sums + 16 * t);
+                                          args.prefetch && t == 0, args.sums + 16 * t);
   if constexpr (kRest != 0)
     MultiplyFloats<Layout, kRest>(args, x + t * args.activation_stride, args.prefetch && t == 0,
                                   args.sums + 16 * t);
@@ -381,7 +349,8 @@ struct Kernels {
   }
 };
 
-// Joins both digits of 16 activations to an integer each, the columns of a quad in the order 0 2 1 3.
+// Joins both digits of 16 activations to an integer each, the columns of a quad in the order 0 2
+// 1 3.
 [[gnu::always_inline]] inline __m256i JoinDigits(const int8_t* codes, const int8_t* digits) {
   const __m256i order = _mm256_broadcastsi128_si256(
       _mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15));

@@ -127,9 +127,8 @@ template <int64_t kBytes>
 
 // One tile, whose sums are in registers.
 template <typename Layout, int kTokens>
-[[gnu::always_inline]] inline void RunTile(const TileArgs& args,
-                                           const ActivationBlock<kTokens>* x, bool prefetch,
-                                           float* results) {
+[[gnu::always_inline]] inline void RunTile(const TileArgs& args, const ActivationBlock<kTokens>* x,
+                                           bool prefetch, float* results) {
   using Block = typename Layout::Block;
   constexpr int kOffsets = std::max(1, Layout::kOffsets);
   constexpr int64_t kSubBytes = sizeof(Block) / Layout::kSubBlocks;
@@ -156,8 +155,8 @@ template <typename Layout, int kTokens>
   for (int t = 0; t < kTokens; ++t) _mm512_store_ps(results + 16 * t, sums[t]);
 }
 
-// All tiles side by side, so that codes whose expansion takes as long as their products are expanded
-// once.
+// All tiles side by side, so that codes whose expansion takes as long as their products are
+// expanded once.
 template <typename Layout, int kTokens>
 [[gnu::always_inline]] inline void RunExpandedTiles(const TileArgs& args) {
   using Block = typename Layout::Block;

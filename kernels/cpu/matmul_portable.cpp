@@ -119,16 +119,19 @@ float Widen(Bf16 value) { return ToFloat(value); }
 
 template <typename Layout, int kTokens>
 void RunFloat(const TileArgs& args) {
-  const auto* block = reinterpret_cast<const typename Layout::Block*>(args.weights);
-  const auto* x = reinterpret_cast<const float*>(args.activations);
-  const int n_tokens = kTokens * args.n_tiles;
-  std::fill_n(args.sums, 16 * n_tokens, 0.0f);
-  for (int64_t k = 0; k < args.n_cols; ++k, ++block) {
-    float weights[16];
-    for (int row = 0; row < 16; ++row) weights[row] = Widen(block->values[row]);
-    for (int t = 0; t < n_tokens; ++t) {
-      const float value = x[t * args.activation_stride + k];
-      for (int row = 0; row < 16; ++row) args.sums[16 * t + row] += weights[row] * value;
+  for (int tile = 0; tile < args.n_tiles; ++tile) {
+    const auto* block = reinterpret_cast<const typename Layout::Block*>(args.weights);
+    const auto* x =
+        reinterpret_cast<const float*>(args.activations) + tile * kTokens * args.activation_stride;
+    float* sums = args.sums + 16 * kTokens * tile;
+    for (int i = 0; i < 16 * kTokens; ++i) sums[i] = 0.0f;
+    for (int64_t k = 0; k < args.n_cols; ++k, ++block) {
+      float weights[16];
+      for (int row = 0; row < 16; ++row) weights[row] = Widen(block->values[row]);
+      for (int t = 0; t < kTokens; ++t) {
+        const float value = x[t * args.activation_stride + k];
+        for (int row = 0; row < 16; ++row) sums[16 * t + row] += weights[row] * value;
+      }
     }
   }
 }

@@ -285,8 +285,8 @@ struct RowsAvx2 {
     const __m128i lane = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(lane), And(a, 0x0f0f0f0fu));
   }
-  // 3 * (byte * power mod 256) / 256 of each byte: 0, 1 or 2. Even and odd bytes are the upper ones
-  // of 16 bits each, times 3 << 8 in 32.
+  // 3 * (byte * power mod 256) / 256 of each byte: 0, 1 or 2. The byte times power goes to the
+  // upper half of 16 bits; what three times that has above 16 bits is the trit.
   [[gnu::always_inline]] static Words Trits(Words a, int power) {
     const __m256i upper = _mm256_set1_epi16(static_cast<int16_t>(0xff00));
     const __m256i odd = _mm256_mullo_epi16(_mm256_and_si256(a, upper),
@@ -296,9 +296,9 @@ struct RowsAvx2 {
         _mm256_mulhi_epu16(even, _mm256_set1_epi16(3)),
         _mm256_and_si256(_mm256_mulhi_epu16(odd, _mm256_set1_epi16(3 << 8)), upper));
   }
-  // Loads one by one beat the gather instruction, which is microcode on many processors, and indices
-  // in general registers beat those stored and loaded again: on a core of the Zen 3 generation IQ2_XS
-  // takes 0.6 of the time.
+  // Loads one by one beat the gather instruction, which is microcode on many processors, and
+  // indices in general registers beat those stored and loaded again: on a core of the Zen 3
+  // generation IQ2_XS takes 0.6 of the time.
   //
   // Two indices a piece.
   struct Indices {
@@ -366,8 +366,7 @@ struct SignedQuadsAvx2 {
   [[gnu::always_inline]] void PutSigned(int q, __m256i quad, __m256i sign_bits, int byte,
                                         uint32_t bits) {
     magnitudes[q] = quad;
-    signs[q] =
-        _mm256_or_si256(RowsAvx2::IsNegative(sign_bits, byte, bits), _mm256_set1_epi8(1));
+    signs[q] = _mm256_or_si256(RowsAvx2::IsNegative(sign_bits, byte, bits), _mm256_set1_epi8(1));
   }
 };
 
@@ -398,8 +397,8 @@ template <int kZero, typename Packed>
 template <int kZero, typename Table, int kBits>
 [[gnu::always_inline]] inline void LoadSignedCodes(const PackedIndices<Table, kBits>& packed,
                                                    int rows, __m256i* magnitudes, __m256i* values) {
-  const __m256i table = _mm256_sub_epi8(LoadTable(&Table::kCodes),
-                                        _mm256_set1_epi8(static_cast<char>(kZero)));
+  const __m256i table =
+      _mm256_sub_epi8(LoadTable(&Table::kCodes), _mm256_set1_epi8(static_cast<char>(kZero)));
   const __m256i magnitude_table = _mm256_abs_epi8(table);
   LoadNibbles(packed.nibbles, rows, magnitudes);
 #pragma GCC unroll 8

@@ -269,8 +269,8 @@ struct RowsAvx512 {
     const __m128i lane = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(lane), And(a, 0x0f0f0f0fu));
   }
-  // 3 * (byte * power mod 256) / 256 of each byte: 0, 1 or 2. Even and odd bytes are the upper ones
-  // of 16 bits each, times 3 << 8 in 32.
+  // 3 * (byte * power mod 256) / 256 of each byte: 0, 1 or 2. The byte times power goes to the
+  // upper half of 16 bits; what three times that has above 16 bits is the trit.
   [[gnu::always_inline]] static Words Trits(Words a, int power) {
     const __m512i upper = _mm512_set1_epi16(static_cast<int16_t>(0xff00));
     const __m512i odd = _mm512_mullo_epi16(_mm512_and_si512(a, upper),
