@@ -31,7 +31,8 @@ constexpr int kTileTokens = 8;
 constexpr int kWideTileTokens = 16;  // where there are kernels for it, see MatmulKernels
 constexpr int kMaxTiles = 4;         // of kTileTokens, that a kernel takes at once
 constexpr int kActivationBlockColumns = 32;
-constexpr int64_t kActivationBlockBytes = 120;  // per token
+constexpr int64_t kActivationBlockBytes = 120;     // per token
+constexpr int64_t kActivationBlockReadBytes = 88;  // of these, by one kernel at most
 static_assert(sizeof(ActivationBlock<1>) == kActivationBlockBytes);
 static_assert(sizeof(ActivationBlock<kTileTokens>) == kTileTokens * kActivationBlockBytes);
 

@@ -12,7 +12,7 @@ namespace forge {
 
 // Tokens are worked on in spans whose activations stay in a core's second-level cache while the
 // weights stream past.
-constexpr int64_t kSpanActivationBytes = 512 << 10;  // 222 KiB of them without second digits
+constexpr int64_t kSpanActivationBytes = 384 << 10;
 
 // A chunk should outweigh by far what it costs to take it, and be short against the whole. These
 // are what a core multiplies and reads in about 50 us.
@@ -24,8 +24,9 @@ constexpr int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // How many tokens of n_in inputs a span has: a multiple of kWideTileTokens.
 constexpr int64_t SpanTokens(int64_t n_in, bool has_floats) {
-  const int64_t token_bytes = has_floats ? n_in * static_cast<int64_t>(sizeof(float))
-                                         : n_in / kActivationBlockColumns * kActivationBlockBytes;
+  const int64_t token_bytes = has_floats
+                                  ? n_in * static_cast<int64_t>(sizeof(float))
+                                  : n_in / kActivationBlockColumns * kActivationBlockReadBytes;
   return std::max<int64_t>(1, kSpanActivationBytes / (token_bytes * kWideTileTokens)) *
          kWideTileTokens;
 }

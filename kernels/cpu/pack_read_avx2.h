@@ -282,8 +282,7 @@ struct RowsAvx2 {
   }
   // table[a & 15] for each byte.
   [[gnu::always_inline]] static Words Lookup(const uint8_t (&table)[16], Words a) {
-    const __m128i lane = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
-    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(lane), And(a, 0x0f0f0f0fu));
+    return _mm256_shuffle_epi8(LoadTable(table), And(a, 0x0f0f0f0fu));
   }
   // 3 * (byte * power mod 256) / 256 of each byte: 0, 1 or 2. The byte times power goes to the
   // upper half of 16 bits; what three times that has above 16 bits is the trit.
