@@ -185,7 +185,7 @@ void TiledMatmul::MultiplyGroup(const Product& product, int64_t group, int64_t f
                                 int64_t end_token) const {
   alignas(64) float sums[kMaxTokensAtOnce * kCpuPackRows];
   const MatmulFormat& format = product.format;
-  const TokenTiles tiles{args_.n_tokens, format.wide_kernel != nullptr};
+  const TokenTiles tiles = format.is_quantized ? tiles_ : TokenTiles{args_.n_tokens, false};
   TileArgs tile = {};
   tile.weights =
       static_cast<const std::byte*>(product.target->weight.data) + group * format.group_bytes;

@@ -141,42 +141,39 @@ struct Scales {
   }
 };
 
+// The products of the columns of sub-block `s` that have scale kPart of it: all 32, or 16. Those of
+// the first part are written to `scaled`, the others added.
+template <typename Layout, int kPart, int kFirst, int kTokens, int kTokensOfTile>
+[[gnu::always_inline]] inline void MultiplyPart(const Codes<Layout>& w,
+                                                const Scales<Layout>& scales, int s,
+                                                const ActivationBlock<kTokensOfTile>& x,
+                                                __m256 (&scaled)[kTokens][2]) {
+  constexpr int kQuads = 8 / Layout::kScales;
+  const int32_t* const negative_sums =
+      Layout::kScales == 1 ? x.negative_sum : x.negative_half_sums[kPart];
+  __m256i products[kTokens][2];
+  MultiplyQuads<Layout, kPart * kQuads, kQuads>(w, x.codes + kFirst, products);
+#pragma GCC unroll 4
+  for (int t = 0; t < kTokens; ++t) {
+    AddZero<Codes<Layout>::kZero>(negative_sums[kFirst + t], products[t]);
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; ++h) {
+      const __m256 scale = scales.scale[h][Layout::kScales * s + kPart];
+      const __m256 values = _mm256_cvtepi32_ps(products[t][h]);
+      scaled[t][h] =
+          kPart == 0 ? _mm256_mul_ps(values, scale) : _mm256_fmadd_ps(values, scale, scaled[t][h]);
+    }
+  }
+}
+
 // Adds sub-block `s` to the 16 rows' sums of tokens kFirst .. kFirst + kTokens - 1 of a tile.
 template <typename Layout, int kFirst, int kTokens, int kTokensOfTile>
 [[gnu::always_inline]] inline void Accumulate(const Codes<Layout>& w, const Scales<Layout>& scales,
                                               int s, const ActivationBlock<kTokensOfTile>& x,
                                               __m256 (*sums)[2]) {
-  const int8_t(*codes)[32] = x.codes + kFirst;
-  __m256i products[kTokens][2];
   __m256 scaled[kTokens][2];
-  if constexpr (Layout::kScales == 1) {
-    MultiplyQuads<Layout, 0, 8>(w, codes, products);
-#pragma GCC unroll 4
-    for (int t = 0; t < kTokens; ++t) {
-      AddZero<Codes<Layout>::kZero>(x.negative_sum[kFirst + t], products[t]);
-#pragma GCC unroll 2
-      for (int h = 0; h < 2; ++h)
-        scaled[t][h] = _mm256_mul_ps(_mm256_cvtepi32_ps(products[t][h]), scales.scale[h][s]);
-    }
-  } else {
-    MultiplyQuads<Layout, 0, 4>(w, codes, products);
-#pragma GCC unroll 4
-    for (int t = 0; t < kTokens; ++t) {
-      AddZero<Codes<Layout>::kZero>(x.negative_half_sums[0][kFirst + t], products[t]);
-#pragma GCC unroll 2
-      for (int h = 0; h < 2; ++h)
-        scaled[t][h] = _mm256_mul_ps(_mm256_cvtepi32_ps(products[t][h]), scales.scale[h][2 * s]);
-    }
-    MultiplyQuads<Layout, 4, 4>(w, codes, products);
-#pragma GCC unroll 4
-    for (int t = 0; t < kTokens; ++t) {
-      AddZero<Codes<Layout>::kZero>(x.negative_half_sums[1][kFirst + t], products[t]);
-#pragma GCC unroll 2
-      for (int h = 0; h < 2; ++h)
-        scaled[t][h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products[t][h]),
-                                       scales.scale[h][2 * s + 1], scaled[t][h]);
-    }
-  }
+  MultiplyPart<Layout, 0, kFirst>(w, scales, s, x, scaled);
+  if constexpr (Layout::kScales == 2) MultiplyPart<Layout, 1, kFirst>(w, scales, s, x, scaled);
 #pragma GCC unroll 4
   for (int t = 0; t < kTokens; ++t) {
 #pragma GCC unroll 2

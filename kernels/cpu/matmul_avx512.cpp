@@ -118,7 +118,7 @@ template <typename Layout, int kTokens>
   }
 }
 
-// Fetches what is kPrefetchBytes from a sub-block.
+// Fetches the kBytes of a sub-block from `ahead` on.
 template <int64_t kBytes>
 [[gnu::always_inline]] inline void Prefetch(const char* ahead) {
 #pragma GCC unroll 16
