@@ -145,6 +145,38 @@ TEST_P(MatmulTest, MatchesTheReferenceInEveryShape) {
   }
 }
 
+// Sums of products in few bits hold the greatest codes times the greatest activations: all of one
+// sign, as unsigned codes have it, and with the signs of the weights of the rows that are greatest.
+TEST_P(MatmulTest, HoldsTheGreatestProducts) {
+  constexpr int kTokens = 16;
+  constexpr size_t kCols = 256;
+  std::mt19937 rng(22);
+  PackedMatrix weight(*rig_, {format().dtype, 256, kCols},
+                      testing::UniformWeights(format().dtype, kCols, rng));
+  std::vector<float> values(256 * kCols);
+  format().dequantize(weight.file_rows().data(), values.size() / format().block_elements,
+                      values.data());
+  std::vector<std::pair<float, size_t>> rows;
+  for (size_t r = 0; r < 256; ++r) {
+    float sum = 0.0f;
+    for (size_t k = 0; k < kCols; ++k) sum += std::abs(values[r * kCols + k]);
+    rows.emplace_back(sum, r);
+  }
+  std::sort(rows.rbegin(), rows.rend());
+  std::vector<float> x;
+  for (size_t t = 0; t < kTokens; ++t)
+    for (size_t k = 0; k < kCols; ++k)
+      x.push_back(std::copysign(127.0f, t == 0   ? 1.0f
+                                        : t == 1 ? -1.0f
+                                                 : values[rows[t - 2].second * kCols + k]));
+  ExpectNearReference(weight, x, kTokens, {}, {}, kFloatTolerance, *rig_);
+  for (size_t t = 0; t < kTokens; ++t)
+    ExpectNearReference(weight,
+                        {x.begin() + static_cast<int64_t>(t * kCols),
+                         x.begin() + static_cast<int64_t>((t + 1) * kCols)},
+                        1, {}, {}, kFloatTolerance, *rig_);
+}
+
 TEST_P(MatmulTest, RoundsActivationsToEightBitsAtMost) {
   const uint32_t seed = 21;
   SCOPED_TRACE("seed " + std::to_string(seed));

@@ -30,11 +30,12 @@ float ScaleOf(const Block& block) {
   return ToFloat(F16{static_cast<uint16_t>(bits)});
 }
 
-template <typename Format>
-typename Format::Block RandomBlock(std::mt19937& rng) {
+// A block of bytes from `next_byte`, but for its scales and offsets.
+template <typename Format, typename NextByte>
+typename Format::Block MakeBlock(const NextByte& next_byte, std::mt19937& rng) {
   typename Format::Block block;
   auto* bytes = reinterpret_cast<uint8_t*>(&block);
-  for (size_t i = 0; i < sizeof(block); ++i) bytes[i] = static_cast<uint8_t>(rng());
+  for (size_t i = 0; i < sizeof(block); ++i) bytes[i] = static_cast<uint8_t>(next_byte());
   std::uniform_real_distribution<float> value(-2.0f, 2.0f);
   std::uniform_real_distribution<float> scale(0.001f, 0.01f);
   if constexpr (requires { block.scale; }) block.scale = ToF16(scale(rng));
@@ -67,23 +68,36 @@ typename Format::Block Scaled(typename Format::Block block, float factor) {
   return block;
 }
 
-// n_rows * n_cols weights; n_cols is a multiple of the format's block.
-inline std::vector<std::byte> RandomWeights(DType dtype, int64_t n_rows, int64_t n_cols,
-                                            std::mt19937& rng) {
+// n_rows * n_cols weights of bytes from next_byte(row); n_cols is a multiple of the format's block.
+template <typename NextByte>
+std::vector<std::byte> MakeWeights(DType dtype, int64_t n_rows, int64_t n_cols,
+                                   const NextByte& next_byte, std::mt19937& rng) {
   std::vector<std::byte> bytes;
   const auto fill = [&]<typename Format>(const Format*) {
     if (Format::kDType != dtype) return;
     using Block = typename Format::Block;
-    const auto n_blocks = static_cast<size_t>(n_rows * n_cols / Format::kBlockElements);
-    bytes.resize(n_blocks * sizeof(Block));
-    for (size_t i = 0; i < n_blocks; ++i) {
-      const Block block = RandomBlock<Format>(rng);
-      std::memcpy(bytes.data() + i * sizeof(Block), &block, sizeof(Block));
+    const int64_t row_blocks = n_cols / Format::kBlockElements;
+    bytes.resize(static_cast<size_t>(n_rows * row_blocks) * sizeof(Block));
+    for (int64_t i = 0; i < n_rows * row_blocks; ++i) {
+      const Block block = MakeBlock<Format>([&] { return next_byte(i / row_blocks); }, rng);
+      std::memcpy(bytes.data() + static_cast<size_t>(i) * sizeof(Block), &block, sizeof(Block));
     }
   };
   std::apply([&](auto... format) { (fill(static_cast<decltype(format)*>(nullptr)), ...); },
              Formats());
   return bytes;
+}
+
+inline std::vector<std::byte> RandomWeights(DType dtype, int64_t n_rows, int64_t n_cols,
+                                            std::mt19937& rng) {
+  return MakeWeights(
+      dtype, n_rows, n_cols, [&rng](int64_t) { return rng(); }, rng);
+}
+
+// 256 rows; all codes of row r are made of bytes r.
+inline std::vector<std::byte> UniformWeights(DType dtype, int64_t n_cols, std::mt19937& rng) {
+  return MakeWeights(
+      dtype, 256, n_cols, [](int64_t row) { return row; }, rng);
 }
 
 // The same with a root mean square of about `size` in each block of several elements.
