@@ -74,12 +74,12 @@ class ExpertProducts {
   const bool is_quantized_;
   const int64_t token_bytes_;  // of a tile
   const int64_t n_row_tiles_;
-  const int64_t span_pairs_;
   bool has_wide_ = true;
   bool needs_digits_ = false;
   std::array<Product, 2> products_ = {};
   int n_products_ = 0;
-  int64_t n_groups_ = 0;  // of one expert's matrices
+  int64_t n_groups_ = 0;    // of one expert's matrices
+  int64_t span_pairs_ = 0;  // a multiple of kWideTileTokens
   int64_t weight_bytes_ = 0;
 };
 
@@ -90,10 +90,10 @@ ExpertProducts::ExpertProducts(const ExpertMatmulArgs& args, const ExpertPairs& 
       kernels_(MatmulKernelsAt(level)),
       n_in_(args.targets[0].weights.first.shape.n_cols),
       is_quantized_(is_quantized),
-      token_bytes_(is_quantized ? n_in_ / kActivationBlockColumns * kActivationBlockBytes
+      token_bytes_(is_quantized ? n_in_ / kActivationBlockColumns * kActivationBytes
                                 : n_in_ * static_cast<int64_t>(sizeof(float))),
-      n_row_tiles_(is_quantized && args.pairs_per_row > 1 ? args.n_x_rows : 0),
-      span_pairs_(SpanTokens(n_in_, !is_quantized)) {
+      n_row_tiles_(is_quantized && args.pairs_per_row > 1 ? args.n_x_rows : 0) {
+  int64_t activation_bytes = 0;
   for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
     const WeightShape& shape = args.targets[i].weights.first.shape;
     const MatmulFormat format = FindMatmulFormat(shape.dtype, n_in_, level);
@@ -102,10 +102,12 @@ ExpertProducts::ExpertProducts(const ExpertMatmulArgs& args, const ExpertPairs& 
     product = {&args.targets[i], format, CeilDivide(shape.n_rows, kCpuPackRows), nullptr};
     has_wide_ &= format.wide_kernel != nullptr;
     needs_digits_ |= format.needs_digits;
+    activation_bytes = std::max(activation_bytes, format.activation_bytes());
     n_groups_ += product.n_groups;
     weight_bytes_ += product.n_groups * format.group_bytes;
   }
   products_[1].activate = activate;
+  if (n_products_ > 0) span_pairs_ = SpanTokens(n_in_, activation_bytes);
 }
 
 void ExpertProducts::PrepareActivations(ThreadPool& pool) const {

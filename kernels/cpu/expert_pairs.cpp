@@ -27,7 +27,7 @@ WorkspaceLayout LayOut(int64_t n_pairs, int64_t n_cols, int64_t n_experts) {
   const auto cols = static_cast<uint64_t>(n_cols);
   const uint64_t blocks = (cols + kActivationBlockColumns - 1) / kActivationBlockColumns;
   const uint64_t float_bytes = pairs * cols * sizeof(float);
-  const uint64_t quantized_bytes = (pairs + pairs / 2) * blocks * kActivationBlockBytes;
+  const uint64_t quantized_bytes = (pairs + pairs / 2) * blocks * kActivationBytes;
   layout.end = layout.activations + AlignUp(std::max(float_bytes, quantized_bytes));
   return layout;
 }

@@ -57,7 +57,7 @@ class TiledMatmul {
   // Where the tile that starts at `first_token` lies in the workspace.
   std::byte* Tile(int64_t first_token) const {
     return static_cast<std::byte*>(args_.workspace.data) +
-           first_token * (n_in_ / kActivationBlockColumns) * kActivationBlockBytes;
+           first_token * (n_in_ / kActivationBlockColumns) * kActivationBytes;
   }
   void PrepareToken(int64_t token) const;
   int64_t GroupsPerChunk(int n_threads) const;
@@ -87,19 +87,20 @@ TiledMatmul::TiledMatmul(const MatmulArgs& args, CpuLevel level)
       n_in_(args.targets[0].weight.shape.n_cols),
       x_(args.norm.weight == nullptr ? args.x : args.norm.scratch),
       tiles_{args.n_tokens, WideMatmulKernelsAt(level) != nullptr} {
-  bool needs_floats = false;
+  int64_t activation_bytes = 0;
   for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
     const WeightShape& shape = args.targets[i].weight.shape;
     const MatmulFormat format = FindMatmulFormat(shape.dtype, n_in_, level);
     products_[i] = {&args.targets[i], format, CeilDivide(shape.n_rows, kCpuPackRows), nullptr};
     n_groups_ += products_[i].n_groups;
     weight_bytes_ += products_[i].n_groups * format.group_bytes;
-    (format.is_quantized ? needs_quantized_ : needs_floats) = true;
+    needs_quantized_ |= format.is_quantized;
     needs_digits_ |= format.needs_digits;
+    activation_bytes = std::max(activation_bytes, format.activation_bytes());
   }
   if (args.activation)
     products_[1].activate = vector_kernels_.gated_activation[static_cast<size_t>(*args.activation)];
-  span_tokens_ = SpanTokens(n_in_, needs_floats);
+  span_tokens_ = SpanTokens(n_in_, activation_bytes);
 }
 
 void TiledMatmul::Prepare(ThreadPool& pool) const {
@@ -237,7 +238,7 @@ MatmulFormat FindMatmulFormat(DType dtype, int64_t n_cols, CpuLevel level) {
 uint64_t CpuMatmulWorkspaceBytes(int max_tokens, int64_t max_cols) {
   if (max_tokens <= 0 || max_cols <= 0) return 0;
   const int64_t blocks = CeilDivide(max_cols, kActivationBlockColumns);
-  return static_cast<uint64_t>(max_tokens) * static_cast<uint64_t>(blocks * kActivationBlockBytes);
+  return static_cast<uint64_t>(max_tokens) * static_cast<uint64_t>(blocks * kActivationBytes);
 }
 
 Status CpuMatmul(const MatmulArgs& args, Stream& stream) {

@@ -91,6 +91,7 @@ template <typename Layout>
 template <typename Layout>
 [[gnu::always_inline]] inline void Multiply(const int8_t* weights,
                                             const ActivationBlock<kTokens>& x,
+                                            const SecondDigits<kTokens>& rests,
                                             int32_t (*products)[kTokens][16]) {
   // GCC 12 does not know that tile loads read memory: keep the stores above before them.
   asm volatile("" ::: "memory");
@@ -101,7 +102,7 @@ template <typename Layout>
   _tile_stored(0, products[0], 64);
   if constexpr (Layout::kDigits == 2) {
     _tile_zero(1);
-    _tile_loadd(2, x.digits[0], sizeof(x.digits[0]));
+    _tile_loadd(2, rests.digits[0], sizeof(rests.digits[0]));
     _tile_dpbssd(1, 2, 3);
     _tile_stored(1, products[1], 64);
   }
@@ -128,7 +129,7 @@ void RunQuantized(const TileArgs& args) {
   constexpr int64_t kSubBytes = sizeof(Block) / Layout::kSubBlocks;
   static constexpr TileConfig kConfig = MakeConfig(32 / kScales);
   const auto* block = reinterpret_cast<const Block*>(args.weights);
-  const auto* x = reinterpret_cast<const ActivationBlock<kTokens>*>(args.activations);
+  const ActivationTiles<kTokens> x(args.activations, args.n_cols);
   const auto* ahead = reinterpret_cast<const char*>(args.weights) + kPrefetchBytes;
   const int64_t n = args.n_cols / 32;
   alignas(64) int8_t weights[kRing][8 * 64];
@@ -153,10 +154,10 @@ void RunQuantized(const TileArgs& args) {
       UnpackWeights<Layout>(source, s, weights[i % kRing]);
     }
     if (const int64_t m = i - kLag; m >= 0 && m < n)
-      Multiply<Layout>(weights[m % kRing], x[m], products[m % kRing]);
+      Multiply<Layout>(weights[m % kRing], x.Block(0, m), x.Digits(0, m), products[m % kRing]);
     if (const int64_t a = i - 2 * kLag; a >= 0)
-      AddProducts<Layout>(products[a % kRing], scale[a % kScaleRing], offset[a % kScaleRing], x[a],
-                          sums);
+      AddProducts<Layout>(products[a % kRing], scale[a % kScaleRing], offset[a % kScaleRing],
+                          x.Block(0, a), sums);
   }
   _tile_release();
 #pragma GCC unroll 16

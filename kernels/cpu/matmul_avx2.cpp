@@ -170,15 +170,18 @@ template <typename Layout, int kPart, int kFirst, int kTokens, int kTokensOfTile
 template <typename Layout, int kFirst, int kTokens, int kTokensOfTile>
 [[gnu::always_inline]] inline void Accumulate(const Codes<Layout>& w, const Scales<Layout>& scales,
                                               int s, const ActivationBlock<kTokensOfTile>& x,
+                                              const SecondDigits<kTokensOfTile>& /*rests*/,
                                               __m256 (*sums)[2]) {
   __m256 scaled[kTokens][2];
   MultiplyPart<Layout, 0, kFirst>(w, scales, s, x, scaled);
   if constexpr (Layout::kScales == 2) MultiplyPart<Layout, 1, kFirst>(w, scales, s, x, scaled);
 #pragma GCC unroll 4
   for (int t = 0; t < kTokens; ++t) {
+    // Read once, and each sum written once: for all that the compiler knows they overlap.
+    const __m256 scale = _mm256_set1_ps(x.scale[kFirst + t]);
+    const __m256 scaled_sum = _mm256_set1_ps(x.scaled_sum[kFirst + t]);
 #pragma GCC unroll 2
     for (int h = 0; h < 2; ++h) {
-      __m256& sum = sums[kFirst + t][h];
       if constexpr (Layout::kOffsets == 2) {
 #pragma GCC unroll 2
         for (int i = 0; i < 2; ++i)
@@ -187,9 +190,10 @@ template <typename Layout, int kFirst, int kTokens, int kTokensOfTile>
               _mm256_cvtepi32_ps(_mm256_set1_epi32(x.negative_half_sums[i][kFirst + t])),
               scaled[t][h]);
       }
-      sum = _mm256_fmadd_ps(scaled[t][h], _mm256_set1_ps(x.scale[kFirst + t]), sum);
+      __m256 sum = _mm256_fmadd_ps(scaled[t][h], scale, sums[kFirst + t][h]);
       if constexpr (Layout::kOffsets == 1)
-        sum = _mm256_fmadd_ps(scales.offset[h][s], _mm256_set1_ps(x.scaled_sum[kFirst + t]), sum);
+        sum = _mm256_fmadd_ps(scales.offset[h][s], scaled_sum, sum);
+      sums[kFirst + t][h] = sum;
     }
   }
 }
@@ -198,6 +202,7 @@ template <typename Layout, int kFirst, int kTokens, int kTokensOfTile>
 template <typename Layout, int kFirst, int kTokens, int kTokensOfTile>
 [[gnu::always_inline]] inline void Accumulate(const Words<Layout>& w, const Scales<Layout>& scales,
                                               int s, const ActivationBlock<kTokensOfTile>& x,
+                                              const SecondDigits<kTokensOfTile>& rests,
                                               __m256 (*sums)[2]) {
   __m256i products[kTokens][2] = {};
 #pragma GCC unroll 8
@@ -206,7 +211,7 @@ template <typename Layout, int kFirst, int kTokens, int kTokensOfTile>
     for (int t = 0; t < kTokens; ++t) {
 #pragma GCC unroll 2
       for (int i = 0; i < 2; ++i) {
-        const __m256i pair = BroadcastQuad(x.digits[kFirst + t] + 8 * q + 4 * i);
+        const __m256i pair = BroadcastQuad(rests.digits[kFirst + t] + 8 * q + 4 * i);
 #pragma GCC unroll 2
         for (int h = 0; h < 2; ++h)
           products[t][h] =
@@ -232,12 +237,13 @@ constexpr int kTokensAtOnce = 4;  // whose products fit the registers
 template <typename Layout, int kTokens, int kFirst = 0, typename CodesOrWords>
 [[gnu::always_inline]] inline void AccumulateTile(CodesOrWords& w, const Scales<Layout>& scales,
                                                   int s, const ActivationBlock<kTokens>& x,
+                                                  const SecondDigits<kTokens>& rests,
                                                   __m256 (*sums)[2]) {
   if constexpr (kTokens > kTokensAtOnce && CodesOrWords::kAreReloaded) asm("" : "+m"(w));
   constexpr int kCount = std::min(kTokensAtOnce, kTokens - kFirst);
-  Accumulate<Layout, kFirst, kCount>(w, scales, s, x, sums);
+  Accumulate<Layout, kFirst, kCount>(w, scales, s, x, rests, sums);
   if constexpr (kFirst + kCount < kTokens)
-    AccumulateTile<Layout, kTokens, kFirst + kCount>(w, scales, s, x, sums);
+    AccumulateTile<Layout, kTokens, kFirst + kCount>(w, scales, s, x, rests, sums);
 }
 
 template <typename Layout, int kTokens>
@@ -246,9 +252,9 @@ void RunQuantized(const TileArgs& args) {
   constexpr int64_t kSubBytes = sizeof(Block) / Layout::kSubBlocks;
   constexpr bool kHasTiles = kTokens == kTileTokens;
   const int n_tiles = kHasTiles ? args.n_tiles : 1;
-  const int64_t tile_blocks = args.n_cols / kActivationBlockColumns;
+  const ActivationTiles<kTokens> x(args.activations, args.n_cols);
   const auto* block = reinterpret_cast<const Block*>(args.weights);
-  const auto* x = reinterpret_cast<const ActivationBlock<kTokens>*>(args.activations);
+  int64_t k = 0;  // 32 columns of activations
   const auto* ahead = reinterpret_cast<const char*>(args.weights) + kPrefetchBytes;
   __m256 local[kHasTiles ? 1 : kTokens][2];
   auto* const results = reinterpret_cast<__m256(*)[2]>(args.sums);
@@ -260,7 +266,7 @@ void RunQuantized(const TileArgs& args) {
     Scales<Layout> scales;
     scales.Load(*block);
 #pragma GCC unroll 1
-    for (int s = 0; s < Layout::kSubBlocks; ++s, ++x, ahead += kSubBytes) {
+    for (int s = 0; s < Layout::kSubBlocks; ++s, ++k, ahead += kSubBytes) {
       if (args.prefetch) {
 #pragma GCC unroll 16
         for (int64_t p = 0; p < kSubBytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
@@ -269,7 +275,7 @@ void RunQuantized(const TileArgs& args) {
       codes.Load(*block, s);
 #pragma GCC unroll 1
       for (int tile = 0; tile < n_tiles; ++tile)
-        AccumulateTile<Layout, kTokens>(codes, scales, s, x[tile * tile_blocks],
+        AccumulateTile<Layout, kTokens>(codes, scales, s, x.Block(tile, k), x.Digits(tile, k),
                                         sums + tile * kTokens);
     }
   }
@@ -362,14 +368,14 @@ void Quantize(const float* x, int64_t n_cols, int token, int n_tokens, bool has_
               std::byte* tile) {
   QuantizeActivations(x, n_cols, token, n_tokens, has_digits, tile);
   if (!has_digits) return;
+  auto* codes = reinterpret_cast<const int8_t*>(tile) + 32 * token;
+  auto* digits = reinterpret_cast<int8_t*>(SecondDigitsOf(tile, n_cols, n_tokens)) + 64 * token;
   for (int64_t i = 0; i < n_cols; i += kActivationBlockColumns) {
-    auto* block = reinterpret_cast<int8_t*>(tile);
-    const int8_t* codes = block + 32 * token;
-    int8_t* digits = block + 52 * n_tokens + 64 * token;
     const __m256i second = JoinDigits(codes + 16, digits + 16);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(digits), JoinDigits(codes, digits));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(digits + 32), second);
-    tile += n_tokens * kActivationBlockBytes;
+    codes += n_tokens * kActivationBlockBytes;
+    digits += n_tokens * kSecondDigitBytes;
   }
 }
 

@@ -64,6 +64,7 @@ template <typename Layout, int kTokens>
 [[gnu::always_inline]] inline void Accumulate(const __m512i (&codes)[8], const __m512* scale,
                                               const __m512* offset,
                                               const ActivationBlock<kTokens>& x,
+                                              const SecondDigits<kTokens>& rests,
                                               __m512 (&sums)[kTokens]) {
   constexpr int kZero = Layout::kZero;
   __m512 scaled[kTokens];
@@ -76,9 +77,8 @@ template <typename Layout, int kTokens>
     for (int t = 0; t < kTokens; ++t) scaled[t] = _mm512_cvtepi32_ps(products[t]);
     if constexpr (Layout::kDigits == 2) {
 #pragma GCC unroll 8
-      for (int t = 0; t < kTokens; ++t)
-        products[t] = StartOfProduct<kZero>(x.negative_digit_sum[t]);
-      MultiplyCodes<0, 8>(codes, x.digits, products);
+      for (int t = 0; t < kTokens; ++t) products[t] = StartOfProduct<kZero>(rests.negative_sum[t]);
+      MultiplyCodes<0, 8>(codes, rests.digits, products);
 #pragma GCC unroll 8
       for (int t = 0; t < kTokens; ++t)
         scaled[t] =
@@ -127,13 +127,15 @@ template <int64_t kBytes>
 
 // One tile, whose sums are in registers.
 template <typename Layout, int kTokens>
-[[gnu::always_inline]] inline void RunTile(const TileArgs& args, const ActivationBlock<kTokens>* x,
-                                           bool prefetch, float* results) {
+[[gnu::always_inline]] inline void RunTile(const TileArgs& args, int tile, bool prefetch,
+                                           float* results) {
   using Block = typename Layout::Block;
   constexpr int kOffsets = std::max(1, Layout::kOffsets);
   constexpr int64_t kSubBytes = sizeof(Block) / Layout::kSubBlocks;
+  const ActivationTiles<kTokens> x(args.activations, args.n_cols);
   const auto* block = reinterpret_cast<const Block*>(args.weights);
   const auto* ahead = reinterpret_cast<const char*>(args.weights) + kPrefetchBytes;
+  int64_t k = 0;  // 32 columns of activations
   __m512 sums[kTokens];
 #pragma GCC unroll 8
   for (int t = 0; t < kTokens; ++t) sums[t] = _mm512_setzero_ps();
@@ -143,12 +145,12 @@ template <typename Layout, int kTokens>
     __m512 offset[kOffsets * Layout::kSubBlocks];
     LoadAllScales<Layout>(*block, scale, offset);
 #pragma GCC unroll 1
-    for (int s = 0; s < Layout::kSubBlocks; ++s, ++x, ahead += kSubBytes) {
+    for (int s = 0; s < Layout::kSubBlocks; ++s, ++k, ahead += kSubBytes) {
       if (prefetch) Prefetch<kSubBytes>(ahead);
       __m512i codes[8];
       LoadSubBlock<Layout>(*block, s, codes);
-      Accumulate<Layout, kTokens>(codes, scale + Layout::kScales * s, offset + kOffsets * s, *x,
-                                  sums);
+      Accumulate<Layout, kTokens>(codes, scale + Layout::kScales * s, offset + kOffsets * s,
+                                  x.Block(tile, k), x.Digits(tile, k), sums);
     }
   }
 #pragma GCC unroll 8
@@ -163,9 +165,9 @@ template <typename Layout, int kTokens>
   static_assert(Layout::kOffsets == 0);
   constexpr int64_t kSubBytes = sizeof(Block) / Layout::kSubBlocks;
   const auto* block = reinterpret_cast<const Block*>(args.weights);
-  const auto* x = reinterpret_cast<const ActivationBlock<kTokens>*>(args.activations);
+  const ActivationTiles<kTokens> x(args.activations, args.n_cols);
   const auto* ahead = reinterpret_cast<const char*>(args.weights) + kPrefetchBytes;
-  const int64_t tile_blocks = args.n_cols / kActivationBlockColumns;
+  int64_t k = 0;                                                       // 32 columns of activations
   auto* const sums = reinterpret_cast<__m512(*)[kTokens]>(args.sums);  // [tile][token]
   std::fill_n(args.sums, 16 * kTokens * args.n_tiles, 0.0f);
 
@@ -173,14 +175,14 @@ template <typename Layout, int kTokens>
     __m512 scale[Layout::kScales * Layout::kSubBlocks];
     LoadAllScales<Layout>(*block, scale, nullptr);
 #pragma GCC unroll 1
-    for (int s = 0; s < Layout::kSubBlocks; ++s, ++x, ahead += kSubBytes) {
+    for (int s = 0; s < Layout::kSubBlocks; ++s, ++k, ahead += kSubBytes) {
       if (args.prefetch) Prefetch<kSubBytes>(ahead);
       __m512i codes[8];
       LoadSubBlock<Layout>(*block, s, codes);
 #pragma GCC unroll 1
       for (int tile = 0; tile < args.n_tiles; ++tile)
-        Accumulate<Layout, kTokens>(codes, scale + Layout::kScales * s, nullptr,
-                                    x[tile * tile_blocks], sums[tile]);
+        Accumulate<Layout, kTokens>(codes, scale + Layout::kScales * s, nullptr, x.Block(tile, k),
+                                    x.Digits(tile, k), sums[tile]);
     }
   }
 }
@@ -190,10 +192,8 @@ void RunQuantized(const TileArgs& args) {
   if constexpr (Layout::kIsExpanded && kTokens == kTileTokens) {
     RunExpandedTiles<Layout, kTokens>(args);
   } else {
-    const int64_t tile_blocks = args.n_cols / kActivationBlockColumns;
-    const auto* x = reinterpret_cast<const ActivationBlock<kTokens>*>(args.activations);
     for (int tile = 0; tile < args.n_tiles; ++tile)
-      RunTile<Layout, kTokens>(args, x + tile * tile_blocks, args.prefetch && tile == 0,
+      RunTile<Layout, kTokens>(args, tile, args.prefetch && tile == 0,
                                args.sums + 16 * kTokens * tile);
   }
 }

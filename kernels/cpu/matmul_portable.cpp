@@ -73,7 +73,7 @@ int32_t Dot16(const int8_t* a, const int8_t* b) {
 
 template <int kTokens, int kDigits, int kOffsets>
 [[gnu::noinline]] void AddProducts(const SubBlock& w, const ActivationBlock<kTokens>& x,
-                                   float* __restrict sums) {
+                                   const SecondDigits<kTokens>& rests, float* __restrict sums) {
   for (int t = 0; t < kTokens; ++t) {
     for (int row = 0; row < 16; ++row) {
       const int8_t* const values = w.values[row];
@@ -82,7 +82,8 @@ template <int kTokens, int kDigits, int kOffsets>
       float product = static_cast<float>(first) * w.scale[0][row] +
                       static_cast<float>(second) * w.scale[1][row];
       if constexpr (kDigits == 2) {
-        const int32_t digits = Dot16(values, x.digits[t]) + Dot16(values + 16, x.digits[t] + 16);
+        const int32_t digits =
+            Dot16(values, rests.digits[t]) + Dot16(values + 16, rests.digits[t] + 16);
         product += static_cast<float>(digits) * kDigitStep * w.scale[0][row];
       }
       if constexpr (kOffsets == 2)
@@ -98,17 +99,17 @@ template <int kTokens, int kDigits, int kOffsets>
 template <typename Layout, int kTokens>
 void RunQuantized(const TileArgs& args) {
   const auto* block = reinterpret_cast<const typename Layout::Block*>(args.weights);
-  const auto* x = reinterpret_cast<const ActivationBlock<kTokens>*>(args.activations);
-  const int64_t tile_blocks = args.n_cols / kActivationBlockColumns;
+  const ActivationTiles<kTokens> x(args.activations, args.n_cols);
   std::fill_n(args.sums, 16 * kTokens * args.n_tiles, 0.0f);
+  int64_t k = 0;  // 32 columns of activations
   for (int64_t i = 0; i < args.n_cols; i += Layout::kColumns, ++block) {
     const BlockReader<Layout> reader(*block);
     SubBlock sub;
-    for (int s = 0; s < Layout::kSubBlocks; ++s, ++x) {
+    for (int s = 0; s < Layout::kSubBlocks; ++s, ++k) {
       reader.Read(s, sub);
       for (int tile = 0; tile < args.n_tiles; ++tile)
-        AddProducts<kTokens, Layout::kDigits, Layout::kOffsets>(sub, x[tile * tile_blocks],
-                                                                args.sums + 16 * kTokens * tile);
+        AddProducts<kTokens, Layout::kDigits, Layout::kOffsets>(
+            sub, x.Block(tile, k), x.Digits(tile, k), args.sums + 16 * kTokens * tile);
     }
   }
 }

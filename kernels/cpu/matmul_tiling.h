@@ -22,13 +22,11 @@ constexpr int64_t kMinChunksPerThread = 4;
 
 constexpr int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// How many tokens of n_in inputs a span has: a multiple of kWideTileTokens.
-constexpr int64_t SpanTokens(int64_t n_in, bool has_floats) {
-  const int64_t token_bytes = has_floats
-                                  ? n_in * static_cast<int64_t>(sizeof(float))
-                                  : n_in / kActivationBlockColumns * kActivationBlockReadBytes;
-  return std::max<int64_t>(1, kSpanActivationBytes / (token_bytes * kWideTileTokens)) *
-         kWideTileTokens;
+// How many tokens of n_in inputs a span has: a multiple of kWideTileTokens. `token_bytes`: of
+// activations, for each 32 columns.
+constexpr int64_t SpanTokens(int64_t n_in, int64_t token_bytes) {
+  const int64_t bytes = CeilDivide(n_in, kActivationBlockColumns) * token_bytes * kWideTileTokens;
+  return std::max<int64_t>(1, kSpanActivationBytes / bytes) * kWideTileTokens;
 }
 
 // How n_tokens tokens fall into tiles: wide ones first where there are kernels for them.
@@ -65,6 +63,12 @@ struct MatmulFormat {
   bool is_quantized;
   bool needs_digits;    // second digits of activations, see activation.h
   int64_t group_bytes;  // of 16 rows of n_cols
+
+  // What a product reads of a token's activations, for each 32 columns.
+  int64_t activation_bytes() const {
+    if (!is_quantized) return kActivationBlockColumns * static_cast<int64_t>(sizeof(float));
+    return needs_digits ? kActivationBytes : kActivationBlockBytes;
+  }
 };
 
 // REQUIRES: a known format; level <= HighestCpuLevel().
