@@ -4,6 +4,7 @@
 #include <atomic>
 #include <map>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "bench/model_runner.h"
@@ -41,7 +42,9 @@ class Rounds {
       : path_(path), options_(options), runner_(runner), probes_(probes) {
     for (const SpeedTest& test : tests) {
       comparison_.tests.push_back({.test = test});
-      by_depth_[test.n_depth].push_back(comparison_.tests.size() - 1);
+      const bool is_batched = test.n_streams > 1;
+      groups_[{is_batched, test.n_depth, is_batched ? test.n_gen : 0}].push_back(
+          comparison_.tests.size() - 1);
     }
   }
 
@@ -76,15 +79,16 @@ class Rounds {
   }
 
   Status RunTheirs(bool counts) {
-    for (const auto& [depth, indices] : by_depth_) {
+    for (const auto& [key, indices] : groups_) {
       std::vector<SpeedTest> tests;
       for (const size_t index : indices) tests.push_back(comparison_.tests[index].test);
-      FORGE_ASSIGN_OR_RETURN(
-          const std::vector<PeerResult> results,
-          RunPeer(PeerCommandLine(options_.peer, path_, tests, options_.n_peer_threads,
-                                  options_.peer_options),
-                  tests));
-      comparison_.peer_build = results[0].build;
+      const std::string command_line =
+          tests[0].n_streams > 1
+              ? BatchedPeerCommandLine(options_.batched_peer, path_, tests, options_.n_peer_threads)
+              : PeerCommandLine(options_.peer, path_, tests, options_.n_peer_threads,
+                                options_.peer_options);
+      FORGE_ASSIGN_OR_RETURN(const std::vector<PeerResult> results, RunPeer(command_line, tests));
+      if (!results[0].build.empty()) comparison_.peer_build = results[0].build;
       if (!counts) continue;
       for (size_t i = 0; i < indices.size(); ++i)
         comparison_.tests[indices[i]].theirs.push_back(results[i].tokens_per_second);
@@ -106,7 +110,9 @@ class Rounds {
   ModelRunner& runner_;
   Probes& probes_;
   Comparison comparison_;
-  std::map<uint32_t, std::vector<size_t>> by_depth_;  // indices of tests
+  // Indices of the tests that one call of the peer measures: of several streams or not, depth, and
+  // what streams generate.
+  std::map<std::tuple<bool, uint32_t, uint32_t>, std::vector<size_t>> groups_;
 };
 
 }  // namespace
@@ -114,12 +120,19 @@ class Rounds {
 Result<Comparison> Compare(const std::string& model_path, const std::vector<SpeedTest>& tests,
                            const ComparisonOptions& options) {
   if (tests.empty()) return InvalidArgument("there is no test to compare");
+  for (const SpeedTest& test : tests) {
+    const bool is_batched = test.n_streams > 1;
+    if ((is_batched ? options.batched_peer : options.peer).empty())
+      return InvalidArgument(test.Name() + " is compared with " +
+                             (is_batched ? "--batched-peer" : "--peer") + ", which is not given");
+  }
   if (options.rounds < 1)
     return InvalidArgument("a comparison needs a round, not " + std::to_string(options.rounds));
   const RunnerOptions runner_options = {.model_path = model_path,
                                         .n_threads = options.n_threads,
                                         .n_batch = options.n_batch,
-                                        .context_length = ContextFor(tests)};
+                                        .context_length = ContextFor(tests, options.n_batch),
+                                        .max_sequences = SequencesFor(tests)};
   RunnerOptions verify_options = runner_options;
   verify_options.context_length = 0;
   FORGE_TRY(VerifyGreedy(verify_options));

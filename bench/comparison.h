@@ -14,6 +14,7 @@ namespace forge {
 struct ComparisonOptions {
   std::string peer;          // see PeerCommandLine
   std::string peer_options;  // "-fa 0,1": the faster of the results counts
+  std::string batched_peer;  // see BatchedPeerCommandLine; needed by tests of several streams
   int n_threads = 2;
   int n_peer_threads = 2;
   int n_busy_threads = 0;  // threads that do nothing but take processor time meanwhile
@@ -33,7 +34,7 @@ struct ComparedTest {
 
 struct Comparison {
   std::vector<ComparedTest> tests;
-  std::string peer_build;
+  std::string peer_build;             // empty if all tests are of several streams
   double read_min = 0, read_max = 0;  // GB/s of all rounds
 };
 

@@ -31,6 +31,9 @@ struct Case {
 constexpr SpeedTest kPrompt = {.n_prompt = 512};
 constexpr SpeedTest kGen = {.n_gen = 64};
 constexpr SpeedTest kDeep = {.n_gen = 32, .n_depth = 4096};
+constexpr SpeedTest Streams(uint32_t n) {
+  return {.n_gen = kStreamGen, .n_depth = kStreamDepth, .n_streams = n};
+}
 
 constexpr Case kCases[] = {
     {"llama-3.2-1b", "Q4_K", kGen, 1.25, 1.4, 0.85},
@@ -49,6 +52,9 @@ constexpr Case kCases[] = {
      .aim = 1.0,
      .n_peer_threads = 1,
      .n_busy_threads = 1},
+    {"llama-3.2-1b", "Q4_K", Streams(8), 3.0, 4.0},
+    {"llama-3.2-1b", "Q4_K", Streams(16), 3.0, 4.0},
+    {"llama-3.2-1b", "Q4_K", Streams(32), 3.5, 4.5},
     {"llama-3.2-1b", "Q4_0", kGen, 1.25, 1.4},
     {"llama-3.2-1b", "Q4_0", kPrompt, 2.0, 2.4},
     {"llama-3.2-1b", "Q5_K", kGen, 1.35, 1.5},
@@ -87,7 +93,7 @@ std::string CaseName(const Case& c) {
 bool IsSameFile(const Case& a, const Case& b) { return a.shape == b.shape && a.type == b.type; }
 bool IsSameRun(const Case& a, const Case& b) {
   return IsSameFile(a, b) && a.n_threads == b.n_threads && a.n_peer_threads == b.n_peer_threads &&
-         a.n_busy_threads == b.n_busy_threads;
+         a.n_busy_threads == b.n_busy_threads && (a.test.n_streams > 1) == (b.test.n_streams > 1);
 }
 
 // The middle of the rounds' shares of the read probe.
@@ -156,7 +162,8 @@ class TableRun {
 
   void AddRow(const Case& c, const ComparedTest& compared, const ModelCost& cost) {
     const RatioInterval ratio = compared.Ratio();
-    const double share = c.test.n_prompt > 0 ? 0 : ReadShare(compared, cost);
+    const bool reads_once = c.test.n_prompt == 0 && c.test.n_streams == 1;  // a token, all weights
+    const double share = reads_once ? ReadShare(compared, cost) : 0;
     const bool is_below = ratio.ratio < c.floor || share < c.share_floor;
     n_below_ += is_below ? 1 : 0;
     std::string floor = Fixed(c.floor, 2);
@@ -181,6 +188,7 @@ Result<FloorTable> MeasureFloorTable(const FloorTableOptions& options) {
   std::vector<Case> wanted;
   for (const Case& c : kCases) {
     if (c.shape == kSmallModel && options.small_model.empty()) continue;
+    if (c.test.n_streams > 1 && options.comparison.batched_peer.empty()) continue;
     if (CaseName(c).find(options.only) != std::string::npos) wanted.push_back(c);
   }
   if (wanted.empty()) return InvalidArgument("no case's name holds '" + options.only + "'");

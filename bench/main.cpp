@@ -30,7 +30,7 @@ struct Arguments {
   std::string kv_type = "f16";
   int repetitions = 5;
   bool has_ops = false, has_load = false, skips_verification = false;
-  std::string peer, peer_options = "-fa 0,1", floor, folder, small_model, only;
+  std::string peer, peer_options = "-fa 0,1", batched_peer, floor, folder, small_model, only;
   bool keeps_files = false;
 };
 
@@ -57,12 +57,7 @@ Result<MeasureOptions> ReadMeasureOptions(const Arguments& arguments) {
   MeasureOptions options;
   options.models = arguments.models;
   FORGE_ASSIGN_OR_RETURN(options.tests, ReadTests(arguments));
-  if (!arguments.streams.empty()) {
-    FORGE_ASSIGN_OR_RETURN(options.streams, ParseNumbers("--streams", arguments.streams));
-    for (const uint32_t n : options.streams)
-      if (n < 1 || n > 256)
-        return InvalidArgument("--streams needs 1 to 256 streams, not " + std::to_string(n));
-  }
+  FORGE_ASSIGN_OR_RETURN(options.streams, ParseStreams(arguments.streams));
   options.has_ops = arguments.has_ops;
   options.has_load = arguments.has_load;
   options.n_threads = arguments.n_threads;
@@ -121,6 +116,7 @@ ComparisonOptions ReadComparison(const Arguments& arguments) {
   ComparisonOptions options;
   options.peer = arguments.peer;
   options.peer_options = arguments.peer_options;
+  options.batched_peer = arguments.batched_peer;
   if (arguments.n_threads > 0) options.n_threads = options.n_peer_threads = arguments.n_threads;
   options.n_batch = arguments.n_batch;
   options.rounds = arguments.repetitions;
@@ -150,8 +146,15 @@ int AddComparison(const std::string& path, const Comparison& comparison,
   return n_below;
 }
 
+Result<std::vector<SpeedTest>> ReadComparedTests(const Arguments& arguments) {
+  FORGE_ASSIGN_OR_RETURN(std::vector<SpeedTest> tests, ReadTests(arguments));
+  FORGE_ASSIGN_OR_RETURN(const auto streams, ParseStreams(arguments.streams));
+  tests.insert(tests.end(), streams.begin(), streams.end());
+  return tests;
+}
+
 int RunCompare(const Arguments& arguments) {
-  const Result<std::vector<SpeedTest>> tests = ReadTests(arguments);
+  const Result<std::vector<SpeedTest>> tests = ReadComparedTests(arguments);
   if (!tests.ok()) return Fail(tests.status());
   const Result<std::map<std::string, double>> floors = ReadFloors(arguments.floor);
   if (!floors.ok()) return Fail(floors.status());
@@ -163,7 +166,7 @@ int RunCompare(const Arguments& arguments) {
     const Result<Comparison> comparison = Compare(path, *tests, ReadComparison(arguments));
     if (!comparison.ok()) return Fail(comparison.status().WithContext(path));
     n_below += AddComparison(path, *comparison, *floors, table);
-    notes = "peer: " + comparison->peer_build + "\n";
+    if (!comparison->peer_build.empty()) notes = "peer: " + comparison->peer_build + "\n";
     // Beyond this the machine is not the same from round to round, and the interval says more than
     // the ratio.
     if (comparison->read_max > 1.15 * comparison->read_min)
@@ -192,6 +195,7 @@ void AddTestOptions(CLI::App& app, Arguments& arguments) {
   app.add_option("-n", arguments.gens, "Generated tokens; 0: none")->capture_default_str();
   app.add_option("--pg", arguments.both, "Prompt and generation in one test: 512,64");
   app.add_option("-d", arguments.depths, "Tokens in the cache before")->capture_default_str();
+  app.add_option("--streams", arguments.streams, "Numbers of sequences that decode at once");
 }
 
 void AddEngineOptions(CLI::App& app, Arguments& arguments) {
@@ -209,11 +213,12 @@ void AddEngineOptions(CLI::App& app, Arguments& arguments) {
 void AddPeerOptions(CLI::App& app, Arguments& arguments) {
   app.add_option("--peer", arguments.peer,
                  "llama-bench, or a command that starts it; {model}, {dir} and {name} stand for "
-                 "the file, its folder and its name")
-      ->required();
+                 "the file, its folder and its name");
   app.add_option("--peer-options", arguments.peer_options,
                  "Options for it; of several results for a test the fastest counts")
       ->capture_default_str();
+  app.add_option("--batched-peer", arguments.batched_peer,
+                 "llama-batched-bench, or a command that starts it, for several streams");
   AddEngineOptions(app, arguments);
 }
 
@@ -231,7 +236,6 @@ int Run(int argc, char** argv) {
       ->capture_default_str();
   app.add_flag("--no-verify", arguments.skips_verification,
                "Do not compare greedy tokens of large and small batches first");
-  app.add_option("--streams", arguments.streams, "Numbers of sequences that decode at once");
   app.add_flag("--ops", arguments.has_ops, "Show the time of each op");
   app.add_flag("--load", arguments.has_load, "Measure loading and switching between the models");
   app.add_option("-o,--output", arguments.output, "Output format")
@@ -246,6 +250,7 @@ int Run(int argc, char** argv) {
   CLI::App* const table =
       app.add_subcommand("table", "Measure the floors of docs/performance.md, making the models");
   AddPeerOptions(*table, arguments);
+  table->get_option("--peer")->required();
   table->add_option("--dir", arguments.folder, "Folder for the model files, up to 3 GB")
       ->required()
       ->check(CLI::ExistingDirectory);

@@ -20,7 +20,7 @@ Status MeasureTests(const MeasureOptions& options, RunnerOptions runner_options,
                     SpeedReport& report) {
   std::optional<OpProfile> profile;
   if (options.has_ops) runner_options.profile = &profile.emplace();
-  runner_options.context_length = ContextFor(options.tests);
+  runner_options.context_length = ContextFor(options.tests, options.n_batch);
   FORGE_ASSIGN_OR_RETURN(const auto runner, ModelRunner::Create(runner_options));
   report.info = runner->info();
   MachineLimits gpu_limits;
@@ -46,23 +46,17 @@ Status MeasureTests(const MeasureOptions& options, RunnerOptions runner_options,
 
 Status MeasureStreams(const MeasureOptions& options, RunnerOptions runner_options,
                       SpeedReport& report) {
-  runner_options.max_sequences = *std::max_element(options.streams.begin(), options.streams.end());
-  // As in ModelRunner::RunStreams, a stream goes on while others still begin.
-  const uint32_t n_prompt_steps =
-      runner_options.max_sequences * options.n_stream_prompt / options.n_batch + 1;
-  runner_options.context_length =
-      options.n_stream_prompt + options.n_stream_gen + n_prompt_steps + 2;
+  runner_options.max_sequences = SequencesFor(options.streams);
+  runner_options.context_length = ContextFor(options.streams, options.n_batch);
   FORGE_ASSIGN_OR_RETURN(const auto runner, ModelRunner::Create(runner_options));
   report.info = runner->info();
-  for (const uint32_t n_streams : options.streams) {
-    const StreamTest test = {
-        .n_streams = n_streams, .n_prompt = options.n_stream_prompt, .n_gen = options.n_stream_gen};
-    FORGE_TRY(runner->RunStreams(test).status());
+  for (const SpeedTest& test : options.streams) {
+    FORGE_TRY(runner->Run(test).status());
     StreamReport& measured = report.streams.emplace_back();
-    measured.n_streams = n_streams;
+    measured.n_streams = test.n_streams;
     for (int i = 0; i < options.repetitions; ++i) {
-      FORGE_ASSIGN_OR_RETURN(const double speed, runner->RunStreams(test));
-      measured.tokens_per_second.push_back(speed);
+      FORGE_ASSIGN_OR_RETURN(const Seconds time, runner->Run(test));
+      measured.tokens_per_second.push_back(test.n_tokens() / time.count());
     }
   }
   return Status();

@@ -11,9 +11,8 @@ namespace forge {
 
 struct MeasureOptions {
   std::vector<std::string> models;
-  std::vector<SpeedTest> tests;
-  std::vector<uint32_t> streams;  // numbers of sequences that decode at once
-  uint32_t n_stream_prompt = 32, n_stream_gen = 24;
+  std::vector<SpeedTest> tests;    // of one stream
+  std::vector<SpeedTest> streams;  // of any number of them
   bool has_ops = false;
   bool has_load = false;
   int gpu = -1;          // "hip:<gpu>"; -1: the CPU

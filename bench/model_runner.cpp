@@ -29,6 +29,12 @@ GenerateRequest GreedyRequest(std::vector<TokenId> prompt, uint32_t n_gen) {
   return request;
 }
 
+// Prompts are computed in chunks, so streams begin one after another; the first goes on until the
+// last has made its share. In how many steps all have begun.
+uint32_t StepsOfPrompts(const SpeedTest& test, uint32_t n_batch) {
+  return (test.n_streams * test.n_depth + n_batch - 1) / n_batch;
+}
+
 std::string TokenText(const std::vector<TokenId>& tokens, size_t i) {
   return i < tokens.size() ? std::to_string(tokens[i]) : "none";
 }
@@ -168,6 +174,7 @@ Result<std::shared_ptr<ModelRunner::Sink>> ModelRunner::Submit(SessionId session
 }
 
 Result<ModelRunner::Seconds> ModelRunner::Run(const SpeedTest& test) {
+  if (test.n_streams > 1) return RunStreams(test);
   if (test.n_depth > 0 && test.n_prompt == 1)
     return InvalidArgument("a prompt of 1 token cannot be measured at a depth; use 2 or more");
   FORGE_ASSIGN_OR_RETURN(const SessionId session, engine_->OpenSession(model_));
@@ -222,22 +229,20 @@ Result<std::vector<ModelRunner::Outcome>> ModelRunner::RunTogether(
   return outcomes;
 }
 
-Result<double> ModelRunner::RunStreams(const StreamTest& test) {
-  // Prompts are computed in chunks, so streams begin one after another. The first goes on until the
-  // last has made its share.
-  const uint32_t n_prompt_steps =
-      (test.n_streams * test.n_prompt + info_.prefill_chunk - 1) / info_.prefill_chunk;
+Result<ModelRunner::Seconds> ModelRunner::RunStreams(const SpeedTest& test) {
+  if (test.n_prompt > 0 || test.n_gen == 0 || test.n_depth == 0)
+    return InvalidArgument("streams are measured generating, after a prompt that is not: " +
+                           test.Name());
   std::vector<std::vector<TokenId>> prompts;
   for (uint32_t i = 0; i < test.n_streams; ++i)
-    prompts.push_back(RandomTokens(test.n_prompt, ++n_runs_));
-  FORGE_ASSIGN_OR_RETURN(const std::vector<Outcome> outcomes,
-                         RunTogether(prompts, test.n_gen + n_prompt_steps + 1));
+    prompts.push_back(RandomTokens(test.n_depth, ++n_runs_));
+  const uint32_t n_tokens = test.n_gen + StepsOfPrompts(test, info_.prefill_chunk) + 1;
+  FORGE_ASSIGN_OR_RETURN(const std::vector<Outcome> outcomes, RunTogether(prompts, n_tokens));
   // From the last stream's first token on, every step gives a token to all.
   const Outcome& last = *std::max_element(
       outcomes.begin(), outcomes.end(),
       [](const Outcome& a, const Outcome& b) { return a.times.front() < b.times.front(); });
-  const Seconds time = last.times[test.n_gen] - last.times.front();
-  return static_cast<double>(test.n_streams * test.n_gen) / time.count();
+  return Seconds(last.times[test.n_gen] - last.times.front());
 }
 
 Result<std::vector<std::vector<TokenId>>> ModelRunner::Greedy(const std::vector<TokenId>& prompt,
@@ -249,12 +254,19 @@ Result<std::vector<std::vector<TokenId>>> ModelRunner::Greedy(const std::vector<
   return answers;
 }
 
-uint32_t ContextFor(const std::vector<SpeedTest>& tests) {
+uint32_t ContextFor(const std::vector<SpeedTest>& tests, uint32_t n_batch) {
   uint32_t context = kVerifyPrompt + kVerifyTokens;
   // One for the token that follows the last one measured, one for the prompt of a pure generation.
   for (const SpeedTest& test : tests)
-    context = std::max(context, test.n_depth + test.n_tokens() + 3);
+    context = std::max(context, test.n_depth + test.n_prompt + test.n_gen + 3 +
+                                    (test.n_streams > 1 ? StepsOfPrompts(test, n_batch) : 0));
   return context;
+}
+
+uint32_t SequencesFor(const std::vector<SpeedTest>& tests) {
+  uint32_t n_sequences = 1;
+  for (const SpeedTest& test : tests) n_sequences = std::max(n_sequences, test.n_streams);
+  return n_sequences;
 }
 
 Status VerifyGreedy(RunnerOptions options) {

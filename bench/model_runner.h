@@ -23,13 +23,6 @@ struct RunnerOptions {
   OpProfile* profile = nullptr;  // times every op if given; it must outlive the runner
 };
 
-// Decoding of several sequences at once.
-struct StreamTest {
-  uint32_t n_streams = 0;
-  uint32_t n_prompt = 32;  // of each
-  uint32_t n_gen = 24;     // of each, while all of them generate
-};
-
 // Runs one model in an engine of its own, through the facade that the daemon uses: what is measured
 // holds scheduling, sampling and detokenisation too. Not thread-safe.
 class ModelRunner {
@@ -43,11 +36,11 @@ class ModelRunner {
   const std::string& device() const { return device_; }  // its description
   Seconds load_time() const { return load_time_; }
 
-  // Runs one repetition with fresh random tokens, and returns how long the measured part took.
-  // kInvalidArgument for a prompt of 1 token at a depth, which the facade cannot separate.
+  // Runs one repetition with fresh random tokens, and returns how long the measured part took; of
+  // several streams, the part in which all of them generate. kInvalidArgument for a prompt of 1
+  // token at a depth, which the facade cannot separate, and for streams with a prompt to measure
+  // or without tokens in the cache.
   Result<Seconds> Run(const SpeedTest& test);
-  // Tokens of all streams together, per second, counted while all of them generate.
-  Result<double> RunStreams(const StreamTest& test);
   // The `n` most likely tokens after `prompt`, of each of `n_streams` equal sequences that run at
   // the same time.
   Result<std::vector<std::vector<TokenId>>> Greedy(const std::vector<TokenId>& prompt, uint32_t n,
@@ -70,6 +63,7 @@ class ModelRunner {
   Result<std::vector<Outcome>> RunTogether(const std::vector<std::vector<TokenId>>& prompts,
                                            uint32_t n_tokens);
   Result<Seconds> RunInSession(const SpeedTest& test, SessionId session);
+  Result<Seconds> RunStreams(const SpeedTest& test);
 
   std::unique_ptr<Engine> engine_;
   ModelId model_ = 0;
@@ -79,8 +73,10 @@ class ModelRunner {
   uint64_t n_runs_ = 0;
 };
 
-// The longest sequence that the tests make, in tokens.
-uint32_t ContextFor(const std::vector<SpeedTest>& tests);
+// The longest sequence that the tests make, in tokens, with prompts in chunks of n_batch.
+uint32_t ContextFor(const std::vector<SpeedTest>& tests, uint32_t n_batch);
+// The most sequences of a test.
+uint32_t SequencesFor(const std::vector<SpeedTest>& tests);
 
 // Whether a model's greedy tokens are the same computed in chunks of `options.n_batch` on
 // `options.n_threads` threads, in four streams at once, and token by token on one thread. A speed

@@ -83,6 +83,16 @@ Result<std::string> OutputOf(const std::string& command_line) {
   return output;
 }
 
+std::string CommandOnModel(std::string_view command, std::string_view model_path) {
+  const std::filesystem::path path = std::filesystem::absolute(model_path);
+  std::string line(command);
+  bool names_model = ReplaceAll(line, "{model}", Quoted(path.string()));
+  names_model |= ReplaceAll(line, "{dir}", Quoted(path.parent_path().string()));
+  names_model |= ReplaceAll(line, "{name}", Quoted(path.filename().string()));
+  if (!names_model) line += " -m " + Quoted(path.string());
+  return line;
+}
+
 PeerResult ReadResult(const nlohmann::json& entry) {
   PeerResult result;
   result.test.n_prompt = entry.at("n_prompt").get<uint32_t>();
@@ -110,15 +120,33 @@ Result<std::vector<PeerResult>> ParsePeerResults(std::string_view json) {
   }
 }
 
+Result<std::vector<PeerResult>> ParseBatchedPeerResults(std::string_view lines) {
+  std::vector<PeerResult> results;
+  try {
+    for (size_t begin = 0; begin < lines.size();) {
+      const size_t end = std::min(lines.find('\n', begin), lines.size());
+      const std::string_view line = lines.substr(begin, end - begin);
+      begin = end + 1;
+      if (line.empty()) continue;
+      const nlohmann::json entry = nlohmann::json::parse(line);
+      PeerResult& result = results.emplace_back();
+      result.test = {.n_gen = entry.at("tg").get<uint32_t>(),
+                     .n_depth = entry.at("pp").get<uint32_t>(),
+                     .n_streams = entry.at("pl").get<uint32_t>()};
+      result.tokens_per_second = entry.at("speed_tg").get<double>();
+      result.n_threads = entry.at("n_threads").get<int>();
+    }
+  } catch (const nlohmann::json::exception& error) {
+    return DataLoss(std::string("the peer's output is not what llama-batched-bench ") +
+                    "--output-format jsonl prints: " + error.what());
+  }
+  return results;
+}
+
 std::string PeerCommandLine(std::string_view command, std::string_view model_path,
                             const std::vector<SpeedTest>& tests, int n_threads,
                             std::string_view extra_options) {
-  const std::filesystem::path path = std::filesystem::absolute(model_path);
-  std::string line(command);
-  bool names_model = ReplaceAll(line, "{model}", Quoted(path.string()));
-  names_model |= ReplaceAll(line, "{dir}", Quoted(path.parent_path().string()));
-  names_model |= ReplaceAll(line, "{name}", Quoted(path.filename().string()));
-  if (!names_model) line += " -m " + Quoted(path.string());
+  std::string line = CommandOnModel(command, model_path);
   std::vector<uint32_t> prompts, gens;
   std::string both;
   for (const SpeedTest& test : tests) {
@@ -134,10 +162,27 @@ std::string PeerCommandLine(std::string_view command, std::string_view model_pat
   return line;
 }
 
+std::string BatchedPeerCommandLine(std::string_view command, std::string_view model_path,
+                                   const std::vector<SpeedTest>& tests, int n_threads) {
+  std::vector<uint32_t> streams;
+  uint32_t context = 0;
+  for (const SpeedTest& test : tests) {
+    streams.push_back(test.n_streams);
+    context = std::max(context, test.n_streams * (test.n_depth + test.n_gen));
+  }
+  const std::string line = CommandOnModel(command, model_path) + ListOption("-npl", streams) +
+                           " -npp " + std::to_string(tests[0].n_depth) + " -ntg " +
+                           std::to_string(tests[0].n_gen) + " -c " + std::to_string(context) +
+                           " -t " + std::to_string(n_threads) + " --output-format jsonl -fa ";
+  return line + "off && " + line + "on";
+}
+
 Result<std::vector<PeerResult>> RunPeer(const std::string& command_line,
                                         const std::vector<SpeedTest>& tests) {
   FORGE_ASSIGN_OR_RETURN(const std::string output, OutputOf(command_line));
-  FORGE_ASSIGN_OR_RETURN(const std::vector<PeerResult> results, ParsePeerResults(output));
+  FORGE_ASSIGN_OR_RETURN(
+      const std::vector<PeerResult> results,
+      tests[0].n_streams > 1 ? ParseBatchedPeerResults(output) : ParsePeerResults(output));
   std::vector<PeerResult> best;
   for (const SpeedTest& test : tests) {
     const PeerResult* fastest = nullptr;

@@ -10,6 +10,7 @@ std::string SpeedTest::Name() const {
   if (n_prompt > 0 && n_gen > 0) name += "+";
   if (n_gen > 0) name += "tg" + std::to_string(n_gen);
   if (n_depth > 0) name += " @ d" + std::to_string(n_depth);
+  if (n_streams > 1) name += " x " + std::to_string(n_streams);
   return name;
 }
 
@@ -38,6 +39,18 @@ Result<SpeedTest> ParsePromptAndGen(std::string_view text) {
   return SpeedTest{.n_prompt = numbers[0], .n_gen = numbers[1]};
 }
 
+Result<std::vector<SpeedTest>> ParseStreams(std::string_view text) {
+  std::vector<SpeedTest> tests;
+  if (text.empty()) return tests;
+  FORGE_ASSIGN_OR_RETURN(const std::vector<uint32_t> numbers, ParseNumbers("--streams", text));
+  for (const uint32_t n : numbers) {
+    if (n < 1 || n > 256)
+      return InvalidArgument("--streams needs 1 to 256 streams, not " + std::to_string(n));
+    tests.push_back({.n_gen = kStreamGen, .n_depth = kStreamDepth, .n_streams = n});
+  }
+  return tests;
+}
+
 std::vector<SpeedTest> CombineTests(const std::vector<uint32_t>& prompts,
                                     const std::vector<uint32_t>& gens,
                                     const std::vector<SpeedTest>& both,
@@ -45,10 +58,11 @@ std::vector<SpeedTest> CombineTests(const std::vector<uint32_t>& prompts,
   std::vector<SpeedTest> tests;
   for (const uint32_t depth : depths) {
     for (const uint32_t n_prompt : prompts)
-      if (n_prompt > 0) tests.push_back({n_prompt, 0, depth});
+      if (n_prompt > 0) tests.push_back({.n_prompt = n_prompt, .n_depth = depth});
     for (const uint32_t n_gen : gens)
-      if (n_gen > 0) tests.push_back({0, n_gen, depth});
-    for (const SpeedTest& test : both) tests.push_back({test.n_prompt, test.n_gen, depth});
+      if (n_gen > 0) tests.push_back({.n_gen = n_gen, .n_depth = depth});
+    for (const SpeedTest& test : both)
+      tests.push_back({.n_prompt = test.n_prompt, .n_gen = test.n_gen, .n_depth = depth});
   }
   return tests;
 }

@@ -22,6 +22,16 @@ print(json.dumps([{"n_prompt": p, "n_gen": n, "n_depth": int(options.get("-d", 0
 """
 
 
+BATCHED_PEER = """#!/usr/bin/env python3
+import json, sys
+options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+for streams in options["-npl"].split(","):
+    speed = 1e-3 if options["-fa"] == "on" else 2e-3
+    print(json.dumps({"pp": int(options["-npp"]), "tg": int(options["-ntg"]), "pl": int(streams),
+                      "speed_tg": speed, "n_threads": int(options["-t"])}))
+"""
+
+
 def run(*arguments):
     return subprocess.run(arguments, capture_output=True, text=True, timeout=200)
 
@@ -49,7 +59,18 @@ def main():
             check(result.returncode == code, f"exit code is not {code}", result)
             check(verdict in result.stdout and "stand-in" in result.stdout, "no verdict", result)
 
-    for arguments, expected in ((["-m", "/no/such.gguf"], "/no/such.gguf"), ([], "-m FILE"),
+        batched_peer = Path(folder) / "batched_peer.py"
+        batched_peer.write_text(BATCHED_PEER)
+        result = run(bench, "compare", "--batched-peer", f"{sys.executable} {batched_peer}", "-m", model,
+                     "-p", "0", "-n", "0", "--streams", "2,3", "--rounds", "2", "-t", "1")
+        check(result.returncode == 0, "streams were not compared", result)
+        rows = [line for line in result.stdout.splitlines() if "tg24 @ d32 x" in line]
+        check(len(rows) == 2 and "x 3" in rows[1] and "0.0" in rows[1], "no rows of streams", result)
+
+    compare = ["compare", "-m", model, "-p", "0", "-n", "0"]
+    for arguments, expected in ((compare + ["--streams", "2"], "--batched-peer"),
+                                (compare[:-1] + ["8"], "--peer"),
+                                (["-m", "/no/such.gguf"], "/no/such.gguf"), ([], "-m FILE"),
                                 (["-m", model, "-p", "x"], "-p")):
         result = run(bench, *arguments)
         check(result.returncode != 0 and expected in result.stderr + result.stdout,

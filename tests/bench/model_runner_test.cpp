@@ -42,8 +42,10 @@ TEST_F(ModelRunnerTest, RunsEveryKindOfTest) {
 
 TEST_F(ModelRunnerTest, FillsTheContextThatItsTestsNeed) {
   const std::vector<SpeedTest> tests = {{.n_prompt = 100, .n_gen = 50, .n_depth = 300}};
-  const auto runner = ModelRunner::Create(
-      {.model_path = path(), .n_threads = 1, .n_batch = 64, .context_length = ContextFor(tests)});
+  const auto runner = ModelRunner::Create({.model_path = path(),
+                                           .n_threads = 1,
+                                           .n_batch = 64,
+                                           .context_length = ContextFor(tests, 64)});
   ASSERT_TRUE(runner.ok()) << runner.status().ToString();
   const Result<ModelRunner::Seconds> time = (*runner)->Run(tests[0]);
   EXPECT_TRUE(time.ok()) << time.status().ToString();
@@ -58,12 +60,15 @@ TEST_F(ModelRunnerTest, RefusesWhatCannotBeMeasured) {
 
 TEST_F(ModelRunnerTest, CountsTheTokensOfAllStreams) {
   const auto runner = MakeRunner(4);
-  const Result<double> one = runner->RunStreams({.n_streams = 1});
-  const Result<double> four = runner->RunStreams({.n_streams = 4});
-  ASSERT_TRUE(one.ok()) << one.status().ToString();
-  ASSERT_TRUE(four.ok()) << four.status().ToString();
-  EXPECT_GT(*one, 0);
-  EXPECT_GT(*four, 0);
+  const SpeedTest four = {.n_gen = 8, .n_depth = 20, .n_streams = 4};
+  EXPECT_EQ(four.n_tokens(), 32u);
+  const Result<ModelRunner::Seconds> time = runner->Run(four);
+  ASSERT_TRUE(time.ok()) << time.status().ToString();
+  EXPECT_GT(time->count(), 0);
+  for (const SpeedTest& test :
+       {SpeedTest{.n_gen = 8, .n_streams = 4}, SpeedTest{.n_depth = 20, .n_streams = 4},
+        SpeedTest{.n_prompt = 8, .n_gen = 8, .n_depth = 20, .n_streams = 4}})
+    EXPECT_EQ(runner->Run(test).status().code(), StatusCode::kInvalidArgument) << test.Name();
 }
 
 TEST_F(ModelRunnerTest, VerifiesGreedyTokensOfASoundModel) {
@@ -74,7 +79,7 @@ TEST_F(ModelRunnerTest, VerifiesGreedyTokensOfASoundModel) {
 TEST_F(ModelRunnerTest, MeasuresAModelAndItsLoads) {
   MeasureOptions options;
   options.tests = {{.n_prompt = 8}, {.n_gen = 4}};
-  options.streams = {1, 2};
+  options.streams = {{.n_gen = 8, .n_depth = 16}, {.n_gen = 8, .n_depth = 16, .n_streams = 2}};
   options.n_threads = 1;
   options.repetitions = 2;
   options.has_ops = true;

@@ -64,6 +64,40 @@ TEST(PeerBenchTest, ShowsWhatAFailingPeerSaid) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("status 7"));
 }
 
+// Two lines that llama-batched-bench of llama.cpp 0.7.0 printed for -npp 32 -ntg 24 -npl 8,16.
+constexpr const char* kBatchedLines =
+    R"({"n_kv_max": 4096, "n_batch": 2048, "n_ubatch": 512, "flash_attn": -1, "is_pp_shared": 0, )"
+    R"("n_gpu_layers": -1, "n_threads": 2, "n_threads_batch": 2, "pp": 32, "tg": 24, "pl": 8, )"
+    R"("n_kv": 448, "t_pp": 0.325527, "speed_pp": 786.417053, "t_tg": 2.652078, )"
+    R"("speed_tg": 72.396065, "t": 2.977605, "speed": 150.456497})"
+    "\n"
+    R"({"n_kv_max": 4096, "n_batch": 2048, "n_ubatch": 512, "flash_attn": -1, "is_pp_shared": 0, )"
+    R"("n_gpu_layers": -1, "n_threads": 2, "n_threads_batch": 2, "pp": 32, "tg": 24, "pl": 16, )"
+    R"("n_kv": 896, "t_pp": 0.573036, "speed_pp": 893.486572, "t_tg": 2.779980, )"
+    R"("speed_tg": 138.130493, "t": 3.353016, "speed": 267.222107})"
+    "\n\n";
+
+TEST(PeerBenchTest, ReadsWhatLlamaBatchedBenchPrints) {
+  const Result<std::vector<PeerResult>> results = ParseBatchedPeerResults(kBatchedLines);
+  ASSERT_TRUE(results.ok()) << results.status().ToString();
+  ASSERT_EQ(results->size(), 2u);
+  EXPECT_EQ((*results)[1].test, (SpeedTest{.n_gen = 24, .n_depth = 32, .n_streams = 16}));
+  EXPECT_DOUBLE_EQ((*results)[1].tokens_per_second, 138.130493);
+  EXPECT_EQ((*results)[1].n_threads, 2);
+  for (const char* text : {"main: error", "[]", "{\"pp\": 32}"})
+    EXPECT_EQ(ParseBatchedPeerResults(text).status().code(), StatusCode::kDataLoss) << text;
+}
+
+TEST(PeerBenchTest, BuildsTheCommandLineOfStreams) {
+  const std::vector<SpeedTest> tests = {{.n_gen = 24, .n_depth = 32, .n_streams = 8},
+                                        {.n_gen = 24, .n_depth = 32, .n_streams = 16}};
+  const std::string once =
+      "llama-batched-bench -m '/m/a.gguf' -npl 8,16 -npp 32 -ntg 24 -c 896 -t 2 "
+      "--output-format jsonl -fa ";
+  EXPECT_EQ(BatchedPeerCommandLine("llama-batched-bench", "/m/a.gguf", tests, 2),
+            once + "off && " + once + "on");
+}
+
 TEST(PeerBenchTest, BuildsTheCommandLine) {
   const std::vector<SpeedTest> tests = {
       {.n_prompt = 512}, {.n_gen = 64}, {.n_prompt = 8, .n_gen = 4}};

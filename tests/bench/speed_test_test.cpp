@@ -32,6 +32,18 @@ TEST(SpeedTestTest, NeedsBothPartsOfAPromptAndGeneration) {
     EXPECT_FALSE(ParsePromptAndGen(text).ok()) << text;
 }
 
+TEST(SpeedTestTest, ReadsNumbersOfStreams) {
+  const Result<std::vector<SpeedTest>> tests = ParseStreams("1,16");
+  ASSERT_TRUE(tests.ok());
+  ASSERT_EQ(tests->size(), 2u);
+  EXPECT_EQ((*tests)[0].Name(), "tg24 @ d32");
+  EXPECT_EQ((*tests)[1].Name(), "tg24 @ d32 x 16");
+  EXPECT_EQ((*tests)[1].n_tokens(), 16u * 24u);
+  EXPECT_TRUE(ParseStreams("")->empty());
+  for (const char* text : {"0", "257", "8,", "x"})
+    EXPECT_EQ(ParseStreams(text).status().code(), StatusCode::kInvalidArgument) << text;
+}
+
 TEST(SpeedTestTest, CombinesEveryDepthWithEveryTest) {
   const std::vector<SpeedTest> tests =
       CombineTests({512, 0}, {64}, {{.n_prompt = 16, .n_gen = 4}}, {0, 100});
