@@ -51,16 +51,16 @@ Status BytePairEncoder::ReadMerges(const GgufMetadata& metadata) {
       return invalid("a merge is two tokens with a space between them");
     const std::string left = BytesOfByteLevelToken(merge.substr(0, space));
     const std::string right = BytesOfByteLevelToken(merge.substr(space + 1));
-    const auto is_known = [&](std::string_view text) {
-      return vocabulary_.FindText(text) != Vocabulary::kNone ||
-             vocabulary_.FindSpecial(text) != Vocabulary::kNone;
-    };
-    if (!is_known(left) || !is_known(right) || !is_known(left + right))
-      return invalid("both parts of a merge and its result are tokens");
-    // A merge that leads to or from a control token would let plain text become that token.
     const TokenId left_id = vocabulary_.FindText(left);
     const TokenId right_id = vocabulary_.FindText(right);
-    const TokenId result = vocabulary_.FindText(left + right);
+    const std::string joined = left + right;
+    const TokenId result = vocabulary_.FindText(joined);
+    const auto is_known = [&](TokenId id, std::string_view text) {
+      return id != Vocabulary::kNone || vocabulary_.FindSpecial(text) != Vocabulary::kNone;
+    };
+    if (!is_known(left_id, left) || !is_known(right_id, right) || !is_known(result, joined))
+      return invalid("both parts of a merge and its result are tokens");
+    // A merge that leads to or from a control token would let plain text become that token.
     if (left_id == Vocabulary::kNone || right_id == Vocabulary::kNone ||
         result == Vocabulary::kNone)
       continue;

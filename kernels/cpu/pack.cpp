@@ -115,22 +115,30 @@ void PackScales(const FileBlock& block, int row, PackedSplitScales& packed) {
   packed.scale[row] = block.scale;
 }
 
-void PackSixBits(const uint32_t (&values)[16], int row, uint32_t (&six_bit)[3][16]) {
-  for (int word = 0; word < 3; ++word) {
-    uint32_t bits = (values[15] >> (2 * word) & 3) << 30;
-    for (int i = 0; i < 5; ++i) bits |= values[5 * word + i] << (6 * i);
-    six_bit[word][row] = bits;
-  }
+// Four values below 64, a byte each, in 24 bits.
+uint64_t JoinSixBits(const uint8_t* values) {
+  const uint32_t bytes = LoadQuad(values);
+  const uint32_t pairs = (bytes & 0x003f003fu) | (bytes >> 2 & 0x0fc00fc0u);
+  return (pairs & 0xfffu) | (pairs >> 4 & 0xfff000u);
+}
+
+// See PackedKScales.
+void PackSixBits(const uint8_t (&values)[16], int row, uint32_t (&six_bit)[3][16]) {
+  const uint64_t third = JoinSixBits(values + 8);
+  const uint64_t low = JoinSixBits(values) | JoinSixBits(values + 4) << 24 | third << 48;
+  const uint64_t high = third >> 16 | JoinSixBits(values + 12) << 8;  // the bits from 64 on
+  const uint64_t words[3] = {low, low >> 30, low >> 60 | high << 4};
+  for (int word = 0; word < 3; ++word)
+    six_bit[word][row] = static_cast<uint32_t>((words[word] & 0x3fffffffu) |
+                                               (high >> (26 + 2 * word) & 3) << 30);
 }
 
 template <typename FileBlock>
 void PackScales(const FileBlock& block, int row, PackedKScales& packed) {
   const KScales sub = UnpackKScales(block.scales);
-  uint32_t values[16];
-  for (int i = 0; i < 8; ++i) {
-    values[i] = sub.scales[i];
-    values[8 + i] = sub.mins[i];
-  }
+  uint8_t values[16];
+  std::memcpy(values, sub.scales, sizeof(sub.scales));
+  std::memcpy(values + 8, sub.mins, sizeof(sub.mins));
   PackSixBits(values, row, packed.six_bit);
   packed.scale[row] = block.scale;
   packed.min[row] = block.min;
@@ -143,8 +151,8 @@ void PackScales(const FileBlock& block, int row, PackedHalfScales& packed) {
 }
 
 void PackScales(const Q3_K::Block& block, int row, PackedSixBitHalfScales& packed) {
-  uint32_t values[16];
-  for (int i = 0; i < 16; ++i) values[i] = Q3_K::UnpackScale(block, i);
+  uint8_t values[16];
+  for (int i = 0; i < 16; ++i) values[i] = static_cast<uint8_t>(Q3_K::UnpackScale(block, i));
   PackSixBits(values, row, packed.six_bit);
   packed.scale[row] = block.scale;
 }

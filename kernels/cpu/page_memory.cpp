@@ -3,14 +3,20 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <exception>
 #include <optional>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "kernels/base/check.h"
 #include "kernels/base/checked_math.h"
+#include "kernels/cpu/host_memory.h"
 
 namespace forge {
 namespace {
@@ -33,7 +39,7 @@ void Unmap(std::byte* begin, std::byte* end) {
 }
 
 // Backs every page. Returns an errno value.
-int Populate(std::byte* data, uint64_t bytes) {
+int PopulateRange(std::byte* data, uint64_t bytes) {
 #if defined(MADV_POPULATE_WRITE)
   if (madvise(data, bytes, MADV_POPULATE_WRITE) == 0) return 0;
   if (errno != EINVAL) return errno;  // EINVAL: a kernel before 5.14
@@ -42,6 +48,32 @@ int Populate(std::byte* data, uint64_t bytes) {
   for (uint64_t at = 0; at < bytes; at += page)
     *static_cast<volatile std::byte*>(data + at) = std::byte{0};
   return 0;
+}
+
+// Likewise, on all processors this process may use: a model's pages take as long to clear as its
+// weights to pack.
+int Populate(std::byte* data, uint64_t bytes) {
+  constexpr uint64_t kChunk = uint64_t{32} << 20;
+  const uint64_t n_chunks = (bytes - 1) / kChunk + 1;
+  std::atomic<uint64_t> next = 0;
+  std::atomic<int> error = 0;
+  const auto work = [&] {
+    for (uint64_t chunk; error == 0 && (chunk = next++) < n_chunks;) {
+      const uint64_t begin = chunk * kChunk;
+      const int failed = PopulateRange(data + begin, std::min(kChunk, bytes - begin));
+      if (failed != 0) error = failed;
+    }
+  };
+  const uint64_t n_threads =
+      n_chunks == 1 ? 1 : std::min<uint64_t>(n_chunks, static_cast<uint64_t>(CountUsableCpus()));
+  std::vector<std::jthread> helpers;
+  try {
+    for (uint64_t i = 1; i < n_threads; ++i) helpers.emplace_back(work);
+  } catch (const std::exception&) {  // without more threads, or memory to hold them: slower
+  }
+  work();
+  helpers.clear();
+  return error;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 namespace forge {
 
@@ -13,13 +14,16 @@ struct KScales {
 };
 
 inline KScales UnpackKScales(const uint8_t (&packed)[12]) {
+  // Four bytes at a time.
+  uint32_t words[3];
+  std::memcpy(words, packed, sizeof(words));
+  const uint32_t scales[2] = {words[0] & 0x3f3f3f3fu,
+                              (words[2] & 0x0f0f0f0fu) | (words[0] >> 2 & 0x30303030u)};
+  const uint32_t mins[2] = {words[1] & 0x3f3f3f3fu,
+                            (words[2] >> 4 & 0x0f0f0f0fu) | (words[1] >> 2 & 0x30303030u)};
   KScales result;
-  for (int i = 0; i < 4; ++i) {
-    result.scales[i] = packed[i] & 63;
-    result.mins[i] = packed[i + 4] & 63;
-    result.scales[i + 4] = static_cast<uint8_t>((packed[i + 8] & 15) | (packed[i] >> 6) << 4);
-    result.mins[i + 4] = static_cast<uint8_t>((packed[i + 8] >> 4) | (packed[i + 4] >> 6) << 4);
-  }
+  std::memcpy(result.scales, scales, sizeof(scales));
+  std::memcpy(result.mins, mins, sizeof(mins));
   return result;
 }
 
