@@ -9,7 +9,6 @@
 // cpu counts this program's processor time, divided by its threads, instead of time on the wall.
 
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -22,6 +21,7 @@
 #include <vector>
 
 #include "bench/op_inputs.h"
+#include "bench/probes.h"
 #include "kernels/cpu/cpu_stream.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/pack.h"
@@ -53,24 +53,6 @@ double Now(clockid_t clock) {
 // The shortest run, which is the one that other programs disturbed least.
 double Best(const std::vector<double>& seconds) {
   return *std::min_element(seconds.begin(), seconds.end());
-}
-
-// Reads every byte once, on all threads.
-void ReadAll(const std::byte* data, int64_t bytes, ThreadPool& pool) {
-  constexpr int64_t kChunk = 256 << 10;
-  constexpr int64_t kAhead = 4096;
-  std::atomic<uint64_t> sink = 0;
-  pool.ParallelFor(bytes / kChunk, [&](int64_t chunk, int) {
-    const std::byte* p = data + chunk * kChunk;
-    uint64_t sum = 0;
-    for (int64_t i = 0; i < kChunk; i += 64) {
-      __builtin_prefetch(p + i + kAhead);
-      uint64_t words[8];
-      std::memcpy(words, p + i, sizeof(words));
-      for (const uint64_t word : words) sum += word;
-    }
-    sink += sum;
-  });
 }
 
 class FormatBench {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -17,25 +18,31 @@ struct MachineLimits {
   double bf16_gflops = 0;  // of a GPU's matrix units; 0: none, or not a GPU
 };
 
+// Reads every byte once, on all threads, in chunks of 256 KiB; what is left at the end is not read.
+void ReadAll(const std::byte* data, int64_t bytes, ThreadPool& pool);
+
 // Measures them on threads of its own, as many as the engine has. Each figure is the best of some
 // rounds of a few milliseconds. Not thread-safe.
 class Probes {
  public:
-  // Takes 256 MiB, more than caches hold. Errors as ThreadPool::Create; `n_threads` 0: as the CPU
-  // device would.
+  // Takes 256 MiB, more than caches hold, in pages as weights are in. Errors as ThreadPool::Create
+  // and AllocatePages; `n_threads` 0: as the CPU device would.
   static Result<std::unique_ptr<Probes>> Create(int n_threads);
+  ~Probes();
+  Probes(const Probes&) = delete;
+  Probes& operator=(const Probes&) = delete;
 
   int n_threads() const { return pool_->n_threads(); }
   MachineLimits Measure();
   double MeasureRead();
 
  private:
-  explicit Probes(std::unique_ptr<ThreadPool> pool);
+  Probes(std::unique_ptr<ThreadPool> pool, std::byte* memory);
   template <typename Kernel>
   double Peak(const Kernel& kernel);
 
-  std::unique_ptr<ThreadPool> pool_;
-  std::unique_ptr<uint64_t[]> memory_;
+  const std::unique_ptr<ThreadPool> pool_;
+  std::byte* const memory_;
 };
 
 }  // namespace forge

@@ -15,7 +15,10 @@
 namespace forge {
 namespace {
 
-constexpr int64_t kPrefetchBytes = 2560;  // as in matmul_avx512.cpp
+// How far ahead weights are fetched: what memory takes to answer. The scales of a block lie behind
+// its codes and are read first, so where a block is long, that far beyond it.
+template <typename Layout>
+constexpr int64_t kPrefetchBytes = 1536 + static_cast<int64_t>(sizeof(typename Layout::Block));
 
 // Codes are kZero above their value: takes away that times the sum of the activations.
 template <int kZero>
@@ -91,15 +94,11 @@ template <typename Layout, int kFirst, int kQuads, int kTokens>
         for (int h = 0; h < 2; ++h) {
           const __m256i more = w.Pairs(h, q, activations);
           pairs[t][h] = q == first ? more : _mm256_add_epi16(pairs[t][h], more);
+          if (q < first + kStep - 1) continue;
+          // Here, not after all tokens: what is alive meanwhile has to fit the registers.
+          const __m256i sums = _mm256_madd_epi16(pairs[t][h], ones);
+          products[t][h] = first == kFirst ? sums : _mm256_add_epi32(products[t][h], sums);
         }
-      }
-    }
-#pragma GCC unroll 4
-    for (int t = 0; t < kTokens; ++t) {
-#pragma GCC unroll 2
-      for (int h = 0; h < 2; ++h) {
-        const __m256i sums = _mm256_madd_epi16(pairs[t][h], ones);
-        products[t][h] = first == kFirst ? sums : _mm256_add_epi32(products[t][h], sums);
       }
     }
   }
@@ -255,7 +254,7 @@ void RunQuantized(const TileArgs& args) {
   const ActivationTiles<kTokens> x(args.activations, args.n_cols);
   const auto* block = reinterpret_cast<const Block*>(args.weights);
   int64_t k = 0;  // 32 columns of activations
-  const auto* ahead = reinterpret_cast<const char*>(args.weights) + kPrefetchBytes;
+  const auto* ahead = reinterpret_cast<const char*>(args.weights) + kPrefetchBytes<Layout>;
   __m256 local[kHasTiles ? 1 : kTokens][2];
   auto* const results = reinterpret_cast<__m256(*)[2]>(args.sums);
   auto* const sums = kHasTiles ? results : local;
@@ -309,7 +308,8 @@ template <typename Layout, int kTokens>
 #pragma GCC unroll 4
   for (int t = 0; t < kTokens; ++t) sums[t][0] = sums[t][1] = _mm256_setzero_ps();
   for (int64_t k = 0; k < args.n_cols; ++k, ++block) {
-    if (prefetch) _mm_prefetch(reinterpret_cast<const char*>(block) + kPrefetchBytes, _MM_HINT_T0);
+    if (prefetch)
+      _mm_prefetch(reinterpret_cast<const char*>(block) + kPrefetchBytes<Layout>, _MM_HINT_T0);
     const __m256 weights[2] = {LoadElements(block->values, 0), LoadElements(block->values, 8)};
 #pragma GCC unroll 4
     for (int t = 0; t < kTokens; ++t) {
