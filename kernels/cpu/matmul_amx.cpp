@@ -17,7 +17,8 @@
 namespace forge {
 namespace {
 
-constexpr int64_t kPrefetchBytes = 2560;  // as in matmul_avx512.cpp
+template <typename Layout>
+constexpr int64_t kPrefetchBytes = PrefetchBytes<Layout>(2560);  // as in matmul_avx512.cpp
 constexpr int kTokens = kWideTileTokens;
 
 // Tile registers 0 and 1 hold products, int32 [tokens, rows]; 2 activations; 3 weights. GCC's
@@ -130,7 +131,7 @@ void RunQuantized(const TileArgs& args) {
   static constexpr TileConfig kConfig = MakeConfig(32 / kScales);
   const auto* block = reinterpret_cast<const Block*>(args.weights);
   const ActivationTiles<kTokens> x(args.activations, args.n_cols);
-  const auto* ahead = reinterpret_cast<const char*>(args.weights) + kPrefetchBytes;
+  const auto* ahead = reinterpret_cast<const char*>(args.weights) + kPrefetchBytes<Layout>;
   const int64_t n = args.n_cols / 32;
   alignas(64) int8_t weights[kRing][8 * 64];
   constexpr int kProducts = std::max(kScales, Layout::kDigits);

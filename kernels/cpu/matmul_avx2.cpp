@@ -15,10 +15,9 @@
 namespace forge {
 namespace {
 
-// How far ahead weights are fetched: what memory takes to answer. The scales of a block lie behind
-// its codes and are read first, so where a block is long, that far beyond it.
+// Of two cores of the Zen 3 generation, from 1536 to 2048 alike; more cost up to a tenth.
 template <typename Layout>
-constexpr int64_t kPrefetchBytes = 1536 + static_cast<int64_t>(sizeof(typename Layout::Block));
+constexpr int64_t kPrefetchBytes = PrefetchBytes<Layout>(1920);
 
 // Codes are kZero above their value: takes away that times the sum of the activations.
 template <int kZero>

@@ -129,8 +129,8 @@ void PackSixBits(const uint8_t (&values)[16], int row, uint32_t (&six_bit)[3][16
   const uint64_t high = third >> 16 | JoinSixBits(values + 12) << 8;  // the bits from 64 on
   const uint64_t words[3] = {low, low >> 30, low >> 60 | high << 4};
   for (int word = 0; word < 3; ++word)
-    six_bit[word][row] = static_cast<uint32_t>((words[word] & 0x3fffffffu) |
-                                               (high >> (26 + 2 * word) & 3) << 30);
+    six_bit[word][row] =
+        static_cast<uint32_t>((words[word] & 0x3fffffffu) | (high >> (26 + 2 * word) & 3) << 30);
 }
 
 template <typename FileBlock>

@@ -273,6 +273,16 @@ template <>
 struct PackLayout<MXFP4>
     : QuantizedLayout<PackedIndices<Mxfp4Values, 5>, PackedExponents, 1, Mxfp4Values::kZero> {};
 
+// How far ahead of the codes in use a kernel fetches weights. `latency_bytes`: what it reads while
+// memory answers. A block's scales lie behind its codes and are read first, so where a block holds
+// several sub-blocks that far beyond the block.
+template <typename Layout>
+constexpr int64_t PrefetchBytes(int64_t latency_bytes) {
+  if constexpr (Layout::kColumns > 32)
+    latency_bytes += static_cast<int64_t>(sizeof(typename Layout::Block));
+  return latency_bytes;
+}
+
 // Bytes of one group of 16 rows.
 template <typename Format>
 constexpr int64_t PackedGroupBytes(int64_t n_cols) {
