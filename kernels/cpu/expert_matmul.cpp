@@ -79,7 +79,7 @@ class ExpertProducts {
   std::array<Product, 2> products_ = {};
   int n_products_ = 0;
   int64_t n_groups_ = 0;    // of one expert's matrices
-  int64_t span_pairs_ = 0;  // a multiple of kWideTileTokens
+  int64_t span_pairs_ = 0;  // as SpanTokens gives
   int64_t weight_bytes_ = 0;
 };
 

@@ -75,7 +75,7 @@ class TiledMatmul {
   std::array<Product, 3> products_;
   int64_t n_groups_ = 0;  // of all matrices
   int64_t weight_bytes_ = 0;
-  int64_t span_tokens_ = 0;  // a multiple of kWideTileTokens
+  int64_t span_tokens_ = 0;  // as SpanTokens gives
   bool needs_quantized_ = false;
   bool needs_digits_ = false;
 };

@@ -22,11 +22,14 @@ constexpr int64_t kMinChunksPerThread = 4;
 
 constexpr int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// How many tokens of n_in inputs a span has: a multiple of kWideTileTokens. `token_bytes`: of
-// activations, for each 32 columns.
+// How many tokens of n_in inputs a span has: a multiple of those that share an unpacking of
+// weights, which is worth more than the second-level cache where these are too many for it.
+// `token_bytes`: of activations, for each 32 columns.
 constexpr int64_t SpanTokens(int64_t n_in, int64_t token_bytes) {
-  const int64_t bytes = CeilDivide(n_in, kActivationBlockColumns) * token_bytes * kWideTileTokens;
-  return std::max<int64_t>(1, kSpanActivationBytes / bytes) * kWideTileTokens;
+  constexpr int64_t kUnit = kMaxTiles * kTileTokens;
+  static_assert(kUnit % kWideTileTokens == 0);
+  const int64_t bytes = CeilDivide(n_in, kActivationBlockColumns) * token_bytes * kUnit;
+  return std::max<int64_t>(1, kSpanActivationBytes / bytes) * kUnit;
 }
 
 // How n_tokens tokens fall into tiles: wide ones first where there are kernels for them.
