@@ -168,7 +168,7 @@ template <typename Layout, int kTokens>
   const auto* block = reinterpret_cast<const Block*>(args.weights);
   const ActivationTiles<kTokens> x(args.activations, args.n_cols);
   const auto* ahead = reinterpret_cast<const char*>(args.weights) + kPrefetchBytes<Layout>;
-  int64_t k = 0;                                                       // 32 columns of activations
+  int64_t k = 0;
   auto* const sums = reinterpret_cast<__m512(*)[kTokens]>(args.sums);  // [tile][token]
   std::fill_n(args.sums, 16 * kTokens * args.n_tiles, 0.0f);
 
