@@ -54,12 +54,33 @@ struct CodebookReader {
     quads.template PutSigned<kZero>(2 * group + 1, magnitudes[1], signs, group, kSignsOfSecondQuad);
   }
 
-  // Quad `q` of eight.
-  template <int kZero, typename Book, typename Quads>
-  [[gnu::always_inline]] static void SignedFour(const Book& book, Words index, Words signs, int q,
-                                                Quads& quads) {
-    quads.template PutSigned<kZero>(q, Rows::GatherQuad(&book, index), signs, q / 2,
-                                    q % 2 == 0 ? kSignsOfFirstQuad : kSignsOfSecondQuad);
+  // Two entries of eight magnitudes, whose indices are in the low and the high halves of `indices`:
+  // quads 2 * group and 2 * group + 1 for each of the two groups, under the signs in that byte.
+  template <int kZero, typename Book, typename BookWords, typename Quads>
+  [[gnu::always_inline]] static void SignedEights(const Book& book, const BookWords& words,
+                                                  Words indices, Words signs,
+                                                  const int (&groups)[2], Quads& quads) {
+    Words magnitudes[4];
+    Rows::LookUp(book, words, indices, magnitudes);
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+      const int g = groups[i];
+      quads.template PutSigned<kZero>(2 * g, magnitudes[2 * i], signs, g, kSignsOfFirstQuad);
+      quads.template PutSigned<kZero>(2 * g + 1, magnitudes[2 * i + 1], signs, g,
+                                      kSignsOfSecondQuad);
+    }
+  }
+
+  // Two entries of four magnitudes, whose indices are in the low and the high halves of `indices`:
+  // quads q and q + 2.
+  template <int kZero, typename Book, typename BookWords, typename Quads>
+  [[gnu::always_inline]] static void SignedFours(const Book& book, const BookWords& words,
+                                                 Words indices, Words signs, int q, Quads& quads) {
+    Words magnitudes[2];
+    Rows::LookUp(book, words, indices, magnitudes);
+    const uint32_t bits = q % 2 == 0 ? kSignsOfFirstQuad : kSignsOfSecondQuad;
+    quads.template PutSigned<kZero>(q, magnitudes[0], signs, q / 2, bits);
+    quads.template PutSigned<kZero>(q + 2, magnitudes[1], signs, q / 2 + 1, bits);
   }
 
   // Quads 2 * group and 2 * group + 1 of weights in {-8, 0, 8}, with one added, or taken away where
@@ -94,10 +115,11 @@ struct ExpandCodes<Rows, PackLayout<IQ2_XXS>> {
                                            Quads& quads) {
     const Words indices = Rows::Load(block.words[2 * s] + first_row);
     const Words signs = Reader::SpreadSigns(Rows::Load(block.words[2 * s + 1] + first_row));
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; ++g)
-      Reader::template SignedEight<Layout::kZero>(
-          kIq2XxsCodebook, Rows::And(Rows::Right(indices, 8 * g), 255), signs, g, quads);
+#pragma GCC unroll 2
+    for (int g = 0; g < 2; ++g)
+      Reader::template SignedEights<Layout::kZero>(
+          kIq2XxsCodebook, kIq2XxsWords, Rows::And(Rows::Right(indices, 8 * g), 0x00ff00ffu), signs,
+          {g, g + 2}, quads);
   }
 
   [[gnu::always_inline]] static void Scales(const Layout::Block& block, int first_row,
@@ -138,10 +160,11 @@ struct ExpandCodes<Rows, PackLayout<IQ2_XS>> {
     signs = Rows::Or(signs, Rows::And(Rows::Left(groups[1], 7), 0x7f0000u));
     signs = Rows::Or(signs, Rows::And(Rows::Right(groups[1], 1), 0x7f000000u));
     signs = Reader::WithParity(signs);
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; ++g)
-      Reader::template SignedEight<Layout::kZero>(
-          kIq2XsCodebook, Rows::And(Rows::Right(groups[g / 2], g % 2 * 16), 511), signs, g, quads);
+#pragma GCC unroll 2
+    for (int g = 0; g < 4; g += 2)
+      Reader::template SignedEights<Layout::kZero>(kIq2XsCodebook, kIq2XsWords,
+                                                   Rows::And(groups[g / 2], 0x01ff01ffu), signs,
+                                                   {g, g + 1}, quads);
   }
 
   [[gnu::always_inline]] static void Scales(const Layout::Block& block, int first_row,
@@ -189,10 +212,12 @@ struct ExpandCodes<Rows, PackLayout<IQ3_XXS>> {
     const Words signs = Reader::SpreadSigns(Rows::Load(block.words[16 + s] + first_row));
     const Words indices[2] = {Rows::Load(block.words[2 * s] + first_row),
                               Rows::Load(block.words[2 * s + 1] + first_row)};
-#pragma GCC unroll 8
-    for (int q = 0; q < 8; ++q)
-      Reader::template SignedFour<Layout::kZero>(
-          kIq3XxsCodebook, Rows::And(Rows::Right(indices[q / 4], q % 4 * 8), 255), signs, q, quads);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i)
+      Reader::template SignedFours<Layout::kZero>(
+          kIq3XxsCodebook, kIq3XxsWords,
+          Rows::And(Rows::Right(indices[i / 2], i % 2 * 8), 0x00ff00ffu), signs,
+          4 * (i / 2) + i % 2, quads);
   }
 
   [[gnu::always_inline]] static void Scales(const Layout::Block& block, int first_row,
@@ -219,11 +244,15 @@ struct ExpandCodes<Rows, PackLayout<IQ3_S>> {
         Rows::Right(Rows::Load(block.words[16 + s / 4] + first_row), static_cast<int>(s % 4) * 8);
     const Words indices[2] = {Rows::Load(block.words[2 * s] + first_row),
                               Rows::Load(block.words[2 * s + 1] + first_row)};
-#pragma GCC unroll 8
-    for (int q = 0; q < 8; ++q) {
-      const Words low = Rows::And(Rows::Right(indices[q / 4], q % 4 * 8), 255);
-      const Words index = Rows::Or(low, Rows::And(Rows::Left(high, 8 - q), 1u << 8));
-      Reader::template SignedFour<Layout::kZero>(kIq3SCodebook, index, signs, q, quads);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const int q = 4 * (i / 2) + i % 2;
+      const Words low = Rows::And(Rows::Right(indices[i / 2], i % 2 * 8), 0x00ff00ffu);
+      const Words first_ninth = Rows::And(Rows::Left(high, 8 - q), 1u << 8);
+      const Words second_ninth = Rows::And(Rows::Left(high, 22 - q), 1u << 24);
+      Reader::template SignedFours<Layout::kZero>(
+          kIq3SCodebook, kIq3SWords, Rows::Or(Rows::Or(low, first_ninth), second_ninth), signs, q,
+          quads);
     }
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <string>
 #include <tuple>
 
@@ -105,9 +106,16 @@ TiledMatmul::TiledMatmul(const MatmulArgs& args, CpuLevel level)
 
 void TiledMatmul::Prepare(ThreadPool& pool) const {
   if (!needs_quantized_ && args_.norm.weight == nullptr) return;
-  if (args_.n_tokens * n_in_ >= kParallelPrepareValues && args_.n_tokens > 1)
-    return pool.ParallelFor(args_.n_tokens, [this](int64_t token, int) { PrepareToken(token); });
-  for (int64_t token = 0; token < args_.n_tokens; ++token) PrepareToken(token);
+  const auto prepare = [this](int64_t begin, int64_t end) {
+    for (int64_t token = begin; token < end; ++token) PrepareToken(token);
+  };
+  if (args_.n_tokens * n_in_ < kParallelPrepareValues) return prepare(0, args_.n_tokens);
+  // The tokens of a tile share cache lines, which threads had better not write in turns.
+  const bool has_many_tiles = args_.n_tokens >= 2 * kTileTokens * pool.n_threads();
+  const int64_t tokens = has_many_tiles ? kTileTokens : 1;
+  pool.ParallelFor(CeilDivide(args_.n_tokens, tokens), [&](int64_t chunk, int) {
+    prepare(chunk * tokens, std::min<int64_t>(args_.n_tokens, (chunk + 1) * tokens));
+  });
 }
 
 void TiledMatmul::PrepareToken(int64_t token) const {
@@ -158,26 +166,42 @@ void TiledMatmul::MultiplyGroups(int64_t group, int64_t end_group, int64_t first
   }
 }
 
+// Where StoreSums writes the rows of `group` for `token`.
+float* ResultsOf(const Product& product, float* first_y, int64_t group, int64_t token) {
+  float* const y = product.activate != nullptr ? first_y : product.target->y;
+  return y + token * product.target->weight.shape.n_rows + group * kCpuPackRows;
+}
+
+// Asks for what StoreSums will write, before the sums are computed: a line for each token, each far
+// from the next, and the last to write it may have been another core. (Two Zen 4 cores, prompts of
+// 1B Q4_K: storing takes 3.6 % of the products' time, 6.2 % without.)
+void PrefetchResults(const Product& product, float* first_y, int64_t group, int64_t first_token,
+                     int n_tokens) {
+  for (int t = 0; t < n_tokens; ++t)
+    __builtin_prefetch(ResultsOf(product, first_y, group, first_token + t), /*rw=*/1);
+}
+
 // y[t, rows of the group] = sums + bias + residual, or the activation of the first target's y and
-// that.
+// that. Overwrites the sums.
 void StoreSums(const Product& product, float* first_y, int64_t group, int64_t first_token,
-               int n_tokens, const float* sums) {
+               int n_tokens, float* sums) {
   const MatmulTarget& target = *product.target;
   const int64_t n_out = target.weight.shape.n_rows;
   const int64_t first_row = group * kCpuPackRows;
   const int n_rows = static_cast<int>(std::min(kCpuPackRows, n_out - first_row));
-  for (int t = 0; t < n_tokens; ++t) {
-    const int64_t at = (first_token + t) * n_out + first_row;
-    float row_sums[kCpuPackRows];
-    std::copy_n(sums + t * kCpuPackRows, kCpuPackRows, row_sums);
+  for (int t = 0; t < n_tokens; ++t, sums += kCpuPackRows) {
+    const int64_t token = first_token + t;
+    float* const y = ResultsOf(product, first_y, group, token);
     if (target.bias != nullptr)
-      for (int r = 0; r < n_rows; ++r) row_sums[r] += target.bias[first_row + r];
+      for (int r = 0; r < n_rows; ++r) sums[r] += target.bias[first_row + r];
     if (target.residual != nullptr)
-      for (int r = 0; r < n_rows; ++r) row_sums[r] += target.residual[at + r];
+      for (int r = 0; r < n_rows; ++r) sums[r] += target.residual[token * n_out + first_row + r];
     if (product.activate != nullptr) {
-      product.activate(first_y + at, row_sums, first_y + at, n_rows);
+      product.activate(y, sums, y, n_rows);
+    } else if (n_rows == kCpuPackRows) {
+      std::memcpy(y, sums, kCpuPackRows * sizeof(float));  // inline, as std::copy_n is not
     } else {
-      std::copy_n(row_sums, n_rows, target.y + at);
+      std::copy_n(sums, n_rows, y);
     }
   }
 }
@@ -199,9 +223,11 @@ void TiledMatmul::MultiplyGroup(const Product& product, int64_t group, int64_t f
     tile.activations =
         format.is_quantized ? Tile(token) : reinterpret_cast<const std::byte*>(x_ + token * n_in_);
     tile.prefetch = token == first_token;  // from the second time on the group is in a cache
+    const int n_stored = n_tokens * tile.n_tiles;
+    if (n_stored > 1) PrefetchResults(product, args_.targets[0].y, group, token, n_stored);
     (n_tokens == kWideTileTokens ? format.wide_kernel : format.kernels[n_tokens - 1])(tile);
-    StoreSums(product, args_.targets[0].y, group, token, n_tokens * tile.n_tiles, sums);
-    token += n_tokens * tile.n_tiles;
+    StoreSums(product, args_.targets[0].y, group, token, n_stored, sums);
+    token += n_stored;
   }
 }
 

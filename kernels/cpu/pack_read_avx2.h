@@ -329,6 +329,21 @@ struct RowsAvx2 {
     quads[0] = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0x88));
     quads[1] = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0xdd));
   }
+  // The quads of the entries whose indices are in the low and in the high halves of `indices`.
+  template <size_t kElements, size_t kEntries>
+  [[gnu::always_inline]] static void LookUp(const Codebook<kElements, kEntries>& book,
+                                            const CodebookWords<kElements, kEntries>& /*words*/,
+                                            Words indices, Words* quads) {
+    const Words halves[2] = {And(indices, 0xffffu), Right(indices, 16)};
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+      if constexpr (kElements == 8) {
+        GatherQuads(&book, halves[i], quads + 2 * i);
+      } else {
+        quads[i] = GatherQuad(&book, halves[i]);
+      }
+    }
+  }
   // All ones in the bytes that are negative: those whose bit in `bits` is set in byte `byte` of the
   // lane's signs.
   [[gnu::always_inline]] static Words IsNegative(Words signs, int byte, uint32_t bits) {

@@ -280,19 +280,88 @@ struct RowsAvx512 {
         _mm512_mulhi_epu16(even, _mm512_set1_epi16(3)),
         _mm512_and_si512(_mm512_mulhi_epu16(odd, _mm512_set1_epi16(3 << 8)), upper));
   }
-  // Entries of four bytes.
-  [[gnu::always_inline]] static Words GatherQuad(const void* entries, Words index) {
-    return _mm512_i32gather_epi32(index, entries, 4);
-  }
+  // The lanes of a vector as indices of a table, which are loaded one by one: gather instructions
+  // take longer.
+  struct Indices {
+    alignas(64) uint32_t at[16];
+    [[gnu::always_inline]] explicit Indices(Words index) { _mm512_store_si512(at, index); }
+    [[gnu::always_inline]] uint32_t operator[](int row) const { return at[row]; }
+  };
   // Entries of eight bytes: the first four and the last four.
   [[gnu::always_inline]] static void GatherQuads(const void* entries, Words index, Words* quads) {
-    const __m512i low = _mm512_i32gather_epi64(_mm512_castsi512_si256(index), entries, 8);
-    const __m512i high = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(index, 1), entries, 8);
-    const __m512i even =
-        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
-    quads[0] = _mm512_permutex2var_epi32(low, even, high);
-    quads[1] = _mm512_permutex2var_epi32(low, odd, high);
+    const auto* table = static_cast<const __m64*>(entries);
+    const Indices at(index);
+    const auto two = [&](int row) __attribute__((always_inline)) {
+      const __m128 first = _mm_loadl_pi(_mm_setzero_ps(), &table[at[row]]);
+      return _mm_castps_si128(_mm_loadh_pi(first, &table[at[row + 1]]));
+    };
+    const __m512 low = _mm512_castsi512_ps(Join(two(0), two(4), two(8), two(12)));
+    const __m512 high = _mm512_castsi512_ps(Join(two(2), two(6), two(10), two(14)));
+    quads[0] = _mm512_castps_si512(_mm512_shuffle_ps(low, high, 0x88));
+    quads[1] = _mm512_castps_si512(_mm512_shuffle_ps(low, high, 0xdd));
+  }
+  [[gnu::always_inline]] static Words Join(__m128i a, __m128i b, __m128i c, __m128i d) {
+    const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1);
+    const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(c), d, 1);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+  }
+  // table[index] of 32 indices in 16 bits each: permutations look up 64 words, and the upper bits
+  // of the index choose among what they found.
+  template <size_t kEntries>
+  [[gnu::always_inline]] static Words LookUpWords(const uint16_t* table, Words indices) {
+    const auto load = [&](size_t i) __attribute__((always_inline)) {
+      return _mm512_load_si512(table + i);
+    };
+    if constexpr (kEntries == 64) {
+      return _mm512_permutex2var_epi16(load(0), indices, load(32));
+    } else {
+      constexpr size_t kHalf = kEntries / 2;
+      const __mmask32 is_upper = _mm512_test_epi16_mask(indices, _mm512_set1_epi16(kHalf));
+      return _mm512_mask_blend_epi16(is_upper, LookUpWords<kHalf>(table, indices),
+                                     LookUpWords<kHalf>(table + kHalf, indices));
+    }
+  }
+  // The quads of the entries whose indices are in the low and in the high halves of `indices`.
+  //
+  // Of eight elements: an entry is a word with two bits for each element: one byte of it
+  // for a quad. Bits 0-1 and 2-3 of a byte make indices of one table if they stay where they are;
+  // so do bits 4-7, shifted right by four, for the last two bytes of the quad.
+  template <size_t kEntries>
+  [[gnu::always_inline]] static void LookUp(const Codebook<8, kEntries>& /*book*/,
+                                            const CodebookWords<8, kEntries>& book, Words indices,
+                                            Words* quads) {
+    const __m512i words = LookUpWords<kEntries>(book.words.data(), indices);
+    const __m512i shifted = _mm512_srli_epi16(words, 4);
+    const int8_t(&v)[3] = *reinterpret_cast<const int8_t(*)[3]>(book.levels.data());
+    const __m512i levels = _mm512_broadcast_i32x4(
+        _mm_setr_epi8(v[0], v[1], v[2], 0, v[1], 0, 0, 0, v[2], 0, 0, 0, 0, 0, 0, 0));
+    const __m512i lanes = _mm512_set4_epi32(0x0c0c0c0c, 0x08080808, 0x04040404, 0);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const __m512i control = _mm512_or_si512(lanes, _mm512_set1_epi8(static_cast<char>(i)));
+      const __m512i bytes = _mm512_mask_shuffle_epi8(_mm512_shuffle_epi8(words, control),
+                                                     0xcccccccccccccccc, shifted, control);
+      quads[i] = _mm512_shuffle_epi8(levels, And(bytes, 0x0c030c03u));
+    }
+  }
+  // Of four elements: an entry is a word with four bits for each element, of which the
+  // highest is zero: so the byte with two of them is an index as it is, and shifted by four.
+  template <size_t kEntries>
+  [[gnu::always_inline]] static void LookUp(const Codebook<4, kEntries>& /*book*/,
+                                            const CodebookWords<4, kEntries>& book, Words indices,
+                                            Words* quads) {
+    const __m512i words = LookUpWords<kEntries>(book.words.data(), indices);
+    const __m512i shifted = _mm512_srli_epi16(words, 4);
+    const __m512i levels = _mm512_broadcast_i32x4(
+        _mm_loadl_epi64(reinterpret_cast<const __m128i*>(book.levels.data())));
+    const __m512i lanes = _mm512_set4_epi32(0x0d0d0c0c, 0x09090808, 0x05050404, 0x01010000);
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+      const __m512i control = _mm512_or_si512(lanes, _mm512_set1_epi8(static_cast<char>(2 * i)));
+      const __m512i bytes = _mm512_mask_shuffle_epi8(_mm512_shuffle_epi8(words, control),
+                                                     0xaaaaaaaaaaaaaaaa, shifted, control);
+      quads[i] = _mm512_shuffle_epi8(levels, bytes);
+    }
   }
   // zero + quad, or zero - quad where the sign is set: those of the lane's bytes are the bits
   // `bits` (a bit for each byte) of its byte `byte`.

@@ -22,4 +22,17 @@ extern const Codebook<4, 512> kIq3SCodebook;
 // Eight times -1, 0 and 1, so that the offset of an eighth that IQ1_S and IQ1_M add is an integer.
 extern const Codebook<8, 2048> kIq1Codebook;
 
+// A codebook as words of 16 bits, which fit vector registers: element k of an entry is
+// levels[field k of its word], a field being 16 / kElements bits wide.
+template <size_t kElements, size_t kEntries>
+struct CodebookWords {
+  alignas(64) std::array<uint16_t, kEntries> words;
+  std::array<int8_t, 16 / kElements == 2 ? 3 : 8> levels;
+};
+
+extern const CodebookWords<8, 256> kIq2XxsWords;
+extern const CodebookWords<8, 512> kIq2XsWords;
+extern const CodebookWords<4, 256> kIq3XxsWords;
+extern const CodebookWords<4, 512> kIq3SWords;
+
 }  // namespace forge
