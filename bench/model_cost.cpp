@@ -56,8 +56,10 @@ Result<ModelCost> ReadModelCost(const std::string& path) {
     const bool is_expert = n_experts > 0 && tensor.name.find("_exps.") != std::string::npos;
     const uint64_t numerator = is_expert ? n_used : 1, denominator = is_expert ? n_experts : 1;
     cost.weight_bytes += tensor.size_bytes / denominator * numerator;
-    if (tensor.n_dims > 1)
-      cost.multiplied += tensor.row_elements() * tensor.n_rows() / denominator * numerator;
+    if (tensor.n_dims < 2) continue;
+    const bool is_output = tensor.name == "output.weight" || tensor.name == "token_embd.weight";
+    (is_output ? cost.output_multiplied : cost.multiplied) +=
+        tensor.row_elements() * tensor.n_rows() / denominator * numerator;
   }
   return cost;
 }

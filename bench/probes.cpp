@@ -140,17 +140,24 @@ PeakKernels ChooseKernels() {
 void ReadAll(const std::byte* data, int64_t bytes, ThreadPool& pool) {
   constexpr int64_t kChunk = 256 << 10;
   constexpr int64_t kAhead = 4096;
+  // A register of the least instruction set, and a sum for each in a line: with plain integers
+  // GCC 12 copies the line to the stack, at less than the speed of a fast memory.
+  using Words = uint64_t __attribute__((vector_size(16)));
   std::atomic<uint64_t> sink = 0;
   pool.ParallelFor(bytes / kChunk, [&](int64_t chunk, int) {
     const std::byte* p = data + chunk * kChunk;
-    uint64_t sum = 0;
+    Words sums[4] = {};
     for (int64_t i = 0; i < kChunk; i += 64) {
       __builtin_prefetch(p + i + kAhead);
-      uint64_t words[8];
-      std::memcpy(words, p + i, sizeof(words));
-      for (const uint64_t word : words) sum += word;
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) {
+        Words words;
+        std::memcpy(&words, p + i + 16 * k, sizeof(words));
+        sums[k] += words;
+      }
     }
-    sink += sum;
+    const Words sum = sums[0] + sums[1] + sums[2] + sums[3];
+    sink += sum[0] + sum[1];
   });
 }
 

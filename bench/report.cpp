@@ -46,7 +46,9 @@ double ReadRate(const SpeedReport& model, const TestReport& report) {
 // 10^9 operations per second in matrix products; 0 for generations, which memory limits.
 double OperationRate(const SpeedReport& model, const TestReport& report) {
   if (report.test.n_gen > 0) return 0;
-  return 2e-9 * Summarize(Speeds(report)).mean * static_cast<double>(model.cost.multiplied);
+  const double of_token = static_cast<double>(model.cost.multiplied) +
+                          static_cast<double>(model.cost.output_multiplied) / report.test.n_prompt;
+  return 2e-9 * Summarize(Speeds(report)).mean * of_token;
 }
 
 Json ModelJson(const SpeedReport& model) {

@@ -209,23 +209,36 @@ void ExpertProducts::MultiplyChunk(int64_t chunk) const {
   }
 }
 
+// Where StoreSums writes the rows of `group` for `pair`.
+float* ResultsOf(const Product& product, float* first_y, int64_t group, int64_t pair) {
+  float* const y = product.activate != nullptr ? first_y : product.target->y;
+  return y + pair * product.target->weights.first.shape.n_rows + group * kCpuPackRows;
+}
+
+// Asks for what StoreSums will write, as in matmul.cpp.
+void PrefetchResults(const Product& product, float* first_y, int64_t group,
+                     std::span<const int32_t> pairs) {
+  for (const int32_t pair : pairs)
+    __builtin_prefetch(ResultsOf(product, first_y, group, pair), /*rw=*/1);
+}
+
 // y[pair, rows of the group] = sums + bias of the expert, or the activation of the first target's y
-// and that, for the given pairs.
+// and that, for the given pairs. Overwrites the sums.
 void StoreSums(const Product& product, float* first_y, int32_t expert, int64_t group,
-               std::span<const int32_t> pairs, const float* sums) {
+               std::span<const int32_t> pairs, float* sums) {
   const ExpertMatmulTarget& target = *product.target;
   const int64_t n_out = target.weights.first.shape.n_rows;
   const int64_t first_row = group * kCpuPackRows;
   const int n_rows = static_cast<int>(std::min(kCpuPackRows, n_out - first_row));
   const float* bias = target.bias == nullptr ? nullptr : target.bias + expert * n_out + first_row;
   for (const int32_t pair : pairs) {
-    const int64_t at = pair * n_out + first_row;
-    float row_sums[kCpuPackRows];
-    for (int r = 0; r < n_rows; ++r) row_sums[r] = bias == nullptr ? sums[r] : sums[r] + bias[r];
+    float* const y = ResultsOf(product, first_y, group, pair);
+    if (bias != nullptr)
+      for (int r = 0; r < n_rows; ++r) sums[r] += bias[r];
     if (product.activate != nullptr) {
-      product.activate(first_y + at, row_sums, first_y + at, n_rows);
+      product.activate(y, sums, y, n_rows);
     } else {
-      std::copy_n(row_sums, n_rows, target.y + at);
+      StoreRows(sums, n_rows, y);
     }
     sums += kCpuPackRows;
   }
@@ -249,11 +262,12 @@ void ExpertProducts::MultiplyGroup(const Product& product, const ExpertRun& run,
     tile.n_tiles = tiles.CountTiles(pair, end_pair);
     tile.activations = ActivationsOf(run, pair, n_tokens);
     tile.prefetch = pair == first_pair;  // from the second time on the group is in a cache
-    (n_tokens == kWideTileTokens ? format.wide_kernel : format.kernels[n_tokens - 1])(tile);
     const int n_pairs = n_tokens * tile.n_tiles;
-    const int32_t* order = pairs_.order() + run.first_pair + pair;
-    StoreSums(product, args_.targets[0].y, run.expert, group, {order, static_cast<size_t>(n_pairs)},
-              sums);
+    const std::span<const int32_t> stored(pairs_.order() + run.first_pair + pair,
+                                          static_cast<size_t>(n_pairs));
+    if (n_pairs > 1) PrefetchResults(product, args_.targets[0].y, group, stored);
+    (n_tokens == kWideTileTokens ? format.wide_kernel : format.kernels[n_tokens - 1])(tile);
+    StoreSums(product, args_.targets[0].y, run.expert, group, stored, sums);
     pair += n_pairs;
   }
 }

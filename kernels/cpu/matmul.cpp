@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <string>
 #include <tuple>
 
@@ -198,10 +197,8 @@ void StoreSums(const Product& product, float* first_y, int64_t group, int64_t fi
       for (int r = 0; r < n_rows; ++r) sums[r] += target.residual[token * n_out + first_row + r];
     if (product.activate != nullptr) {
       product.activate(y, sums, y, n_rows);
-    } else if (n_rows == kCpuPackRows) {
-      std::memcpy(y, sums, kCpuPackRows * sizeof(float));  // inline, as std::copy_n is not
     } else {
-      std::copy_n(sums, n_rows, y);
+      StoreRows(sums, n_rows, y);
     }
   }
 }

@@ -6,6 +6,7 @@
 #include "kernels/cpu/matmul_kernels.h"
 #include "kernels/cpu/pack_layout.h"
 #include "kernels/cpu/pack_read_avx2.h"
+#include "kernels/cpu/quantize_avx2.h"
 
 // Compiled for AVX2, FMA and F16C. Everything here has internal linkage or is always inlined: a
 // shared inline function compiled in this file might be linked into code for lesser processors.
@@ -365,7 +366,7 @@ struct Kernels {
 
 void Quantize(const float* x, int64_t n_cols, int token, int n_tokens, bool has_digits,
               std::byte* tile) {
-  QuantizeActivations(x, n_cols, token, n_tokens, has_digits, tile);
+  QuantizeActivationsAvx2(x, n_cols, token, n_tokens, has_digits, tile);
   if (!has_digits) return;
   auto* codes = reinterpret_cast<const int8_t*>(tile) + 32 * token;
   auto* digits = reinterpret_cast<int8_t*>(SecondDigitsOf(tile, n_cols, n_tokens)) + 64 * token;

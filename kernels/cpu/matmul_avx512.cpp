@@ -5,6 +5,7 @@
 #include "kernels/cpu/matmul_kernels.h"
 #include "kernels/cpu/pack_layout.h"
 #include "kernels/cpu/pack_read_avx512.h"
+#include "kernels/cpu/quantize_avx2.h"
 
 // Compiled for AVX-512 with VNNI. Everything here has internal linkage or is always inlined: a
 // shared inline function compiled in this file might be linked into code for lesser processors.
@@ -268,49 +269,9 @@ struct Kernels {
   }
 };
 
-// QuantizeActivationBlock without second digits, equal to the bit, in half of the time.
-[[gnu::always_inline]] inline void QuantizeBlock(const float* x, int token, int n_tokens,
-                                                 std::byte* block) {
-  const __m512 values[2] = {_mm512_loadu_ps(x), _mm512_loadu_ps(x + 16)};
-  const int32_t max_bits =
-      _mm512_reduce_max_epi32(_mm512_max_epi32(_mm512_castps_si512(_mm512_abs_ps(values[0])),
-                                               _mm512_castps_si512(_mm512_abs_ps(values[1]))));
-  const float max = __builtin_bit_cast(float, max_bits);
-  if (max_bits >= 0x7f800000 || max < 1e-30f)
-    return QuantizeActivationBlock(x, token, n_tokens, block, nullptr);
-  const float scale = max / 127.0f;
-  const __m512 inverse = _mm512_set1_ps(127.0f / max);
-  const auto round = [&](__m512 v) __attribute__((always_inline)) {
-    return _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(v, inverse)));
-  };
-  const __m256i codes =
-      _mm256_inserti128_si256(_mm256_castsi128_si256(round(values[0])), round(values[1]), 1);
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(block + 32 * token), codes);
-
-  // Four sums of eight codes that are 128 too large.
-  const __m256i sums =
-      _mm256_sad_epu8(_mm256_xor_si256(codes, _mm256_set1_epi8(-128)), _mm256_setzero_si256());
-  const auto half_sum = [](__m128i two) __attribute__((always_inline)) {
-    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_unpackhi_epi64(two, two))) - 16 * 128;
-  };
-  const int32_t first = half_sum(_mm256_castsi256_si128(sums));
-  const int32_t second = half_sum(_mm256_extracti128_si256(sums, 1));
-  float* floats = reinterpret_cast<float*>(block + 32 * n_tokens);
-  floats[token] = scale;
-  floats[n_tokens + token] = scale * static_cast<float>(first + second);
-  int32_t* ints = reinterpret_cast<int32_t*>(block + 40 * n_tokens);
-  ints[token] = -first - second;
-  ints[n_tokens + token] = -first;
-  ints[2 * n_tokens + token] = -second;
-}
-
 void Quantize(const float* x, int64_t n_cols, int token, int n_tokens, bool has_digits,
               std::byte* tile) {
-  if (has_digits) return QuantizeActivations(x, n_cols, token, n_tokens, true, tile);
-  for (int64_t i = 0; i < n_cols; i += kActivationBlockColumns) {
-    QuantizeBlock(x + i, token, n_tokens, tile);
-    tile += n_tokens * kActivationBlockBytes;
-  }
+  QuantizeActivationsAvx2(x, n_cols, token, n_tokens, has_digits, tile);
 }
 
 }  // namespace

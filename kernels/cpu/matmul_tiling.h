@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 #include "kernels/cpu/activation.h"
 #include "kernels/cpu/matmul_kernels.h"
+#include "kernels/cpu/pack.h"
 
 namespace forge {
 
@@ -19,6 +21,15 @@ constexpr int64_t kSpanActivationBytes = 384 << 10;
 constexpr int64_t kChunkProducts = 4'000'000;
 constexpr int64_t kChunkBytes = 512 << 10;
 constexpr int64_t kMinChunksPerThread = 4;
+
+// Stores the rows of a group for one token: the usual number of them without calling memmove.
+inline void StoreRows(const float* sums, int n_rows, float* y) {
+  if (n_rows == kCpuPackRows) {
+    std::memcpy(y, sums, kCpuPackRows * sizeof(float));
+  } else {
+    std::copy_n(sums, n_rows, y);
+  }
+}
 
 constexpr int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 

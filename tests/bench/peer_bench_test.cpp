@@ -88,6 +88,20 @@ TEST(PeerBenchTest, ReadsWhatLlamaBatchedBenchPrints) {
     EXPECT_EQ(ParseBatchedPeerResults(text).status().code(), StatusCode::kDataLoss) << text;
 }
 
+TEST(PeerBenchTest, TakesTheFasterOfStreamsWithAndWithoutFlashAttention) {
+  const std::vector<SpeedTest> tests = {{.n_gen = 24, .n_depth = 32, .n_streams = 8},
+                                        {.n_gen = 24, .n_depth = 32, .n_streams = 16}};
+  std::string faster_at_8 = kBatchedLines;
+  faster_at_8.replace(faster_at_8.find("72.396065"), 9, "99.000000");
+  faster_at_8.replace(faster_at_8.find("138.130493"), 10, "100.000000");
+  const Result<std::vector<PeerResult>> best =
+      RunPeer("echo '" + std::string(kBatchedLines) + "' && echo '" + faster_at_8 + "'", tests);
+  ASSERT_TRUE(best.ok()) << best.status().ToString();
+  ASSERT_EQ(best->size(), 2u);
+  EXPECT_DOUBLE_EQ((*best)[0].tokens_per_second, 99.0);
+  EXPECT_DOUBLE_EQ((*best)[1].tokens_per_second, 138.130493);
+}
+
 TEST(PeerBenchTest, BuildsTheCommandLineOfStreams) {
   const std::vector<SpeedTest> tests = {{.n_gen = 24, .n_depth = 32, .n_streams = 8},
                                         {.n_gen = 24, .n_depth = 32, .n_streams = 16}};

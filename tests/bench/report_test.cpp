@@ -24,7 +24,10 @@ SpeedReport MakeReport() {
   report.info.file_bytes = 800'000'000;
   report.info.n_parameters = 1'236'000'000;
   report.info.format_bytes = {{"Q4_K", 700'000'000}, {"Q6_K", 100'000'000}};
-  report.cost = {.weight_bytes = 500'000'000, .multiplied = 1'000'000'000, .kv_elements = 0};
+  report.cost = {.weight_bytes = 500'000'000,
+                 .multiplied = 1'000'000'000,
+                 .output_multiplied = 512'000'000,  // 1,000,000 for each of the prompt's 512 tokens
+                 .kv_elements = 0};
   report.tests.push_back({.test = {.n_prompt = 512},
                           .seconds = {1.0, 2.0},
                           .limits = {.read_gbs = 50, .int8_gops = 2000, .f32_gflops = 500},
@@ -57,7 +60,7 @@ TEST(ReportTest, AveragesSpeedsNotTimes) {
   const nlohmann::json json = nlohmann::json::parse(ReportJson({MakeReport()}));
   EXPECT_DOUBLE_EQ(json[0]["avg_ts"].get<double>(), (512.0 + 256.0) / 2);
   EXPECT_EQ(json[0]["avg_ns"].get<uint64_t>(), 1'500'000'000u);
-  EXPECT_DOUBLE_EQ(json[0]["matmul_gops"].get<double>(), 2 * 384.0);
+  EXPECT_DOUBLE_EQ(json[0]["matmul_gops"].get<double>(), 2 * 384.0 * 1.001);
   EXPECT_DOUBLE_EQ(json[1]["read_gbs"].get<double>(), 32.0);
   EXPECT_EQ(json[1]["ops"][0]["op"], "attention");
 }

@@ -143,6 +143,25 @@ TEST(CodebookTest, HoldsTheTablesOfTheFileFormat) {
   EXPECT_EQ(hash(iq1), 0x6703ed863501ae2eu);
 }
 
+template <size_t kElements, size_t kEntries>
+void ExpectSame(const Codebook<kElements, kEntries>& book,
+                const CodebookWords<kElements, kEntries>& words) {
+  constexpr size_t kBits = 16 / kElements;
+  for (size_t i = 0; i < kEntries; ++i)
+    for (size_t k = 0; k < kElements; ++k) {
+      const size_t field = words.words[i] >> (kBits * k) & ((1u << kBits) - 1);
+      ASSERT_LT(field, words.levels.size()) << "entry " << i;
+      EXPECT_EQ(words.levels[field], book.entries[i][k]) << "entry " << i;
+    }
+}
+
+TEST(CodebookTest, HasTheSameEntriesInWords) {
+  ExpectSame(kIq2XxsCodebook, kIq2XxsWords);
+  ExpectSame(kIq2XsCodebook, kIq2XsWords);
+  ExpectSame(kIq3XxsCodebook, kIq3XxsWords);
+  ExpectSame(kIq3SCodebook, kIq3SWords);
+}
+
 TEST(FormatsTest, NamesNoFormatForAnUnknownId) {
   EXPECT_EQ(FindFormat(DType{4}), nullptr);
   EXPECT_EQ(FindFormat(DType{4000000000u}), nullptr);
