@@ -1,7 +1,7 @@
 // Measures the CPU matmul of every weight format next to what the machine's memory gives.
 //
-//   matmul_bench [--threads N] [--level portable|avx2|avx512|amx] [--rounds N] [--megabytes N]
-//                [--columns N] [--clock wall|cpu] [FORMAT ...]
+//   matmul_bench [--threads N] [--level portable|avx2|avxvnni|avx512|amx] [--rounds N]
+//                [--megabytes N] [--columns N] [--clock wall|cpu] [FORMAT ...]
 //
 // Each round reads the weights plainly and multiplies them with 1 to 128 tokens, so that both see
 // the same moments of a machine that other work shares; the table shows the best of the rounds.
@@ -201,8 +201,8 @@ int main(int argc, char** argv) {
   const std::optional<forge::Options> options = forge::ParseOptions(argc, argv);
   if (options) return forge::Run(*options);
   std::fprintf(stderr,
-               "usage: matmul_bench [--threads N] [--level portable|avx2|avx512|amx] [--rounds N]\n"
-               "                    [--megabytes N] [--columns MULTIPLE_OF_256] [--clock wall|cpu] "
-               "[FORMAT ...]\n");
+               "usage: matmul_bench [--threads N] [--level portable|avx2|avxvnni|avx512|amx]\n"
+               "                    [--rounds N] [--megabytes N] [--columns MULTIPLE_OF_256]\n"
+               "                    [--clock wall|cpu] [FORMAT ...]\n");
   return 2;
 }

@@ -137,8 +137,8 @@ Options ParseOptions(int argc, char** argv) {
     if (flag == "--threads") options.n_threads = std::atoi(argv[i + 1]);
     if (flag == "--rounds") options.rounds = std::atoi(argv[i + 1]);
     if (flag == "--level")
-      for (const CpuLevel level : {CpuLevel::kPortable, CpuLevel::kAvx2, CpuLevel::kAvx512})
-        if (value == CpuLevelName(level)) options.level = std::min(level, HighestCpuLevel());
+      for (const CpuLevel level : kCpuLevels)
+        if (value == CpuLevelName(level) && HasCpuLevel(level)) options.level = level;
   }
   return options;
 }

@@ -119,6 +119,25 @@ __attribute__((target("avx2"))) double Avx2Int8(int iterations, float seed) {
     total += static_cast<unsigned>(_mm_cvtsi128_si32(_mm256_castsi256_si128(sum)));
   return 2.0 * 32 * kChains * iterations + (total == 1 ? 1 : 0);
 }
+
+__attribute__((target("avx2,avxvnni"))) double AvxVnniInt8(int iterations, float seed) {
+  __m256i sums[kChains];
+  const __m256i factor = _mm256_set1_epi8(static_cast<char>(seed * 100));
+#pragma GCC unroll 12
+  for (__m256i& sum : sums) sum = factor;
+  for (int i = 0; i < iterations; ++i) {
+#pragma GCC unroll 12
+    for (__m256i& sum : sums) {
+      sum = _mm256_dpbusd_avx_epi32(sum, factor, factor);
+      asm("" : "+x"(sum));
+    }
+  }
+  unsigned total = 0;
+#pragma GCC unroll 12
+  for (const __m256i& sum : sums)
+    total += static_cast<unsigned>(_mm_cvtsi128_si32(_mm256_castsi256_si128(sum)));
+  return 2.0 * 32 * kChains * iterations + (total == 1 ? 1 : 0);
+}
 #endif
 
 struct PeakKernels {
@@ -130,6 +149,7 @@ PeakKernels ChooseKernels() {
 #if defined(__x86_64__)
   const Result<CpuLevel>& level = CpuLevelInUse();
   if (level.ok() && *level >= CpuLevel::kAvx512) return {{Avx512Int8}, {Avx512Float}};
+  if (level.ok() && *level == CpuLevel::kAvxVnni) return {{AvxVnniInt8}, {Avx2Float}};
   if (level.ok() && *level == CpuLevel::kAvx2) return {{Avx2Int8}, {Avx2Float}};
 #endif
   return {};

@@ -135,6 +135,8 @@ std::string LevelForPeople(CpuLevel level) {
       return "AMX-INT8, AVX-512 VNNI";
     case CpuLevel::kAvx512:
       return "AVX-512 VNNI";
+    case CpuLevel::kAvxVnni:
+      return "AVX2, AVX-VNNI";
     case CpuLevel::kAvx2:
       return "AVX2";
     case CpuLevel::kPortable:

@@ -7,19 +7,34 @@
 #endif
 
 #include <cstdlib>
+#include <iterator>
 #include <string>
 
 namespace forge {
 namespace {
-
-constexpr CpuLevel kLevels[] = {CpuLevel::kPortable, CpuLevel::kAvx2, CpuLevel::kAvx512,
-                                CpuLevel::kAmx};
 
 #if defined(__x86_64__)
 // clang 14 cannot be asked for F16C through __builtin_cpu_supports.
 bool HasF16c() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+
+bool HasAvx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && HasF16c();
+}
+
+// GCC 12 cannot be asked for AVX-VNNI.
+bool HasAvxVnni() {
+  constexpr unsigned kAvxVnni = 1u << 4;  // of EAX of the second part of leaf 7
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & kAvxVnni) != 0;
+}
+
+bool HasAvx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512vnni");
 }
 
 // Says whether there is AMX-INT8, and asks the system to let this process use the tile registers:
@@ -43,37 +58,47 @@ bool HasAmx() {
 }  // namespace
 
 std::string_view CpuLevelName(CpuLevel level) {
-  static constexpr std::string_view kNames[] = {"portable", "avx2", "avx512", "amx"};
+  static constexpr std::string_view kNames[] = {"portable", "avx2", "avxvnni", "avx512", "amx"};
+  static_assert(std::size(kNames) == std::size(kCpuLevels));
   return kNames[static_cast<int>(level)];
 }
 
-CpuLevel HighestCpuLevel() {
+bool HasCpuLevel(CpuLevel level) {
 #if defined(__x86_64__)
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && HasF16c();
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                      __builtin_cpu_supports("avx512vnni");
+  if (level == CpuLevel::kPortable) return true;
+  if (!HasAvx2()) return false;
+  if (level == CpuLevel::kAvx2) return true;
+  if (level == CpuLevel::kAvxVnni) return HasAvxVnni();
+  if (!HasAvx512()) return false;
+  if (level == CpuLevel::kAvx512) return true;
   static const bool kAmx = HasAmx();
-  if (avx2 && avx512) return kAmx ? CpuLevel::kAmx : CpuLevel::kAvx512;
-  if (avx2) return CpuLevel::kAvx2;
+  return kAmx;
+#else
+  return level == CpuLevel::kPortable;
 #endif
-  return CpuLevel::kPortable;
+}
+
+CpuLevel HighestCpuLevel() {
+  CpuLevel highest = CpuLevel::kPortable;
+  for (const CpuLevel level : kCpuLevels)
+    if (HasCpuLevel(level)) highest = level;
+  return highest;
 }
 
 Result<CpuLevel> ChooseCpuLevel(std::string_view name) {
   const CpuLevel highest = HighestCpuLevel();
   if (name.empty()) return highest;
-  for (const CpuLevel level : kLevels) {
+  for (const CpuLevel level : kCpuLevels) {
     if (CpuLevelName(level) != name) continue;
-    if (level <= highest) return level;
+    if (HasCpuLevel(level)) return level;
     return FailedPrecondition("the processor lacks the instructions of CPU level '" +
-                              std::string(name) + "'; the highest it has is '" +
+                              std::string(name) + "'; the best it has is '" +
                               std::string(CpuLevelName(highest)) + "'")
         .WithDetail("requestedLevel", name)
         .WithDetail("highestLevel", CpuLevelName(highest));
   }
   return InvalidArgument("unknown CPU level '" + std::string(name) +
-                         "'; use portable, avx2, avx512 or amx")
+                         "'; use portable, avx2, avxvnni, avx512 or amx")
       .WithDetail("requestedLevel", name);
 }
 

@@ -6,18 +6,26 @@
 
 namespace forge {
 
-// The instruction sets that CPU kernels are written for; each includes those before it.
+// The instruction sets that CPU kernels are written for, the better ones later. Each includes those
+// before it, except that processors with AVX-512 need not have AVX-VNNI.
 enum class CpuLevel {
   kPortable,  // plain C++
   kAvx2,      // AVX2, FMA, F16C
+  kAvxVnni,   // AVX2 and AVX-VNNI
   kAvx512,    // AVX-512 F, BW, DQ, VL and VNNI
   kAmx,       // AMX-INT8, with the system's leave to use it
 };
 
-// "portable", "avx2", "avx512" or "amx".
+constexpr CpuLevel kCpuLevels[] = {CpuLevel::kPortable, CpuLevel::kAvx2, CpuLevel::kAvxVnni,
+                                   CpuLevel::kAvx512, CpuLevel::kAmx};
+
+// "portable", "avx2", "avxvnni", "avx512" or "amx".
 std::string_view CpuLevelName(CpuLevel level);
 
-// The highest level that this processor and its operating system support.
+// Whether this processor and its operating system support `level`.
+bool HasCpuLevel(CpuLevel level);
+
+// The best level that they support.
 CpuLevel HighestCpuLevel();
 
 // The level that `name` asks for; empty asks for the highest. kInvalidArgument for an unknown name,

@@ -35,7 +35,7 @@ struct Product {
 // own before those of the pairs, and copied from there. A pair that shares its tile with no other
 // is not copied.
 //
-// With an activation the row groups of gate and up take turns, so that a chunk has both halves of
+// With an activation a chunk has the same groups of gate and of up, so that it has both halves of
 // its rows.
 class ExpertProducts {
  public:
@@ -194,9 +194,9 @@ void ExpertProducts::MultiplyChunk(int64_t chunk) const {
   int64_t group = within % chunks_per_span * run.groups_per_chunk;
   int64_t end_group = std::min(n_groups_, group + run.groups_per_chunk);
   if (is_gated()) {
-    for (; group < end_group; ++group)
-      MultiplyGroup(products_[static_cast<size_t>(group % 2)], run, group / 2, first_pair,
-                    end_pair);
+    for (const size_t i : {0, 1})  // gate, then up; as in matmul.cpp
+      for (int64_t both = group / 2; both < end_group / 2; ++both)
+        MultiplyGroup(products_[i], run, both, first_pair, end_pair);
     return;
   }
   for (int i = 0; i < n_products_; ++i) {

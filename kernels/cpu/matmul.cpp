@@ -42,7 +42,8 @@ struct Product {
 };
 
 // A matmul cut into chunks: a span of tokens times a range of the row groups of all matrices. With
-// an activation the groups of gate and up take turns, so that a chunk has both halves of its rows.
+// an activation a chunk has the same groups of gate and of up, so that it has both halves of its
+// rows.
 class TiledMatmul {
  public:
   // REQUIRES: the arguments are valid, n_tokens > 0.
@@ -151,8 +152,11 @@ void TiledMatmul::Multiply(ThreadPool& pool) const {
 void TiledMatmul::MultiplyGroups(int64_t group, int64_t end_group, int64_t first_token,
                                  int64_t end_token) const {
   if (args_.activation) {
-    for (; group < end_group; ++group)
-      MultiplyGroup(products_[static_cast<size_t>(group % 2)], group / 2, first_token, end_token);
+    // First all of gate, then all of up: taking turns breaks up what is read in one piece. (Two Zen
+    // 4 cores, one token of 1B Q4_K: 83 % of what the other products read, now as much.)
+    for (const size_t i : {0, 1})
+      for (int64_t pair = group / 2; pair < end_group / 2; ++pair)
+        MultiplyGroup(products_[i], pair, first_token, end_token);
     return;
   }
   for (int i = 0; i < args_.n_targets; ++i) {
@@ -233,6 +237,7 @@ void TiledMatmul::MultiplyGroup(const Product& product, int64_t group, int64_t f
 const MatmulKernels& MatmulKernelsAt(CpuLevel level) {
 #if defined(__x86_64__)
   if (level >= CpuLevel::kAvx512) return kMatmulKernelsAvx512;
+  if (level == CpuLevel::kAvxVnni) return kMatmulKernelsAvxVnni;
   if (level == CpuLevel::kAvx2) return kMatmulKernelsAvx2;
 #endif
   static_cast<void>(level);

@@ -67,11 +67,12 @@ struct WideMatmulKernels {
 extern const MatmulKernels kMatmulKernelsPortable;
 #if defined(__x86_64__)
 extern const MatmulKernels kMatmulKernelsAvx2;
+extern const MatmulKernels kMatmulKernelsAvxVnni;
 extern const MatmulKernels kMatmulKernelsAvx512;
 extern const WideMatmulKernels kWideMatmulKernelsAmx;
 #endif
 
-// REQUIRES: level <= HighestCpuLevel().
+// REQUIRES: HasCpuLevel(level).
 const MatmulKernels& MatmulKernelsAt(CpuLevel level);
 const WideMatmulKernels* WideMatmulKernelsAt(CpuLevel level);  // null: the level has none
 

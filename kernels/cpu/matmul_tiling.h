@@ -85,7 +85,7 @@ struct MatmulFormat {
   }
 };
 
-// REQUIRES: a known format; level <= HighestCpuLevel().
+// REQUIRES: a known format; HasCpuLevel(level).
 MatmulFormat FindMatmulFormat(DType dtype, int64_t n_cols, CpuLevel level);
 
 }  // namespace forge

@@ -323,16 +323,16 @@ struct RowsAvx512 {
   }
   // The quads of the entries whose indices are in the low and in the high halves of `indices`.
   //
-  // Of eight elements: an entry is a word with two bits for each element: one byte of it
-  // for a quad. Bits 0-1 and 2-3 of a byte make indices of one table if they stay where they are;
-  // so do bits 4-7, shifted right by four, for the last two bytes of the quad.
+  // Of eight elements: the word of an entry has a byte for each quad and two bits for each element.
+  // Bits 0-1 and 2-3 of the byte, left where they are, are indices of one table of levels; so are
+  // bits 4-7, shifted right by four, for the last two elements.
   template <size_t kEntries>
   [[gnu::always_inline]] static void LookUp(const Codebook<8, kEntries>& /*book*/,
                                             const CodebookWords<8, kEntries>& book, Words indices,
                                             Words* quads) {
-    const __m512i words = LookUpWords<kEntries>(book.words.data(), indices);
+    const __m512i words = LookUpWords<kEntries>(book.words, indices);
     const __m512i shifted = _mm512_srli_epi16(words, 4);
-    const int8_t(&v)[3] = *reinterpret_cast<const int8_t(*)[3]>(book.levels.data());
+    const auto& v = book.levels;
     const __m512i levels = _mm512_broadcast_i32x4(
         _mm_setr_epi8(v[0], v[1], v[2], 0, v[1], 0, 0, 0, v[2], 0, 0, 0, 0, 0, 0, 0));
     const __m512i lanes = _mm512_set4_epi32(0x0c0c0c0c, 0x08080808, 0x04040404, 0);
@@ -344,16 +344,16 @@ struct RowsAvx512 {
       quads[i] = _mm512_shuffle_epi8(levels, And(bytes, 0x0c030c03u));
     }
   }
-  // Of four elements: an entry is a word with four bits for each element, of which the
-  // highest is zero: so the byte with two of them is an index as it is, and shifted by four.
+  // Of four elements: the word of an entry has four bits for each, the highest of them zero. A byte
+  // shuffle ignores the bits of the other element in the byte.
   template <size_t kEntries>
   [[gnu::always_inline]] static void LookUp(const Codebook<4, kEntries>& /*book*/,
                                             const CodebookWords<4, kEntries>& book, Words indices,
                                             Words* quads) {
-    const __m512i words = LookUpWords<kEntries>(book.words.data(), indices);
+    const __m512i words = LookUpWords<kEntries>(book.words, indices);
     const __m512i shifted = _mm512_srli_epi16(words, 4);
-    const __m512i levels = _mm512_broadcast_i32x4(
-        _mm_loadl_epi64(reinterpret_cast<const __m128i*>(book.levels.data())));
+    const __m512i levels =
+        _mm512_broadcast_i32x4(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(book.levels)));
     const __m512i lanes = _mm512_set4_epi32(0x0d0d0c0c, 0x09090808, 0x05050404, 0x01010000);
 #pragma GCC unroll 2
     for (int i = 0; i < 2; ++i) {

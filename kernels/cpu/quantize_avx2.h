@@ -9,8 +9,8 @@
 
 namespace forge {
 
-// Rounds activations with AVX2, for files that are compiled for it or for more: everything is always
-// inlined, so that no other file can be linked to a copy from here.
+// Rounds activations with AVX2, for files that are compiled for it or for more: everything is
+// always inlined, so that no other file can be linked to a copy from here.
 
 // The greatest of eight.
 [[gnu::always_inline]] inline int32_t MaxOf(__m256i values) {
@@ -66,8 +66,8 @@ namespace forge {
 
 // QuantizeActivations, equal to the bit.
 [[gnu::always_inline]] inline void QuantizeActivationsAvx2(const float* x, int64_t n_cols,
-                                                           int token, int n_tokens,
-                                                           bool has_digits, std::byte* tile) {
+                                                           int token, int n_tokens, bool has_digits,
+                                                           std::byte* tile) {
   if (has_digits) return QuantizeActivations(x, n_cols, token, n_tokens, true, tile);
   for (int64_t i = 0; i < n_cols; i += kActivationBlockColumns) {
     QuantizeActivationBlockAvx2(x + i, token, n_tokens, tile);

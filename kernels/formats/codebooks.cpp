@@ -11,7 +11,7 @@ namespace {
 template <size_t kElements, int kBits, size_t kWords, size_t kLevels>
 constexpr auto MakeWords(const uint64_t (&packed)[kWords], const int8_t (&levels)[kLevels]) {
   CodebookWords<kElements, 4 * kWords> result = {};
-  for (size_t i = 0; i < result.words.size(); ++i) {
+  for (size_t i = 0; i < 4 * kWords; ++i) {
     const uint64_t indices = packed[i / 4] >> (16 * (i % 4));
     uint64_t word = 0;
     for (size_t k = 0; k < kElements; ++k)
@@ -19,7 +19,7 @@ constexpr auto MakeWords(const uint64_t (&packed)[kWords], const int8_t (&levels
               << (16 / kElements * k);
     result.words[i] = static_cast<uint16_t>(word);
   }
-  std::copy_n(levels, kLevels, result.levels.begin());
+  std::copy_n(levels, kLevels, result.levels);
   return result;
 }
 

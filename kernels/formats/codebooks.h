@@ -22,12 +22,13 @@ extern const Codebook<4, 512> kIq3SCodebook;
 // Eight times -1, 0 and 1, so that the offset of an eighth that IQ1_S and IQ1_M add is an integer.
 extern const Codebook<8, 2048> kIq1Codebook;
 
-// A codebook as words of 16 bits, which fit vector registers: element k of an entry is
-// levels[field k of its word], a field being 16 / kElements bits wide.
+// A codebook as words of 16 bits, few enough for vector registers: element k of an entry is
+// levels[field k of its word], a field being 16 / kElements bits wide. Plain arrays, because
+// sources for one instruction set must not call functions of std::array.
 template <size_t kElements, size_t kEntries>
 struct CodebookWords {
-  alignas(64) std::array<uint16_t, kEntries> words;
-  std::array<int8_t, 16 / kElements == 2 ? 3 : 8> levels;
+  alignas(64) uint16_t words[kEntries];
+  int8_t levels[kElements == 8 ? 3 : 8];
 };
 
 extern const CodebookWords<8, 256> kIq2XxsWords;

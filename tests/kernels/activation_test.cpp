@@ -23,9 +23,9 @@ std::vector<float> RandomRow(float magnitude) {
 }
 
 std::vector<CpuLevel> LevelsHere() {
-  std::vector<CpuLevel> levels = {CpuLevel::kPortable};
-  for (const CpuLevel level : {CpuLevel::kAvx2, CpuLevel::kAvx512})
-    if (level <= HighestCpuLevel()) levels.push_back(level);
+  std::vector<CpuLevel> levels;
+  for (const CpuLevel level : kCpuLevels)
+    if (HasCpuLevel(level)) levels.push_back(level);
   return levels;
 }
 
@@ -73,8 +73,7 @@ TEST(ActivationTest, KeepsTheNearestOf255StepsAndTheSumsOfTheCodes) {
       EXPECT_EQ(block.negative_half_sums[0][5], -sums[0]);
       EXPECT_EQ(block.negative_half_sums[1][5], -sums[1]);
       EXPECT_EQ(block.negative_sum[5], -sums[0] - sums[1]);
-      EXPECT_FLOAT_EQ(block.scaled_sum[5],
-                      block.scale[5] * static_cast<float>(sums[0] + sums[1]));
+      EXPECT_FLOAT_EQ(block.scaled_sum[5], block.scale[5] * static_cast<float>(sums[0] + sums[1]));
     }
   }
 }

@@ -5,17 +5,14 @@
 namespace forge {
 namespace {
 
-constexpr CpuLevel kLevels[] = {CpuLevel::kPortable, CpuLevel::kAvx2, CpuLevel::kAvx512,
-                                CpuLevel::kAmx};
-
 TEST(CpuFeaturesTest, ChoosesTheHighestLevelWhenNoneIsNamed) {
   EXPECT_EQ(ChooseCpuLevel("").value(), HighestCpuLevel());
 }
 
-TEST(CpuFeaturesTest, ChoosesALevelByNameUpToTheHighest) {
-  for (const CpuLevel level : kLevels) {
+TEST(CpuFeaturesTest, ChoosesALevelThatTheProcessorHas) {
+  for (const CpuLevel level : kCpuLevels) {
     const Result<CpuLevel> chosen = ChooseCpuLevel(CpuLevelName(level));
-    if (level <= HighestCpuLevel()) {
+    if (HasCpuLevel(level)) {
       ASSERT_TRUE(chosen.ok()) << chosen.status().ToString();
       EXPECT_EQ(*chosen, level);
     } else {
@@ -24,10 +21,17 @@ TEST(CpuFeaturesTest, ChoosesALevelByNameUpToTheHighest) {
   }
 }
 
+TEST(CpuFeaturesTest, AlwaysHasPortableCodeAndTheHighestLevel) {
+  EXPECT_TRUE(HasCpuLevel(CpuLevel::kPortable));
+  EXPECT_TRUE(HasCpuLevel(HighestCpuLevel()));
+  for (const CpuLevel level : kCpuLevels)
+    EXPECT_FALSE(level > HighestCpuLevel() && HasCpuLevel(level)) << CpuLevelName(level);
+}
+
 TEST(CpuFeaturesTest, RefusesAnUnknownNameAndListsTheKnownOnes) {
   const Result<CpuLevel> chosen = ChooseCpuLevel("AVX512");
   ASSERT_EQ(chosen.status().code(), StatusCode::kInvalidArgument);
-  for (const CpuLevel level : kLevels)
+  for (const CpuLevel level : kCpuLevels)
     EXPECT_NE(chosen.status().message().find(CpuLevelName(level)), std::string_view::npos)
         << CpuLevelName(level);
 }

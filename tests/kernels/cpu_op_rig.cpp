@@ -86,9 +86,8 @@ std::unique_ptr<OpRig> CreateCpuOpRig(const OpRigKind& kind, int n_threads) {
 const std::vector<OpRigKind>& OpRigKinds() {
   static const std::vector<OpRigKind> kKinds = [] {
     std::vector<OpRigKind> kinds;
-    for (const CpuLevel level :
-         {CpuLevel::kPortable, CpuLevel::kAvx2, CpuLevel::kAvx512, CpuLevel::kAmx})
-      if (level <= HighestCpuLevel())
+    for (const CpuLevel level : kCpuLevels)
+      if (HasCpuLevel(level))
         kinds.push_back(
             {std::string(CpuLevelName(level)), CreateCpuOpRig, static_cast<int>(level)});
     return kinds;

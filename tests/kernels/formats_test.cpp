@@ -150,7 +150,7 @@ void ExpectSame(const Codebook<kElements, kEntries>& book,
   for (size_t i = 0; i < kEntries; ++i)
     for (size_t k = 0; k < kElements; ++k) {
       const size_t field = words.words[i] >> (kBits * k) & ((1u << kBits) - 1);
-      ASSERT_LT(field, words.levels.size()) << "entry " << i;
+      ASSERT_LT(field, std::size(words.levels)) << "entry " << i;
       EXPECT_EQ(words.levels[field], book.entries[i][k]) << "entry " << i;
     }
 }
