@@ -13,11 +13,20 @@
 namespace forge {
 namespace {
 
+class ProbesTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+#ifdef FORGE_LOOPS_ARE_CHECKED
+    GTEST_SKIP() << "a sanitizer's loops are no measure of a processor";
+#endif
+  }
+};
+
 // A probe whose loop is held up by something else than what it measures makes every share of it
 // look better than it is. Of the same registers four times as many int8 as float32 fit, and every
 // processor with the instructions starts as many of them in a cycle: two for a fused
 // multiplication and addition. AVX2 takes an addition more for the int8.
-TEST(ProbesTest, MeasureTheInstructionsRatherThanTheirLoop) {
+TEST_F(ProbesTest, MeasureTheInstructionsRatherThanTheirLoop) {
   const Result<CpuLevel>& level = CpuLevelInUse();
   if (!level.ok() || *level == CpuLevel::kPortable) GTEST_SKIP() << "no int8 probe";
   const Result<std::unique_ptr<Probes>> probes = Probes::Create(1);
@@ -34,7 +43,7 @@ TEST(ProbesTest, MeasureTheInstructionsRatherThanTheirLoop) {
 
 // From a second-level cache one core reads more than one gets from memory, unless the loop itself
 // takes the time.
-TEST(ProbesTest, ReadFasterThanMemoryGives) {
+TEST_F(ProbesTest, ReadFasterThanMemoryGives) {
   const Result<std::unique_ptr<Probes>> probes = Probes::Create(1);
   ASSERT_TRUE(probes.ok()) << probes.status().ToString();
   const Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::Create(1);
