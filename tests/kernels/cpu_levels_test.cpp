@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <random>
 #include <string>
 #include <utility>
@@ -8,7 +10,9 @@
 #include "kernels/cpu/cpu_features.h"
 #include "kernels/cpu/cpu_stream.h"
 #include "kernels/cpu/matmul.h"
+#include "kernels/cpu/matmul_tiling.h"
 #include "kernels/cpu/pack.h"
+#include "tests/kernels/avxvnni_stand_in.h"
 #include "tests/kernels/packed_matrix.h"
 
 // Pairs of instruction sets whose kernels give the same bits.
@@ -63,6 +67,36 @@ TEST_P(CpuLevelsTest, MultipliesToTheSameBits) {
   }
   if (!has_pair) GTEST_SKIP() << "a processor without AVX-VNNI and AMX";
 }
+
+#if defined(__x86_64__)
+// AVX-VNNI's kernels on processors that lack it.
+TEST_P(CpuLevelsTest, MultipliesToTheSameBitsWithAStandInForAvxVnni) {
+  if (!HasCpuLevel(CpuLevel::kAvx2)) GTEST_SKIP() << "a processor without AVX2";
+  const MatmulKernels& avx2 = MatmulKernelsAt(CpuLevel::kAvx2);
+  const MatmulFormat format = FindMatmulFormat(shape_.dtype, kCols, CpuLevel::kAvx2);
+  if (!format.is_quantized) return;  // not an instruction differs
+  const auto index = static_cast<size_t>(format.kernels - avx2.tiles[0]) / kTileTokens;
+  for (const int n_tokens : {1, 3, 4, 8}) {
+    GuardedBytes tile(static_cast<uint64_t>(n_tokens * kCols / kActivationBlockColumns) *
+                      kActivationBytes);
+    for (int t = 0; t < n_tokens; ++t)
+      avx2.quantize(x_.data() + t * kCols, kCols, t, n_tokens, format.needs_digits, tile.data());
+    alignas(64) float sums[2][kTileTokens * kCpuPackRows] = {};
+    TileArgs args = {.weights = packed_.data(),
+                     .activations = tile.data(),
+                     .activation_stride = 0,
+                     .n_cols = kCols,
+                     .n_tiles = 1,
+                     .prefetch = false,
+                     .sums = sums[0]};
+    format.kernels[n_tokens - 1](args);
+    args.sums = sums[1];
+    testing::kMatmulKernelsAvxVnniStandIn.tiles[index][n_tokens - 1](args);
+    EXPECT_TRUE(std::equal(std::begin(sums[0]), std::end(sums[0]), sums[1])) << n_tokens;
+    EXPECT_NE(sums[1][0], 0.0f);
+  }
+}
+#endif
 
 INSTANTIATE_TEST_SUITE_P(Formats, CpuLevelsTest, ::testing::ValuesIn(KnownFormats()),
                          [](const auto& format) { return std::string(format.param.name); });

@@ -1,0 +1,11 @@
+#pragma once
+
+#include "kernels/cpu/matmul_kernels.h"
+
+namespace forge::testing {
+
+// The kernels of matmul_avxvnni.cpp with AVX2 code in place of the two instructions that AVX-VNNI
+// adds, so that they run on every processor with AVX2.
+extern const MatmulKernels kMatmulKernelsAvxVnniStandIn;
+
+}  // namespace forge::testing
