@@ -76,5 +76,5 @@ function(forge_test NAME)
   target_link_libraries(${NAME} PRIVATE forge_options ${ARG_DEPS} GTest::gmock_main)
   target_compile_definitions(${NAME} PRIVATE FORGE_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                              FORGE_CONFORMANCE_DEFAULT_DIR="${FORGE_CONFORMANCE_DIR}")
-  gtest_discover_tests(${NAME} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+  gtest_discover_tests(${NAME} DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
 endfunction()

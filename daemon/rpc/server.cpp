@@ -11,6 +11,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <future>
 
+#include "daemon/rpc/service.h"
+
 namespace forge {
 namespace {
 
@@ -67,7 +69,7 @@ Result<std::unique_ptr<Server>> Server::Start(ServiceContext& context,
   grpc::ServerBuilder builder;
   SetLimits(builder, config.limits);
   if (!config.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
-  builder.RegisterService(&server->service_);
+  builder.RegisterService(server->service_.get());
   server->acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
       grpc::InsecureServerCredentials());
@@ -89,6 +91,9 @@ Result<std::unique_ptr<Server>> Server::Start(ServiceContext& context,
   server->SetServing(true);
   return server;
 }
+
+Server::Server(ServiceContext& context, boost::asio::io_context& io)
+    : service_(MakeService(context)), io_(io) {}
 
 Server::~Server() = default;
 

@@ -9,7 +9,6 @@
 
 #include "daemon/rpc/connections.h"
 #include "daemon/rpc/listener.h"
-#include "daemon/rpc/service.h"
 #include "daemon/rpc/service_context.h"
 
 namespace forge {
@@ -34,9 +33,9 @@ class Server {
   void Shutdown(std::chrono::milliseconds grace);
 
  private:
-  Server(ServiceContext& context, boost::asio::io_context& io) : service_(context), io_(io) {}
+  Server(ServiceContext& context, boost::asio::io_context& io);
 
-  Service service_;
+  std::unique_ptr<grpc::Service> service_;
   boost::asio::io_context& io_;
   Connections connections_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;

@@ -1,103 +1,105 @@
 #include "daemon/rpc/service.h"
 
+#include <forge/v1/forge.grpc.pb.h>
+
 #include "daemon/rpc/handlers.h"
 
 namespace forge {
+namespace {
 
-grpc::ServerBidiReactor<v1::LoadModelRequest, v1::LoadModelResponse>* Service::LoadModel(
-    grpc::CallbackServerContext* context) {
-  return HandleLoadModel(context_, context);
-}
+// Binds each RPC to its handler.
+class Service final : public v1::ForgeService::CallbackService {
+ public:
+  explicit Service(ServiceContext& context) : context_(context) {}
 
-grpc::ServerBidiReactor<v1::GenerateRequest, v1::GenerateResponse>* Service::Generate(
-    grpc::CallbackServerContext* context) {
-  return HandleGenerate(context_, context);
-}
+  grpc::ServerBidiReactor<v1::LoadModelRequest, v1::LoadModelResponse>* LoadModel(
+      grpc::CallbackServerContext* context) override {
+    return HandleLoadModel(context_, context);
+  }
+  grpc::ServerBidiReactor<v1::GenerateRequest, v1::GenerateResponse>* Generate(
+      grpc::CallbackServerContext* context) override {
+    return HandleGenerate(context_, context);
+  }
+  grpc::ServerUnaryReactor* PlanModel(grpc::CallbackServerContext* context,
+                                      const v1::PlanModelRequest* request,
+                                      v1::PlanModelResponse* response) override {
+    return HandlePlanModel(context_, context, request, response);
+  }
+  grpc::ServerUnaryReactor* PinModel(grpc::CallbackServerContext* context,
+                                     const v1::PinModelRequest* request,
+                                     v1::PinModelResponse* response) override {
+    return HandlePinModel(context_, context, request, response);
+  }
+  grpc::ServerUnaryReactor* Yield(grpc::CallbackServerContext* context,
+                                  const v1::YieldRequest* request,
+                                  v1::YieldResponse* response) override {
+    return HandleYield(context_, context, request, response);
+  }
+  grpc::ServerWriteReactor<v1::EmbedResponse>* Embed(grpc::CallbackServerContext* context,
+                                                     const v1::EmbedRequest* request) override {
+    return HandleEmbed(context_, context, request);
+  }
+  grpc::ServerWriteReactor<v1::ScoreResponse>* Score(grpc::CallbackServerContext* context,
+                                                     const v1::ScoreRequest* request) override {
+    return HandleScore(context_, context, request);
+  }
+  grpc::ServerUnaryReactor* UnloadModel(grpc::CallbackServerContext* context,
+                                        const v1::UnloadModelRequest* request,
+                                        v1::UnloadModelResponse* response) override {
+    return HandleUnloadModel(context_, context, request, response);
+  }
+  grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
+                                       const v1::ListModelsRequest* request,
+                                       v1::ListModelsResponse* response) override {
+    return HandleListModels(context_, context, request, response);
+  }
+  grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context,
+                                     const v1::GetModelRequest* request,
+                                     v1::GetModelResponse* response) override {
+    return HandleGetModel(context_, context, request, response);
+  }
+  grpc::ServerUnaryReactor* Tokenize(grpc::CallbackServerContext* context,
+                                     const v1::TokenizeRequest* request,
+                                     v1::TokenizeResponse* response) override {
+    return HandleTokenize(context_, context, request, response);
+  }
+  grpc::ServerUnaryReactor* Detokenize(grpc::CallbackServerContext* context,
+                                       const v1::DetokenizeRequest* request,
+                                       v1::DetokenizeResponse* response) override {
+    return HandleDetokenize(context_, context, request, response);
+  }
+  grpc::ServerUnaryReactor* GetMemory(grpc::CallbackServerContext* context,
+                                      const v1::GetMemoryRequest* request,
+                                      v1::GetMemoryResponse* response) override {
+    return HandleGetMemory(context_, context, request, response);
+  }
+  grpc::ServerWriteReactor<v1::WatchMemoryResponse>* WatchMemory(
+      grpc::CallbackServerContext* context, const v1::WatchMemoryRequest* request) override {
+    return HandleWatchMemory(context_, context, request);
+  }
+  grpc::ServerWriteReactor<v1::WatchEventsResponse>* WatchEvents(
+      grpc::CallbackServerContext* context, const v1::WatchEventsRequest* request) override {
+    return HandleWatchEvents(context_, context, request);
+  }
+  grpc::ServerUnaryReactor* ReplayPolicy(grpc::CallbackServerContext* context,
+                                         const v1::ReplayPolicyRequest* request,
+                                         v1::ReplayPolicyResponse* response) override {
+    return HandleReplayPolicy(context_, context, request, response);
+  }
+  grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
+                                          const v1::GetServerInfoRequest* request,
+                                          v1::GetServerInfoResponse* response) override {
+    return HandleGetServerInfo(context_, context, request, response);
+  }
 
-grpc::ServerUnaryReactor* Service::PlanModel(grpc::CallbackServerContext* context,
-                                             const v1::PlanModelRequest* request,
-                                             v1::PlanModelResponse* response) {
-  return HandlePlanModel(context_, context, request, response);
-}
+ private:
+  ServiceContext& context_;
+};
 
-grpc::ServerUnaryReactor* Service::PinModel(grpc::CallbackServerContext* context,
-                                            const v1::PinModelRequest* request,
-                                            v1::PinModelResponse* response) {
-  return HandlePinModel(context_, context, request, response);
-}
+}  // namespace
 
-grpc::ServerUnaryReactor* Service::Yield(grpc::CallbackServerContext* context,
-                                         const v1::YieldRequest* request,
-                                         v1::YieldResponse* response) {
-  return HandleYield(context_, context, request, response);
-}
-
-grpc::ServerWriteReactor<v1::EmbedResponse>* Service::Embed(grpc::CallbackServerContext* context,
-                                                            const v1::EmbedRequest* request) {
-  return HandleEmbed(context_, context, request);
-}
-
-grpc::ServerWriteReactor<v1::ScoreResponse>* Service::Score(grpc::CallbackServerContext* context,
-                                                            const v1::ScoreRequest* request) {
-  return HandleScore(context_, context, request);
-}
-
-grpc::ServerUnaryReactor* Service::UnloadModel(grpc::CallbackServerContext* context,
-                                               const v1::UnloadModelRequest* request,
-                                               v1::UnloadModelResponse* response) {
-  return HandleUnloadModel(context_, context, request, response);
-}
-
-grpc::ServerUnaryReactor* Service::ListModels(grpc::CallbackServerContext* context,
-                                              const v1::ListModelsRequest* request,
-                                              v1::ListModelsResponse* response) {
-  return HandleListModels(context_, context, request, response);
-}
-
-grpc::ServerUnaryReactor* Service::GetModel(grpc::CallbackServerContext* context,
-                                            const v1::GetModelRequest* request,
-                                            v1::GetModelResponse* response) {
-  return HandleGetModel(context_, context, request, response);
-}
-
-grpc::ServerUnaryReactor* Service::Tokenize(grpc::CallbackServerContext* context,
-                                            const v1::TokenizeRequest* request,
-                                            v1::TokenizeResponse* response) {
-  return HandleTokenize(context_, context, request, response);
-}
-
-grpc::ServerUnaryReactor* Service::Detokenize(grpc::CallbackServerContext* context,
-                                              const v1::DetokenizeRequest* request,
-                                              v1::DetokenizeResponse* response) {
-  return HandleDetokenize(context_, context, request, response);
-}
-
-grpc::ServerUnaryReactor* Service::GetMemory(grpc::CallbackServerContext* context,
-                                             const v1::GetMemoryRequest* request,
-                                             v1::GetMemoryResponse* response) {
-  return HandleGetMemory(context_, context, request, response);
-}
-
-grpc::ServerWriteReactor<v1::WatchMemoryResponse>* Service::WatchMemory(
-    grpc::CallbackServerContext* context, const v1::WatchMemoryRequest* request) {
-  return HandleWatchMemory(context_, context, request);
-}
-
-grpc::ServerWriteReactor<v1::WatchEventsResponse>* Service::WatchEvents(
-    grpc::CallbackServerContext* context, const v1::WatchEventsRequest* request) {
-  return HandleWatchEvents(context_, context, request);
-}
-
-grpc::ServerUnaryReactor* Service::ReplayPolicy(grpc::CallbackServerContext* context,
-                                                const v1::ReplayPolicyRequest* request,
-                                                v1::ReplayPolicyResponse* response) {
-  return HandleReplayPolicy(context_, context, request, response);
-}
-
-grpc::ServerUnaryReactor* Service::GetServerInfo(grpc::CallbackServerContext* context,
-                                                 const v1::GetServerInfoRequest* request,
-                                                 v1::GetServerInfoResponse* response) {
-  return HandleGetServerInfo(context_, context, request, response);
+std::unique_ptr<grpc::Service> MakeService(ServiceContext& context) {
+  return std::make_unique<Service>(context);
 }
 
 }  // namespace forge

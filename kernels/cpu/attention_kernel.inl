@@ -81,8 +81,7 @@ void SetUpTile(const AttentionPartition& a, int first_row, int n_rows, RowTile& 
     tile.q[r] = a.q + token * a.q_token_stride + static_cast<int64_t>(head) * a.head_dim;
     const int64_t position = a.positions[token];
     tile.end[r] = ToColumn(position + 1 - a.first_position);
-    tile.begin[r] =
-        a.window == 0 ? 0 : ToColumn(position - a.window + 1 - a.first_position);
+    tile.begin[r] = a.window == 0 ? 0 : ToColumn(position - a.window + 1 - a.first_position);
     if (tile.begin[r] < tile.first_begin) tile.first_begin = tile.begin[r];
     if (tile.begin[r] > tile.last_begin) tile.last_begin = tile.begin[r];
     if (tile.end[r] < tile.first_end) tile.first_end = tile.end[r];

@@ -46,8 +46,8 @@ inline Vec Exp(Vec x) {
 
 float Exp(float x) { return Exp(Set(x))[0]; }
 
-// Within 2 units in the last place. Near 0 the polynomial of Cephes (S. Moshier, tanhf); beyond, the
-// quotient of exponentials, which would cancel there.
+// Within 2 units in the last place. Near 0 the polynomial of Cephes (S. Moshier, tanhf); beyond,
+// the quotient of exponentials, which would cancel there.
 inline Vec Tanh(Vec x) {
   const Vec square = x * x;
   Vec p = Set(-5.70498872745e-3f);
@@ -212,7 +212,8 @@ void ToQ8Block(const float* x, int8_t* codes, uint16_t* scale) {
     quotient = quotient > 127.0f ? 127.0f : quotient;
     quotient = quotient < -127.0f ? -127.0f : quotient;
     // Adding 1.5 * 2^23 leaves the nearest integer, ties to even, in the low mantissa bits.
-    codes[i] = static_cast<int8_t>(__builtin_bit_cast(int32_t, quotient + 12582912.0f) - 0x4b400000);
+    codes[i] =
+        static_cast<int8_t>(__builtin_bit_cast(int32_t, quotient + 12582912.0f) - 0x4b400000);
   }
 }
 

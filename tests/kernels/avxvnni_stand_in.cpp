@@ -27,6 +27,8 @@ inline __m256i MultiplyTwoWords(__m256i sum, __m256i a, __m256i b) {
 
 namespace forge::testing {
 
-constinit const MatmulKernels kMatmulKernelsAvxVnniStandIn = MakeMatmulKernels<Kernels>(Quantize);
+constinit const MatmulKernels kMatmulKernelsAvxVnniStandIn =
+    MakeMatmulKernels<Kernels>(Quantize, std::make_index_sequence<MatmulKernels::kFormats>(),
+                               std::integer_sequence<int, 0, kTileTokens - 1>());
 
 }  // namespace forge::testing

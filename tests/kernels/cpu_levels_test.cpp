@@ -76,7 +76,7 @@ TEST_P(CpuLevelsTest, MultipliesToTheSameBitsWithAStandInForAvxVnni) {
   const MatmulFormat format = FindMatmulFormat(shape_.dtype, kCols, CpuLevel::kAvx2);
   if (!format.is_quantized) return;  // not an instruction differs
   const auto index = static_cast<size_t>(format.kernels - avx2.tiles[0]) / kTileTokens;
-  for (const int n_tokens : {1, 3, 4, 8}) {
+  for (const int n_tokens : {1, kTileTokens}) {
     GuardedBytes tile(static_cast<uint64_t>(n_tokens * kCols / kActivationBlockColumns) *
                       kActivationBytes);
     for (int t = 0; t < n_tokens; ++t)
