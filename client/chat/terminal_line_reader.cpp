@@ -1,10 +1,12 @@
 #include <histedit.h>
 #include <poll.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <clocale>
+#include <csignal>
 #include <cstdio>
 #include <cwchar>
 
@@ -28,6 +30,32 @@ void UseUtf8() {
   std::setlocale(LC_CTYPE, "");
   if (MB_CUR_MAX < 2) std::setlocale(LC_CTYPE, "C.UTF-8");
 }
+
+// Gives the terminal back as it is now where a signal ends the process meanwhile.
+class RestoringSignals {
+ public:
+  RestoringSignals() {
+    if (tcgetattr(STDIN_FILENO, &settings) != 0) return;
+    struct sigaction action = {};
+    action.sa_handler = [](int signal) {
+      tcsetattr(STDIN_FILENO, TCSANOW, &settings);
+      [[maybe_unused]] const ssize_t written =
+          write(STDOUT_FILENO, kBracketedPasteOff, sizeof(kBracketedPasteOff) - 1);
+      raise(signal);  // once more, and with what it does by default
+    };
+    action.sa_flags = SA_RESETHAND;
+    for (const int signal : kSignals) sigaction(signal, &action, nullptr);
+  }
+  ~RestoringSignals() {
+    for (const int signal : kSignals) std::signal(signal, SIG_DFL);
+  }
+  RestoringSignals(const RestoringSignals&) = delete;
+  RestoringSignals& operator=(const RestoringSignals&) = delete;
+
+ private:
+  static constexpr int kSignals[] = {SIGTERM, SIGHUP, SIGQUIT};
+  static inline termios settings;  // for handlers, which have no other way to it
+};
 
 class TerminalLineReader final : public LineReader {
  public:
@@ -167,6 +195,7 @@ class TerminalLineReader final : public LineReader {
     return true;
   }
 
+  const RestoringSignals restoring_signals_;
   const int interrupt_fd_;
   EditLine* editor_ = nullptr;
   History* history_ = nullptr;

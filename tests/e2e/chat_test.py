@@ -25,6 +25,7 @@ class Terminal:
             self.leader, follower = pty.openpty()
         except OSError as error:  # a chroot without /dev/pts
             raise unittest.SkipTest(f"no terminal can be opened here: {error}")
+        self.settings_at_start = termios.tcgetattr(follower)
         self.client = subprocess.Popen(
             [FORGECTL, "chat", "demo", *map(str, args)], stdin=follower, stdout=follower,
             stderr=follower, start_new_session=True, env={**daemon.environment(), "TERM": "xterm"},
@@ -173,6 +174,19 @@ class ChatTest(unittest.TestCase):
         terminal.wait_for(">>> ")
         terminal.send("\x03")
         self.assertEqual(0, terminal.end())
+
+    def test_a_signal_that_ends_it_gives_the_terminal_back(self):
+        for end in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            terminal = Terminal(self.daemon)
+            before = terminal.settings_at_start
+            terminal.wait_for(">>> ")
+            terminal.send("Tell me a story.\n")
+            terminal.wait_for(r"story\.\n.+")
+            self.assertNotEqual(before, termios.tcgetattr(terminal.leader))
+            terminal.client.send_signal(end)
+            self.assertEqual(-end, terminal.client.wait(20))
+            self.assertEqual(before, termios.tcgetattr(terminal.leader))
+            os.close(terminal.leader)
 
     def test_a_pasted_text_of_several_lines_is_one_message(self):
         path = self.daemon.root / "pasted.json"
