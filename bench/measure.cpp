@@ -24,8 +24,8 @@ Status MeasureTests(const MeasureOptions& options, RunnerOptions runner_options,
   FORGE_ASSIGN_OR_RETURN(const auto runner, ModelRunner::Create(runner_options));
   report.info = runner->info();
   MachineLimits gpu_limits;
-  if (options.gpu >= 0) {
-    report.cpu = runner->device();
+  if (report.is_gpu) {
+    report.device = runner->device();
     FORGE_ASSIGN_OR_RETURN(gpu_limits.read_gbs, MeasureGpuCopyRate(options.gpu));
     FORGE_ASSIGN_OR_RETURN(gpu_limits.bf16_gflops, MeasureGpuMatrixRate(options.gpu));
   }
@@ -33,7 +33,7 @@ Status MeasureTests(const MeasureOptions& options, RunnerOptions runner_options,
     FORGE_TRY(runner->Run(test).status());
     TestReport& measured = report.tests.emplace_back();
     measured.test = test;
-    measured.limits = options.gpu >= 0 ? gpu_limits : probes.Measure();
+    measured.limits = report.is_gpu ? gpu_limits : probes.Measure();
     if (profile) profile->Reset();
     for (int i = 0; i < options.repetitions; ++i) {
       FORGE_ASSIGN_OR_RETURN(const Seconds time, runner->Run(test));
@@ -50,6 +50,7 @@ Status MeasureStreams(const MeasureOptions& options, RunnerOptions runner_option
   runner_options.context_length = ContextFor(options.streams, options.n_batch);
   FORGE_ASSIGN_OR_RETURN(const auto runner, ModelRunner::Create(runner_options));
   report.info = runner->info();
+  if (report.is_gpu) report.device = runner->device();
   for (const SpeedTest& test : options.streams) {
     FORGE_TRY(runner->Run(test).status());
     StreamReport& measured = report.streams.emplace_back();
@@ -72,8 +73,10 @@ Result<SpeedReport> MeasureModel(const std::string& path, const MeasureOptions& 
   FORGE_ASSIGN_OR_RETURN(const auto probes, Probes::Create(options.n_threads));
   report.n_threads = probes->n_threads();
   FORGE_ASSIGN_OR_RETURN(const CpuLevel level, Result<CpuLevel>(CpuLevelInUse()));
-  report.cpu = ReadCpuName() + ", " + std::string(CpuLevelName(level)) + ", " +
-               std::to_string(report.n_threads) + (report.n_threads == 1 ? " thread" : " threads");
+  report.is_gpu = options.gpu >= 0;
+  report.device = ReadCpuName() + ", " + std::string(CpuLevelName(level)) + ", " +
+                  std::to_string(report.n_threads) +
+                  (report.n_threads == 1 ? " thread" : " threads");
   const RunnerOptions runner_options = {.model_path = path,
                                         .gpu = options.gpu,
                                         .n_threads = options.n_threads,

@@ -53,8 +53,9 @@ double OperationRate(const SpeedReport& model, const TestReport& report) {
 
 Json ModelJson(const SpeedReport& model) {
   return {{"build_commit", "forge"},
-          {"cpu_info", model.cpu},
-          {"backends", "CPU"},
+          {"cpu_info", model.is_gpu ? "" : model.device},
+          {"gpu_info", model.is_gpu ? model.device : ""},
+          {"backends", model.is_gpu ? "HIP" : "CPU"},
           {"model_filename", model.path},
           {"model_type", ModelType(model.info)},
           {"model_size", model.info.file_bytes},
@@ -221,7 +222,7 @@ std::string ReportJson(const std::vector<SpeedReport>& models) {
 std::string ReportText(const std::vector<SpeedReport>& models) {
   std::string text;
   if (models.empty()) return text;
-  text = models[0].cpu + "\n";
+  text = models[0].device + "\n";
   const auto has_tests = [](const SpeedReport& model) { return !model.tests.empty(); };
   const auto first = std::find_if(models.begin(), models.end(), has_tests);
   if (first != models.end()) {

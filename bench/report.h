@@ -34,7 +34,8 @@ struct SpeedReport {
   std::string path;
   ModelFileInfo info;
   ModelCost cost;
-  std::string cpu;  // with instruction set and threads, as the device describes itself
+  bool is_gpu = false;
+  std::string device;  // as it describes itself: a CPU with instruction set and threads
   int n_threads = 0;
   uint32_t n_batch = 0;
   std::vector<TestReport> tests;

@@ -17,7 +17,7 @@ using ::testing::Not;
 SpeedReport MakeReport() {
   SpeedReport report;
   report.path = "/models/a.gguf";
-  report.cpu = "some processor, avx512, 2 threads";
+  report.device = "some processor, avx512, 2 threads";
   report.n_threads = 2;
   report.n_batch = 128;
   report.info.architecture = "llama";
@@ -45,10 +45,10 @@ TEST(ReportTest, WritesTheFieldsOfLlamaBench) {
   std::ifstream stream(FORGE_SOURCE_DIR "/tests/bench/llama_bench_sample.json");
   const nlohmann::json theirs = nlohmann::json::parse(stream);
   for (const char* field :
-       {"build_commit",   "cpu_info",  "backends",   "model_filename", "model_type", "model_size",
-        "model_n_params", "n_batch",   "n_ubatch",   "n_threads",      "type_k",     "type_v",
-        "n_prompt",       "n_gen",     "n_depth",    "test_time",      "avg_ns",     "stddev_ns",
-        "avg_ts",         "stddev_ts", "samples_ns", "samples_ts"}) {
+       {"build_commit", "cpu_info",       "gpu_info",  "backends",   "model_filename", "model_type",
+        "model_size",   "model_n_params", "n_batch",   "n_ubatch",   "n_threads",      "type_k",
+        "type_v",       "n_prompt",       "n_gen",     "n_depth",    "test_time",      "avg_ns",
+        "stddev_ns",    "avg_ts",         "stddev_ts", "samples_ns", "samples_ts"}) {
     ASSERT_TRUE(theirs[0].contains(field)) << field;
     ASSERT_TRUE(ours[0].contains(field)) << field;
     EXPECT_EQ(ours[0][field].is_number(), theirs[0][field].is_number()) << field;
@@ -80,6 +80,8 @@ TEST(ReportTest, ShowsSharesOfTheProbes) {
 
 TEST(ReportTest, ShowsSharesOfTheRatesOfAGpu) {
   SpeedReport report = MakeReport();
+  report.is_gpu = true;
+  report.device = "some GPU";
   for (TestReport& test : report.tests) test.limits = {.read_gbs = 64, .bf16_gflops = 1536};
   const std::string text = ReportText({report});
   EXPECT_THAT(text, HasSubstr("copy 64.0 GB/s, bf16 matrix units 1536 Gflop/s"));
@@ -88,6 +90,9 @@ TEST(ReportTest, ShowsSharesOfTheRatesOfAGpu) {
   EXPECT_THAT(text, HasSubstr("50 %"));  // 32 of 64 GB/s, and 768 of 1536 Gop/s
   const nlohmann::json json = nlohmann::json::parse(ReportJson({report}));
   EXPECT_EQ(json[0]["probe_bf16_gflops"].get<double>(), 1536);
+  EXPECT_EQ(json[0]["backends"], "HIP");
+  EXPECT_EQ(json[0]["gpu_info"], "some GPU");
+  EXPECT_EQ(json[0]["cpu_info"], "");
 }
 
 TEST(ReportTest, ShowsNothingForNothing) {
