@@ -1,4 +1,4 @@
-// forge-bench: measures the engine, alone or beside llama-bench. docs/performance.md.
+// forge-bench: measures the engine, alone or beside llama-bench. docs/measuring.md.
 
 #include <CLI/CLI.hpp>
 #include <cstdio>

@@ -44,7 +44,7 @@ struct SpeedReport {
 };
 
 // JSON with the field names of llama-bench -o json for what it measures too; see
-// docs/performance.md for the others.
+// docs/measuring.md for the others.
 std::string ReportJson(const std::vector<SpeedReport>& models);
 // Tables for a terminal, valid Markdown.
 std::string ReportText(const std::vector<SpeedReport>& models);

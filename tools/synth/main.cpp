@@ -1,4 +1,4 @@
-// forge-synth: writes model files of real shapes with random weights. docs/performance.md.
+// forge-synth: writes model files of real shapes with random weights. docs/measuring.md.
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
