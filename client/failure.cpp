@@ -21,13 +21,16 @@ std::string FindReason(const grpc::Status& status) {
 }
 
 ExitCode FindExitCode(grpc::StatusCode code, std::string_view reason) {
-  if (reason == "GPU_BUDGET_EXCEEDED") return ExitCode::kOutOfBudget;
+  if (reason == "GPU_BUDGET_EXCEEDED" || reason == "PINNED_MODELS_IN_THE_WAY")
+    return ExitCode::kOutOfBudget;
+  if (code == grpc::StatusCode::PERMISSION_DENIED) return ExitCode::kPermission;
   if (reason.starts_with("MODEL_FILE_")) return ExitCode::kModelFileInvalid;
   if (reason == "ARCHITECTURE_UNSUPPORTED") return ExitCode::kModelFileInvalid;
   switch (code) {
     case grpc::StatusCode::NOT_FOUND:
       return ExitCode::kNotFound;
-    case grpc::StatusCode::PERMISSION_DENIED:
+    case grpc::StatusCode::INVALID_ARGUMENT:
+      return ExitCode::kUsage;
     case grpc::StatusCode::UNAUTHENTICATED:
       return ExitCode::kPermission;
     case grpc::StatusCode::DEADLINE_EXCEEDED:
@@ -38,6 +41,11 @@ ExitCode FindExitCode(grpc::StatusCode code, std::string_view reason) {
 }
 
 }  // namespace
+
+grpc::Status EndedWithoutAnswer() {
+  return grpc::Status(grpc::StatusCode::INTERNAL,
+                      "the daemon ended the stream without an answer; its log may say why");
+}
 
 Failure ExplainFailure(const grpc::Status& status, const std::string& address) {
   Failure failure;
@@ -57,6 +65,9 @@ Failure ExplainFailure(const grpc::Status& status, const std::string& address) {
   }
   failure.exit_code = FindExitCode(status.error_code(), failure.reason);
   failure.message = status.error_message();
+  if (failure.message.empty())  // gRPC's own, as for a daemon that does not know the call
+    failure.message = "the call failed with gRPC status " + std::to_string(status.error_code()) +
+                      " and without a message; are forgectl and forged of one version?";
   return failure;
 }
 

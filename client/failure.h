@@ -27,6 +27,9 @@ struct Failure {
   std::string message;  // one sentence, what to do included
 };
 
+// For a stream that ended with OK and no answer.
+grpc::Status EndedWithoutAnswer();
+
 // REQUIRES: !status.ok(). `address` is named where no daemon answered.
 Failure ExplainFailure(const grpc::Status& status, const std::string& address);
 

@@ -12,7 +12,8 @@
 #include <vector>
 
 #include "client/commands/command.h"
-#include "client/terminal/interrupt.h"
+#include "client/commands/value_checks.h"
+#include "client/text_input.h"
 
 namespace {
 
@@ -24,7 +25,8 @@ constexpr char kFooter[] =
     "  git diff | forgectl generate qwen2.5-coder \"Review this change:\"\n"
     "  forgectl ps -o json\n\n"
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 permission, 5 daemon unreachable,\n"
-    "  6 out of memory budget, 7 model file invalid, 8 deadline, 130 interrupted";
+    "  6 out of memory budget, 7 model file invalid, 8 deadline, 130 interrupted,\n"
+    "  141 the reader of the output went away";
 
 // The least number of insertions, deletions and substitutions that turn `a` into `b`.
 size_t EditDistance(std::string_view a, std::string_view b) {
@@ -69,6 +71,7 @@ int Run(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   app.footer(kFooter);
+  app.set_version_flag("--version", "forgectl " FORGE_VERSION);
   forge::client::CommandContext context;
   context.address = forge::client::DefaultAddress();
   app.add_option("--address", context.address, "gRPC address of the daemon (FORGE_ADDRESS)")
@@ -81,6 +84,7 @@ int Run(int argc, char** argv) {
     std::cout << app.help();
     return static_cast<int>(forge::client::ExitCode::kOk);
   }
+  for (int i = 1; i < argc; ++i) forge::client::CheckUtf8("argument " + std::to_string(i), argv[i]);
   const std::string first = argv[1];
   const Commands commands =
       std::as_const(app).get_subcommands([](const CLI::App*) { return true; });
@@ -96,6 +100,9 @@ int Run(int argc, char** argv) {
     return static_cast<int>(asked_for_help ? forge::client::ExitCode::kOk
                                            : forge::client::ExitCode::kUsage);
   }
+  // After the line was parsed, since it may come from FORGE_ADDRESS.
+  if (const std::string problem = forge::client::IsAddress(context.address); !problem.empty())
+    throw CLI::ValidationError("--address", problem);
   // CLI11 runs the callbacks while it parses; the work starts when the whole line was understood.
   return static_cast<int>(context.run());
 }

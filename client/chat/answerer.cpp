@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "client/failure.h"
+
 namespace forge::client {
 
 namespace {
@@ -45,8 +47,8 @@ Answerer::Answer Answerer::AskOnce(const Conversation& conversation, const OnEve
     }
     n_cancels_ = 0;
     is_asking_ = true;
-    stream_->Write(request);  // a failure shows when reading
   }
+  stream_->Write(request);  // a failure shows when reading
   Answer answer;
   answer.message.set_role("assistant");
   v1::GenerateResponse event;
@@ -67,8 +69,7 @@ Answerer::Answer Answerer::AskOnce(const Conversation& conversation, const OnEve
     if (!is_finished) ended = std::move(stream_);
   }
   if (ended != nullptr) answer.status = ended->Finish();
-  if (ended != nullptr && answer.status.ok())
-    answer.status = grpc::Status(grpc::StatusCode::UNAVAILABLE, "the daemon ended the stream");
+  if (ended != nullptr && answer.status.ok()) answer.status = EndedWithoutAnswer();
   return answer;
 }
 

@@ -5,8 +5,9 @@
 #include <charconv>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 #include <sstream>
+
+#include "client/text_input.h"
 
 namespace forge::client {
 
@@ -113,9 +114,8 @@ std::optional<std::string> Conversation::Save(const std::string& path) const {
 }
 
 std::optional<std::string> Conversation::Load(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return "cannot read '" + path + "': " + std::strerror(errno);
-  const std::string json(std::istreambuf_iterator<char>(file), {});
+  std::string json;
+  if (auto problem = ReadFile(path, json)) return problem;
   v1::ChatMessages chat;
   const auto status = google::protobuf::util::JsonStringToMessage(json, &chat);
   if (!status.ok()) return "'" + path + "' holds no conversation: " + status.ToString();

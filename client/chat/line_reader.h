@@ -23,7 +23,8 @@ class LineReader {
   virtual void Remember(const std::string& /*message*/) {}
 };
 
-// Lines of a stream that is no terminal; shows no prompt. Lifetime: the stream must outlive it.
+// Lines of a stream that is no terminal; shows no prompt. Read throws CLI::ValidationError for a
+// line that is not UTF-8. Lifetime: the stream must outlive it.
 class StreamLineReader final : public LineReader {
  public:
   explicit StreamLineReader(std::istream& input) : input_(input) {}
@@ -31,6 +32,7 @@ class StreamLineReader final : public LineReader {
 
  private:
   std::istream& input_;
+  int n_lines_ = 0;
 };
 
 // Edits lines on the terminal that standard input is, with history. `interrupt_fd` becomes readable

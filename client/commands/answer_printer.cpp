@@ -8,6 +8,7 @@
 
 #include "client/commands/load_progress.h"
 #include "client/terminal/json_output.h"
+#include "client/terminal/quote.h"
 #include "client/terminal/units.h"
 
 namespace forge::client {
@@ -78,7 +79,7 @@ void AnswerPrinter::PrintText(v1::TextKind kind, const std::string& text) {
   if (is_reasoning_ && !is_reasoning) std::cout << kNormal << "\n\n";
   if (is_reasoning && !is_reasoning_) std::cout << kDim;
   is_reasoning_ = is_reasoning;
-  std::cout << text << std::flush;
+  std::cout << (is_terminal_ ? WithoutControls(text) : text) << std::flush;
   at_line_start_ = text.back() == '\n';
 }
 

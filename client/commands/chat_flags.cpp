@@ -1,9 +1,9 @@
 #include "client/commands/chat_flags.h"
 
 #include <CLI/Error.hpp>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
+
+#include "client/text_input.h"
 
 namespace forge::client {
 
@@ -51,9 +51,8 @@ void AddChatFlags(CLI::App& command, ChatFlags& flags) {
 
 void SetChatFlags(const ChatFlags& flags, v1::ChatMessages& chat) {
   if (!flags.tools_file.empty()) {
-    std::ifstream stream(flags.tools_file);
-    if (!stream) throw BadTools(flags, "cannot be read");
-    const Json tools = Json::parse(stream, nullptr, /*allow_exceptions=*/false);
+    const Json tools = Json::parse(ReadTextFile("--tools", flags.tools_file), nullptr,
+                                   /*allow_exceptions=*/false);
     if (!tools.is_array()) throw BadTools(flags, "is no JSON list");
     for (const Json& entry : tools) *chat.add_tools() = ReadTool(flags, entry);
   }

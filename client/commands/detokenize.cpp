@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "client/commands/command.h"
+#include "client/commands/value_checks.h"
 #include "client/terminal/json_output.h"
 
 namespace forge::client {
@@ -37,7 +38,8 @@ void AddDetokenize(CLI::App& app, CommandContext& context) {
   command->add_option("model", options->model, "A resident model")->required();
   command->add_option("ids", options->ids, "Token ids, separated by commas")
       ->required()
-      ->delimiter(',');
+      ->delimiter(',')
+      ->check(IsNotEmpty);
   command->add_flag("--render-special", options->render_special, "Show control tokens as text");
 }
 

@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <sstream>
 
 #include "client/commands/command.h"
 #include "client/terminal/interrupt.h"
 #include "client/terminal/json_output.h"
+#include "client/text_input.h"
 
 namespace forge::client {
 
@@ -24,9 +26,14 @@ struct EmbedOptions {
 std::vector<std::string> ReadTexts(const EmbedOptions& options) {
   if (!options.texts.empty() && options.texts != std::vector<std::string>{"-"})
     return options.texts;
+  std::istringstream input(ReadStandardInput());
   std::vector<std::string> lines;
-  for (std::string line; std::getline(std::cin, line);)
-    if (!line.empty()) lines.push_back(line);
+  for (std::string line; std::getline(input, line);) {
+    lines.push_back(line);
+    if (line.empty())  // left out, the vectors would be those of other lines
+      throw CLI::ValidationError("standard input", "line " + std::to_string(lines.size()) +
+                                                       " is empty; each line is a text to embed");
+  }
   return lines;
 }
 

@@ -1,13 +1,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <iostream>
-#include <iterator>
 
 #include "client/commands/answer_printer.h"
 #include "client/commands/command.h"
 #include "client/commands/generate_flags.h"
 #include "client/terminal/interrupt.h"
+#include "client/text_input.h"
 
 namespace forge::client {
 
@@ -24,16 +25,16 @@ bool HasInput() {
 std::string ReadPrompt(const GenerateFlags& flags) {
   std::string prompt = flags.prompt == "-" ? std::string() : flags.prompt;
   if (flags.prompt != "-" && !HasInput()) return prompt;
-  const std::string input(std::istreambuf_iterator<char>(std::cin), {});
+  const std::string input = ReadStandardInput();
   if (!prompt.empty() && !input.empty()) prompt += '\n';
   return prompt + input;
 }
 
 // Whether the prompt goes through the model's chat template, where the flags leave it open.
-grpc::Status ChooseChat(const GenerateFlags& flags, const Connection& connection, bool& chat) {
-  chat = flags.chat || flags.chat_flags.any();
-  if (chat || flags.raw) return grpc::Status::OK;
-  grpc::ClientContext call;
+grpc::Status ChooseChat(const GenerateFlags& flags, const Connection& connection,
+                        grpc::ClientContext& call, bool& chat) {
+  chat = flags.chat || flags.chat_flags.any() || !flags.system.empty();
+  if (chat || flags.raw || !flags.token_ids.empty()) return grpc::Status::OK;
   v1::GetModelRequest request;
   request.set_model(flags.model);
   v1::GetModelResponse response;
@@ -64,6 +65,19 @@ void SetPrompt(const GenerateFlags& flags, const std::string& prompt, bool chat,
   SetChatFlags(flags.chat_flags, *turn.mutable_chat());
 }
 
+// Says that an answer is not whole, where the person did not ask for its length.
+void ReportCut(const v1::GenerateRequest::Turn& turn,
+               const v1::GenerateResponse::Finished& finished) {
+  const bool is_constrained = !turn.json_schema().empty() || !turn.grammar().empty();
+  if (finished.reason() == v1::FINISH_REASON_CONTEXT_FULL)
+    std::cerr << "forgectl: the answer was cut: the context is full\n";
+  if (finished.reason() == v1::FINISH_REASON_MAX_TOKENS && is_constrained)
+    std::cerr << "forgectl: the answer was cut at --max-tokens " << turn.max_tokens()
+              << ", before it was whole\n";
+}
+
+using Stream = grpc::ClientReaderWriter<v1::GenerateRequest, v1::GenerateResponse>;
+
 ExitCode RunGenerate(const GenerateFlags& flags, const CommandContext& context) {
   v1::GenerateRequest request;
   *request.mutable_turn() = ToTurn(flags);
@@ -74,34 +88,37 @@ ExitCode RunGenerate(const GenerateFlags& flags, const CommandContext& context) 
   }
   BlockInterrupts();
   const Connection connection = context.Connect();
-  bool chat = false;
-  if (flags.token_ids.empty())
-    if (const grpc::Status status = ChooseChat(flags, connection, chat); !status.ok())
-      return ReportFailure(status, context);
-  SetPrompt(flags, prompt, chat, *request.mutable_turn());
-
-  grpc::ClientContext call;
-  const auto stream = connection.stub().Generate(&call);
-  stream->Write(request);
+  grpc::ClientContext about, call;
+  std::unique_ptr<Stream> stream;
+  std::atomic<bool> is_asked = false;
   // Ends this answer; a second Ctrl-C does not wait for the daemon.
   InterruptScope interrupts([&](int count) {
-    if (count > 1) return call.TryCancel();
+    about.TryCancel();
+    if (count > 1 || !is_asked) return call.TryCancel();
     v1::GenerateRequest cancel;
     cancel.mutable_cancel();
     stream->Write(cancel);
   });
+  bool chat = false;
+  const grpc::Status chosen = ChooseChat(flags, connection, about, chat);
+  if (interrupts.interrupted()) return ExitCode::kInterrupted;
+  if (!chosen.ok()) return ReportFailure(chosen, context);
+  SetPrompt(flags, prompt, chat, *request.mutable_turn());
+  stream = connection.stub().Generate(&call);
+  stream->Write(request);
+  is_asked = true;
   AnswerPrinter printer(context.json(), flags.verbose);
   v1::GenerateResponse event;
-  bool finished = false;
-  while (!finished && stream->Read(&event)) {
-    printer.Print(event);
-    finished = event.has_finished();
-  }
+  while (!event.has_finished() && stream->Read(&event)) printer.Print(event);
   stream->WritesDone();
   const grpc::Status status = stream->Finish();
   if (interrupts.interrupted()) return ExitCode::kInterrupted;
   // A daemon that shuts down closes the stream behind a whole answer with an error.
-  return finished || status.ok() ? ExitCode::kOk : ReportFailure(status, context);
+  if (event.has_finished()) {
+    if (!context.json()) ReportCut(request.turn(), event.finished());
+    return ExitCode::kOk;
+  }
+  return ReportFailure(status.ok() ? EndedWithoutAnswer() : status, context);
 }
 
 }  // namespace
@@ -109,7 +126,7 @@ ExitCode RunGenerate(const GenerateFlags& flags, const CommandContext& context) 
 void AddGenerate(CLI::App& app, CommandContext& context) {
   auto flags = std::make_shared<GenerateFlags>();
   CLI::App* command =
-      AddCommand(app, context, "generate", "Stream a resident model's answer", flags, &RunGenerate);
+      AddCommand(app, context, "generate", "Stream a model's answer", flags, &RunGenerate);
   AddGenerateFlags(*command, *flags);
 }
 

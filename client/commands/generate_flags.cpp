@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <utility>
+
+#include "client/commands/value_checks.h"
+#include "client/text_input.h"
 
 namespace forge::client {
 
@@ -26,19 +27,13 @@ std::pair<int32_t, float> ParseLogitBias(const std::string& text) {
   return {id, value};
 }
 
-std::string ReadFile(const std::string& flag, const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(file), {});
-  if (!file.good() && !file.eof())
-    throw CLI::ValidationError(flag, "cannot read the file '" + path + "'");
-  return text;
-}
-
-// A schema is an object or a boolean; anything else is the name of a file.
+// A schema is an object, a boolean or, for the daemon to refuse, other JSON; anything else is the
+// name of a file.
 std::string ReadSchema(const std::string& schema) {
   const size_t start = std::min(schema.find_first_not_of(" \t\r\n"), schema.size());
-  const bool is_inline = schema.compare(start, 1, "{") == 0 || schema == "true";
-  return is_inline ? schema : ReadFile("--json-schema", schema);
+  const std::string word = schema.substr(start, schema.find_last_not_of(" \t\r\n") + 1 - start);
+  const bool is_inline = word.find_first_of("{[\"") == 0 || word == "true" || word == "false";
+  return is_inline ? schema : ReadTextFile("--json-schema", schema);
 }
 
 }  // namespace
@@ -63,31 +58,41 @@ void AddSamplingFlags(CLI::App& command, GenerateFlags& flags) {
       ->allow_extra_args(false)
       ->group(group);
   command.add_option("--seed", flags.seed, "The same seed gives the same text (random)")
+      ->check(IsUnsigned64)
       ->group(group);
 }
 
 void AddGenerateFlags(CLI::App& command, GenerateFlags& flags) {
-  command.add_option("model", flags.model, "A resident model")->required();
-  command.add_option("prompt", flags.prompt, "The prompt; text on standard input is put after it");
-  command.add_option("--system", flags.system, "System message of a chat");
+  command.add_option("model", flags.model, "Name as in 'forgectl list', or a path")->required();
+  auto* prompt = command.add_option("prompt", flags.prompt,
+                                    "The prompt; text on standard input is put after it");
+  auto* system = command.add_option("--system", flags.system, "System message of a chat");
   auto* chat = command.add_flag("--chat", flags.chat,
                                 "Apply the model's chat template (the default where it has one)");
-  command.add_flag("--raw", flags.raw, "Continue the prompt as plain text")->excludes(chat);
+  command.add_flag("--raw", flags.raw, "Continue the prompt as plain text")
+      ->excludes(chat)
+      ->excludes(system);
   command.add_option("--token-ids", flags.token_ids, "Prompt as token ids, separated by commas")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->excludes(chat);
+      ->check(IsNotEmpty)
+      ->excludes(prompt)
+      ->excludes(chat)
+      ->excludes(system);
   command.add_option("--max-tokens", flags.max_tokens, "0: until the model ends (0)");
   command.add_option("--stop", flags.stop_strings, "End before this text; may be repeated")
       ->allow_extra_args(false);  // what follows is the prompt
   command.add_option("--stop-token", flags.stop_tokens, "End at this token id; may be repeated")
       ->allow_extra_args(false);
   auto* schema =
-      command.add_option("--json-schema", flags.json_schema,
-                         "Answer with JSON that validates: a schema, or the name of its file");
+      command
+          .add_option("--json-schema", flags.json_schema,
+                      "Answer with JSON that validates: a schema, or the name of its file")
+          ->check(IsNotEmpty);
   command
       .add_option("--grammar", flags.grammar_file,
                   "Answer with a text of the grammar in this file (GBNF)")
+      ->check(IsNotEmpty)
       ->excludes(schema);
   command.add_option("--top-logprobs", flags.top_logprobs,
                      "Alternatives shown for each token, with -o json");
@@ -98,13 +103,17 @@ void AddGenerateFlags(CLI::App& command, GenerateFlags& flags) {
 }
 
 v1::GenerateRequest::Turn ToTurn(const GenerateFlags& flags) {
+  if ((flags.raw || !flags.token_ids.empty()) && flags.chat_flags.any())
+    throw CLI::ValidationError(
+        flags.raw ? "--raw" : "--token-ids",
+        "makes no chat, which --tools, --template-option and --no-think are for");
   v1::GenerateRequest::Turn turn;
   turn.set_model(flags.model);
   turn.set_max_tokens(flags.max_tokens);
   turn.set_top_logprobs(flags.top_logprobs);
   turn.set_ignore_end_of_text(flags.ignore_end_of_text);
   if (!flags.json_schema.empty()) turn.set_json_schema(ReadSchema(flags.json_schema));
-  if (!flags.grammar_file.empty()) turn.set_grammar(ReadFile("--grammar", flags.grammar_file));
+  if (!flags.grammar_file.empty()) turn.set_grammar(ReadTextFile("--grammar", flags.grammar_file));
   for (const std::string& text : flags.stop_strings) turn.add_stop_strings(text);
   for (const int32_t token : flags.stop_tokens) turn.add_stop_tokens(token);
   v1::SamplingOptions& sampling = *turn.mutable_sampling();

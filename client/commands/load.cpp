@@ -1,5 +1,6 @@
-#include <chrono>
+#include <atomic>
 #include <iostream>
+#include <memory>
 
 #include "client/commands/command.h"
 #include "client/commands/load_flags.h"
@@ -31,43 +32,58 @@ void SetResidency(const LoadCommandOptions& options, v1::ResidencyOptions& resid
   residency.mutable_keep_alive()->set_nanos(static_cast<int>(*milliseconds % 1000) * 1'000'000);
 }
 
-void PrintReady(const v1::Model& model) {
+void PrintReady(const v1::Model& model, bool was_resident) {
   const v1::Residency& residency = model.residency();
   const v1::MemoryPlan& memory = residency.memory();
-  std::cout << "loaded " << model.name() << " on " << residency.device() << " in "
-            << FormatDuration(residency.load_duration()) << ": "
-            << FormatBytes(memory.total_bytes()) << " (weights "
+  if (was_resident)
+    std::cout << model.name() << " is resident already on " << residency.device() << ": ";
+  else
+    std::cout << "loaded " << model.name() << " on " << residency.device() << " in "
+              << FormatDuration(residency.load_duration()) << ": ";
+  std::cout << FormatBytes(memory.total_bytes()) << " (weights "
             << FormatBytes(memory.weights_bytes()) << ", KV cache "
             << FormatBytes(memory.kv_cache_bytes()) << ", scratch "
             << FormatBytes(memory.scratch_bytes()) << ")\n";
+}
+
+// A model that was there before stays as it is kept.
+void ReportIgnoredFlags(const LoadCommandOptions& options) {
+  if (options.pin || options.priority != 0 || !options.keep_alive.empty())
+    std::cerr << "forgectl: --pin, --priority and --keep-alive change nothing for a model that is "
+                 "resident; 'forgectl pin' pins it, unload it first for the others\n";
 }
 
 ExitCode RunLoad(const LoadCommandOptions& options, const CommandContext& context) {
   BlockInterrupts();
   const Connection connection = context.Connect();
   grpc::ClientContext call;
-  const auto stream = connection.stub().LoadModel(&call);
+  std::unique_ptr<grpc::ClientReaderWriter<v1::LoadModelRequest, v1::LoadModelResponse>> stream;
+  std::atomic<bool> is_asked = false;
+  // The load is the daemon's and would go on without us: Ctrl-C asks it to stop.
+  InterruptScope interrupts([&](int count) {
+    if (count > 1 || !is_asked) return call.TryCancel();
+    v1::LoadModelRequest cancel;
+    cancel.mutable_cancel();
+    stream->Write(cancel);
+  });
+  stream = connection.stub().LoadModel(&call);
   v1::LoadModelRequest request;
   request.mutable_start()->set_model(options.model);
   *request.mutable_start()->mutable_options() = ToLoadOptions(options.flags);
   SetResidency(options, *request.mutable_start()->mutable_residency());
   stream->Write(request);
-
-  // The load is the daemon's and would go on without us: Ctrl-C asks it to stop.
-  InterruptScope interrupts([&](int count) {
-    if (count > 1) return call.TryCancel();
-    v1::LoadModelRequest cancel;
-    cancel.mutable_cancel();
-    stream->Write(cancel);
-  });
+  is_asked = true;
   ProgressBar bar;
   v1::LoadModelResponse response;
+  bool was_resident = true;  // until something of a load is heard
   while (stream->Read(&response)) {
     if (context.json()) std::cout << ToJson(response) << std::endl;
     if (response.has_progress()) ShowLoadProgress(response.progress(), bar);
+    was_resident = was_resident && !response.has_progress();
     if (!response.has_ready()) continue;
     bar.Clear();
-    if (!context.json()) PrintReady(response.ready());
+    if (!context.json()) PrintReady(response.ready(), was_resident);
+    if (was_resident) ReportIgnoredFlags(options);
   }
   bar.Clear();
   const grpc::Status status = stream->Finish();

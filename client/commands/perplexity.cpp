@@ -1,15 +1,14 @@
 #include "client/perplexity.h"
 
 #include <cstdio>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <optional>
 
 #include "client/commands/command.h"
 #include "client/terminal/interrupt.h"
 #include "client/terminal/progress_bar.h"
 #include "client/terminal/units.h"
+#include "client/text_input.h"
 
 namespace forge::client {
 
@@ -25,13 +24,6 @@ struct PerplexityOptions {
   uint32_t max_windows = 0;
   bool json = false;
 };
-
-std::optional<std::string> ReadText(const std::string& path) {
-  if (path == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return std::nullopt;
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
 
 // What the model needs to know of the text, and of itself.
 struct Prepared {
@@ -101,12 +93,12 @@ ExitCode Usage(const std::string& message) {
 }
 
 ExitCode RunPerplexity(const PerplexityOptions& options, const CommandContext& context) {
-  const std::optional<std::string> text = ReadText(options.path);
-  if (!text) return Usage("cannot read '" + options.path + "'");
+  const std::string text =
+      options.path == "-" ? ReadStandardInput() : ReadTextFile("the text", options.path);
   BlockInterrupts();
   const Connection connection = context.Connect();
   Prepared prepared;
-  grpc::Status status = Prepare(options, connection, *text, prepared);
+  grpc::Status status = Prepare(options, connection, text, prepared);
   if (!status.ok()) return ReportFailure(status, context);
   std::vector<PerplexityWindow> windows =
       CutWindows(prepared.tokens, prepared.context_length, prepared.bos);

@@ -2,15 +2,16 @@
 
 #include <CLI/App.hpp>
 #include <CLI/Validators.hpp>
-#include <fstream>
 #include <iostream>
 #include <optional>
+#include <sstream>
 
 #include "client/commands/command.h"
 #include "client/commands/event_names.h"
 #include "client/terminal/json_output.h"
 #include "client/terminal/text_table.h"
 #include "client/terminal/units.h"
+#include "client/text_input.h"
 
 namespace forge::client {
 
@@ -65,17 +66,13 @@ grpc::Status ReplayBatch(const Connection& connection, const ReplayOptions& opti
 }
 
 ExitCode RunReplay(const ReplayOptions& options, const CommandContext& context) {
-  std::ifstream file(options.file);
-  if (!file) {
-    std::cerr << "forgectl: cannot read " << options.file << '\n';
-    return ExitCode::kUsage;
-  }
+  std::istringstream events(ReadTextFile("the audit file", options.file));
   const Connection connection = context.Connect();
   v1::ReplayPolicyRequest request = RequestOf(options);
   TextTable table({"TIME", "DEVICE", "MODEL", "WAS", "WOULD BE", "BECAUSE"});
   Totals totals;
   size_t n_bytes = 0, n_line = 0;
-  for (std::string line; std::getline(file, line);) {
+  for (std::string line; std::getline(events, line);) {
     ++n_line;
     google::protobuf::util::JsonParseOptions lenient;
     lenient.ignore_unknown_fields = true;  // of a newer daemon

@@ -1,14 +1,15 @@
 #include <cmath>
 #include <cstdio>
 #include <iostream>
-#include <iterator>
 
 #include "client/commands/command.h"
+#include "client/commands/value_checks.h"
 #include "client/terminal/interrupt.h"
 #include "client/terminal/json_output.h"
 #include "client/terminal/quote.h"
 #include "client/terminal/text_table.h"
 #include "client/terminal/units.h"
+#include "client/text_input.h"
 
 namespace forge::client {
 
@@ -33,8 +34,7 @@ v1::ScoreRequest RequestOf(const ScoreOptions& options) {
     return request;
   }
   v1::TextPrompt& text = *request.mutable_input()->mutable_text();
-  text.set_text(options.text == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {})
-                                    : options.text);
+  text.set_text(options.text == "-" ? ReadStandardInput() : options.text);
   text.set_skip_special(options.skip_special);
   text.set_parse_special(options.parse_special);
   return request;
@@ -95,13 +95,14 @@ void AddScore(CLI::App& app, CommandContext& context) {
   CLI::App* command = AddCommand(app, context, "score",
                                  "Show how probable each token of a text is after those before it",
                                  options, &RunScore);
-  command->add_option("model", options->model, "A resident model")->required();
+  command->add_option("model", options->model, "Name as in 'forgectl list', or a path")->required();
   auto* text = command->add_option("text", options->text, "The text; - reads standard input");
   command
       ->add_option("--token-ids", options->token_ids,
                    "Token ids in place of a text, separated by commas")
       ->delimiter(',')
       ->allow_extra_args(false)
+      ->check(IsNotEmpty)
       ->excludes(text);
   command->add_option("--top", options->top, "Most likely alternatives shown for each token");
   command->add_flag("--skip-special", options->skip_special,

@@ -36,7 +36,7 @@ std::string TemplateName(const v1::ModelDetails& details) {
   if (!details.chat_template_error().empty()) return "not usable: " + details.chat_template_error();
   if (details.chat_template().empty()) return "none: text and token ids only";
   return details.chat_template() +
-         (details.is_chat_template_fallback() ? " (none in the file; chosen for the family)" : "");
+         (details.is_chat_template_fallback() ? ", chosen for the family" : "");
 }
 
 std::string PoolingName(v1::Pooling pooling) {
@@ -77,6 +77,14 @@ void PrintDetails(const v1::Model& model) {
                     std::to_string(details.options().max_sequences()) + " sequences (trained on " +
                     std::to_string(details.trained_context_length()) + ")"});
   table.AddRow({"Memory plan", PlanText(details.plan())});
+  table.Print(std::cout);
+}
+
+// Of a file that cannot be loaded nothing else is known.
+void PrintFailed(const v1::Model& model) {
+  TextTable table({"Name", model.name()});
+  table.AddRow({"File", model.path() + ", " + FormatBytes(model.file_bytes())});
+  table.AddRow({"State", StateName(model.state()) + ": " + model.error()});
   table.Print(std::cout);
 }
 
@@ -121,6 +129,9 @@ ExitCode RunShow(const ShowOptions& options, const CommandContext& context) {
   const v1::Model& model = response.model();
   if (context.json() || options.json) {
     std::cout << ToJson(model) << '\n';
+  } else if (!model.has_details()) {
+    PrintFailed(model);
+    return ExitCode::kFailed;
   } else if (options.only_template) {
     return PrintTemplate(model.details());
   } else {

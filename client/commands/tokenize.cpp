@@ -1,10 +1,10 @@
 #include <iostream>
-#include <iterator>
 
 #include "client/commands/command.h"
 #include "client/terminal/json_output.h"
 #include "client/terminal/quote.h"
 #include "client/terminal/text_table.h"
+#include "client/text_input.h"
 
 namespace forge::client {
 
@@ -26,8 +26,7 @@ void PrintIds(const v1::TokenizeResponse& response) {
 ExitCode RunTokenize(const TokenizeOptions& options, const CommandContext& context) {
   v1::TokenizeRequest request;
   request.set_model(options.model);
-  request.set_text(options.text == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {})
-                                       : options.text);
+  request.set_text(options.text == "-" ? ReadStandardInput() : options.text);
   request.set_add_special(options.add_special);
   request.set_parse_special(options.parse_special);
   const Connection connection = context.Connect();

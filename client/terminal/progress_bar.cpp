@@ -1,5 +1,6 @@
 #include "client/terminal/progress_bar.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,13 +25,28 @@ std::string RenderBar(double fraction, int width) {
   return bar;
 }
 
+std::string CutToWidth(const std::string& text, int width) {
+  size_t end = 0;
+  for (int n = 0; end < text.size(); ++end) {
+    const bool starts_character = (static_cast<unsigned char>(text[end]) & 0xc0) != 0x80;
+    if (starts_character && ++n > width) break;
+  }
+  return text.substr(0, end);
+}
+
 ProgressBar::ProgressBar() : is_terminal_(isatty(STDERR_FILENO) == 1) {}
 
 void ProgressBar::Show(const std::string& label, double fraction, const std::string& detail) {
   if (!is_terminal_) return;
-  std::fprintf(stderr, "%s%s %s %3d%%  %s", kEraseLine, label.c_str(),
-               RenderBar(fraction, kBarWidth).c_str(),
-               static_cast<int>(std::clamp(fraction, 0.0, 1.0) * 100.0), detail.c_str());
+  char percent[8];
+  std::snprintf(percent, sizeof(percent), "%3d%%",
+                static_cast<int>(std::clamp(fraction, 0.0, 1.0) * 100.0));
+  const std::string line =
+      label + " " + RenderBar(fraction, kBarWidth) + " " + percent + "  " + detail;
+  winsize size = {};
+  const bool has_width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  std::fprintf(stderr, "%s%s", kEraseLine,
+               has_width ? CutToWidth(line, size.ws_col - 1).c_str() : line.c_str());
   std::fflush(stderr);
   shown_ = true;
 }

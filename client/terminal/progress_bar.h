@@ -25,6 +25,9 @@ class ProgressBar {
   bool shown_ = false;
 };
 
+// The first `width` characters of UTF-8 text.
+std::string CutToWidth(const std::string& text, int width);
+
 // The bar alone: "[#####-----]", `width` characters inside.
 std::string RenderBar(double fraction, int width);
 

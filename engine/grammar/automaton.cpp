@@ -238,7 +238,7 @@ StateId AutomatonBuilder::CompileRepeat(const GrammarNode& node, StateId next) {
     return node.min == 0 ? loop : first;
   }
   const uint32_t n_copies = node.max == Grammar::kUnbounded ? node.min : node.max;
-  const uint64_t size = sizes_.OfNode(body);
+  const uint64_t size = std::max<uint64_t>(1, sizes_.OfNode(body));  // "" costs time, too
   if (n_copies <= 1 || (size < kEndless && size * n_copies <= kMostUnrolledStates)) {
     if (node.max == Grammar::kUnbounded) {
       const StateId loop = NewState();

@@ -69,7 +69,7 @@ TEST(ChatFlagsTest, ReadsTemplateOptionsAsJsonOrElseAsStrings) {
 }
 
 TEST(ChatFlagsTest, NamesWhatItCannotUse) {
-  EXPECT_THAT(Refusal("--tools /nonexistent"), HasSubstr("/nonexistent cannot be read"));
+  EXPECT_THAT(Refusal("--tools /nonexistent"), HasSubstr("cannot read '/nonexistent'"));
   EXPECT_THAT(Refusal(ToolsFile("{}").Flag()), HasSubstr("is no JSON list"));
   EXPECT_THAT(Refusal("--template-option x"), HasSubstr("'x' is not NAME=VALUE"));
   const ToolsFile nameless(R"([{"function": {}}])");

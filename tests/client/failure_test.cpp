@@ -32,6 +32,9 @@ TEST(FailureTest, GivesEachSituationItsExitCode) {
       {grpc::StatusCode::UNIMPLEMENTED, "ARCHITECTURE_UNSUPPORTED", ExitCode::kModelFileInvalid},
       {grpc::StatusCode::NOT_FOUND, "MODEL_NOT_FOUND", ExitCode::kNotFound},
       {grpc::StatusCode::PERMISSION_DENIED, "ADMIN_REQUIRED", ExitCode::kPermission},
+      {grpc::StatusCode::PERMISSION_DENIED, "MODEL_FILE_UNREADABLE", ExitCode::kPermission},
+      {grpc::StatusCode::RESOURCE_EXHAUSTED, "PINNED_MODELS_IN_THE_WAY", ExitCode::kOutOfBudget},
+      {grpc::StatusCode::INVALID_ARGUMENT, "INVALID_REQUEST", ExitCode::kUsage},
       {grpc::StatusCode::UNAVAILABLE, "SHUTTING_DOWN", ExitCode::kFailed},
       {grpc::StatusCode::DEADLINE_EXCEEDED, "", ExitCode::kDeadline},
       {grpc::StatusCode::INTERNAL, "INTERNAL", ExitCode::kFailed},
@@ -43,6 +46,13 @@ TEST(FailureTest, GivesEachSituationItsExitCode) {
     EXPECT_EQ(failure.reason, test_case.reason);
     EXPECT_EQ(failure.message, "what the daemon said");
   }
+}
+
+TEST(FailureTest, SaysSomethingAboutAStatusWithoutMessage) {
+  const Failure failure =
+      ExplainFailure(grpc::Status(grpc::StatusCode::UNIMPLEMENTED, ""), kAddress);
+  EXPECT_EQ(failure.exit_code, ExitCode::kFailed);
+  EXPECT_NE(failure.message.find("gRPC status 12"), std::string::npos);
 }
 
 TEST(FailureTest, NamesTheAddressWhereNoDaemonAnswers) {

@@ -82,13 +82,26 @@ class GenerateTest(unittest.TestCase):
             timeout=60)
         self.assertEqual(b"", client.stderr)
 
+    def test_text_that_is_no_utf8_is_refused_by_name(self):
+        for arguments, text in ((["Review:"], b"caf\xe9\n"), ([b"caf\xe9"], b"")):
+            result = subprocess.run([FORGECTL, "generate", "demo", *arguments], input=text,
+                                    capture_output=True, env=self.daemon.environment())
+            self.assertEqual(2, result.returncode)
+            self.assertIn(b"is not valid UTF-8: byte 3 is 0xe9", result.stderr)
+
+    def test_empty_and_contradicting_flags_are_refused(self):
+        for flags in (["--json-schema", ""], ["--grammar", ""], ["--token-ids", ""], ["--seed", "-1"],
+                      ["--raw", "--no-think"], ["--raw", "--system", "x"], ["--grammar", "/tmp"]):
+            with self.subTest(flags):
+                self.assertEqual(2, self.daemon.ctl("generate", "demo", "hi", *flags).returncode)
+
     def test_names_the_field_of_a_bad_option(self):
         for args, word in ((("--temperature", "-1"), "temperature"), (("--top-p", "0"), "top_p"),
                            (("--token-ids", "99999999"), "99999999"), (("--min-p", "nan"), "min_p")):
             with self.subTest(args):
                 prompt = () if args[0] == "--token-ids" else ("hi",)
                 result = self.daemon.ctl("generate", "demo", *args, *prompt)
-                self.assertEqual(1, result.returncode)
+                self.assertEqual(2, result.returncode)
                 self.assertIn(word, result.stderr)
                 self.assertEqual(1, result.stderr.count("\n"))
 

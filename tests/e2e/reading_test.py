@@ -78,7 +78,7 @@ class ReadingTest(unittest.TestCase):
                                          input=STORY + "\n") for p in ("mean", "cls", "last")}
         self.assertEqual(3, len(set(vectors.values())))
         self.assertEqual(vectors["mean"], self.daemon.ctl_ok("embed", "demo", "--no-normalize", STORY))
-        two = self.daemon.ctl_ok("embed", "demo", input="one\n\ntwo\n").splitlines()
+        two = self.daemon.ctl_ok("embed", "demo", input="one\ntwo\n").splitlines()
         self.assertEqual(2, len(two))
 
     def test_refuses_by_name(self):

@@ -83,7 +83,7 @@ class ResidencyTest(unittest.TestCase):
         self.daemon.ctl_ok("load", "b")
         self.daemon.ctl_ok("pin", "b")
         refused = self.daemon.ctl("load", "c")
-        self.assertEqual(1, refused.returncode)
+        self.assertEqual(6, refused.returncode)
         self.assertIn("pinned", refused.stderr)
         self.assertEqual({"a", "b"}, self.resident())
         self.daemon.ctl_ok("pin", "--off", "b")

@@ -101,6 +101,7 @@ std::string_view Value::TypeName() const {
 
 uint32_t Value::depth() const {
   if (Is(Kind::kList)) return list().depth;
+  if (Is(Kind::kMethod)) return method().self.depth() + 1;  // it owns the value it is bound to
   return Is(Kind::kDict) ? dict().depth : 0;
 }
 
@@ -156,8 +157,7 @@ bool Equals(const Value& a, const Value& b, Budget& budget) {
 bool IsHashable(const Value& value) {
   using Kind = Value::Kind;
   if (value.Is(Kind::kList)) {
-    return value.list().flavor == Flavor::kTuple &&
-           std::all_of(value.list().items.begin(), value.list().items.end(), IsHashable);
+    return value.list().is_hashable;
   }
   return value.IsNumber() || value.Is(Kind::kNone) || value.Is(Kind::kString) ||
          value.Is(Kind::kUndefined);
@@ -167,6 +167,8 @@ Value MakeList(std::vector<Value> items, Budget& budget, Flavor flavor) {
   auto list = std::make_shared<ListData>();
   list->flavor = flavor;
   for (const Value& item : items) list->depth = std::max(list->depth, item.depth() + 1);
+  list->is_hashable =
+      flavor == Flavor::kTuple && std::all_of(items.begin(), items.end(), IsHashable);
   if (list->depth > budget.limits().max_value_depth)
     budget.Exhaust("it nests lists and dicts deeper than " +
                    std::to_string(budget.limits().max_value_depth));

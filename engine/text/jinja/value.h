@@ -107,6 +107,7 @@ struct ListData {
   std::vector<Value> items;
   Flavor flavor = Flavor::kList;
   uint32_t depth = 1;
+  bool is_hashable = false;      // kept, since tuples may share theirs: walking them has no bound
   mutable bool is_used = false;  // a generator yields its items once
 };
 
