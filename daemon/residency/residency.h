@@ -132,9 +132,10 @@ class Residency {
 
   // Loads these models in the background, one after the other, in this order. What does not fit
   // beside those before it is left out, and so is what a run before died of while loading it.
-  // Does not block.
+  // Does not block. REQUIRES: what an earlier call named was brought back or left out.
   void Restore(std::vector<ResidentRecord> models);
-  // The ready models, as Restore takes them. Blocks on the strand.
+  // The ready models, and those that Restore has not come to yet, as it takes them. Blocks on the
+  // strand.
   std::vector<ResidentRecord> Records();
 
   // What loading `file` takes on the device that the request names, or that would be chosen now.
@@ -272,6 +273,7 @@ class Residency {
   std::map<std::string, DeviceBooks> books_;  // by device
   std::map<TicketId, LeaseRecord> leases_;
   TicketId last_ticket_ = 0;
+  std::shared_ptr<RestoreChain> restore_;  // the last one; null before the first
   bool shutting_down_ = false;
 
   boost::asio::thread_pool loaders_;
