@@ -45,6 +45,7 @@ Application::Application(Config config, std::unique_ptr<Engine> engine, std::str
                          spdlog::logger& log)
     : config_(std::move(config)),
       log_(log),
+      protobuf_log_(log),
       engine_(std::move(engine)),
       catalogue_(config_.model_directories),
       io_work_(boost::asio::make_work_guard(io_)),

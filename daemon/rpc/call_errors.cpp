@@ -14,6 +14,14 @@ Status BadField(std::string_view field, std::string_view problem) {
       .WithDetail("field", field);
 }
 
+Status MalformedRequest(std::string_view type) {
+  return InvalidArgument(
+             fmt::format("the bytes sent are no {}; strings, for one, must be UTF-8", type))
+      .WithReason("INVALID_REQUEST")
+      .WithDetail("field", "request")
+      .WithDetail("type", type);
+}
+
 Status Unloaded(const Status& status, const std::string& model) {
   if (status.reason() != "MODEL_NOT_LOADED" && status.reason() != "SESSION_NOT_FOUND")
     return status;

@@ -15,6 +15,8 @@ namespace forge {
 Status ShuttingDown();
 // kInvalidArgument, reason INVALID_REQUEST: "<field> <problem>".
 Status BadField(std::string_view field, std::string_view problem);
+// kInvalidArgument, reason INVALID_REQUEST: what was sent is no message of this type.
+Status MalformedRequest(std::string_view type);
 // The engine calls an unknown model or session NOT_FOUND; to a client whose call has begun it means
 // that somebody unloaded the model: kFailedPrecondition. Other errors stay as they are.
 Status Unloaded(const Status& status, const std::string& model);

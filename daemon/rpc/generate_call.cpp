@@ -42,6 +42,7 @@ void GenerateCall::OnReadDone(bool ok) {
     OnCancelRequest();
     return ReadNext();
   }
+  if (was_malformed()) return Fail(MalformedRequest(request().GetTypeName()));
   // The client sends no more turns: the running one completes.
   {
     const MutexLock lock(mutex_);
