@@ -22,9 +22,11 @@ Status MalformedRequest(std::string_view type) {
       .WithDetail("type", type);
 }
 
-Status Unloaded(const Status& status, const std::string& model) {
+Status Unloaded(const Status& status, const std::string& model, bool had_model) {
   if (status.reason() != "MODEL_NOT_LOADED" && status.reason() != "SESSION_NOT_FOUND")
     return status;
+  // Residency's word about a model that was not there from the start.
+  if (status.code() == StatusCode::kFailedPrecondition && !had_model) return status;
   return FailedPrecondition(
              fmt::format("model '{}' was unloaded; load it with: forgectl load {}", model, model))
       .WithReason("MODEL_NOT_LOADED")
