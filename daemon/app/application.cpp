@@ -142,6 +142,13 @@ void Application::LogStart() {
       log_.warn("model directory {} does not exist or cannot be read", directory);
     }
   }
+  if (!state_) return;
+  const Status usable = state_->Prepare();
+  if (!usable.ok())
+    log_.warn(
+        "{}; nothing is remembered for the next start, and a model whose load kills the daemon is "
+        "tried again; name another with state_directory",
+        usable.message());
 }
 
 void Application::LogDevices() {
