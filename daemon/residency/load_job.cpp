@@ -54,6 +54,7 @@ Status LoadJob::StopStatus() const {
 Result<ModelSnapshot> LoadJob::Run(Engine& engine, const ModelFileInfo& plan,
                                    OnProgress on_progress) {
   if (stopped()) return StopStatus();
+  const auto load_start = std::chrono::steady_clock::now();
   const Result<ModelId> id = engine.Load(file.path, plan.device, options.options,
                                          MakeObserver(plan, std::move(on_progress)));
   // The engine reports a stop as kCancelled, whatever the cause.
@@ -64,7 +65,7 @@ Result<ModelSnapshot> LoadJob::Run(Engine& engine, const ModelFileInfo& plan,
   snapshot.state = ModelState::kReady;
   snapshot.id = *id;
   snapshot.load_time = std::chrono::system_clock::now();
-  snapshot.load_duration = std::chrono::steady_clock::now() - start;
+  snapshot.load_duration = std::chrono::steady_clock::now() - load_start;
   FORGE_ASSIGN_OR_RETURN(const ModelStatus status, engine.GetModel(*id));
   snapshot.info = status.info;
   return snapshot;
