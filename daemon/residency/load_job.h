@@ -46,11 +46,10 @@ class LoadJob {
  public:
   enum class StopCause { kNone, kCancelled, kDeadline, kShutdown };
 
-  LoadJob(ModelFile model_file, ResolvedLoadOptions resolved, std::chrono::milliseconds time_limit);
+  LoadJob(ModelFile model_file, std::chrono::milliseconds time_limit);
 
   const ModelFile file;
   const std::string name;
-  const ResolvedLoadOptions options;
   // When it was asked for, which the time limit counts from.
   const std::chrono::steady_clock::time_point start;
 

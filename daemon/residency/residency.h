@@ -240,10 +240,14 @@ class Residency {
 
   // Any thread.
   void MarkLoad(const ModelFile& file);
-  // What loading `file` takes on each device that `resolved` allows, those left out that cannot
-  // run it; at least one. Blocks on the disk unless it is known.
+  // What loading `file` takes on each device that `request` allows, those left out that cannot run
+  // it; at least one. Blocks on the disk unless it is known.
   Result<std::vector<ModelFileInfo>> InspectDevices(const ModelFile& file,
-                                                    const ResolvedLoadOptions& resolved);
+                                                    const LoadRequest& request);
+  // What it takes on one device. A default context is no longer than what the model was trained
+  // for.
+  Result<ModelFileInfo> InspectDevice(const ModelFile& file, const std::string& device,
+                                      const LoadRequest& request);
   // The longest context whose plan takes at most `available_bytes`; 0: none. Blocks as Inspect.
   Result<uint32_t> LongestContext(const ModelFile& file, const LoadRequest& request,
                                   uint32_t longest, uint64_t available_bytes);

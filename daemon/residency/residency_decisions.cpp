@@ -141,8 +141,7 @@ Residency::DeviceBooks& Residency::Books(const std::string& device) {
 // ---- Plans
 
 Result<ResidencyPlan> Residency::Plan(const ModelFile& file, const LoadRequest& request) {
-  FORGE_ASSIGN_OR_RETURN(const std::vector<ModelFileInfo> plans,
-                         InspectDevices(file, ResolveLoadOptions(request, options_.load_defaults)));
+  FORGE_ASSIGN_OR_RETURN(const std::vector<ModelFileInfo> plans, InspectDevices(file, request));
   ResidencyPlan plan = OnStrand([&] { return Preview(file, plans, request); });
   LoadRequest on_device = request;
   on_device.device = plan.info.device;

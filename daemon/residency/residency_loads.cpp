@@ -74,14 +74,13 @@ void Residency::StartLoad(const ModelFile& file, const LoadRequest& request,
   entry.request = request;
   entry.ticket = 0;
   entry.is_running = entry.is_refused = false;
-  entry.job = std::make_shared<LoadJob>(file, ResolveLoadOptions(request, options_.load_defaults),
-                                        options_.load_deadline);
+  entry.job = std::make_shared<LoadJob>(file, options_.load_deadline);
   SetState(entry, ModelState::kLoading);
   log_.info("loading model '{}' from {}", file.name, file.path);
   listener->OnProgress(entry.progress);
   ++n_jobs_;
-  boost::asio::post(loaders_, [this, job = entry.job] {
-    Result<std::vector<ModelFileInfo>> plans = InspectDevices(job->file, job->options);
+  boost::asio::post(loaders_, [this, job = entry.job, request] {
+    Result<std::vector<ModelFileInfo>> plans = InspectDevices(job->file, request);
     boost::asio::post(strand_,
                       [this, job, plans = std::move(plans)] { RequestMemory(job, plans); });
   });

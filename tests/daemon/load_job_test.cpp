@@ -16,7 +16,7 @@ TEST(LoadJobTest, ReportsNoPhaseThatIsOver) {
   const std::string path = ::testing::TempDir() + "load_job_test.gguf";
   std::ofstream(path) << "weights";
   testing::FakeEngine engine;
-  LoadJob job({"m", path, 7, {}}, {"cpu", LoadOptions()}, std::chrono::minutes(1));
+  LoadJob job({"m", path, 7, {}}, std::chrono::minutes(1));
   const auto plan = engine.Inspect(path, "cpu", LoadOptions());
   ASSERT_TRUE(plan.ok()) << plan.status().message();
   // The load was admitted before the job ran: its header is read by then.
@@ -37,7 +37,7 @@ TEST(LoadJobTest, ItsDurationLeavesOutTheWaitBeforeIt) {
   const std::string path = ::testing::TempDir() + "load_job_duration_test.gguf";
   std::ofstream(path) << "weights";
   testing::FakeEngine engine;
-  LoadJob job({"m", path, 7, {}}, {"cpu", LoadOptions()}, std::chrono::minutes(1));
+  LoadJob job({"m", path, 7, {}}, std::chrono::minutes(1));
   const auto plan = engine.Inspect(path, "cpu", LoadOptions());
   ASSERT_TRUE(plan.ok()) << plan.status().message();
   std::this_thread::sleep_for(std::chrono::milliseconds(20));  // it waits for memory

@@ -257,6 +257,33 @@ TEST_F(LoadModelTest, IsRefusedWhileShuttingDown) {
   daemon_.engine().HoldLoads();
   OpenLoad load(*stub_, "tiny");
   ASSERT_TRUE(load.ReachesWeights());
+TEST(LoadDefaultsTest, AContextIsNoLongerThanTheTrainedOneUnlessAskedFor) {
+  TestDaemon daemon([](Config& config) { config.load_defaults.context_length = 100'000; });
+  daemon.AddModel("tiny");
+  const auto stub = daemon.NewStub();
+  v1::LoadOptions options;
+  options.set_context_length(100'000);
+  const grpc::Status asked = RunLoad(*stub, "tiny", options).status;
+  EXPECT_ERROR(asked, OUT_OF_RANGE, "CONTEXT_LENGTH_EXCEEDED");
+  EXPECT_THAT(asked.error_message(), ::testing::Not(::testing::HasSubstr("defaults.")));
+  const LoadOutcome outcome = RunLoad(*stub, "tiny");
+  ASSERT_TRUE(outcome.status.ok()) << outcome.status.error_message();
+  EXPECT_EQ(outcome.ready->details().options().context_length(), 4096u);
+  EXPECT_EQ(outcome.progress.back().plan().total_bytes(),
+            outcome.ready->residency().memory().total_bytes());
+}
+
+TEST(LoadDefaultsTest, ARefusalOfADefaultNamesItsKey) {
+  TestDaemon daemon;
+  daemon.AddModel("tiny");
+  daemon.engine().SetInspectFailure("tiny", InvalidArgument("q8_0 does not go")
+                                                .WithReason("INVALID_REQUEST")
+                                                .WithDetail("field", "kv_cache_type"));
+  const grpc::Status status = RunLoad(*daemon.NewStub(), "tiny").status;
+  EXPECT_ERROR(status, INVALID_ARGUMENT, "INVALID_REQUEST");
+  EXPECT_THAT(status.error_message(), ::testing::HasSubstr("defaults.kv_cache_type"));
+}
+
   daemon_.residency().BeginShutdown();
   EXPECT_ERROR(load.End(), UNAVAILABLE, "SHUTTING_DOWN");
   EXPECT_ERROR(RunLoad(*stub_, "tiny").status, UNAVAILABLE, "SHUTTING_DOWN");
