@@ -229,8 +229,9 @@ class Residency {
   // Of a model's plans on several devices, the place of the one to load it by.
   size_t ChooseDevice(const std::string& model, const std::vector<ModelFileInfo>& plans,
                       int priority);
-  ResidencyPlan Preview(const ModelFile& file, const std::vector<ModelFileInfo>& plans,
-                        const LoadRequest& request);
+  // kFailedPrecondition (reason MODEL_OPTIONS_DIFFER) where Load would say so.
+  Result<ResidencyPlan> Preview(const ModelFile& file, const std::vector<ModelFileInfo>& plans,
+                                const LoadRequest& request);
 
   // Publishes the event with the time and the device's figures.
   void Publish(ResidencyEvent event);

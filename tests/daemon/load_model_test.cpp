@@ -153,6 +153,28 @@ TEST_F(LoadModelTest, RefusesOptionsThatDifferFromTheResidentOnes) {
   EXPECT_EQ(info.metadata().at("requestedKvCacheType"), "f32");
 }
 
+TEST_F(LoadModelTest, APlanWithOtherOptionsThanTheResidentOnesIsRefusedAsTheLoadIs) {
+  daemon_.AddModel("tiny");
+  v1::LoadOptions options;
+  options.set_context_length(512);
+  ASSERT_TRUE(RunLoad(*stub_, "tiny", options).status.ok());
+  const auto plan = [this](const v1::LoadOptions& wanted, v1::PlanModelResponse& response) {
+    grpc::ClientContext context;
+    v1::PlanModelRequest request;
+    request.set_model("tiny");
+    *request.mutable_options() = wanted;
+    return stub_->PlanModel(&context, request, &response);
+  };
+  v1::PlanModelResponse response;
+  ASSERT_TRUE(plan({}, response).ok());
+  EXPECT_EQ(response.decision(), v1::PlanModelResponse::DECISION_RESIDENT);
+  EXPECT_EQ(response.details().options().context_length(), 512u) << "as it is resident";
+  options.set_max_sequences(9);
+  const grpc::Status status = plan(options, response);
+  EXPECT_ERROR(status, FAILED_PRECONDITION, "MODEL_OPTIONS_DIFFER");
+  EXPECT_EQ(status.error_message(), RunLoad(*stub_, "tiny", options).status.error_message());
+}
+
 TEST_F(LoadModelTest, RefusesToJoinALoadWithOtherOptions) {
   daemon_.AddModel("tiny");
   daemon_.engine().HoldLoads();
@@ -235,28 +257,6 @@ TEST_F(LoadModelTest, RefusesAnUnknownKvCacheType) {
             "options.kv_cache_type");
 }
 
-TEST_F(LoadModelTest, RefusesStreamsThatDoNotBeginWithStart) {
-  {
-    grpc::ClientContext context;
-    const auto stream = stub_->LoadModel(&context);
-    stream->WritesDone();
-    EXPECT_ERROR(stream->Finish(), INVALID_ARGUMENT, "INVALID_REQUEST");
-  }
-  {
-    grpc::ClientContext context;
-    const auto stream = stub_->LoadModel(&context);
-    v1::LoadModelRequest cancel;
-    cancel.mutable_cancel();
-    stream->Write(cancel);
-    EXPECT_ERROR(stream->Finish(), INVALID_ARGUMENT, "INVALID_REQUEST");
-  }
-}
-
-TEST_F(LoadModelTest, IsRefusedWhileShuttingDown) {
-  daemon_.AddModel("tiny");
-  daemon_.engine().HoldLoads();
-  OpenLoad load(*stub_, "tiny");
-  ASSERT_TRUE(load.ReachesWeights());
 TEST(LoadDefaultsTest, AContextIsNoLongerThanTheTrainedOneUnlessAskedFor) {
   TestDaemon daemon([](Config& config) { config.load_defaults.context_length = 100'000; });
   daemon.AddModel("tiny");
@@ -284,6 +284,28 @@ TEST(LoadDefaultsTest, ARefusalOfADefaultNamesItsKey) {
   EXPECT_THAT(status.error_message(), ::testing::HasSubstr("defaults.kv_cache_type"));
 }
 
+TEST_F(LoadModelTest, RefusesStreamsThatDoNotBeginWithStart) {
+  {
+    grpc::ClientContext context;
+    const auto stream = stub_->LoadModel(&context);
+    stream->WritesDone();
+    EXPECT_ERROR(stream->Finish(), INVALID_ARGUMENT, "INVALID_REQUEST");
+  }
+  {
+    grpc::ClientContext context;
+    const auto stream = stub_->LoadModel(&context);
+    v1::LoadModelRequest cancel;
+    cancel.mutable_cancel();
+    stream->Write(cancel);
+    EXPECT_ERROR(stream->Finish(), INVALID_ARGUMENT, "INVALID_REQUEST");
+  }
+}
+
+TEST_F(LoadModelTest, IsRefusedWhileShuttingDown) {
+  daemon_.AddModel("tiny");
+  daemon_.engine().HoldLoads();
+  OpenLoad load(*stub_, "tiny");
+  ASSERT_TRUE(load.ReachesWeights());
   daemon_.residency().BeginShutdown();
   EXPECT_ERROR(load.End(), UNAVAILABLE, "SHUTTING_DOWN");
   EXPECT_ERROR(RunLoad(*stub_, "tiny").status, UNAVAILABLE, "SHUTTING_DOWN");
