@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "daemon/residency/catalogue.h"
+#include "daemon/residency/cooldown.h"
 #include "daemon/residency/event_journal.h"
 #include "daemon/residency/inspect_cache.h"
 #include "daemon/residency/load_job.h"
@@ -176,6 +177,9 @@ class Residency {
     // Callers whose options cannot be compared before the header is read.
     std::vector<std::pair<LoadRequest, std::shared_ptr<LoadListener>>> undecided;
     std::vector<UnloadDone> unload_callbacks;
+    // After the file was refused at its header; the device's controller keeps that of later ones.
+    Cooldown header_cooldown;
+    uint64_t header_version = 0;  // of the file that was refused
   };
   struct DeviceBooks {
     DeviceBooks(ResidencySettings settings, boost::asio::io_context& io)
@@ -196,6 +200,10 @@ class Residency {
             const std::shared_ptr<LoadListener>& listener);
   void StartLoad(const ModelFile& file, const LoadRequest& request,
                  const std::shared_ptr<LoadListener>& listener);
+  // kUnavailable (reason MODEL_COOLING_DOWN) if the header of this very file was refused a moment
+  // ago.
+  Status CheckHeaderCooldown(const Entry& entry, const ModelFile& file) const;
+  void CoolDownHeader(Entry& entry, const Status& status);
   void DecideJoins(Entry& entry, std::string_view state, const ModelFileInfo& info);
   void RequestMemory(const std::shared_ptr<LoadJob>& job,
                      const Result<std::vector<ModelFileInfo>>& plans);
