@@ -45,6 +45,7 @@ Application::Application(Config config, std::unique_ptr<Engine> engine, std::str
                          spdlog::logger& log)
     : config_(std::move(config)),
       log_(log),
+      protobuf_log_(log),
       engine_(std::move(engine)),
       catalogue_(config_.model_directories),
       io_work_(boost::asio::make_work_guard(io_)),
@@ -141,6 +142,13 @@ void Application::LogStart() {
       log_.warn("model directory {} does not exist or cannot be read", directory);
     }
   }
+  if (!state_) return;
+  const Status usable = state_->Prepare();
+  if (!usable.ok())
+    log_.warn(
+        "{}; nothing is remembered for the next start, and a model whose load kills the daemon is "
+        "tried again; name another with state_directory",
+        usable.message());
 }
 
 void Application::LogDevices() {

@@ -17,6 +17,7 @@
 #include "daemon/residency/catalogue.h"
 #include "daemon/residency/residency.h"
 #include "daemon/residency/state_store.h"
+#include "daemon/rpc/protobuf_log.h"
 #include "daemon/rpc/server.h"
 #include "daemon/rpc/service_context.h"
 #include "daemon/telemetry/audit_file.h"
@@ -59,6 +60,7 @@ class Application {
 
   const Config config_;
   spdlog::logger& log_;
+  const ProtobufLog protobuf_log_;
   const ServiceNotifier notifier_{};
   const std::unique_ptr<Engine> engine_;
   const Catalogue catalogue_;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fstream>
 #include <set>
+#include <vector>
 
 #include "daemon/config/config_keys.h"
 
@@ -99,7 +100,13 @@ Status ApplyConfigText(std::string_view text, const std::string& file_name, Conf
   Config changed = config;
   ConfigReader reader(file_name, changed);
   try {
-    const YAML::Node root = YAML::Load(std::string(text));
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    for (size_t i = 1; i < documents.size(); ++i) {
+      if (documents[i].IsNull()) continue;  // after a '---' at the end
+      return reader.ErrorAt(documents[i],
+                            "a second document begins after '---'; the file must hold only one");
+    }
+    const YAML::Node root = documents.empty() ? YAML::Node() : documents.front();
     if (root.IsNull()) return Status();
     if (!root.IsMap()) {
       return reader.ErrorAt(root, "the file must hold keys and values, as in 'reflection: true'");

@@ -17,11 +17,9 @@ Status ShuttingDownStatus() {
   return Unavailable("the daemon is shutting down").WithReason("SHUTTING_DOWN");
 }
 
-LoadJob::LoadJob(ModelFile model_file, ResolvedLoadOptions resolved,
-                 std::chrono::milliseconds time_limit)
+LoadJob::LoadJob(ModelFile model_file, std::chrono::milliseconds time_limit)
     : file(std::move(model_file)),
       name(file.name),
-      options(std::move(resolved)),
       start(std::chrono::steady_clock::now()),
       deadline_(start + time_limit) {}
 
@@ -54,7 +52,8 @@ Status LoadJob::StopStatus() const {
 Result<ModelSnapshot> LoadJob::Run(Engine& engine, const ModelFileInfo& plan,
                                    OnProgress on_progress) {
   if (stopped()) return StopStatus();
-  const Result<ModelId> id = engine.Load(file.path, plan.device, options.options,
+  const auto load_start = std::chrono::steady_clock::now();
+  const Result<ModelId> id = engine.Load(file.path, plan.device, OptionsInEffect(plan).options,
                                          MakeObserver(plan, std::move(on_progress)));
   // The engine reports a stop as kCancelled, whatever the cause.
   if (id.status().code() == StatusCode::kCancelled && stopped()) return StopStatus();
@@ -64,7 +63,7 @@ Result<ModelSnapshot> LoadJob::Run(Engine& engine, const ModelFileInfo& plan,
   snapshot.state = ModelState::kReady;
   snapshot.id = *id;
   snapshot.load_time = std::chrono::system_clock::now();
-  snapshot.load_duration = std::chrono::steady_clock::now() - start;
+  snapshot.load_duration = std::chrono::steady_clock::now() - load_start;
   FORGE_ASSIGN_OR_RETURN(const ModelStatus status, engine.GetModel(*id));
   snapshot.info = status.info;
   return snapshot;

@@ -36,7 +36,7 @@ struct ModelSnapshot {
   ModelFileInfo info;
   bool pinned = false;
   std::chrono::system_clock::time_point load_time;
-  std::chrono::nanoseconds load_duration{0};
+  std::chrono::nanoseconds load_duration{0};  // without the wait for memory
 };
 
 // One load: what a loading thread shares with the strand. The first cause to stop it counts.
@@ -46,11 +46,11 @@ class LoadJob {
  public:
   enum class StopCause { kNone, kCancelled, kDeadline, kShutdown };
 
-  LoadJob(ModelFile model_file, ResolvedLoadOptions resolved, std::chrono::milliseconds time_limit);
+  LoadJob(ModelFile model_file, std::chrono::milliseconds time_limit);
 
   const ModelFile file;
   const std::string name;
-  const ResolvedLoadOptions options;
+  // When it was asked for, which the time limit counts from.
   const std::chrono::steady_clock::time_point start;
 
   void Stop(StopCause cause);

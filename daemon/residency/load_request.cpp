@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace forge {
@@ -40,7 +42,28 @@ class Differences {
   Status::Details details_;
 };
 
+const std::string& FieldOf(const std::pair<std::string, std::string>& detail) {
+  return detail.first;
+}
+
 }  // namespace
+
+Status BlameDefaults(const Status& status, const LoadRequest& request) {
+  const auto field = std::ranges::find(status.details(), "field", &FieldOf);
+  if (field == status.details().end()) return status;
+  const std::string& name = field->second;
+  const bool is_default = (name == "context_length" && !request.context_length) ||
+                          (name == "max_sequences" && !request.max_sequences) ||
+                          (name == "prefill_chunk" && !request.prefill_chunk) ||
+                          (name == "kv_cache_type" && !request.kv_dtype);
+  if (!is_default) return status;
+  Status blaming(status.code(), fmt::format("{}; the value is that of defaults.{} in the "
+                                            "configuration",
+                                            status.message(), name));
+  blaming = blaming.WithReason(status.reason());
+  for (const auto& [key, value] : status.details()) blaming = blaming.WithDetail(key, value);
+  return blaming.WithDetail("configurationKey", "defaults." + name);
+}
 
 ResolvedLoadOptions ResolveLoadOptions(const LoadRequest& request,
                                        const ResolvedLoadOptions& defaults) {

@@ -44,6 +44,10 @@ struct ResolvedLoadOptions {
   LoadOptions options;
 };
 
+// `status`; where it blames a field that `request` leaves open, it says that the value is a default
+// of the configuration.
+Status BlameDefaults(const Status& status, const LoadRequest& request);
+
 // `request`, with `defaults` for what it leaves open.
 ResolvedLoadOptions ResolveLoadOptions(const LoadRequest& request,
                                        const ResolvedLoadOptions& defaults);

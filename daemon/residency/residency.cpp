@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <utility>
 
@@ -167,24 +168,23 @@ std::vector<ModelSnapshot> Residency::List() {
 }
 
 Result<ModelFileInfo> Residency::Inspect(const ModelFile& file, const LoadRequest& request) {
-  FORGE_ASSIGN_OR_RETURN(const std::vector<ModelFileInfo> plans,
-                         InspectDevices(file, ResolveLoadOptions(request, options_.load_defaults)));
+  FORGE_ASSIGN_OR_RETURN(const std::vector<ModelFileInfo> plans, InspectDevices(file, request));
   if (plans.size() == 1) return plans.front();
   return OnStrand(
       [&] { return plans[ChooseDevice(file.name, plans, request.priority.value_or(0))]; });
 }
 
 Result<std::vector<ModelFileInfo>> Residency::InspectDevices(const ModelFile& file,
-                                                             const ResolvedLoadOptions& resolved) {
+                                                             const LoadRequest& request) {
   std::vector<ModelFileInfo> plans;
-  if (resolved.device != kAutoDevice) {
-    FORGE_ASSIGN_OR_RETURN(plans.emplace_back(),
-                           inspect_cache_.Inspect(file, resolved.device, resolved.options));
+  const std::string wanted = request.device.value_or(options_.load_defaults.device);
+  if (wanted != kAutoDevice) {
+    FORGE_ASSIGN_OR_RETURN(plans.emplace_back(), InspectDevice(file, wanted, request));
     return plans;
   }
   Status first_failure;
   for (const std::string& device : device_ids_) {
-    Result<ModelFileInfo> plan = inspect_cache_.Inspect(file, device, resolved.options);
+    Result<ModelFileInfo> plan = InspectDevice(file, device, request);
     if (plan.ok()) {
       plans.push_back(*std::move(plan));
     } else if (first_failure.ok()) {
@@ -195,10 +195,27 @@ Result<std::vector<ModelFileInfo>> Residency::InspectDevices(const ModelFile& fi
   return plans;
 }
 
+Result<ModelFileInfo> Residency::InspectDevice(const ModelFile& file, const std::string& device,
+                                               const LoadRequest& request) {
+  LoadOptions options = ResolveLoadOptions(request, options_.load_defaults).options;
+  const auto inspect = [&]() -> Result<ModelFileInfo> {
+    if (!request.context_length && options.context_length != 0) {
+      // A default is meant for all models, some of which were trained for less.
+      LoadOptions own = options;
+      own.context_length = 0;
+      FORGE_ASSIGN_OR_RETURN(const ModelFileInfo info, inspect_cache_.Inspect(file, device, own));
+      options.context_length = std::min(options.context_length, info.n_context_train);
+    }
+    return inspect_cache_.Inspect(file, device, options);
+  };
+  Result<ModelFileInfo> info = inspect();
+  if (!info.ok()) return BlameDefaults(info.status(), request);
+  return info;
+}
+
 Result<ModelReport> Residency::Report(const ModelFile& file, const LoadRequest& request) {
   FORGE_ASSIGN_OR_RETURN(const ModelFileInfo info, Inspect(file, request));
-  const ResolvedLoadOptions resolved = ResolveLoadOptions(request, options_.load_defaults);
-  return engine_.Report(file.path, info.device, resolved.options);
+  return engine_.Report(file.path, info.device, OptionsInEffect(info).options);
 }
 
 void Residency::Ping(std::function<void()> pong) { boost::asio::post(strand_, std::move(pong)); }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "daemon/residency/catalogue.h"
+#include "daemon/residency/cooldown.h"
 #include "daemon/residency/event_journal.h"
 #include "daemon/residency/inspect_cache.h"
 #include "daemon/residency/load_job.h"
@@ -132,9 +133,10 @@ class Residency {
 
   // Loads these models in the background, one after the other, in this order. What does not fit
   // beside those before it is left out, and so is what a run before died of while loading it.
-  // Does not block.
+  // Does not block. REQUIRES: what an earlier call named was brought back or left out.
   void Restore(std::vector<ResidentRecord> models);
-  // The ready models, as Restore takes them. Blocks on the strand.
+  // The ready models, and those that Restore has not come to yet, as it takes them. Blocks on the
+  // strand.
   std::vector<ResidentRecord> Records();
 
   // What loading `file` takes on the device that the request names, or that would be chosen now.
@@ -175,6 +177,9 @@ class Residency {
     // Callers whose options cannot be compared before the header is read.
     std::vector<std::pair<LoadRequest, std::shared_ptr<LoadListener>>> undecided;
     std::vector<UnloadDone> unload_callbacks;
+    // After the file was refused at its header; the device's controller keeps that of later ones.
+    Cooldown header_cooldown;
+    uint64_t header_version = 0;  // of the file that was refused
   };
   struct DeviceBooks {
     DeviceBooks(ResidencySettings settings, boost::asio::io_context& io)
@@ -195,6 +200,10 @@ class Residency {
             const std::shared_ptr<LoadListener>& listener);
   void StartLoad(const ModelFile& file, const LoadRequest& request,
                  const std::shared_ptr<LoadListener>& listener);
+  // kUnavailable (reason MODEL_COOLING_DOWN) if the header of this very file was refused a moment
+  // ago.
+  Status CheckHeaderCooldown(const Entry& entry, const ModelFile& file) const;
+  void CoolDownHeader(Entry& entry, const Status& status);
   void DecideJoins(Entry& entry, std::string_view state, const ModelFileInfo& info);
   void RequestMemory(const std::shared_ptr<LoadJob>& job,
                      const Result<std::vector<ModelFileInfo>>& plans);
@@ -228,8 +237,9 @@ class Residency {
   // Of a model's plans on several devices, the place of the one to load it by.
   size_t ChooseDevice(const std::string& model, const std::vector<ModelFileInfo>& plans,
                       int priority);
-  ResidencyPlan Preview(const ModelFile& file, const std::vector<ModelFileInfo>& plans,
-                        const LoadRequest& request);
+  // kFailedPrecondition (reason MODEL_OPTIONS_DIFFER) where Load would say so.
+  Result<ResidencyPlan> Preview(const ModelFile& file, const std::vector<ModelFileInfo>& plans,
+                                const LoadRequest& request);
 
   // Publishes the event with the time and the device's figures.
   void Publish(ResidencyEvent event);
@@ -239,10 +249,14 @@ class Residency {
 
   // Any thread.
   void MarkLoad(const ModelFile& file);
-  // What loading `file` takes on each device that `resolved` allows, those left out that cannot
-  // run it; at least one. Blocks on the disk unless it is known.
+  // What loading `file` takes on each device that `request` allows, those left out that cannot run
+  // it; at least one. Blocks on the disk unless it is known.
   Result<std::vector<ModelFileInfo>> InspectDevices(const ModelFile& file,
-                                                    const ResolvedLoadOptions& resolved);
+                                                    const LoadRequest& request);
+  // What it takes on one device. A default context is no longer than what the model was trained
+  // for.
+  Result<ModelFileInfo> InspectDevice(const ModelFile& file, const std::string& device,
+                                      const LoadRequest& request);
   // The longest context whose plan takes at most `available_bytes`; 0: none. Blocks as Inspect.
   Result<uint32_t> LongestContext(const ModelFile& file, const LoadRequest& request,
                                   uint32_t longest, uint64_t available_bytes);
@@ -272,6 +286,7 @@ class Residency {
   std::map<std::string, DeviceBooks> books_;  // by device
   std::map<TicketId, LeaseRecord> leases_;
   TicketId last_ticket_ = 0;
+  std::shared_ptr<RestoreChain> restore_;  // the last one; null before the first
   bool shutting_down_ = false;
 
   boost::asio::thread_pool loaders_;

@@ -25,17 +25,6 @@ Status NotLoaded(const std::string& model) {
       .WithDetail("model", model);
 }
 
-Status CoolingDown(const std::string& model, milliseconds left, const Status& failure) {
-  return Unavailable(fmt::format("model '{}' could not be loaded and is not tried again for {:.1f} "
-                                 "s, or until its file changes: {}",
-                                 model, std::chrono::duration<double>(left).count(),
-                                 failure.message()))
-      .WithReason("MODEL_COOLING_DOWN")
-      .WithDetail("model", model)
-      .WithDetail("retryAfterMs", static_cast<uint64_t>(left.count()))
-      .WithDetail("lastReason", failure.reason());
-}
-
 }  // namespace
 
 bool ResidencyController::Entry::holds_memory() const {
@@ -50,8 +39,8 @@ void ResidencyController::Request(TicketId ticket, const ModelDemand& demand, bo
   Entry& entry = entries_[demand.name];
   const bool file_changed = entry.demand.file_version != demand.file_version;
   if (entry.state() == ModelState::kFailed && (file_changed || demand.ignores_cooldown))
-    entry.cool_until = now;
-  if (entry.state() == ModelState::kFailed && file_changed) entry.n_failures = 0;
+    entry.cooldown.until = now;
+  if (entry.state() == ModelState::kFailed && file_changed) entry.cooldown.n_failures = 0;
   if (entry.holds_memory() || IsWanted(demand.name)) {
     entry.demand.priority = std::max(entry.demand.priority, demand.priority);
   } else {
@@ -76,7 +65,7 @@ void ResidencyController::LoadEnded(const std::string& model, const Status& stat
   if (status.ok()) {
     SetState(entry, ModelState::kReady);
     entry.ready_since = entry.idle_since = now;
-    entry.n_failures = 0;
+    entry.cooldown.n_failures = 0;
     entry.was_leased = false;
     const double seconds = std::chrono::duration<double>(now - entry.load_start).count();
     entry.load_seconds = std::max(seconds, 1e-3);
@@ -88,11 +77,7 @@ void ResidencyController::LoadEnded(const std::string& model, const Status& stat
     return;
   }
   SetState(entry, ModelState::kFailed);
-  entry.failure = status;
-  // Doubled each time; the shift is bounded so that it cannot overflow.
-  const auto cooldown = settings_.first_cooldown * (int64_t{1} << std::min(entry.n_failures, 20));
-  entry.cool_until = now + std::min<milliseconds>(cooldown, settings_.longest_cooldown);
-  ++entry.n_failures;
+  entry.cooldown.Start(status, settings_.first_cooldown, settings_.longest_cooldown, now);
 }
 
 void ResidencyController::UnloadEnded(const std::string& model, ResidencyTime now) {
@@ -218,9 +203,12 @@ bool ResidencyController::Place(const std::string& model, const DeviceState& dev
     wait_reason_ = fmt::format("model '{}' is being unloaded first", model);
     return false;
   }
-  if (entry.state() == ModelState::kFailed && now < entry.cool_until) {
-    RefuseAll(model, CoolingDown(model, entry.cool_until - now, entry.failure), actions);
-    return true;
+  if (entry.state() == ModelState::kFailed) {
+    const Status cooling = entry.cooldown.Check(model, now);
+    if (!cooling.ok()) {
+      RefuseAll(model, cooling, actions);
+      return true;
+    }
   }
   if (is_paused_) {
     wait_reason_ =

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/residency/cooldown.h"
 #include "daemon/residency/model_state.h"
 #include "daemon/residency/residency_policy.h"
 #include "kernels/base/status.h"
@@ -146,9 +147,7 @@ class ResidencyController {
     double load_seconds = 1.0;
     double usage = 0.0;  // leases, each counting half after reuse_half_life
     ResidencyTime usage_time{0};
-    int n_failures = 0;
-    ResidencyTime cool_until{0};
-    Status failure;
+    Cooldown cooldown;  // while kFailed
 
     ModelState state() const { return lifecycle.state(); }
     bool holds_memory() const;

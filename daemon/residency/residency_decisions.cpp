@@ -141,9 +141,9 @@ Residency::DeviceBooks& Residency::Books(const std::string& device) {
 // ---- Plans
 
 Result<ResidencyPlan> Residency::Plan(const ModelFile& file, const LoadRequest& request) {
-  FORGE_ASSIGN_OR_RETURN(const std::vector<ModelFileInfo> plans,
-                         InspectDevices(file, ResolveLoadOptions(request, options_.load_defaults)));
-  ResidencyPlan plan = OnStrand([&] { return Preview(file, plans, request); });
+  FORGE_ASSIGN_OR_RETURN(const std::vector<ModelFileInfo> plans, InspectDevices(file, request));
+  FORGE_ASSIGN_OR_RETURN(ResidencyPlan plan,
+                         OnStrand([&] { return Preview(file, plans, request); }));
   LoadRequest on_device = request;
   on_device.device = plan.info.device;
   FORGE_TRY(FindLongestContexts(file, on_device, plan));
@@ -170,14 +170,27 @@ size_t Residency::ChooseDevice(const std::string& model, const std::vector<Model
   return forge::ChooseDevice(candidates);
 }
 
-ResidencyPlan Residency::Preview(const ModelFile& file, const std::vector<ModelFileInfo>& plans,
-                                 const LoadRequest& request) {
+Result<ResidencyPlan> Residency::Preview(const ModelFile& file,
+                                         const std::vector<ModelFileInfo>& plans,
+                                         const LoadRequest& request) {
   const auto found = entries_.find(file.name);
+  if (found != entries_.end()) {
+    const Entry& entry = found->second;
+    const ModelState state = entry.lifecycle.state();
+    // As Join does; what a load takes is known once its header is read.
+    if (state == ModelState::kReady)
+      FORGE_TRY(
+          CheckSameOptions(file.name, "ready", request, OptionsInEffect(entry.snapshot.info)));
+    if (state == ModelState::kLoading && entry.progress.plan)
+      FORGE_TRY(
+          CheckSameOptions(file.name, "loading", request, OptionsInEffect(*entry.progress.plan)));
+  }
   const int priority = request.priority.value_or(0);
   ResidencyPlan plan;
   plan.info = plans[ChooseDevice(file.name, plans, priority)];
   plan.is_resident =
       found != entries_.end() && found->second.lifecycle.state() == ModelState::kReady;
+  if (plan.is_resident) plan.info = found->second.snapshot.info;
   const std::string& device = plan.info.device;
   const WantedModel wanted = {file.name, plan.info.total_bytes(), priority};
   plan.decision = Books(device).controller.Preview(ReadDevice(device), wanted, Now()).decision;

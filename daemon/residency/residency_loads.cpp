@@ -22,10 +22,33 @@ void Residency::StartOrJoin(const ModelFile& file, const LoadRequest& request,
                             const std::shared_ptr<LoadListener>& listener) {
   if (shutting_down_) return listener->OnLoaded(ShuttingDownStatus());
   const auto found = entries_.find(file.name);
-  if (found == entries_.end() || found->second.lifecycle.state() == ModelState::kFailed) {
-    return StartLoad(file, request, listener);
+  if (found == entries_.end()) return StartLoad(file, request, listener);
+  if (found->second.lifecycle.state() == ModelState::kFailed) {
+    const Status cooling =
+        request.is_on_demand ? CheckHeaderCooldown(found->second, file) : Status();
+    if (cooling.ok()) return StartLoad(file, request, listener);
+    Publish({.kind = ResidencyEvent::Kind::kRefused,
+             .model = file.name,
+             .reason = std::string(cooling.message()),
+             .error = std::string(cooling.reason())});
+    return listener->OnLoaded(cooling);
   }
   Join(found->second, request, listener);
+}
+
+Status Residency::CheckHeaderCooldown(const Entry& entry, const ModelFile& file) const {
+  if (entry.header_version != VersionOf(file)) return Status();
+  return entry.header_cooldown.Check(file.name, Now());
+}
+
+void Residency::CoolDownHeader(Entry& entry, const Status& status) {
+  // Other options than the configured ones may be what was refused, and not the file.
+  if (!entry.request.empty()) return;
+  const uint64_t version = VersionOf(entry.snapshot.file);
+  if (entry.header_version != version) entry.header_cooldown = {};
+  entry.header_version = version;
+  entry.header_cooldown.Start(status, options_.settings.first_cooldown,
+                              options_.settings.longest_cooldown, Now());
 }
 
 void Residency::Join(Entry& entry, const LoadRequest& request,
@@ -74,14 +97,13 @@ void Residency::StartLoad(const ModelFile& file, const LoadRequest& request,
   entry.request = request;
   entry.ticket = 0;
   entry.is_running = entry.is_refused = false;
-  entry.job = std::make_shared<LoadJob>(file, ResolveLoadOptions(request, options_.load_defaults),
-                                        options_.load_deadline);
+  entry.job = std::make_shared<LoadJob>(file, options_.load_deadline);
   SetState(entry, ModelState::kLoading);
   log_.info("loading model '{}' from {}", file.name, file.path);
   listener->OnProgress(entry.progress);
   ++n_jobs_;
-  boost::asio::post(loaders_, [this, job = entry.job] {
-    Result<std::vector<ModelFileInfo>> plans = InspectDevices(job->file, job->options);
+  boost::asio::post(loaders_, [this, job = entry.job, request] {
+    Result<std::vector<ModelFileInfo>> plans = InspectDevices(job->file, request);
     boost::asio::post(strand_,
                       [this, job, plans = std::move(plans)] { RequestMemory(job, plans); });
   });
@@ -93,7 +115,11 @@ void Residency::RequestMemory(const std::shared_ptr<LoadJob>& job,
   if (found == entries_.end() || found->second.job != job) return;  // stopped meanwhile
   Entry& entry = found->second;
   if (job->stopped()) return FinishLoad(job->name, job->StopStatus());
-  if (!plans.ok()) return FinishLoad(job->name, plans.status());
+  if (!plans.ok()) {
+    CoolDownHeader(entry, plans.status());
+    return FinishLoad(job->name, plans.status());
+  }
+  entry.header_cooldown = {};
   const int priority = entry.request.priority.value_or(0);
   const ModelFileInfo plan = (*plans)[ChooseDevice(job->name, *plans, priority)];
   LoadProgress progress;

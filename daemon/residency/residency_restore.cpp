@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <boost/asio/post.hpp>
+#include <span>
 #include <utility>
 
 #include "daemon/residency/on_strand.h"
@@ -26,12 +28,16 @@ class Residency::RestoreChain final : public LoadListener,
 
   void OnProgress(const LoadProgress&) override {}
   void OnLoaded(const Result<ModelSnapshot>& result) override {
-    const bool stops = result.status().reason() == "SHUTTING_DOWN";
-    if (!result.ok() && !stops) residency_.PublishNotRestored(current().model, result.status());
+    // A stop is no answer about this model: it stays among those that are left.
+    if (result.status().reason() == "SHUTTING_DOWN") return;
+    if (!result.ok()) residency_.PublishNotRestored(current().model, result.status());
     ++next_;
     // Posted, because a load that ends at once would otherwise go ever deeper.
     boost::asio::post(residency_.strand_, [self = shared_from_this()] { self->Next(); });
   }
+
+  // Those that were neither brought back nor left out yet.
+  std::span<const ResidentRecord> left() const { return std::span(models_).subspan(next_); }
 
  private:
   const ResidentRecord& current() const { return models_[next_]; }
@@ -62,7 +68,8 @@ class Residency::RestoreChain final : public LoadListener,
 
 void Residency::Restore(std::vector<ResidentRecord> models) {
   boost::asio::post(strand_, [this, models = std::move(models)]() mutable {
-    std::make_shared<RestoreChain>(*this, std::move(models))->Next();
+    restore_ = std::make_shared<RestoreChain>(*this, std::move(models));
+    restore_->Next();
   });
 }
 
@@ -81,6 +88,10 @@ std::vector<ResidentRecord> Residency::Records() {
       record.request.pinned = entry.snapshot.pinned;
       records.push_back(std::move(record));
     }
+    if (!restore_) return records;
+    for (const ResidentRecord& record : restore_->left())
+      if (std::ranges::find(records, record.model, &ResidentRecord::model) == records.end())
+        records.push_back(record);
     return records;
   });
 }

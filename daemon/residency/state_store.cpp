@@ -10,6 +10,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <system_error>
 
 namespace forge {
 namespace {
@@ -143,6 +144,16 @@ std::map<std::string, std::string> ReadMarks(const fs::path& directory) {
 
 StateStore::StateStore(fs::path directory)
     : directory_(std::move(directory)), marks_at_start_(ReadMarks(directory_ / kMarksName)) {}
+
+Status StateStore::Prepare() const {
+  std::error_code error;
+  fs::create_directories(directory_, error);
+  if (!error && ::access(directory_.c_str(), W_OK | X_OK) != 0)
+    error = std::error_code(errno, std::generic_category());
+  if (!error) return Status();
+  return Unavailable(fmt::format("the state directory {} cannot be used: {}", directory_.string(),
+                                 error.message()));
+}
 
 Status StateStore::SaveResidents(const std::vector<ResidentRecord>& residents) const {
   Json json = Json::array();

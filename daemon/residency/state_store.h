@@ -25,9 +25,12 @@ struct ResidentRecord {
 // Every call blocks on the disk. Thread-safe, but for two calls about the same model at a time.
 class StateStore {
  public:
-  // Looks for the marks of the run before. `directory` is created when something is first written
-  // to it.
+  // Looks for the marks of the run before. `directory` is created by Prepare, or when something is
+  // first written to it.
   explicit StateStore(std::filesystem::path directory);
+
+  // Creates the directory where it is missing. kUnavailable if it cannot be, or not be written to.
+  Status Prepare() const;
 
   // Replaces what was saved before. kUnavailable if it cannot be written.
   Status SaveResidents(const std::vector<ResidentRecord>& residents) const;

@@ -14,9 +14,19 @@ Status BadField(std::string_view field, std::string_view problem) {
       .WithDetail("field", field);
 }
 
-Status Unloaded(const Status& status, const std::string& model) {
+Status MalformedRequest(std::string_view type) {
+  return InvalidArgument(
+             fmt::format("the bytes sent are no {}; strings, for one, must be UTF-8", type))
+      .WithReason("INVALID_REQUEST")
+      .WithDetail("field", "request")
+      .WithDetail("type", type);
+}
+
+Status Unloaded(const Status& status, const std::string& model, bool had_model) {
   if (status.reason() != "MODEL_NOT_LOADED" && status.reason() != "SESSION_NOT_FOUND")
     return status;
+  // Residency's word about a model that was not there from the start.
+  if (status.code() == StatusCode::kFailedPrecondition && !had_model) return status;
   return FailedPrecondition(
              fmt::format("model '{}' was unloaded; load it with: forgectl load {}", model, model))
       .WithReason("MODEL_NOT_LOADED")

@@ -15,9 +15,12 @@ namespace forge {
 Status ShuttingDown();
 // kInvalidArgument, reason INVALID_REQUEST: "<field> <problem>".
 Status BadField(std::string_view field, std::string_view problem);
+// kInvalidArgument, reason INVALID_REQUEST: what was sent is no message of this type.
+Status MalformedRequest(std::string_view type);
 // The engine calls an unknown model or session NOT_FOUND; to a client whose call has begun it means
-// that somebody unloaded the model: kFailedPrecondition. Other errors stay as they are.
-Status Unloaded(const Status& status, const std::string& model);
+// that somebody unloaded the model: kFailedPrecondition. So it does when residency does not have a
+// model any more that the call `had_model`. Other errors stay as they are.
+Status Unloaded(const Status& status, const std::string& model, bool had_model);
 // kDeadlineExceeded, reason TURN_TOO_SLOW.
 Status TooSlow(std::chrono::milliseconds limit);
 // kResourceExhausted, reason SLOW_READER: `what` is the setting that was passed.

@@ -42,6 +42,7 @@ void GenerateCall::OnReadDone(bool ok) {
     OnCancelRequest();
     return ReadNext();
   }
+  if (was_malformed()) return Fail(MalformedRequest(request().GetTypeName()));
   // The client sends no more turns: the running one completes.
   {
     const MutexLock lock(mutex_);
@@ -194,12 +195,14 @@ void GenerateCall::RunWithLease(const Turn& turn, uint32_t number, Result<ModelL
 
 void GenerateCall::FailTurn(const Status& status) {
   std::string model;
+  bool had_model = false;
   {
     // The turn stays running until the stream ends: a half-close between the two would end it OK.
     const MutexLock lock(mutex_);
     model = model_name_;
+    had_model = !resident_name_.empty();
   }
-  Fail(Unloaded(status, model));
+  Fail(Unloaded(status, model, had_model));
 }
 
 Status GenerateCall::SubmitTurn(const Turn& turn, ModelLease lease) {

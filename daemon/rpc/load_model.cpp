@@ -1,3 +1,4 @@
+#include "daemon/rpc/call_errors.h"
 #include "daemon/rpc/handlers.h"
 #include "daemon/rpc/proto_convert.h"
 #include "daemon/rpc/status_map.h"
@@ -21,6 +22,7 @@ class LoadModelCall final : public LoadModelStream, public LoadListener {
   void Start() { Begin(); }
 
   void OnReadDone(bool ok) override {
+    if (!ok && was_malformed()) return Fail(MalformedRequest(request().GetTypeName()));
     if (!ok) {
       // The client sends no more. A load that has started goes on.
       if (!started_)

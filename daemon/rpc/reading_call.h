@@ -86,7 +86,7 @@ class ReadingCall : public AdmittedCall<Response> {
   void Fail(const Status& status) {
     Release();
     service_.log.debug("a reading ends: {}", status.ToString());
-    this->FinishAfterQueue(ToGrpc(Unloaded(status, model_)));
+    this->FinishAfterQueue(ToGrpc(Unloaded(status, model_, /*had_model=*/false)));
   }
   std::shared_ptr<ReadingCall> Self() {
     return std::static_pointer_cast<ReadingCall>(this->shared_from_this());

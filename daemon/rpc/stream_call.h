@@ -1,5 +1,6 @@
 #pragma once
 
+#include <google/protobuf/unknown_field_set.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
@@ -201,16 +202,31 @@ class StreamCall : public WritingCall<grpc::ServerBidiReactor<Request, Response>
   // Must be called once, when a shared_ptr owns the call.
   void Begin() {
     this->Own();
+    Mark();
     this->StartRead(&request_);
   }
 
   // The message that was read last.
   Request& request() { return request_; }
   void ReadNext() {
+    Mark();
     this->UnlessFinishing([this] { this->StartRead(&request_); });
+  }
+  // After a read that failed: true if bytes came that are no Request. gRPC reports them like the
+  // end of the stream, but parsing clears the message first, whatever comes of it.
+  bool was_malformed() const {
+    const auto& unknown = request_.GetReflection()->GetUnknownFields(request_);
+    return unknown.empty() || unknown.field(0).number() != kMark;
   }
 
  private:
+  static constexpr int kMark = 0;  // a field number that no parser accepts
+
+  void Mark() {
+    request_.Clear();
+    request_.GetReflection()->MutableUnknownFields(&request_)->AddVarint(kMark, 0);
+  }
+
   Request request_;  // of the read under way
 };
 

@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 namespace forge {
@@ -35,6 +36,11 @@ Result<int> TakeLock(const std::string& path) {
   for (;;) {
     const int lock =
         ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+    if (lock < 0 && errno == ENOENT)
+      return Unavailable(fmt::format(
+          "cannot listen on {}: the directory {} does not exist; create it, or choose another "
+          "address with --listen",
+          path, std::filesystem::path(path).parent_path().string()));
     if (lock < 0) return SystemError("create the lock file", lock_path);
     if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
       ::close(lock);

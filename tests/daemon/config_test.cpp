@@ -283,6 +283,19 @@ TEST(ConfigFileTest, LeavesTheConfigurationAloneOnError) {
   EXPECT_EQ(PrintConfig(config), PrintConfig(Config()));
 }
 
+TEST(ConfigFileTest, RefusesASecondDocument) {
+  Config config;
+  const Status status =
+      ApplyConfigText("drain_timeout: 1s\n---\nreflection: false\n", "c.yaml", config);
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::AllOf(::testing::StartsWith("c.yaml:3:1: "),
+                               ::testing::HasSubstr("a second document")));
+  EXPECT_EQ(PrintConfig(config), PrintConfig(Config()));
+  EXPECT_TRUE(ApplyConfigText("---\nreflection: false\n---\n", "c.yaml", config).ok());
+  EXPECT_FALSE(config.reflection);
+}
+
 TEST(ConfigFileTest, AnEmptyFileKeepsTheDefaults) {
   Config config;
   EXPECT_TRUE(ApplyConfigText("# nothing\n", "c.yaml", config).ok());

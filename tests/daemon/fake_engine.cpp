@@ -7,6 +7,7 @@ namespace {
 
 constexpr uint64_t kKvBytes = 64 << 10;
 constexpr uint64_t kScratchBytes = 16 << 10;
+constexpr uint32_t kTrainedContext = 4096;
 constexpr int kLoadSlices = 4;
 
 }  // namespace
@@ -143,6 +144,10 @@ Result<ModelFileInfo> FakeEngine::Inspect(const std::string& path, const std::st
     return NotFound(std::string("there is no device ").append(device))
         .WithReason("DEVICE_NOT_FOUND");
   }
+  if (options.context_length > kTrainedContext)
+    return OutOfRange("the model was trained for less")
+        .WithReason("CONTEXT_LENGTH_EXCEEDED")
+        .WithDetail("field", "context_length");
   ModelFileInfo info;
   info.architecture = "fake";
   info.name = "Fake model";
@@ -154,12 +159,12 @@ Result<ModelFileInfo> FakeEngine::Inspect(const std::string& path, const std::st
   info.n_kv_heads = 2;
   info.head_dim = 16;
   info.n_vocab = 26;
-  info.n_context_train = 4096;
+  info.n_context_train = kTrainedContext;
   info.format_bytes = {{"Q8_0", info.file_bytes}};
   info.chat_template = "chatml";
   info.tokenizer = "gpt2";
   info.device = device.empty() ? "cpu" : device;
-  info.context_length = options.context_length == 0 ? 4096 : options.context_length;
+  info.context_length = options.context_length == 0 ? kTrainedContext : options.context_length;
   info.max_sequences = options.max_sequences;
   info.prefill_chunk = options.prefill_chunk;
   info.kv_dtype = options.kv_dtype;

@@ -289,14 +289,16 @@ TEST_F(GenerateTest, TurnAfterAnUnloadSaysWhatToDo) {
   open.stream->Write(TextTurn("tiny", "b"));
   const grpc::Status status = open.End();
   EXPECT_ERROR(status, FAILED_PRECONDITION, "MODEL_NOT_LOADED");
-  EXPECT_THAT(status.error_message(), ::testing::HasSubstr("forgectl load tiny"));
+  EXPECT_THAT(status.error_message(),
+              ::testing::HasSubstr("was unloaded; load it with: forgectl load tiny"));
 }
 
 TEST_F(GenerateTest, ModelThatIsNotLoadedIsRefusedWithAHint) {
   daemon_.AddModel("other");
   const grpc::Status status = StatusOf(TextTurn("other", "a"));
   EXPECT_ERROR(status, FAILED_PRECONDITION, "MODEL_NOT_LOADED");
-  EXPECT_THAT(status.error_message(), ::testing::HasSubstr("forgectl load other"));
+  EXPECT_THAT(status.error_message(),
+              ::testing::HasSubstr("is not loaded; load it with: forgectl load other"));
   EXPECT_ERROR(StatusOf(TextTurn("absent", "a")), NOT_FOUND, "MODEL_NOT_FOUND");
   EXPECT_ERROR(StatusOf(TextTurn("../x", "a")), INVALID_ARGUMENT, "MODEL_PATH_OUTSIDE");
 }

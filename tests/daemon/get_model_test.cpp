@@ -94,6 +94,11 @@ TEST_F(GetModelTest, PassesOnWhatIsWrongWithTheFile) {
   const grpc::Status status = Get("tiny");
   EXPECT_ERROR(status, INVALID_ARGUMENT, "MODEL_FILE_INVALID");
   EXPECT_EQ(DetailOf<google::rpc::BadRequest>(status)->field_violations(0).field(), "magic");
+  ASSERT_FALSE(RunLoad(*stub_, "tiny").status.ok());
+  ASSERT_TRUE(Get("tiny").ok()) << "why the load failed is the answer";
+  EXPECT_EQ(response_.model().state(), v1::MODEL_STATE_FAILED);
+  EXPECT_EQ(response_.model().error(), "magic is 'x'");
+  EXPECT_FALSE(response_.model().has_details());
   EXPECT_ERROR(Get("absent"), NOT_FOUND, "MODEL_NOT_FOUND");
 }
 

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 #include <vector>
 
 #include "tests/daemon/fake_engine.h"
@@ -15,7 +16,7 @@ TEST(LoadJobTest, ReportsNoPhaseThatIsOver) {
   const std::string path = ::testing::TempDir() + "load_job_test.gguf";
   std::ofstream(path) << "weights";
   testing::FakeEngine engine;
-  LoadJob job({"m", path, 7, {}}, {"cpu", LoadOptions()}, std::chrono::minutes(1));
+  LoadJob job({"m", path, 7, {}}, std::chrono::minutes(1));
   const auto plan = engine.Inspect(path, "cpu", LoadOptions());
   ASSERT_TRUE(plan.ok()) << plan.status().message();
   // The load was admitted before the job ran: its header is read by then.
@@ -30,6 +31,22 @@ TEST(LoadJobTest, ReportsNoPhaseThatIsOver) {
   ASSERT_TRUE(loaded.ok()) << loaded.status().message();
   EXPECT_EQ(last, LoadPhase::kLoadingWeights);
   EXPECT_GE(n_reports, 3u);
+}
+
+TEST(LoadJobTest, ItsDurationLeavesOutTheWaitBeforeIt) {
+  const std::string path = ::testing::TempDir() + "load_job_duration_test.gguf";
+  std::ofstream(path) << "weights";
+  testing::FakeEngine engine;
+  LoadJob job({"m", path, 7, {}}, std::chrono::minutes(1));
+  const auto plan = engine.Inspect(path, "cpu", LoadOptions());
+  ASSERT_TRUE(plan.ok()) << plan.status().message();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // it waits for memory
+  const auto start = std::chrono::steady_clock::now();
+  const auto loaded = job.Run(engine, *plan, [](const LoadProgress&) {});
+  const auto passed = std::chrono::steady_clock::now() - start;
+  std::filesystem::remove(path);
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  EXPECT_LE(loaded->load_duration, passed);
 }
 
 }  // namespace

@@ -153,6 +153,28 @@ TEST_F(LoadModelTest, RefusesOptionsThatDifferFromTheResidentOnes) {
   EXPECT_EQ(info.metadata().at("requestedKvCacheType"), "f32");
 }
 
+TEST_F(LoadModelTest, APlanWithOtherOptionsThanTheResidentOnesIsRefusedAsTheLoadIs) {
+  daemon_.AddModel("tiny");
+  v1::LoadOptions options;
+  options.set_context_length(512);
+  ASSERT_TRUE(RunLoad(*stub_, "tiny", options).status.ok());
+  const auto plan = [this](const v1::LoadOptions& wanted, v1::PlanModelResponse& response) {
+    grpc::ClientContext context;
+    v1::PlanModelRequest request;
+    request.set_model("tiny");
+    *request.mutable_options() = wanted;
+    return stub_->PlanModel(&context, request, &response);
+  };
+  v1::PlanModelResponse response;
+  ASSERT_TRUE(plan({}, response).ok());
+  EXPECT_EQ(response.decision(), v1::PlanModelResponse::DECISION_RESIDENT);
+  EXPECT_EQ(response.details().options().context_length(), 512u) << "as it is resident";
+  options.set_max_sequences(9);
+  const grpc::Status status = plan(options, response);
+  EXPECT_ERROR(status, FAILED_PRECONDITION, "MODEL_OPTIONS_DIFFER");
+  EXPECT_EQ(status.error_message(), RunLoad(*stub_, "tiny", options).status.error_message());
+}
+
 TEST_F(LoadModelTest, RefusesToJoinALoadWithOtherOptions) {
   daemon_.AddModel("tiny");
   daemon_.engine().HoldLoads();
@@ -233,6 +255,33 @@ TEST_F(LoadModelTest, RefusesAnUnknownKvCacheType) {
   EXPECT_ERROR(status, INVALID_ARGUMENT, "INVALID_REQUEST");
   EXPECT_EQ(DetailOf<google::rpc::BadRequest>(status)->field_violations(0).field(),
             "options.kv_cache_type");
+}
+
+TEST(LoadDefaultsTest, AContextIsNoLongerThanTheTrainedOneUnlessAskedFor) {
+  TestDaemon daemon([](Config& config) { config.load_defaults.context_length = 100'000; });
+  daemon.AddModel("tiny");
+  const auto stub = daemon.NewStub();
+  v1::LoadOptions options;
+  options.set_context_length(100'000);
+  const grpc::Status asked = RunLoad(*stub, "tiny", options).status;
+  EXPECT_ERROR(asked, OUT_OF_RANGE, "CONTEXT_LENGTH_EXCEEDED");
+  EXPECT_THAT(asked.error_message(), ::testing::Not(::testing::HasSubstr("defaults.")));
+  const LoadOutcome outcome = RunLoad(*stub, "tiny");
+  ASSERT_TRUE(outcome.status.ok()) << outcome.status.error_message();
+  EXPECT_EQ(outcome.ready->details().options().context_length(), 4096u);
+  EXPECT_EQ(outcome.progress.back().plan().total_bytes(),
+            outcome.ready->residency().memory().total_bytes());
+}
+
+TEST(LoadDefaultsTest, ARefusalOfADefaultNamesItsKey) {
+  TestDaemon daemon;
+  daemon.AddModel("tiny");
+  daemon.engine().SetInspectFailure("tiny", InvalidArgument("q8_0 does not go")
+                                                .WithReason("INVALID_REQUEST")
+                                                .WithDetail("field", "kv_cache_type"));
+  const grpc::Status status = RunLoad(*daemon.NewStub(), "tiny").status;
+  EXPECT_ERROR(status, INVALID_ARGUMENT, "INVALID_REQUEST");
+  EXPECT_THAT(status.error_message(), ::testing::HasSubstr("defaults.kv_cache_type"));
 }
 
 TEST_F(LoadModelTest, RefusesStreamsThatDoNotBeginWithStart) {

@@ -18,6 +18,24 @@ TEST(LoadRequestTest, TakesDefaultsForWhatIsLeftOpen) {
   EXPECT_EQ(resolved.options.kv_dtype, KvDType::kF32);
 }
 
+TEST(LoadRequestTest, AnErrorAboutADefaultNamesItsKey) {
+  const Status status = InvalidArgument("kv_cache_type q8_0 does not go")
+                            .WithReason("INVALID_REQUEST")
+                            .WithDetail("field", "kv_cache_type")
+                            .WithDetail("value", "q8_0");
+  LoadRequest request;
+  const Status blaming = BlameDefaults(status, request);
+  EXPECT_THAT(std::string(blaming.message()),
+              ::testing::AllOf(::testing::StartsWith("kv_cache_type q8_0 does not go"),
+                               ::testing::HasSubstr("defaults.kv_cache_type")));
+  EXPECT_EQ(blaming.code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(blaming.reason(), "INVALID_REQUEST");
+  EXPECT_THAT(blaming.details(), ::testing::Contains(::testing::Pair("value", "q8_0")));
+  request.kv_dtype = KvDType::kQ8_0;
+  EXPECT_EQ(BlameDefaults(status, request).message(), status.message());
+  EXPECT_EQ(BlameDefaults(DataLoss("cut"), LoadRequest()).message(), "cut");
+}
+
 TEST(LoadRequestTest, OnlyOptionsThatWereGivenCanDiffer) {
   const ResolvedLoadOptions actual{"cpu", LoadOptions{2048, 4, 128, KvDType::kF16}};
   EXPECT_TRUE(CheckSameOptions("m", "ready", LoadRequest(), actual).ok());

@@ -76,6 +76,29 @@ TEST_F(RestoreTest, WhatIsResidentIsRecordedAsItIsKept) {
   EXPECT_EQ(records[0].request.keep_alive, std::chrono::milliseconds(7'000));
 }
 
+TEST_F(RestoreTest, AStopInItsMiddleRecordsWhatIsNotBackYet) {
+  daemon_.AddModel("d", kMiB);
+  LoadRequest pinned;
+  pinned.pinned = true;
+  Restore({"a"});
+  Await(kLoaded, "a");
+  daemon_.engine().HoldLoads();
+  daemon_.residency().Restore({{"nobody", {}}, {"b", {}}, {"d", pinned}});
+  Await(kAdmitted, "b");
+  const auto recorded = [this] {
+    std::vector<std::string> names;
+    for (const ResidentRecord& record : daemon_.residency().Records())
+      names.push_back(record.model);
+    return names;
+  };
+  const std::vector<std::string> all = {"a", "b", "d"};
+  EXPECT_EQ(recorded(), all) << "one is loading, one waits";
+  daemon_.residency().BeginShutdown();
+  Await(kLoadStopped, "b");
+  EXPECT_EQ(recorded(), all);
+  EXPECT_EQ(daemon_.residency().Records().back().request.pinned, true);
+}
+
 TEST_F(RestoreTest, ALoadIsMarkedWhileItRuns) {
   daemon_.engine().HoldLoads();
   Restore({"a"});

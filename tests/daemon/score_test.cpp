@@ -124,7 +124,20 @@ TEST_F(ScoreTest, UnloadingTheModelEndsTheCall) {
   ASSERT_TRUE(stub_->UnloadModel(&unload_context, unload, &unloaded).ok());
   while (stream->Read(&response)) {
   }
-  EXPECT_ERROR(stream->Finish(), FAILED_PRECONDITION, "MODEL_NOT_LOADED");
+  const grpc::Status status = stream->Finish();
+  EXPECT_ERROR(status, FAILED_PRECONDITION, "MODEL_NOT_LOADED");
+  EXPECT_NE(status.error_message().find("was unloaded"), std::string::npos);
+}
+
+TEST_F(ScoreTest, AModelThatWasNeverLoadedIsNotCalledUnloaded) {
+  daemon_.AddModel("other");
+  v1::ScoreRequest request = Tokens(2);
+  request.set_model("other");
+  grpc::ClientContext context;
+  const grpc::Status status = stub_->Score(&context, request)->Finish();
+  EXPECT_ERROR(status, FAILED_PRECONDITION, "MODEL_NOT_LOADED");
+  EXPECT_NE(status.error_message().find("is not loaded"), std::string::npos)
+      << status.error_message();
 }
 
 TEST_F(ScoreTest, ADrainLetsItEndAndTakesNoOther) {

@@ -37,6 +37,31 @@ grpc::Status RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::s
   return status;
 }
 
+// The status of a stream whose only message has these bytes.
+grpc::Status RawStream(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                       const std::string& request_bytes) {
+  grpc::GenericStub stub(channel);
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  void* tag = nullptr;
+  bool ok = false;
+  const auto call = stub.PrepareCall(&context, method, &queue);
+  call->StartCall(nullptr);
+  queue.Next(&tag, &ok);
+  const grpc::Slice slice(request_bytes);
+  call->WriteLast(grpc::ByteBuffer(&slice, 1), grpc::WriteOptions(), nullptr);
+  queue.Next(&tag, &ok);
+  grpc::ByteBuffer response;
+  do {
+    call->Read(&response, nullptr);
+    queue.Next(&tag, &ok);
+  } while (ok);
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  queue.Next(&tag, &ok);
+  return status;
+}
+
 constexpr char kHealthCheck[] = "/grpc.health.v1.Health/Check";
 constexpr char kReflection[] = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
 // Field 1 (status) of HealthCheckResponse: 1 is SERVING, 2 NOT_SERVING.
@@ -68,6 +93,31 @@ TEST(ServerTest, ReflectionCanBeSwitchedOff) {
   TestDaemon with;
   EXPECT_NE(RawCall(with.NewChannel(), kReflection, "").error_code(),
             grpc::StatusCode::UNIMPLEMENTED);
+}
+
+TEST(ServerTest, AStreamWhoseMessageCannotBeParsedEndsWithAnError) {
+  TestDaemon daemon;
+  const auto channel = daemon.NewChannel();
+  // Field 1 of the request, which is a message whose field 1, the model's name, is no UTF-8.
+  const std::string no_utf8 = "\x0a\x04\x0a\x02\xff\xfe";
+  // A field that is longer than the message.
+  const std::string cut_short = "\x0a\x7f";
+  for (const std::string& bytes : {no_utf8, cut_short}) {
+    for (const char* method : {"Generate", "LoadModel"}) {
+      const grpc::Status status =
+          RawStream(channel, std::string("/forge.v1.ForgeService/") + method, bytes);
+      EXPECT_ERROR(status, INVALID_ARGUMENT, "INVALID_REQUEST");
+      EXPECT_THAT(status.error_message(), ::testing::HasSubstr("UTF-8")) << method;
+    }
+  }
+}
+
+TEST(ServerTest, AConversationThatEndsBeforeItsFirstTurnIsNoError) {
+  TestDaemon daemon;
+  grpc::ClientContext context;
+  const auto stream = daemon.NewStub()->Generate(&context);
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
 }
 
 TEST(ServerTest, SocketHasTheConfiguredMode) {

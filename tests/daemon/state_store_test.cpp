@@ -80,5 +80,20 @@ TEST(StateStoreTest, SaysWhereItCannotWrite) {
   EXPECT_TRUE(store.TakeResidents()->empty());
 }
 
+TEST(StateStoreTest, PreparesItsDirectoryOrSaysWhyNot) {
+  const TempDirectory directory;
+  const std::filesystem::path missing = directory.path() / "deep" / "state";
+  EXPECT_TRUE(StateStore(missing).Prepare().ok());
+  EXPECT_TRUE(std::filesystem::is_directory(missing));
+  EXPECT_TRUE(StateStore(missing).Prepare().ok());
+  directory.WriteFile("file", "");
+  for (const char* unusable : {"file", "file/state"}) {
+    const Status status = StateStore(directory.path() / unusable).Prepare();
+    EXPECT_EQ(status.code(), StatusCode::kUnavailable) << unusable;
+    EXPECT_NE(status.message().find((directory.path() / unusable).string()), std::string::npos)
+        << status.message();
+  }
+}
+
 }  // namespace
 }  // namespace forge::testing
