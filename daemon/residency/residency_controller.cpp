@@ -53,7 +53,8 @@ void ResidencyController::Request(TicketId ticket, const ModelDemand& demand, bo
     entry.cool_until = now;
   if (entry.state() == ModelState::kFailed && file_changed) entry.n_failures = 0;
   if (entry.holds_memory() || IsWanted(demand.name)) {
-    entry.demand.priority = std::max(entry.demand.priority, demand.priority);
+    // A lease says nothing of how important its model is.
+    if (!wants_lease) entry.demand.priority = std::max(entry.demand.priority, demand.priority);
   } else {
     entry.demand = demand;
   }
