@@ -84,6 +84,9 @@ void ResidencyController::LoadEnded(const std::string& model, const Status& stat
     return;
   }
   RefuseAll(model, status, pending_);
+  // What the load had allocated is freed as by an unload, and shows as late.
+  if (settings_.reading_lag > ResidencyTime(0))
+    returning_.push_back({model, entry.demand.plan_bytes, now + settings_.reading_lag});
   if (status.code() == StatusCode::kCancelled || status.reason() == "SHUTTING_DOWN") {
     SetState(entry, ModelState::kOnDisk);
     return;

@@ -5,6 +5,7 @@
 namespace forge {
 namespace {
 
+using Kind = ResidencyAction::Kind;
 using std::chrono::milliseconds;
 
 // A device of 1000 bytes of which models may take 700.
@@ -34,6 +35,24 @@ TEST(ResidencyControllerTest, ALeaseDoesNotRaiseThePriorityAndALoadDoes) {
   controller.Request(3, {.name = "a", .plan_bytes = 300, .priority = 2}, /*wants_lease=*/false,
                      milliseconds(2));
   EXPECT_EQ(controller.Residents(milliseconds(2)).at(0).priority, 2);
+}
+
+TEST(ResidencyControllerTest, ALoadAfterOneThatEndedBadlyWaitsForALateReading) {
+  for (const Status& end : {Cancelled("stopped"), DataLoss("the disk broke")}) {
+    SCOPED_TRACE(end.ToString());
+    ResidencyController controller({.reading_lag = milliseconds(1000)});
+    controller.Request(1, {.name = "a", .plan_bytes = 600}, false, milliseconds(0));
+    controller.Decide(DeviceWith(1000, 0), milliseconds(0));
+    controller.LoadEnded("a", end, milliseconds(5000));
+    controller.Decide(DeviceWith(400, 0), milliseconds(5000));
+    // All of a's memory is freed, and none of it shows yet.
+    controller.Request(2, {.name = "b", .plan_bytes = 600}, false, milliseconds(5010));
+    for (const ResidencyAction& action : controller.Decide(DeviceWith(400, 0), milliseconds(5010)))
+      EXPECT_EQ(action.kind, Kind::kWait) << action.reason;
+    EXPECT_EQ(controller.n_waiting(), 1u);
+    controller.Decide(DeviceWith(1000, 0), milliseconds(6010));
+    EXPECT_EQ(controller.StateOf("b"), ModelState::kLoading);
+  }
 }
 
 }  // namespace
