@@ -227,6 +227,14 @@ std::string ListOf(const std::vector<std::string>& names) {
   return fmt::format("'{}'", fmt::join(names, "', '"));
 }
 
+// `status` with another message.
+Status Reworded(const Status& status, std::string message) {
+  Status reworded = Status(status.code(), std::move(message)).WithReason(status.reason());
+  for (const auto& [key, value] : status.details())
+    reworded = reworded.WithDetail(key, std::string_view(value));
+  return reworded;
+}
+
 }  // namespace
 
 std::string_view ResidencyDecisionName(ResidencyDecision::Kind kind) {
@@ -293,7 +301,12 @@ std::string ExplainDecision(const ResidencyDecision& decision, const WantedModel
 Status ResidencyRefusal(const ResidencyDecision& decision, const AdmissionPolicy& memory,
                         const WantedModel& wanted, std::string_view device_id) {
   FORGE_CHECK(decision.kind == ResidencyDecision::Kind::kRefuse, "only a refusal is an error");
-  Status status = RefusalStatus(decision.admission, memory, device_id);
+  Status status = RefusalStatus(decision.admission, memory, device_id)
+                      .WithContext(fmt::format("model '{}'", wanted.name));
+  if (decision.cause == ResidencyDecision::RefusalCause::kOutprioritised)
+    status = Reworded(status, ExplainDecision(decision, wanted) +
+                                  "; load it with as high a priority (forgectl load --priority), "
+                                  "or unload one of them with: forgectl unload MODEL");
   if (decision.cause == ResidencyDecision::RefusalCause::kPinned) {
     status = FailedPrecondition(ExplainDecision(decision, wanted) +
                                 "; unpin one of them with: forgectl pin --off MODEL")

@@ -14,9 +14,11 @@
 namespace forge {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 using Kind = ResidencyDecision::Kind;
 using Cause = ResidencyDecision::RefusalCause;
 
@@ -131,6 +133,24 @@ TEST(ResidencyPolicyTest, RefusalsCarryEveryNumber) {
   for (const char* key : {"requestedBytes", "availableBytes", "freeBytes", "ownBytes", "bound",
                           "evictableBytes", "availableWithEvictionBytes", "availableAloneBytes"})
     EXPECT_TRUE(keys.contains(key)) << key;
+}
+
+TEST(ResidencyPolicyTest, RefusalsNameTheModelAndWhoIsInItsWay) {
+  std::vector<Resident> residents = {Idle("low", 300), Idle("high", 300)};
+  residents[1].priority = 1;
+  const WantedModel wanted = {.name = "new", .plan_bytes = 600};
+  const Status outprioritised =
+      ResidencyRefusal(Decide(residents, 600), AdmissionPolicy(), wanted, "cpu");
+  EXPECT_EQ(outprioritised.code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(outprioritised.reason(), "GPU_BUDGET_EXCEEDED");
+  EXPECT_THAT(outprioritised.message(), HasSubstr("model 'new'"));
+  EXPECT_THAT(outprioritised.message(), HasSubstr("'high'"));
+  EXPECT_THAT(outprioritised.message(), HasSubstr("--priority"));
+  EXPECT_THAT(outprioritised.details(), Contains(Pair("holders", "high")));
+  EXPECT_THAT(outprioritised.details(), Contains(Pair("requestedBytes", "600")));
+  const WantedModel huge = {.name = "new", .plan_bytes = 900};
+  const Status too_large = ResidencyRefusal(Decide(residents, 900), AdmissionPolicy(), huge, "cpu");
+  EXPECT_THAT(too_large.message(), HasSubstr("model 'new'"));
 }
 
 // --- Against a search through every set, on random devices
