@@ -250,8 +250,8 @@ void Application::OnResidencyChange(const std::vector<ModelSnapshot>& models) {
 
 // The io_context still runs here: handlers that end need the strand, and a second signal counts.
 void Application::TearDown() {
+  SaveModels();  // first: what follows waits without a bound, and whoever stops us kills at last
   server_->Shutdown(kCloseGrace);
-  SaveModels();
   residency_.Stop();
   context_.Join();
   // Stopped rather than run dry: a timer whose end is queued already would start itself again.

@@ -22,6 +22,14 @@ Status NotLoaded(const std::string& name) {
       .WithDetail("model", name);
 }
 
+Status UnloadedByName(const std::string& name) {
+  return Cancelled(fmt::format("model '{}' was unloaded before its request had its turn; load it "
+                               "with: forgectl load {}",
+                               name, name))
+      .WithReason("MODEL_NOT_LOADED")
+      .WithDetail("model", name);
+}
+
 std::vector<std::string> DeviceIds(const Engine& engine) {
   std::vector<std::string> ids;
   for (const DeviceMemory& memory : engine.Memory()) ids.push_back(memory.device);
@@ -301,14 +309,33 @@ void Residency::FinishUnload(const std::string& name, const Result<uint64_t>& fr
   entries_.erase(name);
   if (!freed_bytes.ok())
     log_.error("model '{}' was not in the engine: {}", name, freed_bytes.status().ToString());
+  const std::vector<LeaseDone> turned_away = DropLeases(name, device);
   Books(device).controller.UnloadEnded(name, Now());
   Publish({.kind = ResidencyEvent::Kind::kReleased,
            .device = device,
            .model = name,
            .bytes = freed_bytes.ok() ? *freed_bytes : 0});
   for (const UnloadDone& done : callbacks) done(freed_bytes);
+  // What somebody unloads by name does not come back for those who waited for it.
+  const Status gone = callbacks.empty() ? NotLoaded(name) : UnloadedByName(name);
+  for (const LeaseDone& done : turned_away) done(gone);
   PublishChange();
   Decide(device);
+}
+
+std::vector<Residency::LeaseDone> Residency::DropLeases(const std::string& name,
+                                                        const std::string& device) {
+  std::vector<LeaseDone> waiting;
+  for (auto lease = leases_.begin(); lease != leases_.end();) {
+    if (lease->second.model != name) {
+      ++lease;
+      continue;
+    }
+    if (lease->second.done) waiting.push_back(std::move(lease->second.done));
+    Books(device).controller.Withdraw(lease->first, Now());
+    lease = leases_.erase(lease);
+  }
+  return waiting;
 }
 
 void Residency::StartAcquire(const std::string& name, LeaseDone done) {

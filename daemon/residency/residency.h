@@ -118,7 +118,9 @@ class Residency {
 
   // Takes a lease of a ready model, named as in Find, and calls `done` on the strand: at once, or
   // when a model that waited too long for this one's memory has had its turn. kFailedPrecondition
-  // (reason MODEL_NOT_LOADED), kUnavailable (MODEL_BUSY, SHUTTING_DOWN).
+  // (reason MODEL_NOT_LOADED; also when this one had to go meanwhile: then load it again),
+  // kCancelled (MODEL_NOT_LOADED) if somebody unloaded it by name meanwhile, kUnavailable
+  // (MODEL_BUSY, SHUTTING_DOWN).
   using LeaseDone = std::function<void(Result<ModelLease>)>;
   void Acquire(const std::string& name, LeaseDone done);
 
@@ -218,6 +220,9 @@ class Residency {
   void StartUnload(const std::string& name, UnloadDone done);
   void RunUnload(const ResidencyAction& action);
   void FinishUnload(const std::string& name, const Result<uint64_t>& freed_bytes);
+  // Ends the leases of a model that is gone, and returns what those that wait for theirs are to be
+  // told by. The controller would load it for them, and no caller of Load would own that load.
+  std::vector<LeaseDone> DropLeases(const std::string& name, const std::string& device);
   void StartAcquire(const std::string& name, LeaseDone done);
   void Release(TicketId ticket);
   void SetState(Entry& entry, ModelState state);

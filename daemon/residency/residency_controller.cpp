@@ -42,7 +42,8 @@ void ResidencyController::Request(TicketId ticket, const ModelDemand& demand, bo
     entry.cooldown.until = now;
   if (entry.state() == ModelState::kFailed && file_changed) entry.cooldown.n_failures = 0;
   if (entry.holds_memory() || IsWanted(demand.name)) {
-    entry.demand.priority = std::max(entry.demand.priority, demand.priority);
+    // A lease says nothing of how important its model is.
+    if (!wants_lease) entry.demand.priority = std::max(entry.demand.priority, demand.priority);
   } else {
     entry.demand = demand;
   }
@@ -72,6 +73,9 @@ void ResidencyController::LoadEnded(const std::string& model, const Status& stat
     return;
   }
   RefuseAll(model, status, pending_);
+  // What the load had allocated is freed as by an unload, and shows as late.
+  if (settings_.reading_lag > ResidencyTime(0))
+    returning_.push_back({model, entry.demand.plan_bytes, now + settings_.reading_lag});
   if (status.code() == StatusCode::kCancelled || status.reason() == "SHUTTING_DOWN") {
     SetState(entry, ModelState::kOnDisk);
     return;

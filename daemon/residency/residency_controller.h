@@ -101,7 +101,7 @@ class ResidencyController {
   // --- What happened. Nothing is decided before Decide.
   // A new request. `wants_lease`: hold the model until Withdraw; else it only has to be ready. The
   // first demand counts for as long as the model is resident or waited for; a later one can only
-  // raise its priority.
+  // raise its priority, and that only if it wants no lease.
   void Request(TicketId ticket, const ModelDemand& demand, bool wants_lease, ResidencyTime now);
   // A request is given up, or its lease ends. No effect if it is neither.
   void Withdraw(TicketId ticket, ResidencyTime now);

@@ -30,6 +30,10 @@ struct ResidencyEvent {
     kNotRestored,  // a model that was to come back after a start does not
   };
 
+  // Of `reason` and `error` where they are published: texts of a model's file may be of any length,
+  // and a thousand events are kept.
+  static constexpr size_t kMaxTextBytes = 800;
+
   uint64_t number = 0;  // counts from 1 since the daemon's start
   std::chrono::system_clock::time_point time = {};
   Kind kind = Kind::kAdmitted;

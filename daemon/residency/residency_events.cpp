@@ -1,12 +1,15 @@
 #include <utility>
 
 #include "daemon/residency/residency.h"
+#include "daemon/text/utf8.h"
 
 // How events get their numbers.
 namespace forge {
 
 void Residency::Publish(ResidencyEvent event) {
   using enum ResidencyEvent::Kind;
+  event.reason = TruncateUtf8(event.reason, ResidencyEvent::kMaxTextBytes);
+  event.error = TruncateUtf8(event.error, ResidencyEvent::kMaxTextBytes);
   event.time = std::chrono::system_clock::now();
   if (!event.device.empty()) {
     for (const DeviceMemory& memory : engine_.Memory()) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daemon/residency/residency.h"
+#include "daemon/text/utf8.h"
 
 // How a load goes from its first caller to its last listener. All of it is on the strand, but for
 // what is posted to the loading threads.
@@ -243,7 +244,7 @@ void Residency::FinishLoad(const std::string& name, const Status& status) {
   } else if (was_cancelled) {
     SetState(entry, ModelState::kOnDisk);
   } else {
-    entry.snapshot.error = status.message();
+    entry.snapshot.error = TruncateUtf8(status.message(), ResidencyEvent::kMaxTextBytes);
     SetState(entry, ModelState::kFailed);
   }
   if (!entry.is_refused) PublishLoadEnd(entry, status);

@@ -35,7 +35,7 @@ std::vector<std::string> NamesOf(const Candidates& candidates) {
 }
 
 // A search for the cheapest set of candidates that gives back `needed_bytes`: depth first, the
-// dearest candidate first, cut where the rest cannot reach the need or the cost passes the best.
+// dearest candidate first, cut where the rest cannot reach the need or comes to more than the best.
 class CheapestSet {
  public:
   // REQUIRES: the candidates together have `needed_bytes`.
@@ -53,7 +53,8 @@ class CheapestSet {
 
   Candidates Find() {
     if (candidates_.size() <= kExactCandidates) {
-      Search(0, 0, 0.0);
+      RankNames();
+      Search(0, 0, 0.0, 0);
     } else {
       TakeByDensity();
     }
@@ -61,21 +62,34 @@ class CheapestSet {
   }
 
  private:
-  void Search(size_t next, uint64_t bytes, double cost) {
-    if (bytes >= needed_bytes_) return Offer(cost);
+  void RankNames() {
+    Candidates by_name = candidates_;
+    std::ranges::sort(by_name, {}, &Resident::name);
+    for (const Resident* candidate : candidates_) {
+      const auto rank = std::ranges::find(by_name, candidate) - by_name.begin();
+      name_bits_.push_back(uint32_t{1} << (kExactCandidates - 1 - static_cast<size_t>(rank)));
+    }
+  }
+
+  void Search(size_t next, uint64_t bytes, double cost, uint32_t names) {
+    if (bytes >= needed_bytes_) return Offer(cost, names);
     if (next == candidates_.size() || bytes + remaining_bytes_[next] < needed_bytes_) return;
-    if (cost > best_cost_) return;
-    Search(next + 1, bytes, cost);  // the dear one may stay
+    // At least one more has to go, and none costs less than the last.
+    const double least_cost = cost + CostOf(*candidates_.back());
+    if (std::tuple(least_cost, chosen_.size() + 1) > std::tuple(best_cost_, best_.size())) return;
+    Search(next + 1, bytes, cost, names);  // the dear one may stay
     chosen_.push_back(candidates_[next]);
-    Search(next + 1, bytes + candidates_[next]->bytes, cost + CostOf(*candidates_[next]));
+    Search(next + 1, bytes + candidates_[next]->bytes, cost + CostOf(*candidates_[next]),
+           names | name_bits_[next]);
     chosen_.pop_back();
   }
 
-  void Offer(double cost) {
-    const auto key = std::tuple(cost, chosen_.size(), NamesOf(chosen_));
-    if (!best_.empty() && key >= std::tuple(best_cost_, best_.size(), NamesOf(best_))) return;
+  void Offer(double cost, uint32_t names) {
+    const auto key = std::tuple(cost, chosen_.size(), ~names);
+    if (!best_.empty() && key >= std::tuple(best_cost_, best_.size(), ~best_names_)) return;
     best_ = chosen_;
     best_cost_ = cost;
+    best_names_ = names;
   }
 
   // Cheapest per byte first, then without those that turn out superfluous, the dearest first.
@@ -99,8 +113,12 @@ class CheapestSet {
 
   Candidates candidates_;
   std::vector<uint64_t> remaining_bytes_;  // [i]: of candidates_[i] and all after it
+  // [i]: of candidates_[i], the higher the earlier its name comes: of two sets of one size, the one
+  // that comes first by name is the larger number.
+  std::vector<uint32_t> name_bits_;
   const uint64_t needed_bytes_;
   Candidates chosen_, best_;
+  uint32_t best_names_ = 0;
   double best_cost_ = std::numeric_limits<double>::infinity();
 };
 
@@ -227,6 +245,14 @@ std::string ListOf(const std::vector<std::string>& names) {
   return fmt::format("'{}'", fmt::join(names, "', '"));
 }
 
+// `status` with another message.
+Status Reworded(const Status& status, std::string message) {
+  Status reworded = Status(status.code(), std::move(message)).WithReason(status.reason());
+  for (const auto& [key, value] : status.details())
+    reworded = reworded.WithDetail(key, std::string_view(value));
+  return reworded;
+}
+
 }  // namespace
 
 std::string_view ResidencyDecisionName(ResidencyDecision::Kind kind) {
@@ -293,7 +319,12 @@ std::string ExplainDecision(const ResidencyDecision& decision, const WantedModel
 Status ResidencyRefusal(const ResidencyDecision& decision, const AdmissionPolicy& memory,
                         const WantedModel& wanted, std::string_view device_id) {
   FORGE_CHECK(decision.kind == ResidencyDecision::Kind::kRefuse, "only a refusal is an error");
-  Status status = RefusalStatus(decision.admission, memory, device_id);
+  Status status = RefusalStatus(decision.admission, memory, device_id)
+                      .WithContext(fmt::format("model '{}'", wanted.name));
+  if (decision.cause == ResidencyDecision::RefusalCause::kOutprioritised)
+    status = Reworded(status, ExplainDecision(decision, wanted) +
+                                  "; load it with as high a priority (forgectl load --priority), "
+                                  "or unload one of them with: forgectl unload MODEL");
   if (decision.cause == ResidencyDecision::RefusalCause::kPinned) {
     status = FailedPrecondition(ExplainDecision(decision, wanted) +
                                 "; unpin one of them with: forgectl pin --off MODEL")

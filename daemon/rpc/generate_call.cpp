@@ -153,16 +153,13 @@ class GenerateCall::TurnLoad final : public LoadListener {
 };
 
 void GenerateCall::AcquireModel(const std::string& name, const Turn& turn, uint32_t number) {
-  bool is_first = false;
   {
     const MutexLock lock(mutex_);
     if (ended_) return;
-    is_first = !session_;
   }
   const std::optional<ModelSnapshot> known = service_.residency.Find(name);
   const bool is_ready = known && known->state == ModelState::kReady;
-  // A conversation whose model went has lost what it was about.
-  if (!is_ready && is_first && service_.config.residency.load_on_demand) {
+  if (!is_ready && MayLoad()) {
     const Result<ModelFile> file = service_.residency.catalogue().Resolve(name);
     if (!file.ok()) return FailTurn(file.status());
     LoadRequest request;
@@ -170,15 +167,25 @@ void GenerateCall::AcquireModel(const std::string& name, const Turn& turn, uint3
     return service_.residency.Load(*file, request,
                                    std::make_shared<TurnLoad>(Self(), turn, number));
   }
-  service_.residency.Acquire(name, [self = Self(), turn, number](Result<ModelLease> lease) {
+  service_.residency.Acquire(name, [self = Self(), name, turn, number](Result<ModelLease> lease) {
     boost::asio::post(self->service_.workers,
-                      [self, turn, number, lease = std::move(lease)]() mutable {
-                        self->RunWithLease(turn, number, std::move(lease));
+                      [self, name, turn, number, lease = std::move(lease)]() mutable {
+                        self->RunWithLease(name, turn, number, std::move(lease));
                       });
   });
 }
 
-void GenerateCall::RunWithLease(const Turn& turn, uint32_t number, Result<ModelLease> lease) {
+bool GenerateCall::MayLoad() {
+  const MutexLock lock(mutex_);
+  return !session_ && service_.config.residency.load_on_demand;
+}
+
+void GenerateCall::RunWithLease(const std::string& name, const Turn& turn, uint32_t number,
+                                Result<ModelLease> lease) {
+  // It went after it was found, for a model that had waited too long: this turn's turn comes now.
+  const bool had_to_go = lease.status().code() == StatusCode::kFailedPrecondition &&
+                         lease.status().reason() == "MODEL_NOT_LOADED";
+  if (had_to_go && MayLoad()) return AcquireModel(name, turn, number);
   const Status status =
       lease.ok() ? SubmitTurn(turn, *std::move(lease)) : std::move(lease).status();
   if (!status.ok()) return FailTurn(status);

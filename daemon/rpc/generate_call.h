@@ -70,7 +70,11 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   // The name of the turn's model in residency, which may not be resident.
   Result<std::string> ModelOf(const Turn& turn);
   void AcquireModel(const std::string& name, const Turn& turn, uint32_t number);
-  void RunWithLease(const Turn& turn, uint32_t number, Result<ModelLease> lease);
+  void RunWithLease(const std::string& name, const Turn& turn, uint32_t number,
+                    Result<ModelLease> lease);
+  // True if a model that is not resident may be loaded for the turn. A conversation whose model
+  // went has lost what it was about.
+  bool MayLoad();
   Status SubmitTurn(const Turn& turn, ModelLease lease);
   Result<Session> SessionOn(const ModelSnapshot& model);
   void FailTurn(const Status& status);

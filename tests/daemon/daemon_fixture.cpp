@@ -42,6 +42,7 @@ TestDaemon::TestDaemon(const std::function<void(Config&)>& configure,
   options.load_defaults = {config_.default_device, config_.load_defaults};
   options.load_deadline = config_.limits.load_deadline;
   options.settings.min_residence = config_.residency.min_residence;
+  options.settings.patience = config_.residency.patience;
   if (const auto directory = StateDirectory(config_, nullptr)) {
     state_.emplace(*directory);
     options.state = &*state_;

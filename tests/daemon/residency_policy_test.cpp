@@ -10,13 +10,16 @@
 #include <optional>
 #include <random>
 #include <set>
+#include <tuple>
 
 namespace forge {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 using Kind = ResidencyDecision::Kind;
 using Cause = ResidencyDecision::RefusalCause;
 
@@ -133,6 +136,24 @@ TEST(ResidencyPolicyTest, RefusalsCarryEveryNumber) {
     EXPECT_TRUE(keys.contains(key)) << key;
 }
 
+TEST(ResidencyPolicyTest, RefusalsNameTheModelAndWhoIsInItsWay) {
+  std::vector<Resident> residents = {Idle("low", 300), Idle("high", 300)};
+  residents[1].priority = 1;
+  const WantedModel wanted = {.name = "new", .plan_bytes = 600};
+  const Status outprioritised =
+      ResidencyRefusal(Decide(residents, 600), AdmissionPolicy(), wanted, "cpu");
+  EXPECT_EQ(outprioritised.code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(outprioritised.reason(), "GPU_BUDGET_EXCEEDED");
+  EXPECT_THAT(outprioritised.message(), HasSubstr("model 'new'"));
+  EXPECT_THAT(outprioritised.message(), HasSubstr("'high'"));
+  EXPECT_THAT(outprioritised.message(), HasSubstr("--priority"));
+  EXPECT_THAT(outprioritised.details(), Contains(Pair("holders", "high")));
+  EXPECT_THAT(outprioritised.details(), Contains(Pair("requestedBytes", "600")));
+  const WantedModel huge = {.name = "new", .plan_bytes = 900};
+  const Status too_large = ResidencyRefusal(Decide(residents, 900), AdmissionPolicy(), huge, "cpu");
+  EXPECT_THAT(too_large.message(), HasSubstr("model 'new'"));
+}
+
 // --- Against a search through every set, on random devices
 
 struct Case {
@@ -239,6 +260,39 @@ TEST(ResidencyPolicyTest, AgreesWithASearchThroughEverySet) {
     EXPECT_GT(seen[kind], 50) << ResidencyDecisionName(kind);
 }
 
+// Whole costs, so that sums are exact in any order.
+TEST(ResidencyPolicyTest, TakesTheSmallestOfEquallyCheapSetsThenTheFirstByName) {
+  std::mt19937_64 random(5);
+  for (int i = 0; i < 300; ++i) {
+    SCOPED_TRACE(i);
+    std::vector<Resident> residents;
+    for (int k = 0; k < 10; ++k)
+      residents.push_back(Idle("m" + std::to_string(random() % 1000 * 10 + k), 40 + random() % 20,
+                               static_cast<double>(1 + random() % 2)));
+    const uint64_t plan_bytes = 350 + random() % 200;
+    using Key = std::tuple<double, size_t, std::vector<std::string>>;
+    std::optional<Key> best;
+    for (uint32_t mask = 1; mask < 1u << residents.size(); ++mask) {
+      Key key;
+      std::vector<Resident> others;
+      for (size_t k = 0; k < residents.size(); ++k) {
+        if ((mask >> k & 1) == 0) {
+          others.push_back(residents[k]);
+          continue;
+        }
+        std::get<0>(key) += residents[k].reload_cost;
+        std::get<2>(key).push_back(residents[k].name);
+      }
+      std::get<1>(key) = std::get<2>(key).size();
+      std::ranges::sort(std::get<2>(key));
+      if (Decide(others, plan_bytes).kind == Kind::kAdmit && (!best || key < *best)) best = key;
+    }
+    const auto decision = Decide(residents, plan_bytes);
+    ASSERT_EQ(decision.kind, Kind::kEvict);
+    EXPECT_EQ(decision.models, std::get<2>(best.value()));
+  }
+}
+
 TEST(ResidencyPolicyTest, DecidesTheSameInWhateverOrderTheResidentsCome) {
   std::mt19937_64 random(7);
   for (int i = 0; i < 500; ++i) {
@@ -277,10 +331,12 @@ TEST(ResidencyPolicyTest, DecidesAmongSixteenWithinAMillisecond) {
   std::mt19937_64 random(3);
   double slowest_ms = 0.0;
   for (int i = 0; i < 200; ++i) {
+    const bool is_equal = i % 2 == 0;  // the most sets to choose from
     std::vector<Resident> residents;
     for (int k = 0; k < 16; ++k)
-      residents.push_back(Idle("m" + std::to_string(k), 20 + random() % 40,
-                               1.0 + static_cast<double>(random() % 1000) / 100.0));
+      residents.push_back(
+          Idle("m" + std::to_string(k), is_equal ? 40 : 20 + random() % 40,
+               is_equal ? 1.0 : 1.0 + static_cast<double>(random() % 1000) / 100.0));
     const uint64_t plan_bytes = 100 + random() % 500;
     const std::clock_t start = std::clock();  // processor time: other programs do not count
     const auto decision = Decide(residents, plan_bytes);

@@ -111,6 +111,13 @@ TEST_F(WatchEventsTest, ARefusalIsOneEventAndSoIsAFailure) {
   EXPECT_EQ(events[2].reason(), "the disk broke");
 }
 
+TEST_F(WatchEventsTest, KeepsNoMoreOfALongTextThanItsBeginning) {
+  daemon_.engine().SetLoadFailure("a.gguf", DataLoss(std::string(100'000, 'x')));
+  EXPECT_FALSE(RunLoad(*stub_, "a").status.ok());
+  EXPECT_EQ(daemon_.residency().journal().Newest(1).at(0).reason, std::string(800, 'x'));
+  EXPECT_EQ(daemon_.residency().Find("a").value().error, std::string(800, 'x'));
+}
+
 TEST_F(WatchEventsTest, FollowsWhatHappensWithoutAGap) {
   daemon_.LoadModel("a");
   grpc::ClientContext context;
