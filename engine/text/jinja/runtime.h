@@ -25,12 +25,6 @@ struct Arguments {
 
 struct Native;
 
-// A function or method of ours as a value; a method with the value it was taken from.
-struct MethodData {
-  const Native* native = nullptr;
-  Value self;
-};
-
 // Names and their values; those of `parent` are seen through it.
 struct Scope {
   std::map<std::string, Value, std::less<>> names;

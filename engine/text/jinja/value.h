@@ -17,6 +17,7 @@ struct ListData;
 struct LoopState;
 struct MacroData;
 struct MethodData;
+struct Native;
 struct NamespaceData;
 
 // What a name that has no value is: prints as nothing, is false and empty, and anything else done
@@ -102,6 +103,12 @@ class Value {
 // Python's kinds of sequences. A generator (what `map` and `select` make) is always true and has
 // no length; views (of a dict) have no elements by number.
 enum class Flavor : uint8_t { kList, kTuple, kGenerator, kItems, kKeys, kValues };
+
+// A function or method of ours as a value; a method with the value it was taken from.
+struct MethodData {
+  const Native* native = nullptr;
+  Value self;
+};
 
 struct ListData {
   std::vector<Value> items;
