@@ -165,7 +165,8 @@ Result<Value> Tojson(NativeCall& call) {
 Result<Value> Attr(NativeCall& call) {
   FORGE_ASSIGN_OR_RETURN(const Text name, TextArgument(call, 0, "name"));
   if (call.self.Is(Kind::kDict) && FindMethod(call.self, name.bytes) == nullptr)
-    return Value::MakeUndefined("'dict object' has no attribute '" + name.bytes.substr(0, 100) + "'");
+    return Value::MakeUndefined("'dict object' has no attribute '" + name.bytes.substr(0, 100) +
+                                "'");
   return call.runtime.GetAttribute(call.self, name.bytes);
 }
 
