@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "daemon/rpc/call_errors.h"
 #include "daemon/text/utf8.h"
 
 namespace forge {
@@ -11,6 +12,8 @@ namespace {
 
 // Clients accept messages of 4 MiB.
 constexpr size_t kMaxTemplateBytes = 1 << 20;
+// Of a device that is asked for: events, log and audit file keep the name.
+constexpr size_t kMaxDeviceBytes = 64;
 
 int64_t Signed(uint64_t bytes) { return static_cast<int64_t>(bytes); }
 
@@ -121,6 +124,10 @@ void SetIfGiven(std::optional<T>& target, const T& value) {
 }  // namespace
 
 Result<LoadRequest> LoadRequestFromProto(const v1::LoadOptions& options) {
+  if (options.device().size() > kMaxDeviceBytes)
+    return BadField("options.device",
+                    fmt::format("has {} bytes; the name of a device has at most {}",
+                                options.device().size(), kMaxDeviceBytes));
   LoadRequest request;
   SetIfGiven(request.device, options.device());
   SetIfGiven(request.context_length, options.context_length());

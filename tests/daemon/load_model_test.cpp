@@ -257,6 +257,17 @@ TEST_F(LoadModelTest, RefusesAnUnknownKvCacheType) {
             "options.kv_cache_type");
 }
 
+TEST_F(LoadModelTest, RefusesADeviceWhoseNameIsTooLong) {
+  daemon_.AddModel("tiny");
+  v1::LoadOptions options;
+  options.set_device(std::string(64, 'd'));
+  EXPECT_ERROR(RunLoad(*stub_, "tiny", options).status, NOT_FOUND, "DEVICE_NOT_FOUND");
+  options.set_device(std::string(65, 'd'));
+  const grpc::Status status = RunLoad(*stub_, "tiny", options).status;
+  EXPECT_ERROR(status, INVALID_ARGUMENT, "INVALID_REQUEST");
+  EXPECT_EQ(ErrorInfoOf(status).metadata().at("field"), "options.device");
+}
+
 TEST(LoadDefaultsTest, AContextIsNoLongerThanTheTrainedOneUnlessAskedFor) {
   TestDaemon daemon([](Config& config) { config.load_defaults.context_length = 100'000; });
   daemon.AddModel("tiny");
