@@ -21,7 +21,7 @@ class RegisteredCall {
   virtual void Sweep(std::chrono::steady_clock::time_point now) = 0;
 };
 
-// Knows the Generate, Embed and Score calls that run, so that time and shutdown can end them.
+// Knows the calls that use the engine or hold a place for streams, so that time and shutdown can end them.
 // Thread-safe.
 class GenerateRegistry {
  public:

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "daemon/rpc/call_errors.h"
 #include "daemon/rpc/handlers.h"
 #include "daemon/rpc/proto_convert.h"
@@ -10,8 +12,19 @@ namespace {
 
 using LoadModelStream = StreamCall<v1::LoadModelRequest, v1::LoadModelResponse>;
 
-// One client that waits for a load. Thread-safe.
-class LoadModelCall final : public LoadModelStream, public LoadListener {
+// kDeadlineExceeded, reason START_TOO_SLOW.
+Status StartTooSlow(std::chrono::milliseconds limit) {
+  return Status(StatusCode::kDeadlineExceeded,
+                fmt::format("no start message came within limits.stalled_reader_timeout, {} ms; "
+                            "send start as the first message",
+                            limit.count()))
+      .WithReason("START_TOO_SLOW")
+      .WithDetail("limitMs", static_cast<uint64_t>(limit.count()));
+}
+
+// One client that waits for a load. A client that sends no start, or takes nothing, for
+// `stalled_reader_timeout` is cut off: it holds a place for streams. Thread-safe.
+class LoadModelCall final : public LoadModelStream, public LoadListener, public RegisteredCall {
  public:
   LoadModelCall(ServiceContext& service, grpc::CallbackServerContext& context,
                 CallAdmission::Ticket ticket)
@@ -25,21 +38,25 @@ class LoadModelCall final : public LoadModelStream, public LoadListener {
     if (!ok && was_malformed()) return Fail(MalformedRequest(request().GetTypeName()));
     if (!ok) {
       // The client sends no more. A load that has started goes on.
-      if (!started_)
+      if (!is_started())
         Fail(InvalidArgument("the stream ended before its start message")
                  .WithReason("INVALID_REQUEST")
                  .WithDetail("field", "start"));
       return;
     }
-    if (request().has_start() && !started_) {
-      started_ = true;
+    const bool started = is_started();
+    if (request().has_start() && !started) {
+      {
+        const MutexLock lock(mutex_);
+        started_ = true;
+      }
       boost::asio::post(service_.workers, [this, self = shared_from_this(),
                                            start = request().start()] { StartLoad(start); });
-    } else if (request().has_cancel() && started_) {
+    } else if (request().has_cancel() && started) {
       RequestCancel();
     } else {
-      return Fail(InvalidArgument(started_ ? "after start, only cancel may follow"
-                                           : "the first message must be start")
+      return Fail(InvalidArgument(started ? "after start, only cancel may follow"
+                                          : "the first message must be start")
                       .WithReason("INVALID_REQUEST")
                       .WithDetail("field", "request"));
     }
@@ -71,7 +88,29 @@ class LoadModelCall final : public LoadModelStream, public LoadListener {
     });
   }
 
+  // The registry's side. Residency ends the loads themselves.
+  void BeginDrain() override {
+    if (!is_started()) Fail(ShuttingDown());
+  }
+  void Abort(const Status& status) override { Fail(status); }
+  void Sweep(Clock::time_point now) override {
+    const std::chrono::milliseconds patience = service_.config.limits.stalled_reader_timeout;
+    if (!is_started() && now - open_time_ > patience) Fail(StartTooSlow(patience));
+    if (IsWriteStuck(now, patience)) {
+      constexpr std::string_view kBound = "limits.stalled_reader_timeout";
+      service_.log.info("a client of LoadModel takes nothing and is cut off ({}, {} ms)", kBound,
+                        patience.count());
+      FinishNow(ToGrpc(SlowReader(kBound, static_cast<uint64_t>(patience.count()), "ms")));
+    }
+    AbandonIfStuck(now, patience);
+  }
+
  private:
+  bool is_started() {
+    const MutexLock lock(mutex_);
+    return started_;
+  }
+
   void StartLoad(const v1::LoadModelRequest::Start& start) {
     Result<LoadRequest> options = LoadRequestFromProto(start.options());
     if (!options.ok()) return Fail(options.status());
@@ -105,10 +144,11 @@ class LoadModelCall final : public LoadModelStream, public LoadListener {
 
   ServiceContext& service_;
   std::optional<CallAdmission::Ticket> ticket_;
-  bool started_ = false;  // touched by OnReadDone only, which runs one at a time
+  const Clock::time_point open_time_ = Clock::now();
 
   Mutex mutex_;
-  std::string name_ FORGE_GUARDED_BY(mutex_);  // once the load is asked for
+  bool started_ FORGE_GUARDED_BY(mutex_) = false;  // the client has sent start
+  std::string name_ FORGE_GUARDED_BY(mutex_);      // once the load is asked for
   bool cancel_wanted_ FORGE_GUARDED_BY(mutex_) = false;
 };
 
@@ -122,6 +162,8 @@ grpc::ServerBidiReactor<v1::LoadModelRequest, v1::LoadModelResponse>* HandleLoad
         ToGrpc(TooManyCalls("streaming", service.stream_admission.limit())));
   }
   const auto call = std::make_shared<LoadModelCall>(service, *context, *std::move(ticket));
+  if (!service.generate_calls.Add(call))
+    return new RefusedStream<v1::LoadModelRequest, v1::LoadModelResponse>(ToGrpc(ShuttingDown()));
   call->Start();
   return call.get();
 }

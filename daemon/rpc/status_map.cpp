@@ -62,6 +62,7 @@ constexpr Reason kReasons[] = {
     {"PINNED_MODELS_IN_THE_WAY", StatusCode::kFailedPrecondition},
     {"LOAD_CANCELLED", StatusCode::kCancelled},
     {"LOAD_TOO_SLOW", StatusCode::kDeadlineExceeded},
+    {"START_TOO_SLOW", StatusCode::kDeadlineExceeded},
     {"LOAD_CRASHED", StatusCode::kFailedPrecondition},
     {"DEVICE_NOT_FOUND", StatusCode::kNotFound},
     {"DEVICE_LOST", StatusCode::kUnavailable},

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <thread>
 
 #include "tests/daemon/daemon_fixture.h"
 
@@ -310,6 +311,65 @@ TEST_F(LoadModelTest, RefusesStreamsThatDoNotBeginWithStart) {
     stream->Write(cancel);
     EXPECT_ERROR(stream->Finish(), INVALID_ARGUMENT, "INVALID_REQUEST");
   }
+}
+
+// A daemon with two places for streams, whose patience is short.
+class StalledLoadTest : public ::testing::Test {
+ protected:
+  // Waits up to five seconds until `n_streams` hold a place.
+  bool WaitForStreams(uint32_t n_streams) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    while (daemon_.context().stream_admission.count() != n_streams) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return true;
+  }
+
+  TestDaemon daemon_{[](Config& config) {
+    config.limits.max_streams = 2;
+    config.limits.stalled_reader_timeout = std::chrono::milliseconds(200);
+  }};
+};
+
+TEST_F(StalledLoadTest, AStreamThatSendsNoStartEnds) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
+  const auto stub = daemon_.NewStub();
+  const auto stream = stub->LoadModel(&context);
+  const grpc::Status status = stream->Finish();
+  EXPECT_ERROR(status, DEADLINE_EXCEEDED, "START_TOO_SLOW");
+  EXPECT_EQ(ErrorInfoOf(status).metadata().at("limitMs"), "200");
+  EXPECT_TRUE(WaitForStreams(0));
+}
+
+TEST_F(StalledLoadTest, AClientThatTakesNothingGivesItsPlaceBackAndTheLoadGoesOn) {
+  daemon_.AddModel("tiny");
+  daemon_.engine().HoldLoads();
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  // The smallest window that gRPC's own client can be told to give: no message fits.
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 5);
+  const auto stub = v1::ForgeService::NewStub(
+      grpc::CreateCustomChannel(daemon_.target(), grpc::InsecureChannelCredentials(), arguments));
+  OpenLoad first(*stub, "tiny");
+  OpenLoad second(*stub, "tiny");
+  ASSERT_TRUE(WaitForStreams(2));
+  EXPECT_TRUE(WaitForStreams(0));
+  daemon_.engine().ReleaseLoads();
+  EXPECT_TRUE(RunLoad(*daemon_.NewStub(), "tiny").status.ok());
+  EXPECT_EQ(daemon_.engine().n_loads(), 1);
+}
+
+TEST_F(StalledLoadTest, AClientThatWaitsForALongLoadIsNotCutOff) {
+  daemon_.AddModel("tiny");
+  daemon_.engine().HoldLoads();
+  OpenLoad load(*daemon_.NewStub(), "tiny");
+  ASSERT_TRUE(load.ReachesWeights());
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  daemon_.engine().ReleaseLoads();
+  EXPECT_TRUE(load.End().ok());
 }
 
 TEST_F(LoadModelTest, IsRefusedWhileShuttingDown) {
