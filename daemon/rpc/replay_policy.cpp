@@ -1,12 +1,19 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 
+#include "daemon/rpc/call_errors.h"
 #include "daemon/rpc/event_convert.h"
 #include "daemon/rpc/handlers.h"
 #include "daemon/rpc/unary_call.h"
 
 namespace forge {
 namespace {
+
+// A decision among sixteen models that could go takes milliseconds. What forgectl sends in one
+// call, 512 KiB of audit lines of some 500 bytes each, stays below.
+constexpr int64_t kMaxDecisions = 2048;
 
 v1::MemoryPolicy PolicyUnder(const v1::ReplayPolicyRequest::Settings& settings,
                              v1::MemoryPolicy policy) {
@@ -36,9 +43,20 @@ Status Replay(const v1::Event& event, const v1::ReplayPolicyRequest::Settings& s
   return Status();
 }
 
-Status ReplayPolicy(const v1::ReplayPolicyRequest& request, v1::ReplayPolicyResponse& response) {
+Status ReplayPolicy(ServiceContext& service, const grpc::CallbackServerContext& context,
+                    const v1::ReplayPolicyRequest& request, v1::ReplayPolicyResponse& response) {
+  const int64_t n_decisions = std::ranges::count_if(
+      request.events(), [](const auto& event) { return event.has_decision(); });
+  if (n_decisions > kMaxDecisions)
+    return BadField("events", fmt::format("hold {} decisions, but one call takes at most {}; send "
+                                          "them in several calls",
+                                          n_decisions, kMaxDecisions));
+  const std::optional<CallAdmission::Ticket> ticket = service.replay_admission.TryAdmit();
+  if (!ticket) return TooManyCalls("ReplayPolicy", service.replay_admission.limit());
   for (const v1::Event& event : request.events()) {
     if (!event.has_decision()) continue;
+    if (context.IsCancelled()) return Cancelled("the client is gone").WithReason("CLIENT_GONE");
+    if (service.generate_calls.draining()) return ShuttingDown();
     const Status status = Replay(event, request.settings(), response);
     if (!status.ok()) return status.WithContext("event " + std::to_string(event.number()));
   }
@@ -51,8 +69,9 @@ grpc::ServerUnaryReactor* HandleReplayPolicy(ServiceContext& service,
                                              grpc::CallbackServerContext* context,
                                              const v1::ReplayPolicyRequest* request,
                                              v1::ReplayPolicyResponse* response) {
-  return RunOnWorker(service, context,
-                     [request, response] { return ReplayPolicy(*request, *response); });
+  return RunOnWorker(service, context, [&service, context, request, response] {
+    return ReplayPolicy(service, *context, *request, *response);
+  });
 }
 
 }  // namespace forge

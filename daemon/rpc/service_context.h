@@ -18,6 +18,8 @@ namespace forge {
 struct ServiceContext {
   // Unary calls at the same time; they are short, so more are a fault of the client.
   static constexpr uint32_t kMaxUnaryCalls = 256;
+  // Policies that are replayed at the same time: one takes a worker for seconds.
+  static constexpr uint32_t kMaxReplays = 1;
   // Threads that read the disk and run tokenizers for handlers.
   static constexpr size_t kWorkers = 4;
 
@@ -45,6 +47,7 @@ struct ServiceContext {
 
   CallAdmission stream_admission;
   CallAdmission unary_admission{kMaxUnaryCalls};
+  CallAdmission replay_admission{kMaxReplays};
   GenerateRegistry generate_calls;
   boost::asio::thread_pool workers{kWorkers};
   boost::asio::thread_pool writers{1};  // writes what the engine's executor hands over

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "tests/daemon/daemon_fixture.h"
 
 namespace forge::testing {
@@ -25,6 +27,33 @@ v1::Event Decided(v1::PolicyDecision::Kind kind) {
   decision.set_model("b");
   decision.set_plan_bytes(40);
   decision.set_kind(kind);
+  return event;
+}
+
+// Sixteen models of irregular sizes that all cost the same, of which two fifths have to go: the
+// search for the cheapest set takes long.
+v1::Event Hard() {
+  v1::Event event = Decided(v1::PolicyDecision::KIND_EVICT);
+  v1::PolicyDecision& decision = *event.mutable_decision();
+  decision.mutable_policy()->set_policy("incremental");
+  decision.mutable_policy()->set_free_fraction(1);
+  decision.clear_residents();
+  int64_t total = 0;
+  for (int i = 0; i < 16; ++i) {
+    v1::PolicyResident& resident = *decision.add_residents();
+    resident.set_model(std::string(1, static_cast<char>('a' + i)));
+    resident.set_bytes(10'000 + i * i * 37 % 1009);
+    resident.set_phase(v1::PolicyResident::PHASE_READY);
+    resident.set_settled(true);
+    resident.set_reload_cost(1);
+    resident.set_reuse_chance(0);
+    total += resident.bytes();
+  }
+  decision.set_model("wanted");
+  decision.set_total_bytes(total);
+  decision.set_free_bytes(0);
+  decision.set_allocated_bytes(total);
+  decision.set_plan_bytes(total * 2 / 5);
   return event;
 }
 
@@ -95,6 +124,55 @@ TEST_F(ReplayPolicyTest, NamesTheFieldThatIsWrong) {
             "decision.residents.reload_cost");
   EXPECT_EQ(refused([](Request&, Decision& d) { d.mutable_residents(0)->clear_phase(); }),
             "decision.residents.phase");
+}
+
+TEST_F(ReplayPolicyTest, TakesSoManyDecisionsAndNoMore) {
+  v1::ReplayPolicyRequest request;
+  for (int i = 0; i < 2048; ++i) *request.add_events() = Decided(v1::PolicyDecision::KIND_ADMIT);
+  request.add_events()->set_number(8);  // no decision
+  EXPECT_TRUE(Replay(request).ok());
+  EXPECT_EQ(response_.replays_size(), 2048);
+  *request.add_events() = Decided(v1::PolicyDecision::KIND_ADMIT);
+  const grpc::Status status = Replay(request);
+  EXPECT_ERROR(status, INVALID_ARGUMENT, "INVALID_REQUEST");
+  EXPECT_EQ(ErrorInfoOf(status).metadata().at("field"), "events");
+  EXPECT_NE(status.error_message().find("2049"), std::string::npos) << status.error_message();
+}
+
+TEST_F(ReplayPolicyTest, OneRunsAtATime) {
+  v1::ReplayPolicyRequest request;
+  *request.add_events() = Decided(v1::PolicyDecision::KIND_ADMIT);
+  {
+    const auto running = daemon_.context().replay_admission.TryAdmit();
+    ASSERT_TRUE(running);
+    EXPECT_ERROR(Replay(request), RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS");
+  }
+  EXPECT_TRUE(Replay(request).ok());
+}
+
+TEST_F(ReplayPolicyTest, StopsWhenItsClientIsGone) {
+  v1::ReplayPolicyRequest request;
+  for (int i = 0; i < 2048; ++i) *request.add_events() = Hard();
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_TRUE(Replay(request).ok());
+  const auto whole = std::chrono::steady_clock::now() - start;
+  grpc::ClientContext context;
+  std::jthread leaves([&] {
+    while (daemon_.context().replay_admission.count() == 0) std::this_thread::yield();
+    context.TryCancel();
+  });
+  const auto second_start = std::chrono::steady_clock::now();
+  EXPECT_EQ(daemon_.NewStub()->ReplayPolicy(&context, request, &response_).error_code(),
+            grpc::StatusCode::CANCELLED);
+  while (daemon_.context().replay_admission.count() > 0) std::this_thread::yield();
+  EXPECT_LT(std::chrono::steady_clock::now() - second_start, whole / 2);
+}
+
+TEST_F(ReplayPolicyTest, StopsWhenTheDaemonDrains) {
+  v1::ReplayPolicyRequest request;
+  *request.add_events() = Decided(v1::PolicyDecision::KIND_ADMIT);
+  daemon_.context().generate_calls.BeginDrain();
+  EXPECT_ERROR(Replay(request), UNAVAILABLE, "SHUTTING_DOWN");
 }
 
 }  // namespace
