@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 
 #include <boost/asio/post.hpp>
+#include <chrono>
+#include <memory>
+#include <optional>
 
 #include "daemon/rpc/status_map.h"
+#include "kernels/base/mutex.h"
 
 namespace forge {
 
@@ -16,34 +20,101 @@ Status TooManyCalls(std::string_view kind, uint32_t limit) {
       .WithDetail("limit", limit);
 }
 
+namespace {
+
+// A unary call that has been admitted. Its response takes memory until the client has read it, so
+// it keeps its place until gRPC is done with it, and a client that takes nothing is cut off. Owns
+// itself from Start until then. Thread-safe.
+class UnaryCall final : public grpc::ServerUnaryReactor,
+                        public RegisteredCall,
+                        public std::enable_shared_from_this<UnaryCall> {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  UnaryCall(ServiceContext& service, grpc::CallbackServerContext& context,
+            CallAdmission::Ticket ticket)
+      : service_(service), context_(context), ticket_(std::move(ticket)) {}
+
+  void Start(std::function<void(FinishCall finish)> work) {
+    self_ = shared_from_this();
+    // A call that comes while the daemon drains is answered, too; its connection is cut in the end.
+    static_cast<void>(service_.generate_calls.Add(self_));
+    boost::asio::post(service_.workers, [self = self_, work = std::move(work)] {
+      const FinishCall finish = [self](const Status& status) { self->End(status); };
+      if (self->context_.IsCancelled())
+        return finish(Cancelled("the client is gone").WithReason("CLIENT_GONE"));
+      work(finish);
+    });
+  }
+
+  void OnDone() override {
+    const std::shared_ptr<UnaryCall> self = std::move(self_);
+    const MutexLock lock(mutex_);
+    finish_start_.reset();
+    ticket_.reset();
+  }
+
+  // The registry's side. What runs is answered.
+  void BeginDrain() override {}
+  void Abort(const Status& /*status*/) override {}
+  void Sweep(Clock::time_point now) override {
+    const std::chrono::milliseconds patience = service_.config.limits.stalled_reader_timeout;
+    const MutexLock lock(mutex_);
+    if (finish_start_ && now - *finish_start_ > patience) context_.TryCancel();
+  }
+
+ private:
+  void End(const Status& status) {
+    {
+      const MutexLock lock(mutex_);
+      finish_start_ = Clock::now();
+    }
+    // Not under the lock, which Sweep waits for: this serialises the response.
+    Finish(ToGrpc(status));
+  }
+
+  // Constant after construction.
+  ServiceContext& service_;
+  grpc::CallbackServerContext& context_;  // gRPC's until OnDone
+
+  std::shared_ptr<UnaryCall> self_;  // from Start to OnDone
+
+  Mutex mutex_;
+  std::optional<CallAdmission::Ticket> ticket_ FORGE_GUARDED_BY(mutex_);
+  std::optional<Clock::time_point> finish_start_ FORGE_GUARDED_BY(mutex_);  // until OnDone
+};
+
+grpc::ServerUnaryReactor* StartAdmitted(ServiceContext& service,
+                                        grpc::CallbackServerContext* context,
+                                        CallAdmission& admission,
+                                        std::function<void(FinishCall finish)> work) {
+  std::optional<CallAdmission::Ticket> ticket = admission.TryAdmit();
+  if (!ticket) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(ToGrpc(TooManyCalls("unary", admission.limit())));
+    return reactor;
+  }
+  const auto call = std::make_shared<UnaryCall>(service, *context, *std::move(ticket));
+  call->Start(std::move(work));
+  return call.get();
+}
+
+}  // namespace
+
 grpc::ServerUnaryReactor* StartOnWorker(ServiceContext& service,
                                         grpc::CallbackServerContext* context,
                                         std::function<void(FinishCall finish)> work) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  std::optional<CallAdmission::Ticket> ticket = service.unary_admission.TryAdmit();
-  if (!ticket) {
-    reactor->Finish(ToGrpc(TooManyCalls("unary", service.unary_admission.limit())));
-    return reactor;
-  }
-  // Shared, because a std::function must be copyable; gives the place back before Finish, after
-  // which the client may already be making its next call.
-  auto place = std::make_shared<std::optional<CallAdmission::Ticket>>(std::move(ticket));
-  FinishCall finish = [reactor, place](const Status& status) {
-    place->reset();
-    reactor->Finish(ToGrpc(status));
-  };
-  boost::asio::post(service.workers, [context, finish, work = std::move(work)] {
-    if (context->IsCancelled()) {
-      return finish(Cancelled("the client is gone").WithReason("CLIENT_GONE"));
-    }
-    work(finish);
-  });
-  return reactor;
+  return StartAdmitted(service, context, service.unary_admission, std::move(work));
 }
 
 grpc::ServerUnaryReactor* RunOnWorker(ServiceContext& service, grpc::CallbackServerContext* context,
                                       std::function<Status()> work) {
-  return StartOnWorker(service, context,
+  return RunOnWorker(service, context, service.unary_admission, std::move(work));
+}
+
+grpc::ServerUnaryReactor* RunOnWorker(ServiceContext& service, grpc::CallbackServerContext* context,
+                                      CallAdmission& admission, std::function<Status()> work) {
+  return StartAdmitted(service, context, admission,
                        [work = std::move(work)](const FinishCall& finish) { finish(work()); });
 }
 
