@@ -5,6 +5,7 @@
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/impl/server_builder_option.h>
 #include <grpcpp/impl/server_builder_plugin.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -78,7 +79,10 @@ Result<std::unique_ptr<Server>> Server::Start(ServiceContext& context,
   Result<std::unique_ptr<Listener>> listener = Listener::Start(
       config.listen, config.socket_mode, io,
       [acceptor = server->acceptor_.get(), connections = &server->connections_](int descriptor) {
-        connections->Add(descriptor);
+        if (!connections->Admit(descriptor)) {
+          ::close(descriptor);
+          return;
+        }
         grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
         connection.fd = descriptor;
         acceptor->HandleNewConnection(&connection);
@@ -93,7 +97,7 @@ Result<std::unique_ptr<Server>> Server::Start(ServiceContext& context,
 }
 
 Server::Server(ServiceContext& context, boost::asio::io_context& io)
-    : service_(MakeService(context)), io_(io) {}
+    : service_(MakeService(context)), io_(io), connections_(context.log) {}
 
 Server::~Server() = default;
 
