@@ -71,13 +71,26 @@ void GenerateCall::OnTurn(Turn turn) {
 
 void GenerateCall::OnCancelRequest() {
   std::optional<Session> session;
+  bool ends_now = false;
   {
     const MutexLock lock(mutex_);
     if (!running_) return;
+    ends_now = StopWaiting(n_turns_);
+    if (ends_now) cancelled_turn_ = n_turns_;
     cancel_wanted_ = true;
     if (submitted_) session = session_;
   }
   if (session) service_.engine.Cancel(session->id);
+  if (!ends_now) return;
+  // The engine does not know the turn yet. The load goes on: it belongs to the server.
+  v1::GenerateResponse response;
+  response.mutable_finished()->set_reason(v1::FINISH_REASON_CANCELLED);
+  Send(std::move(response), /*cost_bytes=*/0);
+  EndTurn();
+}
+
+bool GenerateCall::StopWaiting(uint32_t number) {
+  return IsWaiting(number) && std::exchange(waits_for_model_, false);
 }
 
 // ---- Turns
@@ -88,7 +101,7 @@ void GenerateCall::StartTurn(Turn turn) {
   {
     const MutexLock lock(mutex_);
     refused = draining_;
-    running_ = !refused;
+    running_ = waits_for_model_ = !refused;
     number = ++n_turns_;
     submitted_ = false;
     cancel_wanted_ = false;
@@ -103,14 +116,16 @@ void GenerateCall::StartTurn(Turn turn) {
 }
 
 void GenerateCall::RunTurn(const Turn& turn, uint32_t number) {
-  const Result<std::string> name = ModelOf(turn);
-  if (!name.ok()) return FailTurn(name.status());
+  const Result<std::string> name = ModelOf(turn, number);
+  if (!name.ok()) return FailTurn(name.status(), number);
   AcquireModel(*name, turn, number);
 }
 
-Result<std::string> GenerateCall::ModelOf(const Turn& turn) {
+Result<std::string> GenerateCall::ModelOf(const Turn& turn, uint32_t number) {
+  std::string name;
   {
     const MutexLock lock(mutex_);
+    if (!IsWaiting(number)) return Cancelled("the turn was cancelled");
     if (session_) {
       if (turn.model().empty() || turn.model() == model_name_) return resident_name_;
       return BadField("turn.model",
@@ -118,12 +133,13 @@ Result<std::string> GenerateCall::ModelOf(const Turn& turn) {
                                   "stream for another model",
                                   turn.model(), model_name_));
     }
-    model_name_ = turn.model();
+    // Empty where an earlier turn named the model and was cancelled before it was there.
+    if (!turn.model().empty()) model_name_ = turn.model();
+    name = model_name_;
   }
-  if (turn.model().empty()) return BadField("turn.model", "is empty in the first turn");
-  if (service_.residency.Find(turn.model())) return turn.model();
-  FORGE_ASSIGN_OR_RETURN(const ModelFile file,
-                         service_.residency.catalogue().Resolve(turn.model()));
+  if (name.empty()) return BadField("turn.model", "is empty in the first turn");
+  if (service_.residency.Find(name)) return name;
+  FORGE_ASSIGN_OR_RETURN(const ModelFile file, service_.residency.catalogue().Resolve(name));
   return file.name;
 }
 
@@ -136,12 +152,14 @@ class GenerateCall::TurnLoad final : public LoadListener {
   void OnProgress(const LoadProgress& progress) override {
     v1::GenerateResponse response;
     *response.mutable_load_progress() = ProgressToProto(progress);
-    call_->SendLatest(std::move(response));
+    // Under the lock, so that none comes after the turn's `finished`.
+    const MutexLock lock(call_->mutex_);
+    if (call_->IsWaiting(number_)) call_->SendLatest(std::move(response));
   }
   void OnLoaded(const Result<ModelSnapshot>& result) override {
     boost::asio::post(call_->service_.workers, [call = call_, turn = turn_, number = number_,
                                                 status = result.status(), result] {
-      if (!status.ok()) return call->FailTurn(status);
+      if (!status.ok()) return call->FailTurn(status, number);
       call->AcquireModel(result->file.name, turn, number);
     });
   }
@@ -155,13 +173,13 @@ class GenerateCall::TurnLoad final : public LoadListener {
 void GenerateCall::AcquireModel(const std::string& name, const Turn& turn, uint32_t number) {
   {
     const MutexLock lock(mutex_);
-    if (ended_) return;
+    if (ended_ || !IsWaiting(number)) return;
   }
   const std::optional<ModelSnapshot> known = service_.residency.Find(name);
   const bool is_ready = known && known->state == ModelState::kReady;
   if (!is_ready && MayLoad()) {
     const Result<ModelFile> file = service_.residency.catalogue().Resolve(name);
-    if (!file.ok()) return FailTurn(file.status());
+    if (!file.ok()) return FailTurn(file.status(), number);
     LoadRequest request;
     request.is_on_demand = true;
     return service_.residency.Load(*file, request,
@@ -186,9 +204,13 @@ void GenerateCall::RunWithLease(const std::string& name, const Turn& turn, uint3
   const bool had_to_go = lease.status().code() == StatusCode::kFailedPrecondition &&
                          lease.status().reason() == "MODEL_NOT_LOADED";
   if (had_to_go && MayLoad()) return AcquireModel(name, turn, number);
+  {
+    const MutexLock lock(mutex_);
+    if (!StopWaiting(number)) return;  // cancelled: the lease goes
+  }
   const Status status =
       lease.ok() ? SubmitTurn(turn, *std::move(lease)) : std::move(lease).status();
-  if (!status.ok()) return FailTurn(status);
+  if (!status.ok()) return FailTurn(status, number);
   std::optional<Session> session;
   {
     // By now the turn may have ended, and the next one may even have begun.
@@ -200,12 +222,13 @@ void GenerateCall::RunWithLease(const std::string& name, const Turn& turn, uint3
   if (session) service_.engine.Cancel(session->id);
 }
 
-void GenerateCall::FailTurn(const Status& status) {
+void GenerateCall::FailTurn(const Status& status, uint32_t number) {
   std::string model;
   bool had_model = false;
   {
     // The turn stays running until the stream ends: a half-close between the two would end it OK.
     const MutexLock lock(mutex_);
+    if (number <= cancelled_turn_) return;  // the conversation goes on
     model = model_name_;
     had_model = !resident_name_.empty();
   }
@@ -222,6 +245,7 @@ Status GenerateCall::SubmitTurn(const Turn& turn, ModelLease lease) {
     if (ended_) return Cancelled("the client is gone").WithReason("CLIENT_GONE");
     seed_ = request.sampling.seed;
     lease_ = std::move(lease);
+    is_first_turn_ = false;
   }
   return service_.engine.Submit(session.id, std::move(request), Self());
 }
@@ -249,7 +273,7 @@ Status GenerateCall::SetPrompt(const Turn& turn, const Session& session, Generat
   bool is_first = false;
   {
     const MutexLock lock(mutex_);
-    is_first = n_turns_ == 1;
+    is_first = is_first_turn_;
     if (!turn.has_chat()) chat_.Forget();
   }
   switch (turn.prompt_case()) {

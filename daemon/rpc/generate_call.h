@@ -64,11 +64,17 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   void OnTurn(Turn turn);
   void OnCancelRequest();
   void StartTurn(Turn turn);
+  // True while turn `number` has neither gone to the engine nor been cancelled.
+  bool IsWaiting(uint32_t number) const FORGE_REQUIRES(mutex_) {
+    return waits_for_model_ && number == n_turns_;
+  }
+  // Ends that for one of the two; false if it had ended.
+  bool StopWaiting(uint32_t number) FORGE_REQUIRES(mutex_);
   // On a worker thread. A turn takes a lease of its model, which is loaded first where it is not
   // resident, and then goes to the engine.
   void RunTurn(const Turn& turn, uint32_t number);
   // The name of the turn's model in residency, which may not be resident.
-  Result<std::string> ModelOf(const Turn& turn);
+  Result<std::string> ModelOf(const Turn& turn, uint32_t number);
   void AcquireModel(const std::string& name, const Turn& turn, uint32_t number);
   void RunWithLease(const std::string& name, const Turn& turn, uint32_t number,
                     Result<ModelLease> lease);
@@ -77,7 +83,8 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   bool MayLoad();
   Status SubmitTurn(const Turn& turn, ModelLease lease);
   Result<Session> SessionOn(const ModelSnapshot& model);
-  void FailTurn(const Status& status);
+  // Unless the turn was cancelled before.
+  void FailTurn(const Status& status, uint32_t number);
   Status SetPrompt(const Turn& turn, const Session& session, GenerateRequest& request);
   Status SetChatPrompt(const v1::ChatMessages& chat, const Session& session, bool is_first,
                        GenerateRequest& request);
@@ -109,12 +116,15 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   ChatConversation chat_ FORGE_GUARDED_BY(mutex_);
   std::vector<ToolCall> tool_calls_ FORGE_GUARDED_BY(mutex_);  // of the turn that ends
   TextKind trailing_kind_ FORGE_GUARDED_BY(mutex_) = TextKind::kContent;
-  bool running_ FORGE_GUARDED_BY(mutex_) = false;    // from StartTurn to OnFinished
-  bool submitted_ FORGE_GUARDED_BY(mutex_) = false;  // the engine has the turn
+  bool running_ FORGE_GUARDED_BY(mutex_) = false;          // from StartTurn to OnFinished
+  bool waits_for_model_ FORGE_GUARDED_BY(mutex_) = false;  // see IsWaiting
+  bool is_first_turn_ FORGE_GUARDED_BY(mutex_) = true;     // the engine has had none yet
+  bool submitted_ FORGE_GUARDED_BY(mutex_) = false;        // the engine has the turn
   bool cancel_wanted_ FORGE_GUARDED_BY(mutex_) = false;
   bool half_closed_ FORGE_GUARDED_BY(mutex_) = false;
   bool draining_ FORGE_GUARDED_BY(mutex_) = false;
   bool ended_ FORGE_GUARDED_BY(mutex_) = false;            // no session may be opened any more
+  uint32_t cancelled_turn_ FORGE_GUARDED_BY(mutex_) = 0;   // the last that the engine never had
   uint32_t n_turns_ FORGE_GUARDED_BY(mutex_) = 0;          // started; the running one's number
   std::optional<ModelId> model_ FORGE_GUARDED_BY(mutex_);  // stays when the session is closed
   uint64_t seed_ FORGE_GUARDED_BY(mutex_) = 0;
