@@ -21,8 +21,8 @@ class RegisteredCall {
   virtual void Sweep(std::chrono::steady_clock::time_point now) = 0;
 };
 
-// Knows the calls that use the engine or hold a place for streams, so that time and shutdown can end them.
-// Thread-safe.
+// Knows the calls that use the engine or hold a place for streams, so that time and shutdown can
+// end them. Thread-safe.
 class GenerateRegistry {
  public:
   // False once draining began: the call must be refused.
