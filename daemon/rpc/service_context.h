@@ -18,8 +18,8 @@ namespace forge {
 struct ServiceContext {
   // Unary calls at the same time; they are short, so more are a fault of the client.
   static constexpr uint32_t kMaxUnaryCalls = 256;
-  // Of them, those whose answer takes some 60 MiB until the client has read it.
-  static constexpr uint32_t kMaxLargeTexts = 16;
+  // Of them, those whose answer may take 180 MiB until the client has read it.
+  static constexpr uint32_t kMaxLargeTexts = 4;
   // Policies that are replayed at the same time: one takes a worker for seconds.
   static constexpr uint32_t kMaxReplays = 1;
   // Threads that read the disk and run tokenizers for handlers.

@@ -8,8 +8,8 @@
 namespace forge {
 namespace {
 
-// A token of one byte takes some 60 bytes in the response, so a text of this length takes 60 MiB.
-constexpr size_t kMaxTextBytes = size_t{1} << 20;
+// A token of one byte takes some 60 bytes in the response, so a text of this length takes 180 MiB.
+constexpr size_t kMaxTextBytes = size_t{3} << 20;
 // Past this length a call counts as large.
 constexpr size_t kLargeTextBytes = size_t{64} << 10;
 
