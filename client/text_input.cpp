@@ -38,8 +38,8 @@ void CheckUtf8(const std::string& what, std::string_view text) {
   if (!at) return;
   char byte[8];
   std::snprintf(byte, sizeof(byte), "0x%02x", static_cast<unsigned char>(text[*at]));
-  throw CLI::ValidationError(what, "is not valid UTF-8: byte " + std::to_string(*at) + " is " +
-                                       byte + "; convert it, as with iconv");
+  throw CLI::ValidationError(what, "invalid UTF-8: byte " + std::to_string(*at) + " is " + byte +
+                                       "; convert it, as with iconv");
 }
 
 std::optional<std::string> ReadFile(const std::string& path, std::string& content) {

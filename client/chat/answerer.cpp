@@ -46,9 +46,13 @@ Answerer::Answer Answerer::AskOnce(const Conversation& conversation, const OnEve
       *turn.mutable_chat()->add_messages() = conversation.last();
     }
     n_cancels_ = 0;
-    is_asking_ = true;
+    is_asking_ = is_writing_ = true;
   }
   stream_->Write(request);  // a failure shows when reading
+  {
+    const std::lock_guard lock(mutex_);
+    is_writing_ = false;
+  }
   Answer answer;
   answer.message.set_role("assistant");
   v1::GenerateResponse event;
@@ -93,7 +97,8 @@ void Answerer::Restart() {
 void Answerer::Cancel() {
   const std::lock_guard lock(mutex_);
   if (!is_asking_) return;
-  if (++n_cancels_ > 1) return call_->TryCancel();
+  // gRPC takes one write at a time.
+  if (++n_cancels_ > 1 || is_writing_) return call_->TryCancel();
   v1::GenerateRequest request;
   request.mutable_cancel();
   stream_->Write(request);

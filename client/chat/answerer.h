@@ -45,11 +45,12 @@ class Answerer {
   const Connection& connection_;
   const std::string model_;
 
-  std::mutex mutex_;  // guards the stream's writing side, and the two below
+  std::mutex mutex_;  // guards the stream's writing side, and those below
   std::unique_ptr<grpc::ClientContext> call_;
   std::unique_ptr<Stream> stream_;
   int n_cancels_ = 0;
   bool is_asking_ = false;
+  bool is_writing_ = false;  // the turn is being sent
 };
 
 }  // namespace forge::client

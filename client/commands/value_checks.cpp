@@ -18,8 +18,8 @@ std::string IsUnsigned64(const std::string& value) {
 }
 
 std::string IsAddress(const std::string& value) {
-  const bool is_valid =
-      value.find(':') != std::string::npos && value.find("http") != 0 && value.front() != '/';
+  const bool is_valid = value.find(':') != std::string::npos && !value.starts_with("http://") &&
+                        !value.starts_with("https://") && !value.starts_with('/');
   return is_valid ? std::string()
                   : "'" + value + "' is no address as unix:///run/forge/forge.sock or HOST:PORT";
 }

@@ -4,8 +4,8 @@
 
 namespace forge::client {
 
-// For CLI::Option::check: an error text, empty where the value is good. CLI11 itself takes "" as 0,
-// and -1 as the largest unsigned number.
+// Each gives an error text, empty where the value is good, as CLI::Option::check takes it. CLI11
+// itself takes "" as 0, and -1 as the largest unsigned number.
 
 std::string IsNotEmpty(const std::string& value);
 std::string IsUnsigned64(const std::string& value);

@@ -198,13 +198,13 @@ void Application::BeginDrain() {
   notifier_.Stopping();
   server_->SetServing(false);
   residency_.BeginShutdown();
-  context_.generate_calls.BeginDrain();
+  context_.running_calls.BeginDrain();
   drain_deadline_ = std::chrono::steady_clock::now() + config_.drain_timeout;
   AwaitDrained();
 }
 
 void Application::AwaitDrained() {
-  if (context_.generate_calls.empty() && !residency_.busy()) {
+  if (context_.running_calls.empty() && !residency_.busy()) {
     server_->CloseListener();
     drained_.set_value();
     return;
@@ -213,7 +213,7 @@ void Application::AwaitDrained() {
   if (now > drain_deadline_ && !aborted_) {
     log_.warn("drain_timeout is over: the turns that still run are cancelled");
     aborted_ = true;
-    context_.generate_calls.AbortAll(Unavailable("the daemon is shutting down, and drain_timeout "
+    context_.running_calls.AbortAll(Unavailable("the daemon is shutting down, and drain_timeout "
                                                  "is over")
                                          .WithReason("SHUTTING_DOWN"));
   }
@@ -229,7 +229,7 @@ void Application::AwaitDrained() {
 }
 
 void Application::SweepCalls() {
-  context_.generate_calls.Sweep(std::chrono::steady_clock::now());
+  context_.running_calls.Sweep(std::chrono::steady_clock::now());
   sweep_timer_.expires_after(kSweepPeriod);
   sweep_timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) SweepCalls();

@@ -15,7 +15,7 @@ namespace forge {
 // Bounds that keep one client from harming the others.
 struct Limits {
   uint32_t max_queued_turns = 256;  // of each model
-  uint32_t max_streams = 64;        // Generate and LoadModel calls at the same time
+  uint32_t max_streams = 64;        // calls with streams at the same time
   uint64_t max_message_bytes = uint64_t{4} << 20;
   uint64_t stream_buffer_bytes = uint64_t{1} << 20;  // of tokens that a client has not read yet
   std::chrono::milliseconds load_deadline{15 * 60'000};

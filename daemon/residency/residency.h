@@ -238,6 +238,8 @@ class Residency {
   void RefuseLoad(const ResidencyAction& action);
   DeviceState ReadDevice(const std::string& device) const;
   ResidencyTime Now() const;
+  // How much later the device's readings show what was allocated and freed.
+  ResidencyTime ReadingLag(const std::string& device) const;
   DeviceBooks& Books(const std::string& device);
   // Of a model's plans on several devices, the place of the one to load it by.
   size_t ChooseDevice(const std::string& model, const std::vector<ModelFileInfo>& plans,

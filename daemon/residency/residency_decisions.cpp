@@ -124,6 +124,11 @@ ResidencyTime Residency::Now() const {
       std::chrono::steady_clock::now().time_since_epoch());
 }
 
+ResidencyTime Residency::ReadingLag(const std::string& device) const {
+  const ResidencyTime configured = options_.settings.reading_lag;
+  return device == kCpuDevice ? configured : std::max<ResidencyTime>(configured, kGpuReadingLag);
+}
+
 Residency::DeviceBooks& Residency::Books(const std::string& device) {
   const auto found = books_.find(device);
   if (found != books_.end()) return found->second;
@@ -131,7 +136,7 @@ Residency::DeviceBooks& Residency::Books(const std::string& device) {
   settings.device_id = device;
   for (const DeviceMemory& memory : engine_.Memory())
     if (memory.device == device) settings.memory = memory.policy;
-  if (device != kCpuDevice) settings.reading_lag = std::max(settings.reading_lag, kGpuReadingLag);
+  settings.reading_lag = ReadingLag(device);
   return books_
       .emplace(std::piecewise_construct, std::forward_as_tuple(device),
                std::forward_as_tuple(std::move(settings), io_))

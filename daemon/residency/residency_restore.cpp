@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <span>
 #include <utility>
 
@@ -15,7 +17,7 @@ class Residency::RestoreChain final : public LoadListener,
                                       public std::enable_shared_from_this<RestoreChain> {
  public:
   RestoreChain(Residency& residency, std::vector<ResidentRecord> models)
-      : residency_(residency), models_(std::move(models)) {}
+      : residency_(residency), models_(std::move(models)), timer_(residency.io_) {}
 
   void Next() {
     if (residency_.shutting_down_ || next_ == models_.size()) return;
@@ -31,9 +33,14 @@ class Residency::RestoreChain final : public LoadListener,
     // A stop is no answer about this model: it stays among those that are left.
     if (result.status().reason() == "SHUTTING_DOWN") return;
     if (!result.ok()) residency_.PublishNotRestored(current().model, result.status());
+    // What a failed load gives back shows late, and what has no room at once is left out. A timer
+    // also without a wait, because a load that ends at once would otherwise go ever deeper.
+    timer_.expires_after(result.ok() ? ResidencyTime(0) : LagOfFailedLoad());
     ++next_;
-    // Posted, because a load that ends at once would otherwise go ever deeper.
-    boost::asio::post(residency_.strand_, [self = shared_from_this()] { self->Next(); });
+    timer_.async_wait(boost::asio::bind_executor(
+        residency_.strand_, [self = shared_from_this()](const boost::system::error_code& error) {
+          if (!error) self->Next();
+        }));
   }
 
   // Those that were neither brought back nor left out yet.
@@ -41,6 +48,13 @@ class Residency::RestoreChain final : public LoadListener,
 
  private:
   const ResidentRecord& current() const { return models_[next_]; }
+
+  ResidencyTime LagOfFailedLoad() const {
+    const auto found = residency_.entries_.find(current().model);
+    if (found == residency_.entries_.end() || found->second.is_refused) return ResidencyTime(0);
+    const std::string& device = found->second.snapshot.info.device;
+    return device.empty() ? ResidencyTime(0) : residency_.ReadingLag(device);
+  }
 
   Result<ModelFile> FindFile() const {
     FORGE_ASSIGN_OR_RETURN(ModelFile file, residency_.catalogue_.Resolve(current().model));
@@ -64,6 +78,7 @@ class Residency::RestoreChain final : public LoadListener,
   Residency& residency_;
   const std::vector<ResidentRecord> models_;
   size_t next_ = 0;
+  boost::asio::steady_timer timer_;
 };
 
 void Residency::Restore(std::vector<ResidentRecord> models) {

@@ -75,7 +75,7 @@ grpc::ServerWriteReactor<Response>* StartAdmitted(ServiceContext& service,
   if (!ticket)
     return new Refused(ToGrpc(TooManyCalls("streaming", service.stream_admission.limit())));
   const auto call = std::make_shared<Call>(service, context, *std::move(ticket), request);
-  if (!service.generate_calls.Add(call)) return new Refused(ToGrpc(ShuttingDown()));
+  if (!service.running_calls.Add(call)) return new Refused(ToGrpc(ShuttingDown()));
   call->Start();
   return call.get();
 }

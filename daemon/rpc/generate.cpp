@@ -13,7 +13,7 @@ grpc::ServerBidiReactor<v1::GenerateRequest, v1::GenerateResponse>* HandleGenera
     return new Refused(ToGrpc(TooManyCalls("streaming", service.stream_admission.limit())));
   }
   const auto call = std::make_shared<GenerateCall>(service, *context, *std::move(ticket));
-  if (!service.generate_calls.Add(call)) {
+  if (!service.running_calls.Add(call)) {
     return new Refused(
         ToGrpc(Unavailable("the daemon is shutting down").WithReason("SHUTTING_DOWN")));
   }

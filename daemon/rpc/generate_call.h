@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "daemon/rpc/call_registry.h"
 #include "daemon/rpc/chat_conversation.h"
-#include "daemon/rpc/generate_registry.h"
 #include "daemon/rpc/service_context.h"
 #include "daemon/rpc/stream_call.h"
 

@@ -24,7 +24,7 @@ Status GetServerInfo(ServiceContext& service, v1::GetServerInfoResponse& respons
   response.set_resident_model_count(static_cast<uint32_t>(models.size()));
   response.set_running_turn_count(running);
   response.set_queued_turn_count(queued);
-  response.set_draining(service.generate_calls.draining());
+  response.set_draining(service.running_calls.draining());
   response.set_step_count(static_cast<int64_t>(service.engine.Progress().steps));
   return Status();
 }

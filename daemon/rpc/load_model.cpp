@@ -162,7 +162,7 @@ grpc::ServerBidiReactor<v1::LoadModelRequest, v1::LoadModelResponse>* HandleLoad
         ToGrpc(TooManyCalls("streaming", service.stream_admission.limit())));
   }
   const auto call = std::make_shared<LoadModelCall>(service, *context, *std::move(ticket));
-  if (!service.generate_calls.Add(call))
+  if (!service.running_calls.Add(call))
     return new RefusedStream<v1::LoadModelRequest, v1::LoadModelResponse>(ToGrpc(ShuttingDown()));
   call->Start();
   return call.get();

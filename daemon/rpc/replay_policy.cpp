@@ -56,7 +56,7 @@ Status ReplayPolicy(ServiceContext& service, const grpc::CallbackServerContext& 
   for (const v1::Event& event : request.events()) {
     if (!event.has_decision()) continue;
     if (context.IsCancelled()) return Cancelled("the client is gone").WithReason("CLIENT_GONE");
-    if (service.generate_calls.draining()) return ShuttingDown();
+    if (service.running_calls.draining()) return ShuttingDown();
     const Status status = Replay(event, request.settings(), response);
     if (!status.ok()) return status.WithContext("event " + std::to_string(event.number()));
   }

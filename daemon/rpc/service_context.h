@@ -9,7 +9,7 @@
 #include "daemon/config/config.h"
 #include "daemon/residency/residency.h"
 #include "daemon/rpc/call_admission.h"
-#include "daemon/rpc/generate_registry.h"
+#include "daemon/rpc/call_registry.h"
 #include "engine/runtime/engine.h"
 
 namespace forge {
@@ -51,7 +51,7 @@ struct ServiceContext {
   CallAdmission unary_admission{kMaxUnaryCalls};
   CallAdmission large_text_admission{kMaxLargeTexts};  // for large calls of Tokenize
   CallAdmission replay_admission{kMaxReplays};
-  GenerateRegistry generate_calls;
+  CallRegistry running_calls;
   boost::asio::thread_pool workers{kWorkers};
   boost::asio::thread_pool writers{1};  // writes what the engine's executor hands over
 };

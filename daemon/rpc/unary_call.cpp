@@ -38,7 +38,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor,
   void Start(std::function<void(FinishCall finish)> work) {
     self_ = shared_from_this();
     // A call that comes while the daemon drains is answered, too; its connection is cut in the end.
-    static_cast<void>(service_.generate_calls.Add(self_));
+    static_cast<void>(service_.running_calls.Add(self_));
     boost::asio::post(service_.workers, [self = self_, work = std::move(work)] {
       const FinishCall finish = [self](const Status& status) { self->End(status); };
       if (self->context_.IsCancelled())

@@ -2,10 +2,13 @@
 
 #include <sstream>
 
+#include "client/commands/value_checks.h"
 #include "client/terminal/json_output.h"
 #include "client/terminal/progress_bar.h"
+#include "client/terminal/quote.h"
 #include "client/terminal/text_table.h"
 #include "client/terminal/units.h"
+#include "client/text_input.h"
 #include "forge/v1/forge.pb.h"
 
 namespace forge::client {
@@ -49,6 +52,43 @@ TEST(ProgressBarTest, FillsInProportionAndStaysInBounds) {
   EXPECT_EQ(RenderBar(0.5, 4), "[##--]");
   EXPECT_EQ(RenderBar(7.0, 4), "[####]");
   EXPECT_EQ(RenderBar(-1.0, 4), "[----]");
+}
+
+TEST(ProgressBarTest, CutsALineByCharacters) {
+  EXPECT_EQ(CutToWidth("abc", 5), "abc");
+  EXPECT_EQ(CutToWidth("abc", 2), "ab");
+  EXPECT_EQ(CutToWidth("h\xC3\xA9l\xC3\xA8ne", 2), "h\xC3\xA9");
+  EXPECT_EQ(CutToWidth("abc", 0), "");
+}
+
+TEST(QuoteTest, ShowsControlsInPlaceOfObeyingThem) {
+  EXPECT_EQ(WithoutControls("a\tb\n"), "a\tb\n");
+  EXPECT_EQ(WithoutControls("\033]0;title\a\x7f\r"), "\\x1b]0;title\\x07\\x7f\\x0d");
+  EXPECT_EQ(WithoutControls("\xC2\x9B 2J \xC3\xA9 \xC2\xA0"), "\\x9b 2J \xC3\xA9 \xC2\xA0");
+  EXPECT_EQ(Quote("\033[2J \a \xC2\x9B \"\n"), "\"\\e[2J \\x07 \\x9b \\\"\\n\"");
+}
+
+TEST(TextInputTest, FindsTheFirstByteThatIsNoUtf8) {
+  EXPECT_EQ(FindInvalidUtf8("h\xC3\xA9l\xF0\x9F\xA6\x8A"), std::nullopt);
+  EXPECT_EQ(FindInvalidUtf8("caf\xE9"), 3u);
+  EXPECT_EQ(FindInvalidUtf8("ab\xC3"), 2u) << "cut within a character";
+  EXPECT_EQ(FindInvalidUtf8("\xC0\xAF"), 0u) << "longer than need be";
+  EXPECT_EQ(FindInvalidUtf8("x\xED\xA0\x80"), 1u) << "half of a surrogate pair";
+  EXPECT_EQ(FindInvalidUtf8("\xF4\x90\x80\x80"), 0u) << "above U+10FFFF";
+}
+
+TEST(ValueChecksTest, TellAnAddressFromAPathAndAUrl) {
+  for (const char* good : {"unix:///run/forge/forge.sock", "127.0.0.1:50051", "[::1]:50051",
+                           "http-gateway:50051", "unix-abstract:forge"})
+    EXPECT_EQ(IsAddress(good), "") << good;
+  for (const char* bad : {"", "foo", "/run/forge/forge.sock", "http://localhost:50051"})
+    EXPECT_NE(IsAddress(bad), "") << bad;
+}
+
+TEST(ValueChecksTest, TakeNoNumberThatWouldBeAnother) {
+  EXPECT_EQ(IsUnsigned64("18446744073709551615"), "");
+  for (const char* bad : {"", "-1", "18446744073709551616", "1x"})
+    EXPECT_NE(IsUnsigned64(bad), "") << bad;
 }
 
 TEST(JsonOutputTest, PrintsOneLineWithEveryKey) {

@@ -64,7 +64,7 @@ TestDaemon::~TestDaemon() {
     closed.set_value();
   });
   closed.get_future().wait();
-  context_->generate_calls.BeginDrain();
+  context_->running_calls.BeginDrain();
   residency_->BeginShutdown();
   server_->Shutdown(std::chrono::milliseconds(200));
   residency_->Stop();
@@ -74,7 +74,7 @@ TestDaemon::~TestDaemon() {
 }
 
 void TestDaemon::SweepCalls() {
-  context_->generate_calls.Sweep(std::chrono::steady_clock::now());
+  context_->running_calls.Sweep(std::chrono::steady_clock::now());
   sweep_timer_.expires_after(std::chrono::milliseconds(20));
   sweep_timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) SweepCalls();

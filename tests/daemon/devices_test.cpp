@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "tests/daemon/daemon_fixture.h"
 
 namespace forge::testing {
@@ -68,6 +70,24 @@ TEST_F(DevicesTest, AModelThatIsResidentIsNotLoadedAnewForAuto) {
   EXPECT_EQ(Load("a", "cpu"), "cpu");
   EXPECT_EQ(Load("a", "auto"), "cpu");
   EXPECT_EQ(Load("a", "hip:0"), "MODEL_OPTIONS_DIFFER");
+}
+
+// What the first gives back is not to be seen for a second, and a restore leaves out what would
+// wait.
+TEST_F(DevicesTest, ARestoreGoesOnAfterALoadThatFailedOnAGpu) {
+  daemon_.AddModel("a", 6 * kMiB);
+  daemon_.AddModel("b", 6 * kMiB);
+  daemon_.engine().SetLoadFailure("a", Status(StatusCode::kDataLoss, "the disk is broken"));
+  LoadRequest on_gpu;
+  on_gpu.device = "hip:0";
+  daemon_.residency().Restore({{"a", on_gpu}, {"b", on_gpu}});
+  const auto is_ready = [this] {
+    const auto b = daemon_.residency().Find("b");
+    return b && b->state == ModelState::kReady;
+  };
+  for (int i = 0; i < 5'000 && !is_ready(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_TRUE(is_ready());
 }
 
 TEST_F(DevicesTest, PlanSaysWhereAutoWouldLoad) {

@@ -376,7 +376,7 @@ TEST_F(GenerateTest, DrainLetsTurnsEndAndTakesNoMore) {
   running.stream->Write(TextTurn("tiny", "a"));
   v1::GenerateResponse response;
   while (running.stream->Read(&response) && !response.has_token()) continue;
-  daemon_.context().generate_calls.BeginDrain();
+  daemon_.context().running_calls.BeginDrain();
   EXPECT_ERROR(idle.End(), UNAVAILABLE, "SHUTTING_DOWN");
   const TurnOutcome outcome = ReadTurn(*running.stream);
   EXPECT_EQ(outcome.tokens.size(), 99u);
@@ -391,7 +391,7 @@ TEST_F(GenerateTest, AbortEndsARunningTurn) {
   open.stream->Write(TextTurn("tiny", "a"));
   v1::GenerateResponse response;
   while (open.stream->Read(&response) && !response.has_token()) continue;
-  daemon_.context().generate_calls.AbortAll(Unavailable("over").WithReason("SHUTTING_DOWN"));
+  daemon_.context().running_calls.AbortAll(Unavailable("over").WithReason("SHUTTING_DOWN"));
   EXPECT_ERROR(open.End(), UNAVAILABLE, "SHUTTING_DOWN");
   EXPECT_TRUE(daemon_.engine().WaitForSessions(0));
 }

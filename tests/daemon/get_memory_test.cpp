@@ -40,7 +40,7 @@ TEST(GetServerInfoTest, SaysWhatRuns) {
   EXPECT_EQ(response.devices(0), "cpu");
   EXPECT_EQ(response.model_directories_size(), 1);
   EXPECT_FALSE(response.draining());
-  daemon.context().generate_calls.BeginDrain();
+  daemon.context().running_calls.BeginDrain();
   grpc::ClientContext second;
   ASSERT_TRUE(stub->GetServerInfo(&second, {}, &response).ok());
   EXPECT_TRUE(response.draining());

@@ -171,7 +171,7 @@ TEST_F(ReplayPolicyTest, StopsWhenItsClientIsGone) {
 TEST_F(ReplayPolicyTest, StopsWhenTheDaemonDrains) {
   v1::ReplayPolicyRequest request;
   *request.add_events() = Decided(v1::PolicyDecision::KIND_ADMIT);
-  daemon_.context().generate_calls.BeginDrain();
+  daemon_.context().running_calls.BeginDrain();
   EXPECT_ERROR(Replay(request), UNAVAILABLE, "SHUTTING_DOWN");
 }
 

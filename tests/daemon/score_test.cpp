@@ -146,7 +146,7 @@ TEST_F(ScoreTest, ADrainLetsItEndAndTakesNoOther) {
   const auto stream = stub_->Score(&context, Tokens(100));
   v1::ScoreResponse response;
   ASSERT_TRUE(stream->Read(&response));
-  daemon_.context().generate_calls.BeginDrain();
+  daemon_.context().running_calls.BeginDrain();
   EXPECT_ERROR(Score(Text("a")).status, UNAVAILABLE, "SHUTTING_DOWN");
   int n_scores = response.scores().scores_size();
   while (stream->Read(&response)) n_scores += response.scores().scores_size();

@@ -133,7 +133,7 @@ TEST_F(WatchEventsTest, FollowsWhatHappensWithoutAGap) {
     is_released = response.event().kind() == v1::EVENT_KIND_RELEASED;
   }
   EXPECT_TRUE(is_released);
-  daemon_.context().generate_calls.BeginDrain();
+  daemon_.context().running_calls.BeginDrain();
   while (stream->Read(&response)) continue;
   EXPECT_ERROR(stream->Finish(), UNAVAILABLE, "SHUTTING_DOWN");
 }

@@ -51,7 +51,7 @@ TEST(WatchMemoryTest, EndsWhenTheDaemonDrains) {
   const auto stream = stub->WatchMemory(&context, {});
   v1::WatchMemoryResponse response;
   ASSERT_TRUE(stream->Read(&response));
-  daemon.context().generate_calls.BeginDrain();
+  daemon.context().running_calls.BeginDrain();
   while (stream->Read(&response)) continue;
   EXPECT_ERROR(stream->Finish(), UNAVAILABLE, "SHUTTING_DOWN");
 }

@@ -87,7 +87,17 @@ class GenerateTest(unittest.TestCase):
             result = subprocess.run([FORGECTL, "generate", "demo", *arguments], input=text,
                                     capture_output=True, env=self.daemon.environment())
             self.assertEqual(2, result.returncode)
-            self.assertIn(b"is not valid UTF-8: byte 3 is 0xe9", result.stderr)
+            self.assertIn(b"invalid UTF-8: byte 3 is 0xe9", result.stderr)
+
+    def test_an_answer_that_was_cut_is_told(self):
+        cut = self.daemon.ctl("generate", "demo", "--json-schema", '{"type": "string"}', "--max-tokens", 3,
+                              "hi")
+        self.assertEqual((0, "forgectl: the answer was cut at --max-tokens 3, before it was whole\n"),
+                         (cut.returncode, cut.stderr))
+        self.assertEqual("", self.daemon.ctl("generate", "demo", "--max-tokens", 3, "hi").stderr)
+        full = self.daemon.ctl("generate", "demo", "--ignore-end", "hi")
+        self.assertEqual((0, "forgectl: the answer was cut: the context is full\n"),
+                         (full.returncode, full.stderr))
 
     def test_empty_and_contradicting_flags_are_refused(self):
         for flags in (["--json-schema", ""], ["--grammar", ""], ["--token-ids", ""], ["--seed", "-1"],

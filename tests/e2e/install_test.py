@@ -43,6 +43,17 @@ class InstallTest(unittest.TestCase):
             self.assertTrue(Path(folder, "opt/forge/bin/forged").is_file())
             self.assertTrue(Path(folder, "etc/forge/config.yaml").is_file())
 
+    def test_a_configuration_that_is_there_stays(self):
+        with tempfile.TemporaryDirectory(prefix="forge-install-") as folder:
+            config = Path(folder, "etc/forge/config.yaml")
+            config.parent.mkdir(parents=True)
+            config.write_text("reflection: true\n")
+            subprocess.run(["cmake", "--install", os.environ["FORGE_BUILD_DIR"]], check=True,
+                           stdout=subprocess.DEVNULL, env={**os.environ, "DESTDIR": folder})
+            self.assertEqual("reflection: true\n", config.read_text())
+            self.assertEqual(1, len(list(Path(folder).glob("**/doc/forge/config.yaml"))))
+            self.assertEqual(1, len(list(Path(folder).glob("**/doc/forge/hip.md"))))
+
     def test_installed_programs_know_their_version(self):
         for program in ("forged", "forgectl"):
             out = subprocess.run([self.root / "bin" / program, "--version" if program == "forged"

@@ -56,11 +56,18 @@ class LoadErrorsTest(unittest.TestCase):
         self.check("cut-data", 7, "cut-data.gguf")
 
     def test_refuses_what_is_no_file(self):
-        for name in ("folder", "pipe", "outside"):
+        for name, code in (("folder", 7), ("pipe", 7), ("outside", 2)):
             with self.subTest(name):
                 result = self.daemon.ctl("load", name)
-                self.assertIn(result.returncode, (1, 2, 3, 7), result.stderr)
+                self.assertEqual(code, result.returncode, result.stderr)
                 self.assertEqual(1, result.stderr.count("\n"), result.stderr)
+
+    def test_shows_no_figures_of_a_file_that_failed(self):
+        self.check("cut-data", 7, "cut-data.gguf")
+        shown = self.daemon.ctl("show", "cut-data")
+        self.assertEqual(1, shown.returncode)
+        self.assertEqual(["Name", "File", "State"], [line.split()[0] for line in shown.stdout.splitlines()])
+        self.assertIn("failed: ", shown.stdout)
 
     def test_refuses_a_missing_model(self):
         self.check("missing", 3, "missing")

@@ -80,6 +80,9 @@ class ReadingTest(unittest.TestCase):
         self.assertEqual(vectors["mean"], self.daemon.ctl_ok("embed", "demo", "--no-normalize", STORY))
         two = self.daemon.ctl_ok("embed", "demo", input="one\ntwo\n").splitlines()
         self.assertEqual(2, len(two))
+        gap = self.daemon.ctl("embed", "demo", input="one\n\ntwo\n")
+        self.assertEqual((2, ""), (gap.returncode, gap.stdout))
+        self.assertIn("line 2 is empty", gap.stderr)
 
     def test_refuses_by_name(self):
         too_long = self.daemon.ctl("score", "demo", "-", input="word " * 20000)

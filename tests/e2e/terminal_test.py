@@ -34,6 +34,14 @@ class TerminalTest(unittest.TestCase):
             self.assertRegex(drawn, r"loading \[[#-]{30}\] +\d+%")
             self.assertTrue(drawn.endswith("\r\x1b[K"), drawn)
 
+    def test_a_second_load_says_that_nothing_was_loaded(self):
+        with Daemon() as daemon:
+            self.assertIn("loaded demo on cpu", daemon.ctl_ok("load", "demo"))
+            again = daemon.ctl("load", "demo", "--pin")
+            self.assertEqual(0, again.returncode)
+            self.assertIn("demo is resident already on cpu", again.stdout)
+            self.assertIn("--pin, --priority and --keep-alive change nothing", again.stderr)
+
     def test_a_pipe_gets_no_bar(self):
         with Daemon() as daemon:
             self.assertEqual("", daemon.ctl("load", "demo").stderr)

@@ -99,7 +99,10 @@ Result<int64_t> IntegerArgument(const NativeCall& call, size_t i, std::string_vi
 }
 
 Result<Text> TextArgument(const NativeCall& call, size_t i, std::string_view name) {
-  if (call[i].Is(Value::Kind::kString)) return call[i].text();
+  if (call[i].Is(Value::Kind::kString)) {
+    call.budget().Spend(call[i].bytes().size());
+    return call[i].text();
+  }
   return call.runtime.Fail("argument '" + std::string(name) + "' must be a string, not " +
                            std::string(call[i].TypeName()));
 }

@@ -231,7 +231,7 @@ Status Runtime::Assign(const Target& target, const Value& value) {
       return Fail("cannot set an attribute of '" + target.name + "', which is no namespace");
     if (!budget_.Allocate(sizeof(Value) + target.attribute.size())) return Fail(budget_.what());
     NamespaceData& names = object.names();
-    if (Value* const entry = names.Find(target.attribute)) {
+    if (Value* const entry = names.Find(target.attribute, budget_)) {
       *entry = value;
     } else {
       names.entries.emplace_back(target.attribute, value);

@@ -86,7 +86,7 @@ Value Runtime::GetAttribute(const Value& value, std::string_view name) {
                  : attribute;
     }
     case Kind::kNamespace: {
-      const Value* const entry = value.names().Find(name);
+      const Value* const entry = value.names().Find(name, budget_);
       return entry != nullptr ? *entry : NoAttribute(value, name);
     }
     case Kind::kDict: {
@@ -216,6 +216,7 @@ Status Runtime::BindExtras(const MacroNode& node, const Arguments& arguments) {
   std::vector<std::pair<Value, Value>> kwargs;
   Value caller = Value::MakeUndefined("no caller is defined");
   for (const auto& [name, value] : arguments.named) {
+    if (!budget_.Spend(node.parameters.size() * sizeof(Value))) return Fail(budget_.what());
     const bool is_parameter =
         std::any_of(node.parameters.begin(), node.parameters.end(),
                     [&name = name](const Parameter& parameter) { return parameter.name == name; });

@@ -97,6 +97,7 @@ Result<Value> FieldValue(NativeCall& call, std::string_view field, size_t& next)
     if (i < call.rest.positional.size()) return call.rest.positional[i];
     return call.runtime.Fail("format() has no argument " + std::to_string(i));
   }
+  call.budget().Spend(call.rest.named.size() * sizeof(Value));
   for (const auto& [name, value] : call.rest.named)
     if (name == field) return value;
   return call.runtime.Fail("format() has no argument '" + std::string(field.substr(0, 100)) +

@@ -132,7 +132,10 @@ void AppendRepr(const Value& value, TextBuilder& out, Budget& budget) {
 }
 
 Text ToText(const Value& value, Budget& budget) {
-  if (value.Is(Kind::kString)) return value.text();
+  if (value.Is(Kind::kString)) {
+    budget.Spend(value.bytes().size());  // the copy, and what the caller reads of it
+    return value.text();
+  }
   TextBuilder out(budget);
   switch (value.kind()) {
     case Kind::kUndefined:

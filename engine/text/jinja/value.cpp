@@ -118,7 +118,8 @@ const Value* DictData::Find(std::string_view key, Budget& budget) const {
   return nullptr;
 }
 
-Value* NamespaceData::Find(std::string_view name) {
+Value* NamespaceData::Find(std::string_view name, Budget& budget) {
+  budget.Spend(entries.size() * sizeof(Value));
   const auto found = std::find_if(entries.begin(), entries.end(),
                                   [name](const auto& entry) { return entry.first == name; });
   return found == entries.end() ? nullptr : &found->second;

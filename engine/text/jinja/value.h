@@ -131,7 +131,7 @@ struct DictData {
 // The one kind of value that a template can change. Owned by the rendering.
 struct NamespaceData {
   std::vector<std::pair<std::string, Value>> entries;
-  Value* Find(std::string_view name);
+  Value* Find(std::string_view name, Budget& budget);
 };
 
 // What `loop` stands for. Owned by the rendering.

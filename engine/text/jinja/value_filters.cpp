@@ -72,6 +72,7 @@ Result<Value> Int(NativeCall& call) {
   if (call.self.IsInteger()) return Value(call.self.integer());
   if (call.self.Is(Kind::kFloat)) value = Truncate(call.self.number());
   if (call.self.Is(Kind::kString)) {
+    call.budget().Spend(call.self.bytes().size());
     value = ParseInteger(call.self.bytes(), static_cast<int>(base));
     const std::optional<double> number = ParseFloat(call.self.bytes());
     if (!value && number) value = Truncate(*number);
@@ -82,6 +83,7 @@ Result<Value> Int(NativeCall& call) {
 Result<Value> Float(NativeCall& call) {
   if (call.self.Is(Kind::kUndefined)) return call.runtime.Fail(call.self.why_undefined());
   if (call.self.IsNumber()) return Value(call.self.number());
+  if (call.self.Is(Kind::kString)) call.budget().Spend(call.self.bytes().size());
   const std::optional<double> value =
       call.self.Is(Kind::kString) ? ParseFloat(call.self.bytes()) : std::nullopt;
   if (value) return Value(*value);

@@ -133,6 +133,8 @@ const Hostile kRefused[] = {
 };
 
 const Hostile kTaken[] = {
+    {"NothingOften", Kind::kGrammar,
+     "root ::= \"a\" " + Repeat("\"\"{1000000} ", 1000) + Repeat("\"\"{0,1000000} ", 1000)},
     {"AllLaterRules", Kind::kGrammar, AllLaterRules(150)},
     {"DoublingSchema", Kind::kJsonSchema, DoublingSchema(45)},
     {"ManyProperties", Kind::kJsonSchema,

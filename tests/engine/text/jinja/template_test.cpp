@@ -153,6 +153,16 @@ TEST(TemplateTest, EndsWhateverATemplateDoes) {
       "{% set n = namespace(x='a') %}{% for i in range(60) %}{% set n.x = n.x|replace('a', 'aa') %}"
       "{% endfor %}",
       "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
+      "{% set n = namespace(x=[]) %}{% for j in range(4) %}{% for i in range(50000) %}"
+      "{% set n.x = [n.x.index] %}{% endfor %}{% endfor %}",
+      "{% set n = namespace(x='a' * 1000000) %}{% for i in range(99999) %}"
+      "{% set y = n.x|wordcount %}{% endfor %}",
+      "{% set n = namespace(x='a' * 1000000) %}{% for i in range(99999) %}"
+      "{% set y = n.x is lower %}{% endfor %}",
+      "{% set n = namespace(x='1' * 1000000) %}{% for i in range(99999) %}"
+      "{% set y = n.x|int(0) + n.x|float(0) %}{% endfor %}",
+      "{% set n = namespace(x='a' * 1000000) %}{% for i in range(99999) %}"
+      "{% set y = 'b'.startswith(n.x) %}{% endfor %}",
       "{% set n = namespace() %}{% set n.n = n %}{% for i in range(100000) %}{% for j in "
       "range(1000) %}{{ n.n.n.n.n }}{% endfor %}{% endfor %}",
       "{% for i in range(99999) %}{% set x = ('ab' * 100000).rsplit('ba', 1) %}{% endfor %}",
@@ -180,6 +190,22 @@ TEST(TemplateTest, EndsWhateverATemplateDoes) {
   for (int i = 0; i < 20'000; ++i) sum += "+1";
   EXPECT_FALSE(RenderWith("{{ " + sum + " }}", Json::object()).ok());
   EXPECT_FALSE(RenderWith(std::string(300'000, 'x'), Json::object()).ok());
+}
+
+// Whether it can be a key is asked of every value in it, and tuples share theirs.
+TEST(TemplateTest, KnowsAtOnceWhetherATupleOfTuplesCanBeAKey) {
+  const std::string doubled =
+      "{% set n = namespace(x=(1, 1)) %}{% for i in range(60) %}{% set n.x = (n.x, n.x) %}"
+      "{% endfor %}";
+  EXPECT_EQ(Render(doubled + "{{ n.x in {} }}"), "False");
+  EXPECT_THAT(Render("{{ ([1], 2) in {} }}"), HasSubstr("'in' is not defined between 'tuple' and 'dict'"));
+}
+
+// A name in an error is cut, or a list of lookups holds it many times.
+TEST(TemplateTest, CutsALongNameInAnError) {
+  const std::string error = Render("{{ ({}|attr('x' * 100000)).y }}");
+  EXPECT_THAT(error, HasSubstr("has no attribute 'xxx"));
+  EXPECT_LT(error.size(), 400u);
 }
 
 TEST(TemplateTest, StopsAtItsDeadline) {

@@ -1,21 +1,21 @@
-#include "daemon/rpc/generate_registry.h"
+#include "daemon/rpc/call_registry.h"
 
 #include <algorithm>
 
 namespace forge {
 
-bool GenerateRegistry::Add(std::weak_ptr<RegisteredCall> call) {
+bool CallRegistry::Add(std::weak_ptr<RegisteredCall> call) {
   const MutexLock lock(mutex_);
   if (draining_) return false;
   calls_.push_back(std::move(call));
   return true;
 }
 
-void GenerateRegistry::Sweep(std::chrono::steady_clock::time_point now) {
+void CallRegistry::Sweep(std::chrono::steady_clock::time_point now) {
   for (const auto& call : Alive()) call->Sweep(now);
 }
 
-void GenerateRegistry::BeginDrain() {
+void CallRegistry::BeginDrain() {
   {
     const MutexLock lock(mutex_);
     draining_ = true;
@@ -23,18 +23,18 @@ void GenerateRegistry::BeginDrain() {
   for (const auto& call : Alive()) call->BeginDrain();
 }
 
-bool GenerateRegistry::draining() const {
+bool CallRegistry::draining() const {
   const MutexLock lock(mutex_);
   return draining_;
 }
 
-void GenerateRegistry::AbortAll(const Status& status) {
+void CallRegistry::AbortAll(const Status& status) {
   for (const auto& call : Alive()) call->Abort(status);
 }
 
-bool GenerateRegistry::empty() { return Alive().empty(); }
+bool CallRegistry::empty() { return Alive().empty(); }
 
-std::vector<std::shared_ptr<RegisteredCall>> GenerateRegistry::Alive() {
+std::vector<std::shared_ptr<RegisteredCall>> CallRegistry::Alive() {
   std::vector<std::shared_ptr<RegisteredCall>> alive;
   const MutexLock lock(mutex_);
   for (const auto& call : calls_) {

@@ -23,7 +23,7 @@ class RegisteredCall {
 
 // Knows the calls that use the engine or hold a place for streams, so that time and shutdown can
 // end them. Thread-safe.
-class GenerateRegistry {
+class CallRegistry {
  public:
   // False once draining began: the call must be refused.
   bool Add(std::weak_ptr<RegisteredCall> call);
