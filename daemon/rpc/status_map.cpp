@@ -1,10 +1,12 @@
 #include "daemon/rpc/status_map.h"
 
+#include <google/protobuf/util/time_util.h>
 #include <google/rpc/error_details.pb.h>
 #include <google/rpc/status.pb.h>
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "daemon/rpc/reasons.h"
 #include "daemon/text/utf8.h"
@@ -89,6 +91,7 @@ constexpr std::array<std::string_view, 3> kRetryableExhaustion = {"QUEUE_FULL", 
                                                                   "MODEL_BUSY"};
 
 bool MayRetry(const Status& status) {
+  if (status.reason() == "DEVICE_LOST") return false;  // until the daemon is started anew
   if (status.code() == StatusCode::kUnavailable) return true;
   return status.code() == StatusCode::kResourceExhausted &&
          std::find(kRetryableExhaustion.begin(), kRetryableExhaustion.end(), status.reason()) !=
@@ -113,12 +116,20 @@ void FillErrorInfo(const Status& status, google::rpc::ErrorInfo& info) {
   }
 }
 
-// The value of the detail "field"; empty if there is none.
-std::string_view FieldOf(const Status& status) {
+// The value of the detail `name`; empty if there is none.
+std::string_view DetailOf(const Status& status, std::string_view name) {
   for (const auto& [key, value] : status.details()) {
-    if (key == "field") return value;
+    if (key == name) return value;
   }
   return {};
+}
+
+// When the same call may succeed: as the status says, else soon.
+void SetRetryDelay(const Status& status, google::protobuf::Duration& delay) {
+  const std::string_view known = DetailOf(status, "retryAfterMs");
+  int64_t milliseconds = kRetrySeconds * 1000;
+  std::from_chars(known.data(), known.data() + known.size(), milliseconds);
+  delay = google::protobuf::util::TimeUtil::MillisecondsToDuration(milliseconds);
 }
 
 }  // namespace
@@ -137,10 +148,10 @@ grpc::Status ToGrpc(const Status& status) {
   wire.add_details()->PackFrom(info);
   if (MayRetry(status)) {
     google::rpc::RetryInfo retry;
-    retry.mutable_retry_delay()->set_seconds(kRetrySeconds);
+    SetRetryDelay(status, *retry.mutable_retry_delay());
     wire.add_details()->PackFrom(retry);
   }
-  if (const std::string_view field = FieldOf(status);
+  if (const std::string_view field = DetailOf(status, "field");
       status.code() == StatusCode::kInvalidArgument && !field.empty()) {
     google::rpc::BadRequest bad_request;
     auto* violation = bad_request.add_field_violations();

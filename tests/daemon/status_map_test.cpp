@@ -57,6 +57,7 @@ TEST(StatusMapTest, TellsWhenTryingAgainMayHelp) {
   const auto may_retry = [](const Status& status) {
     return DetailOf<google::rpc::RetryInfo>(ToGrpc(status)).has_value();
   };
+  EXPECT_FALSE(may_retry(Unavailable("x").WithReason("DEVICE_LOST")));
   EXPECT_TRUE(may_retry(Unavailable("x")));
   for (const char* reason : {"QUEUE_FULL", "MODEL_BUSY", "TOO_MANY_STREAMS"}) {
     EXPECT_TRUE(may_retry(ResourceExhausted("x").WithReason(reason))) << reason;
@@ -65,6 +66,17 @@ TEST(StatusMapTest, TellsWhenTryingAgainMayHelp) {
   EXPECT_FALSE(may_retry(ResourceExhausted("x").WithReason("SLOW_READER")));
   EXPECT_FALSE(may_retry(Internal("x")));
   EXPECT_FALSE(may_retry(NotFound("x").WithReason("QUEUE_FULL")));
+}
+
+TEST(StatusMapTest, SaysWhenACallMaySucceed) {
+  const auto delay = [](const Status& status) {
+    return DetailOf<google::rpc::RetryInfo>(ToGrpc(status))->retry_delay();
+  };
+  EXPECT_EQ(delay(Unavailable("x")).seconds(), 1);
+  const auto cooling =
+      delay(Unavailable("x").WithReason("MODEL_COOLING_DOWN").WithDetail("retryAfterMs", 90'500u));
+  EXPECT_EQ(cooling.seconds(), 90);
+  EXPECT_EQ(cooling.nanos(), 500'000'000);
 }
 
 TEST(StatusMapTest, NamesTheFieldOfABadRequest) {
