@@ -214,8 +214,8 @@ void Application::AwaitDrained() {
     log_.warn("drain_timeout is over: the turns that still run are cancelled");
     aborted_ = true;
     context_.running_calls.AbortAll(Unavailable("the daemon is shutting down, and drain_timeout "
-                                                 "is over")
-                                         .WithReason("SHUTTING_DOWN"));
+                                                "is over")
+                                        .WithReason("SHUTTING_DOWN"));
   }
   if (now > drain_deadline_ + kCloseGrace) {
     server_->CloseListener();

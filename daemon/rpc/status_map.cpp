@@ -91,7 +91,6 @@ constexpr std::array<std::string_view, 3> kRetryableExhaustion = {"QUEUE_FULL", 
                                                                   "MODEL_BUSY"};
 
 bool MayRetry(const Status& status) {
-  if (status.reason() == "DEVICE_LOST") return false;  // until the daemon is started anew
   if (status.code() == StatusCode::kUnavailable) return true;
   return status.code() == StatusCode::kResourceExhausted &&
          std::find(kRetryableExhaustion.begin(), kRetryableExhaustion.end(), status.reason()) !=

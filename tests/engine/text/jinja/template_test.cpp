@@ -198,7 +198,8 @@ TEST(TemplateTest, KnowsAtOnceWhetherATupleOfTuplesCanBeAKey) {
       "{% set n = namespace(x=(1, 1)) %}{% for i in range(60) %}{% set n.x = (n.x, n.x) %}"
       "{% endfor %}";
   EXPECT_EQ(Render(doubled + "{{ n.x in {} }}"), "False");
-  EXPECT_THAT(Render("{{ ([1], 2) in {} }}"), HasSubstr("'in' is not defined between 'tuple' and 'dict'"));
+  EXPECT_THAT(Render("{{ ([1], 2) in {} }}"),
+              HasSubstr("'in' is not defined between 'tuple' and 'dict'"));
 }
 
 // A name in an error is cut, or a list of lookups holds it many times.
