@@ -77,7 +77,7 @@ TEST_F(DevicesTest, AModelThatIsResidentIsNotLoadedAnewForAuto) {
 TEST_F(DevicesTest, ARestoreGoesOnAfterALoadThatFailedOnAGpu) {
   daemon_.AddModel("a", 6 * kMiB);
   daemon_.AddModel("b", 6 * kMiB);
-  daemon_.engine().SetLoadFailure("a", Status(StatusCode::kDataLoss, "the disk is broken"));
+  daemon_.engine().SetLoadFailure("a.gguf", Status(StatusCode::kDataLoss, "the disk is broken"));
   LoadRequest on_gpu;
   on_gpu.device = "hip:0";
   daemon_.residency().Restore({{"a", on_gpu}, {"b", on_gpu}});

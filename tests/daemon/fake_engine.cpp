@@ -26,14 +26,14 @@ FakeEngine::~FakeEngine() {
   executor_.join();
 }
 
-void FakeEngine::SetLoadFailure(const std::string& part, const Status& status) {
+void FakeEngine::SetLoadFailure(const std::string& file, const Status& status) {
   const MutexLock lock(mutex_);
-  load_failures_[part] = status;
+  load_failures_[file] = status;
 }
 
-void FakeEngine::SetInspectFailure(const std::string& part, const Status& status) {
+void FakeEngine::SetInspectFailure(const std::string& file, const Status& status) {
   const MutexLock lock(mutex_);
-  inspect_failures_[part] = status;
+  inspect_failures_[file] = status;
 }
 
 void FakeEngine::HoldLoads() {
@@ -129,10 +129,8 @@ uint64_t FakeEngine::reserved_bytes(const std::string& device) const {
 }
 
 Status FakeEngine::Find(const std::map<std::string, Status>& failures, const std::string& path) {
-  for (const auto& [part, status] : failures) {
-    if (path.find(part) != std::string::npos) return status;
-  }
-  return Status();
+  const auto found = failures.find(std::filesystem::path(path).filename());
+  return found != failures.end() ? found->second : Status();
 }
 
 Result<ModelFileInfo> FakeEngine::Inspect(const std::string& path, const std::string& device,

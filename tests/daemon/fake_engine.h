@@ -20,10 +20,10 @@ class FakeEngine : public Engine {
   ~FakeEngine() override;
 
   // ---- What a test sets
-  // Loads of paths that contain `part` fail with `status`; an OK status makes them work again.
-  void SetLoadFailure(const std::string& part, const Status& status);
-  // Inspect of paths that contain `part` fails with `status`.
-  void SetInspectFailure(const std::string& part, const Status& status);
+  // Loads of files named `file` ("a.gguf") fail with `status`; an OK status makes them work again.
+  void SetLoadFailure(const std::string& file, const Status& status);
+  // Inspect of files named `file` fails with `status`.
+  void SetInspectFailure(const std::string& file, const Status& status);
   // Loads wait half-way until they are released.
   void HoldLoads();
   void ReleaseLoads();

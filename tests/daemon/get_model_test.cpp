@@ -88,9 +88,9 @@ TEST_F(GetModelTest, AcceptsAPathInsideTheDirectories) {
 
 TEST_F(GetModelTest, PassesOnWhatIsWrongWithTheFile) {
   daemon_.AddModel("tiny");
-  daemon_.engine().SetInspectFailure("tiny", InvalidArgument("magic is 'x'")
-                                                 .WithReason("MODEL_FILE_INVALID")
-                                                 .WithDetail("field", "magic"));
+  daemon_.engine().SetInspectFailure("tiny.gguf", InvalidArgument("magic is 'x'")
+                                                      .WithReason("MODEL_FILE_INVALID")
+                                                      .WithDetail("field", "magic"));
   const grpc::Status status = Get("tiny");
   EXPECT_ERROR(status, INVALID_ARGUMENT, "MODEL_FILE_INVALID");
   EXPECT_EQ(DetailOf<google::rpc::BadRequest>(status)->field_violations(0).field(), "magic");

@@ -213,7 +213,8 @@ TEST_F(LoadModelTest, RefusalOverBudgetCarriesEveryNumberAndChangesNothing) {
 
 TEST_F(LoadModelTest, FailureIsKeptAsStateAndCanBeRetried) {
   daemon_.AddModel("tiny");
-  daemon_.engine().SetLoadFailure("tiny", DataLoss("cut short").WithReason("MODEL_FILE_TRUNCATED"));
+  daemon_.engine().SetLoadFailure("tiny.gguf",
+                                  DataLoss("cut short").WithReason("MODEL_FILE_TRUNCATED"));
   EXPECT_ERROR(RunLoad(*stub_, "tiny").status, DATA_LOSS, "MODEL_FILE_TRUNCATED");
   grpc::ClientContext context;
   v1::GetModelRequest request;
@@ -222,7 +223,7 @@ TEST_F(LoadModelTest, FailureIsKeptAsStateAndCanBeRetried) {
   ASSERT_TRUE(stub_->GetModel(&context, request, &response).ok());
   EXPECT_EQ(response.model().state(), v1::MODEL_STATE_FAILED);
   EXPECT_EQ(response.model().error(), "cut short");
-  daemon_.engine().SetLoadFailure("tiny", Status());
+  daemon_.engine().SetLoadFailure("tiny.gguf", Status());
   EXPECT_TRUE(RunLoad(*stub_, "tiny").status.ok());
 }
 
@@ -288,9 +289,9 @@ TEST(LoadDefaultsTest, AContextIsNoLongerThanTheTrainedOneUnlessAskedFor) {
 TEST(LoadDefaultsTest, ARefusalOfADefaultNamesItsKey) {
   TestDaemon daemon;
   daemon.AddModel("tiny");
-  daemon.engine().SetInspectFailure("tiny", InvalidArgument("q8_0 does not go")
-                                                .WithReason("INVALID_REQUEST")
-                                                .WithDetail("field", "kv_cache_type"));
+  daemon.engine().SetInspectFailure("tiny.gguf", InvalidArgument("q8_0 does not go")
+                                                     .WithReason("INVALID_REQUEST")
+                                                     .WithDetail("field", "kv_cache_type"));
   const grpc::Status status = RunLoad(*daemon.NewStub(), "tiny").status;
   EXPECT_ERROR(status, INVALID_ARGUMENT, "INVALID_REQUEST");
   EXPECT_THAT(status.error_message(), ::testing::HasSubstr("defaults.kv_cache_type"));

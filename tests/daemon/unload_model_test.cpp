@@ -46,7 +46,7 @@ TEST_F(UnloadModelTest, RefusesWhatIsNotResident) {
   daemon_.AddModel("tiny");
   EXPECT_ERROR(Unload("tiny"), FAILED_PRECONDITION, "MODEL_NOT_LOADED");
   EXPECT_ERROR(Unload("absent"), NOT_FOUND, "MODEL_NOT_FOUND");
-  daemon_.engine().SetLoadFailure("tiny", Internal("broken"));
+  daemon_.engine().SetLoadFailure("tiny.gguf", Internal("broken"));
   RunLoad(*stub_, "tiny");
   EXPECT_ERROR(Unload("tiny"), FAILED_PRECONDITION, "MODEL_NOT_LOADED");
 }
