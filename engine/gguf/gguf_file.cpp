@@ -45,19 +45,18 @@ Status CheckKey(const GgufMetadata& metadata, std::string_view key, uint64_t exp
   return Status();
 }
 
-// Whether the file is shard `name.number` of the model whose first shard is `first`.
-Status CheckShard(const GgufHeader& shard, const ShardName& name, const GgufHeader& first) {
+// Whether `shard` is that of shard `name.number` of the model whose first shard has `first`.
+Status CheckShard(const GgufMetadata& shard, const ShardName& name, const GgufMetadata& first) {
   const std::string count = std::to_string(name.count);
-  FORGE_TRY(CheckKey(shard.metadata, kSplitCount, name.count,
+  FORGE_TRY(CheckKey(shard, kSplitCount, name.count,
                      "the shards of a model agree with their names, which say " + count));
-  FORGE_TRY(CheckKey(shard.metadata, kSplitNumber, name.number - 1,
+  FORGE_TRY(CheckKey(shard, kSplitNumber, name.number - 1,
                      "shard " + std::to_string(name.number) + " of " + count +
                          " by its name has the number " + std::to_string(name.number - 1)));
-  FORGE_ASSIGN_OR_RETURN(const std::optional<uint64_t> n_tensors,
-                         first.metadata.Uint64(kSplitTensors));
+  FORGE_ASSIGN_OR_RETURN(const std::optional<uint64_t> n_tensors, first.Uint64(kSplitTensors));
   if (!n_tensors)
     return MissingField("the first shard says how many tensors all have", kSplitTensors);
-  return CheckKey(shard.metadata, kSplitTensors, *n_tensors,
+  return CheckKey(shard, kSplitTensors, *n_tensors,
                   "the shards of a model name the same number of tensors, the first " +
                       std::to_string(*n_tensors));
 }
@@ -99,27 +98,25 @@ Status GgufFile::AddShards(CheckedFile opened, GgufHeader header) {
                "number, so that the others can be found",
                FieldOf(header.metadata, kSplitCount))
         .WithContext(NameOfModelFile(path));
-  std::vector<CheckedFile> files;
-  std::vector<GgufHeader> headers;
+  const auto add = [&](CheckedFile file, GgufHeader shard) -> Status {
+    const GgufMetadata& first = files_.empty() ? shard.metadata : metadata_;
+    const Status status = CheckShard(shard.metadata, *name, first);
+    if (!status.ok()) return status.WithContext(NameOfModelFile(file.path()));
+    return AddFile(std::move(file), std::move(shard));
+  };
   const uint32_t number_of_opened = name->number;
   for (name->number = 1; name->number <= name->count; ++name->number) {
-    if (name->number == number_of_opened) {  // true once
-      files.push_back(std::move(opened));    // NOLINT(bugprone-use-after-move)
-      headers.push_back(std::move(header));  // NOLINT(bugprone-use-after-move)
-    } else {
-      Result<CheckedFile> shard = CheckedFile::Open(path.substr(0, name_at) + name->FileName());
-      if (!shard.ok())
-        return shard.status().WithContext("the model is split into " + std::to_string(name->count) +
-                                          " files, which belong into one folder");
-      FORGE_ASSIGN_OR_RETURN(GgufHeader shard_header, ReadHeader(*shard));
-      files.push_back(std::move(*shard));
-      headers.push_back(std::move(shard_header));
+    if (name->number == number_of_opened) {                  // true once
+      FORGE_TRY(add(std::move(opened), std::move(header)));  // NOLINT(bugprone-use-after-move)
+      continue;
     }
-    const Status status = CheckShard(headers.back(), *name, headers.front());
-    if (!status.ok()) return status.WithContext(NameOfModelFile(files.back().path()));
+    Result<CheckedFile> shard = CheckedFile::Open(path.substr(0, name_at) + name->FileName());
+    if (!shard.ok())
+      return shard.status().WithContext("the model is split into " + std::to_string(name->count) +
+                                        " files, which belong into one folder");
+    FORGE_ASSIGN_OR_RETURN(GgufHeader shard_header, ReadHeader(*shard));
+    FORGE_TRY(add(std::move(*shard), std::move(shard_header)));
   }
-  for (size_t i = 0; i < files.size(); ++i)
-    FORGE_TRY(AddFile(std::move(files[i]), std::move(headers[i])));
   return CheckKey(metadata_, kSplitTensors, tensors_.size(),
                   "the shards have as many tensors as the first one says; they have " +
                       std::to_string(tensors_.size()))

@@ -3,11 +3,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "engine/gguf/checked_file.h"
@@ -98,7 +98,7 @@ class GgufFile {
   uint32_t version_ = 0;
   GgufMetadata metadata_;
   std::vector<GgufTensor> tensors_;
-  std::unordered_map<std::string_view, size_t> tensor_by_name_;  // views into tensors_
+  std::map<std::string_view, size_t> tensor_by_name_;  // views into tensors_
 };
 
 }  // namespace forge

@@ -2,10 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -113,10 +114,7 @@ class GgufMetadata {
   Result<std::optional<std::vector<int32_t>>> Int32Array(std::string_view key) const;
 
  private:
-  struct Hash : std::hash<std::string_view> {
-    using is_transparent = void;
-  };
-  std::unordered_map<std::string, GgufValue, Hash, std::equal_to<>> values_;
+  std::map<std::string, GgufValue, std::less<>> values_;
   std::vector<std::string_view> keys_;  // views into values_
 };
 

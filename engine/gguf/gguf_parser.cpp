@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <set>
 #include <span>
 #include <string>
 #include <type_traits>
-#include <unordered_set>
 #include <utility>
 
 #include "engine/gguf/gguf_fault.h"
@@ -71,7 +71,8 @@ class Parser {
   Result<uint64_t> ReadLength(std::string_view member, uint64_t limit);
   // Such a length and that many bytes.
   Result<std::string> ReadText(std::string_view member, uint64_t limit);
-  // kDataLoss unless the file has `n_bytes` left.
+  // kDataLoss unless the file has `n_bytes` left; kInvalidArgument where the header would be larger
+  // than headers may be.
   Status Need(uint64_t n_bytes, std::string_view member) const;
 
   GgufField Field(std::string_view member, std::string value, uint64_t offset) const;
@@ -82,7 +83,7 @@ class Parser {
   uint64_t n_keys_ = 0;
   uint32_t alignment_ = 32;
   uint64_t data_bytes_ = 0;  // end of the last tensor seen, from the start of the data
-  std::unordered_set<std::string> tensor_names_;
+  std::set<std::string> tensor_names_;
   std::string entry_;  // the key or tensor being read, for messages; empty in the header
 };
 
@@ -438,10 +439,18 @@ Result<std::string> Parser::ReadText(std::string_view member, uint64_t limit) {
 }
 
 Status Parser::Need(uint64_t n_bytes, std::string_view member) const {
-  if (n_bytes <= cursor_.remaining()) return Status();
-  return TruncatedField("the file ends at byte " + std::to_string(cursor_.size_bytes()) +
-                            "; it is incomplete or a length in it is wrong",
-                        Field(member, std::to_string(n_bytes) + " bytes needed", cursor_.offset()));
+  const auto needed = [&] {
+    return Field(member, std::to_string(n_bytes) + " bytes needed", cursor_.offset());
+  };
+  if (n_bytes > cursor_.remaining())
+    return TruncatedField("the file ends at byte " + std::to_string(cursor_.size_bytes()) +
+                              "; it is incomplete or a length in it is wrong",
+                          needed());
+  // What lies in a hole of a file costs its sender nothing, but it costs us memory.
+  if (n_bytes > GgufLimits::kHeaderBytes || cursor_.offset() > GgufLimits::kHeaderBytes - n_bytes)
+    return InvalidField("the header, all before the tensor data, takes at most 268435456 bytes",
+                        needed());
+  return Status();
 }
 
 GgufField Parser::Field(std::string_view member, std::string value, uint64_t offset) const {

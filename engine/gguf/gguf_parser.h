@@ -18,6 +18,7 @@ struct GgufLimits {
   static constexpr uint64_t kTensorNameBytes = 63;
   static constexpr uint64_t kStringBytes = uint64_t{16} << 20;
   static constexpr uint64_t kArrayElements = uint64_t{64} << 20;
+  static constexpr uint64_t kHeaderBytes = uint64_t{256} << 20;  // before the tensor data
   static constexpr uint32_t kDimensions = 4;
   static constexpr uint32_t kAlignment = 65536;
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -61,7 +62,7 @@ class SchemaDocument {
   Json json_;
   std::vector<Node> nodes_;
   std::unordered_map<const Json*, NodeId> ids_;
-  std::unordered_map<std::string, NodeId> anchors_;
+  std::map<std::string, NodeId> anchors_;
 };
 
 }  // namespace forge

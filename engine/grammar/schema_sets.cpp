@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "engine/grammar/grammar_limits.h"
 
@@ -158,7 +159,7 @@ std::pair<uint32_t, uint32_t> SchemaReader::Counts(const SchemaSet& set, const c
 
 std::vector<std::pair<std::string, bool>> SchemaReader::Properties(const SchemaSet& set) const {
   std::vector<std::pair<std::string, bool>> properties;
-  std::unordered_map<std::string, size_t> places;
+  std::map<std::string, size_t> places;
   const auto add = [&](const std::string& name, bool is_required) {
     const auto [place, is_new] = places.try_emplace(name, properties.size());
     if (is_new) properties.emplace_back(name, false);

@@ -2,12 +2,12 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "engine/text/jinja/text.h"
-#include "engine/text/token_table.h"
 #include "engine/text/vocabulary.h"
 
 namespace forge {
@@ -15,7 +15,7 @@ namespace forge {
 // Finds the control and user-defined tokens that are written out in a text, the leftmost first and
 // the longest of those that start at one place.
 //
-// Thread-safe: immutable.
+// Thread-safe: immutable. Lifetime: the vocabulary must outlive it.
 class SpecialMatcher {
  public:
   struct Match {
@@ -34,18 +34,18 @@ class SpecialMatcher {
              std::span<const jinja::ByteRange> literal = {}) const;
 
  private:
-  struct Ends {
-    TokenId token = Vocabulary::kNone;
-    bool is_control = false;
+  static constexpr uint32_t kNoPrefix = UINT32_MAX;
+  struct Sought {
+    TokenId token;
+    uint32_t prefix;  // the longest other one that this one starts with, or kNoPrefix
   };
   // Control tokens count only if they end at or before `control_end`.
   Match MatchAt(std::string_view text, size_t begin, size_t control_end) const;
-  void Insert(std::string_view text, TokenId token, bool is_control);
 
-  // Constant after construction. A trie: node 0 is the root.
-  PairTable children_;      // (node, byte) -> node
-  std::vector<Ends> ends_;  // of every node: the token that ends there
-  std::array<bool, 256> starts_{};
+  // Constant after construction.
+  const Vocabulary& vocabulary_;
+  std::vector<Sought> sought_;         // by text, each text once
+  std::array<uint32_t, 257> first_{};  // of each byte: where the texts that start with it begin
 };
 
 }  // namespace forge

@@ -2,11 +2,21 @@
 
 #include <bit>
 #include <cstring>
+#include <random>
 
 namespace forge {
 namespace {
 
 constexpr uint64_t kMultiplier = 0x9e3779b97f4a7c15;  // 2^64 / golden ratio
+
+// Another number in every process, so that no file can be written whose texts all meet in one slot.
+uint64_t Seed() {
+  static const uint64_t seed = [] {
+    std::random_device device;
+    return uint64_t{device()} << 32 | device() | 1;
+  }();
+  return seed;
+}
 
 __extension__ typedef unsigned __int128 Uint128;  // not ISO C++
 
@@ -25,10 +35,13 @@ uint64_t Load(const char* bytes, size_t n_bytes) {
 uint64_t HashOf(std::string_view text) {
   const char* bytes = text.data();
   size_t left = text.size();
-  uint64_t hash = kMultiplier ^ left;
-  for (; left > 8; left -= 8, bytes += 8) hash = Mix(hash ^ Load(bytes, 8), kMultiplier);
-  return Mix(hash ^ Load(bytes, left), kMultiplier);
+  const uint64_t seed = Seed();
+  uint64_t hash = seed ^ left;
+  for (; left > 8; left -= 8, bytes += 8) hash = Mix(hash ^ Load(bytes, 8), kMultiplier ^ seed);
+  return Mix(hash ^ Load(bytes, left), kMultiplier ^ seed);
 }
+
+uint64_t HashOf(uint64_t key) { return Mix(key ^ Seed(), kMultiplier ^ Seed()); }
 
 size_t SlotCount(size_t n_entries) { return std::bit_ceil(2 * n_entries + 2); }
 
@@ -64,7 +77,7 @@ PairTable::PairTable(size_t n_pairs) : slots_(SlotCount(n_pairs)) {}
 
 void PairTable::Insert(uint64_t key, Value value) {
   const size_t mask = slots_.size() - 1;
-  for (size_t i = Mix(key, kMultiplier) & mask;; i = (i + 1) & mask) {
+  for (size_t i = HashOf(key) & mask;; i = (i + 1) & mask) {
     Slot& slot = slots_[i];
     if (slot.value.id == TokenTable::kNotFound) {
       slot = {key, value};
@@ -77,7 +90,7 @@ void PairTable::Insert(uint64_t key, Value value) {
 const PairTable::Value* PairTable::Find(uint64_t key) const {
   if (slots_.empty()) return nullptr;
   const size_t mask = slots_.size() - 1;
-  for (size_t i = Mix(key, kMultiplier) & mask;; i = (i + 1) & mask) {
+  for (size_t i = HashOf(key) & mask;; i = (i + 1) & mask) {
     const Slot& slot = slots_[i];
     if (slot.value.id == TokenTable::kNotFound) return nullptr;
     if (slot.key == key) return &slot.value;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 
 #include "engine/gguf/gguf_fault.h"
 #include "engine/text/byte_alphabet.h"
@@ -13,7 +14,8 @@ namespace {
 
 constexpr std::string_view kEscapedSpace = "\xe2\x96\x81";  // U+2581, a space in SentencePiece
 
-// Control tokens of these names end an answer, whatever the file's eos is.
+// Control tokens of these names end an answer, whatever the file's eos is. A token of such a name
+// is one of control, whatever type a converter gave it (llama.cpp corrects the same names).
 constexpr std::string_view kEndTokenNames[] = {
     "<|im_end|>",
     "<|eot_id|>",
@@ -21,9 +23,7 @@ constexpr std::string_view kEndTokenNames[] = {
     "<|end|>",
     "<|return|>",
     "<|call|>",
-    "<eos>",
     "<end_of_turn>",
-    "</s>",
     "<|endoftext|>",
     "<|end_of_text|>",
     "<end_of_utterance>",
@@ -33,6 +33,9 @@ constexpr std::string_view kEndTokenNames[] = {
     "[EOT]",
     "[EOS]",
 };
+// These end an answer only where they are typed as control tokens: a text may hold them as well.
+constexpr std::string_view kEndTokenTags[] = {"<eos>", "</s>"};
+constexpr std::string_view kGlmTurnNames[] = {"<|user|>", "<|observation|>"};
 // The first control token of these names is the end of a turn, where no key names one.
 constexpr std::string_view kEndOfTurnNames[] = {
     "<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|END_OF_TURN_TOKEN|>", "<EOT>",
@@ -51,6 +54,10 @@ std::string UnescapeSpaces(std::string_view token) {
 
 bool IsSpecialType(TokenType type) {
   return type == TokenType::kControl || type == TokenType::kUnknown;
+}
+
+bool IsEndTokenName(std::string_view text) {
+  return std::ranges::find(kEndTokenNames, text) != std::ranges::end(kEndTokenNames);
 }
 
 }  // namespace
@@ -123,6 +130,7 @@ Status Vocabulary::ReadTexts(const GgufMetadata& metadata, const GgufStrings& to
                         std::to_string(token.size()) + " bytes in token " + std::to_string(i));
     const std::optional<uint8_t> byte = ParseByteToken(token);
     if (!has_types_ && byte && model_ == Model::kSentencePiece) types_[i] = TokenType::kByte;
+    if (IsEndTokenName(token)) types_[i] = TokenType::kControl;
     if (types_[i] == TokenType::kByte) {
       if (!byte)
         return InvalidKey(metadata, kTokensKey,
@@ -231,15 +239,17 @@ void Vocabulary::FindEndTokens() {
   };
   for (const std::optional<TokenId>& id : {special_.eos, special_.eot})
     if (id) end_tokens_.push_back(*id);
-  for (const std::string_view name : kEndTokenNames)
-    if (find(name) != kNone) end_tokens_.push_back(find(name));
+  const auto add = [&](std::span<const std::string_view> names) {
+    for (const std::string_view name : names)
+      if (find(name) != kNone) end_tokens_.push_back(find(name));
+  };
+  add(kEndTokenNames);
+  add(kEndTokenTags);
   // In the format of gpt-oss <|end|> closes a message, and the answer goes on with the next one.
   if (find("<|return|>") != kNone && find("<|call|>") != kNone && find("<|channel|>") != kNone)
     std::erase(end_tokens_, find("<|end|>"));
   // GLM opens the next turn instead of closing its own.
-  if (find("[gMASK]") != kNone)
-    for (const std::string_view name : {"<|user|>", "<|observation|>"})
-      if (find(name) != kNone) end_tokens_.push_back(find(name));
+  if (find("[gMASK]") != kNone) add(kGlmTurnNames);
 }
 
 bool Vocabulary::EndsGeneration(TokenId token) const {

@@ -1,9 +1,9 @@
 #include "engine/text/jinja/json_reader.h"
 
 #include <charconv>
+#include <map>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -78,7 +78,7 @@ class JsonReader {
 
   Result<Value> ReadObject() {
     std::vector<std::pair<Value, Value>> entries;
-    std::unordered_map<std::string, size_t> known;
+    std::map<std::string, size_t> known;
     ++i_;
     SkipSpace();
     if (Take("}")) return MakeDict({}, budget_);

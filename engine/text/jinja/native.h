@@ -94,6 +94,5 @@ Result<Value> Slice(Runtime& runtime, const Value& value, const Value& start, co
                     const Value& step);
 // The attribute that "a.b.0" names. An error where one on the way is undefined.
 Result<Value> GetPath(Runtime& runtime, const Value& value, const Value& path);
-Text MapCharacters(const Text& text, Budget& budget, void (*map)(char32_t, bool, std::string&));
 
 }  // namespace forge::jinja

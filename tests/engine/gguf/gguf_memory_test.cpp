@@ -61,7 +61,7 @@ constexpr uint32_t kUint8 = 0, kInt16 = 3, kFloat32 = 6, kBool = 7, kString = 8,
 constexpr size_t kCounts[] = {32769, 65536};
 
 // What a file of a few keys may take beyond its size: the objects themselves, the first buckets of
-// the hash tables, one message, and each block rounded up to a page.
+// the tables, one message, and each block rounded up to a page.
 constexpr size_t kAllowance = size_t{64} << 10;
 // What docs/gguf.md grants each key beyond its bytes in the file, and each tensor altogether.
 constexpr size_t kBytesPerKey = 256;
@@ -119,6 +119,20 @@ TEST(GgufMemoryTest, TakesTheLongestArray) {
   const Outcome outcome = Open(descriptor);
   ASSERT_TRUE(outcome.file.ok()) << outcome.file.status().ToString();
   EXPECT_LE(outcome.peak_bytes, (*outcome.file)->size_bytes() + kAllowance);
+}
+
+// The elements are a hole, which takes no room on the disk.
+TEST(GgufMemoryTest, RefusesAHeaderThatIsMostlyHoles) {
+  constexpr uint64_t kElements = 64 << 20;
+  const std::string start = FileWithArray(kFloat32, kElements, "");
+  const int descriptor = MemoryFile(start);
+  ASSERT_EQ(ftruncate(descriptor, int64_t{8} << 30), 0);
+  const Outcome outcome = Open(descriptor);
+  ASSERT_FALSE(outcome.file.ok());
+  EXPECT_EQ(outcome.file.status().reason(), kModelFileInvalid);
+  ASSERT_FALSE(outcome.file.status().details().empty());
+  EXPECT_EQ(outcome.file.status().details()[0].second, "a (value)");
+  EXPECT_LE(outcome.peak_bytes, kAllowance);
 }
 
 TEST(GgufMemoryTest, TakesForEmptyStringsWhatTheirLengthsTake) {

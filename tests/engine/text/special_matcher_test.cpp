@@ -30,6 +30,28 @@ TEST(SpecialMatcherTest, FindsTheLeftmostAndThenTheLongest) {
   EXPECT_EQ(matcher.Next("", 0, false).begin, 0u);
 }
 
+// The text may sort behind many tokens that share its start but do not match.
+TEST(SpecialMatcherTest, FindsPrefixesPastTokensThatSortBetween) {
+  VocabularyBuilder builder = VocabularyBuilder::BytePairs();
+  const TokenId a = builder.AddToken("a", TokenType::kUserDefined);
+  const TokenId abc = builder.AddToken("abc", TokenType::kControl);
+  builder.AddToken("abca", TokenType::kUserDefined);
+  builder.AddToken("abcaz", TokenType::kUserDefined);
+  builder.AddToken("abd", TokenType::kUserDefined);
+  builder.AddToken("\xff", TokenType::kUserDefined);
+  builder.AddToken("abc", TokenType::kUserDefined);  // a higher id with a text that is taken
+  const GgufMetadata metadata = builder.Build();
+  const auto vocabulary = Vocabulary::Read(metadata).value();
+  const SpecialMatcher matcher(*vocabulary);
+  EXPECT_EQ(matcher.Next("abcb", 0, true).token, abc);
+  EXPECT_EQ(matcher.Next("abcb", 0, false).token, a);
+  EXPECT_EQ(matcher.Next("ab", 0, true).token, a);
+  EXPECT_EQ(matcher.Next("b\xff", 0, true).begin, 1u);
+  // A control token that reaches into literal text does not count, but its prefix does.
+  const jinja::ByteRange literal = {2, 3};
+  EXPECT_EQ(matcher.Next("abcb", 0, true, {&literal, 1}).token, a);
+}
+
 TEST(SpecialMatcherTest, PassesControlTokensOverUnlessAsked) {
   VocabularyBuilder builder = VocabularyBuilder::BytePairs();
   const TokenId user = builder.AddToken("<|a", TokenType::kUserDefined);

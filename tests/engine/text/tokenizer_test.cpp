@@ -291,7 +291,7 @@ TEST(TokenizerTest, KnowsWhatEndsAnAnswer) {
   VocabularyBuilder builder = VocabularyBuilder::BytePairs();
   const TokenId end_of_text = builder.AddToken("<|endoftext|>", TokenType::kControl);
   const TokenId end_of_turn = builder.AddToken("<|im_end|>", TokenType::kControl);
-  const TokenId only_text = builder.AddToken("<|end|>", TokenType::kNormal);
+  const TokenId only_text = builder.AddToken("</s>", TokenType::kNormal);
   const TokenId own_eos = builder.AddToken("stop", TokenType::kNormal);
   builder.Set("tokenizer.ggml.eos_token_id", Uint32Value(static_cast<uint32_t>(own_eos)));
   const auto by_name = builder.BuildTokenizer();
@@ -306,6 +306,22 @@ TEST(TokenizerTest, KnowsWhatEndsAnAnswer) {
   const auto by_key = builder.BuildTokenizer();
   EXPECT_EQ(by_key->special().eot, 'a');
   EXPECT_TRUE(by_key->EndsGeneration('a'));
+}
+
+// Converters have written end-of-turn tokens as normal and as user-defined ones.
+TEST(TokenizerTest, TakesEndTokensForControlWhateverTheirType) {
+  for (const TokenType type : {TokenType::kNormal, TokenType::kUserDefined, TokenType::kUnused}) {
+    VocabularyBuilder builder = VocabularyBuilder::BytePairs();
+    const TokenId end_of_turn = builder.AddToken("<end_of_turn>", type);
+    const auto tokenizer = builder.BuildTokenizer();
+    EXPECT_EQ(tokenizer->special().eot, end_of_turn);
+    EXPECT_TRUE(tokenizer->EndsGeneration(end_of_turn));
+    EXPECT_TRUE(tokenizer->IsControl(end_of_turn));
+    // A message cannot spell it.
+    EXPECT_EQ(tokenizer->Encode("<end_of_turn>", {.parse_special = false}).size(), 13u);
+    EXPECT_EQ(tokenizer->Encode("<end_of_turn>", {.parse_special = true}),
+              std::vector<TokenId>{end_of_turn});
+  }
 }
 
 TEST(TokenizerTest, SurvivesEmptyAndDuplicateTokens) {
