@@ -1,6 +1,6 @@
 #include <algorithm>
+#include <map>
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 #include "engine/arch/architecture.h"
@@ -95,7 +95,7 @@ bool IsRedundant(std::string_view name) {
 
 Status CheckTensors(const GgufFile& file, const ModelDescription& model) {
   // Rows of a matrix, elements of a vector, that the specs take from each slice of each tensor.
-  std::unordered_map<std::string_view, uint64_t> taken;
+  std::map<std::string_view, uint64_t> taken;
   for (const TensorSpec& spec : model.tensors)
     taken[spec.file_tensor] += spec.is_vector ? spec.n_cols : spec.n_rows;
   const GgufTensor* previous = nullptr;

@@ -1,13 +1,19 @@
 #include "engine/grammar/constraint_compiler.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 namespace forge {
 
 void ReturnConstraint::operator()(Constraint* constraint) const {
   std::unique_ptr<Constraint> owned(constraint);
-  if (home != nullptr) home->Return(std::move(owned));
+  if (home == nullptr) return;
+  try {
+    home->Keep(std::move(owned));
+  } catch (const std::bad_alloc&) {
+    // Nothing is lost: the next turn compiles its constraint anew.
+  }
 }
 
 ConstraintCompiler::ConstraintCompiler(const Tokenizer& tokenizer, size_t n_vocab)
@@ -42,7 +48,7 @@ std::shared_ptr<const TokenTrie> ConstraintCompiler::Trie() {
   return trie_;
 }
 
-void ConstraintCompiler::Return(std::unique_ptr<Constraint> constraint) {
+void ConstraintCompiler::Keep(std::unique_ptr<Constraint> constraint) {
   if (!constraint->ok()) return;
   constraint->Trim();
   std::unique_ptr<Constraint> oldest;  // freed without the lock

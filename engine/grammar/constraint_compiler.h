@@ -12,7 +12,7 @@ namespace forge {
 
 class ConstraintCompiler;
 
-// Gives a constraint back to its compiler.
+// Gives a constraint back to its compiler. Does not throw.
 struct ReturnConstraint {
   ConstraintCompiler* home = nullptr;
   void operator()(Constraint* constraint) const;
@@ -40,7 +40,7 @@ class ConstraintCompiler {
 
   std::unique_ptr<Constraint> TakeKept(const OutputConstraint& source);
   std::shared_ptr<const TokenTrie> Trie();
-  void Return(std::unique_ptr<Constraint> constraint);
+  void Keep(std::unique_ptr<Constraint> constraint);
 
   // Constant after construction.
   const Tokenizer& tokenizer_;

@@ -10,10 +10,7 @@ TokenTrie::TokenTrie(const Tokenizer& tokenizer, size_t n_vocab) {
   std::vector<std::pair<std::string, TokenId>> texts;
   for (size_t i = 0; i < std::min(tokenizer.n_tokens(), n_vocab); ++i) {
     const auto token = static_cast<TokenId>(i);
-    if (tokenizer.EndsGeneration(token)) {
-      end_tokens_.push_back(token);
-      continue;
-    }
+    if (tokenizer.EndsGeneration(token)) continue;
     std::string bytes = tokenizer.TokenBytes(token, /*render_special=*/false);
     // Longer ones (Vocabulary allows 64 KiB) are of no use to an answer; leaving them out is safe.
     constexpr size_t kMostBytes = 1024;

@@ -33,13 +33,10 @@ class TokenTrie {
   TokenId token(uint32_t i) const { return tokens_[i]; }
   // Bytes of the longest token.
   size_t depth() const { return depth_; }
-  // Those that end an answer.
-  const std::vector<TokenId>& end_tokens() const { return end_tokens_; }
 
  private:
   std::vector<Node> nodes_;
   std::vector<TokenId> tokens_;  // by their bytes
-  std::vector<TokenId> end_tokens_;
   size_t depth_ = 0;
 };
 

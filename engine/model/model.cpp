@@ -207,7 +207,6 @@ void BindWeight(const WeightPlacement& placement, const std::byte* data, ModelWe
 struct Model::HostParts {
   ModelConfig config;
   ModelPlan plan;
-  std::vector<float> rope_factors;
   std::vector<RopeTable> rope_tables;
   std::unique_ptr<Tokenizer> tokenizer;
   Result<ChatTemplate> chat_template;
@@ -221,12 +220,12 @@ Result<Model::HostParts> Model::Prepare(const GgufFile& file, const LoadOptions&
                          Named(file, Tokenizer::Create(file.metadata())));
   FORGE_TRY(CheckVocabulary(*tokenizer, description.config).WithContext(NameOf(file)));
   const WeightRole role = RopeFactorsRole(description.config, plan.kv.context_length);
-  FORGE_ASSIGN_OR_RETURN(std::vector<float> factors, ReadRopeFactors(file, description, role));
+  FORGE_ASSIGN_OR_RETURN(const std::vector<float> factors,
+                         ReadRopeFactors(file, description, role));
   FORGE_ASSIGN_OR_RETURN(std::vector<RopeTable> rope_tables,
                          Named(file, ComputeRopeTables(description.config, factors)));
-  return HostParts{
-      std::move(description.config), std::move(plan),      std::move(factors),
-      std::move(rope_tables),        std::move(tokenizer), ChatTemplate::Create(file.metadata())};
+  return HostParts{std::move(description.config), std::move(plan), std::move(rope_tables),
+                   std::move(tokenizer), ChatTemplate::Create(file.metadata())};
 }
 
 Result<std::unique_ptr<Model>> Model::Load(const GgufFile& file, const LoadOptions& options,
@@ -252,7 +251,6 @@ Model::Model(HostParts parts, Device& device, std::array<Arena, 3> arenas)
       weights_base_(*weights_arena_.View(0, plan_.weights_bytes)),
       kv_base_(*kv_arena_.View(0, plan_.kv.total_bytes)),
       scratch_base_(*scratch_arena_.View(0, plan_.scratch.total_bytes)),
-      rope_factors_(std::move(parts.rope_factors)),
       rope_tables_(std::move(parts.rope_tables)),
       tokenizer_(std::move(parts.tokenizer)),
       chat_template_(std::move(parts.chat_template)) {}
@@ -275,7 +273,6 @@ void Model::BindWeights() {
   for (const WeightPlacement& placement : plan_.weights)
     BindWeight(placement, weights_base_ + placement.offset_bytes, weights_);
   if (config_.has_tied_output) weights_.output = weights_.token_embedding;
-  if (!rope_factors_.empty()) weights_.rope_factors = rope_factors_.data();
 }
 
 KvLayerView Model::KvLayer(uint32_t layer) const {

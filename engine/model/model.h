@@ -41,10 +41,9 @@ struct LayerWeights {
 };
 
 struct ModelWeights {
-  WeightView token_embedding;           // [n_vocab, n_embd]
-  WeightView output;                    // [n_vocab, n_embd]; the same as token_embedding when tied
-  const float* output_norm = nullptr;   // [n_embd]
-  const float* rope_factors = nullptr;  // host memory, [rope.dimension / 2], or null
+  WeightView token_embedding;          // [n_vocab, n_embd]
+  WeightView output;                   // [n_vocab, n_embd]; the same as token_embedding when tied
+  const float* output_norm = nullptr;  // [n_embd]
   std::vector<LayerWeights> layers;
 };
 
@@ -104,7 +103,6 @@ class Model {
   std::byte* weights_base_;
   std::byte* kv_base_;
   std::byte* scratch_base_;
-  std::vector<float> rope_factors_;
   std::vector<RopeTable> rope_tables_;  // of config_.rope and, where it is there, window_rope
   ModelWeights weights_;
   std::unique_ptr<Tokenizer> tokenizer_;

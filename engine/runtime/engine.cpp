@@ -9,22 +9,30 @@
 #include "engine/runtime/engine_impl.h"
 #include "engine/runtime/model_info.h"
 #include "engine/runtime/model_report.h"
+#include "engine/runtime/request_checks.h"
 
 namespace forge {
 namespace {
 
-// How much a model's header and vocabulary take is the file's to say, so what reads them may meet
-// the end of the host's memory; that fails the request, not the process.
-template <typename Read>
-auto WithHostMemory(std::string_view path, Read read) -> decltype(read()) {
+// How much a model's header and vocabulary take is the file's to say, and what a text or a grammar
+// takes is the client's, so `work` may meet the end of the host's memory; that fails the request,
+// not the process. `file`: what `purpose` is about, or empty.
+template <typename Work>
+auto WithHostMemory(std::string_view purpose, std::string_view file, Work work)
+    -> decltype(work()) {
   try {
-    return read();
+    return work();
   } catch (const std::bad_alloc&) {
-    return ResourceExhausted("no host memory to read model file " + QuoteText(path) +
-                             " with; free some, or raise the limit of this process")
+    return ResourceExhausted("no host memory " + std::string(purpose) +
+                             (file.empty() ? "" : " " + QuoteText(file)) +
+                             "; free some, or raise the limit of this process")
         .WithReason("HOST_MEMORY_EXHAUSTED");
   }
 }
+
+constexpr std::string_view kToReadFile = "to read model file";
+constexpr std::string_view kToReadText = "to turn the text and its tokens into each other";
+constexpr std::string_view kToStartTurn = "to take the turn";
 
 Status LoadCancelled() { return Cancelled("the load was cancelled").WithReason("LOAD_CANCELLED"); }
 
@@ -34,16 +42,30 @@ Status CheckPolicy(const AdmissionPolicy& policy) {
                          std::to_string(policy.free_fraction));
 }
 
-Status CheckTokenIds(const std::vector<TokenId>& tokens, size_t n_tokens) {
-  for (const TokenId token : tokens)
-    if (token < 0 || static_cast<size_t>(token) >= n_tokens)
-      return InvalidArgument("no such token: " + std::to_string(token) +
-                             "; the model's vocabulary has ids from 0 to " +
-                             std::to_string(n_tokens - 1))
-          .WithReason("INVALID_REQUEST")
-          .WithDetail("field", "tokens")
-          .WithDetail("value", std::to_string(token));
-  return Status();
+uint32_t VocabularySize(const LoadedModel& model) {
+  return static_cast<uint32_t>(model.model().tokenizer().n_tokens());  // below 2^31
+}
+
+Result<ChatPrompt> RenderPrompt(LoadedModel& model, const Conversation& conversation,
+                                std::optional<ChatPlace> place) {
+  const Tokenizer& tokenizer = model.model().tokenizer();
+  FORGE_TRY(model.model().chat_template().status());
+  const ChatTemplate& chat_template = model.model().chat_template().value();
+  FORGE_ASSIGN_OR_RETURN(const jinja::Text text,
+                         chat_template.Render(conversation, /*add_generation_prompt=*/true));
+  ChatPrompt prompt;
+  if (place && !place->appends) {
+    FORGE_ASSIGN_OR_RETURN(const std::vector<TokenId> cached,
+                           model.scheduler().Tokens(place->session));
+    prompt = FitToCache(tokenizer, text, cached);
+  } else {
+    prompt.tokens = EncodeRendered(tokenizer, text);
+    const bool repeats_bos =
+        place && !prompt.tokens.empty() && tokenizer.special().bos == prompt.tokens[0];
+    if (repeats_bos) prompt.tokens.erase(prompt.tokens.begin());
+  }
+  prompt.output = chat_template.OutputOptions(conversation, text.bytes);
+  return prompt;
 }
 
 }  // namespace
@@ -138,7 +160,7 @@ ModelId EngineImpl::NextId() {
 Result<ModelFileInfo> EngineImpl::Inspect(const std::string& path, const std::string& device,
                                           const LoadOptions& options) {
   FORGE_ASSIGN_OR_RETURN(const DeviceSlot* slot, FindDevice(device));
-  return WithHostMemory(path, [&]() -> Result<ModelFileInfo> {
+  return WithHostMemory(kToReadFile, path, [&]() -> Result<ModelFileInfo> {
     FORGE_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(path));
     return InspectModel(*file, options, *slot->device);
   });
@@ -147,7 +169,7 @@ Result<ModelFileInfo> EngineImpl::Inspect(const std::string& path, const std::st
 Result<ModelReport> EngineImpl::Report(const std::string& path, const std::string& device,
                                        const LoadOptions& options) {
   FORGE_ASSIGN_OR_RETURN(const DeviceSlot* slot, FindDevice(device));
-  return WithHostMemory(path, [&]() -> Result<ModelReport> {
+  return WithHostMemory(kToReadFile, path, [&]() -> Result<ModelReport> {
     FORGE_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(path));
     return ReportModel(*file, options, *slot->device, MemoryOf(*slot).available_bytes);
   });
@@ -156,7 +178,7 @@ Result<ModelReport> EngineImpl::Report(const std::string& path, const std::strin
 Result<ModelId> EngineImpl::Load(const std::string& path, const std::string& device,
                                  const LoadOptions& options, const LoadObserver& observer) {
   FORGE_ASSIGN_OR_RETURN(const DeviceSlot* slot, FindDevice(device));
-  return WithHostMemory(path, [&] { return LoadOn(*slot, path, options, observer); });
+  return WithHostMemory(kToReadFile, path, [&] { return LoadOn(*slot, path, options, observer); });
 }
 
 Result<ModelId> EngineImpl::LoadOn(const DeviceSlot& slot, const std::string& path,
@@ -282,44 +304,32 @@ EngineProgress EngineImpl::Progress() const {
 Result<std::vector<TokenId>> EngineImpl::Tokenize(ModelId id, std::string_view text,
                                                   bool add_special, bool parse_special) const {
   FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> model, FindModel(id));
-  return model->model().tokenizer().Encode(
-      text, {.add_special = add_special, .parse_special = parse_special});
+  return WithHostMemory(kToReadText, {}, [&]() -> Result<std::vector<TokenId>> {
+    return model->model().tokenizer().Encode(
+        text, {.add_special = add_special, .parse_special = parse_special});
+  });
 }
 
 Result<std::string> EngineImpl::Detokenize(ModelId id, const std::vector<TokenId>& tokens,
                                            bool render_special) const {
   FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> model, FindModel(id));
-  FORGE_TRY(CheckTokenIds(tokens, model->model().tokenizer().n_tokens()));
-  return model->model().tokenizer().Decode(tokens, render_special);
+  FORGE_TRY(CheckTokens("tokens", tokens, VocabularySize(*model)));
+  return WithHostMemory(kToReadText, {}, [&]() -> Result<std::string> {
+    return model->model().tokenizer().Decode(tokens, render_special);
+  });
 }
 
 Result<std::string> EngineImpl::TokenText(ModelId id, TokenId token) const {
   FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> model, FindModel(id));
-  FORGE_TRY(CheckTokenIds({token}, model->model().tokenizer().n_tokens()));
+  FORGE_TRY(CheckTokens("tokens", {token}, VocabularySize(*model)));
   return model->model().tokenizer().TokenBytes(token, /*render_special=*/true);
 }
 
 Result<ChatPrompt> EngineImpl::RenderChat(ModelId id, const Conversation& conversation,
                                           std::optional<ChatPlace> place) const {
   FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> model, FindModel(id));
-  const Tokenizer& tokenizer = model->model().tokenizer();
-  FORGE_TRY(model->model().chat_template().status());
-  const ChatTemplate& chat_template = model->model().chat_template().value();
-  FORGE_ASSIGN_OR_RETURN(const jinja::Text text,
-                         chat_template.Render(conversation, /*add_generation_prompt=*/true));
-  ChatPrompt prompt;
-  if (place && !place->appends) {
-    FORGE_ASSIGN_OR_RETURN(const std::vector<TokenId> cached,
-                           model->scheduler().Tokens(place->session));
-    prompt = FitToCache(tokenizer, text, cached);
-  } else {
-    prompt.tokens = EncodeRendered(tokenizer, text);
-    const bool repeats_bos =
-        place && !prompt.tokens.empty() && tokenizer.special().bos == prompt.tokens[0];
-    if (repeats_bos) prompt.tokens.erase(prompt.tokens.begin());
-  }
-  prompt.output = chat_template.OutputOptions(conversation, text.bytes);
-  return prompt;
+  return WithHostMemory("to write the prompt of the conversation", {},
+                        [&] { return RenderPrompt(*model, conversation, place); });
 }
 
 // --- Sessions
@@ -347,18 +357,24 @@ void EngineImpl::CloseSession(SessionId session) {
 Status EngineImpl::Submit(SessionId session, GenerateRequest request,
                           std::shared_ptr<GenerationSink> sink) {
   FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> model, FindSession(session));
-  return model->scheduler().Submit(session, std::move(request), std::move(sink));
+  return WithHostMemory(kToStartTurn, {}, [&] {
+    return model->scheduler().Submit(session, std::move(request), std::move(sink));
+  });
 }
 
 Status EngineImpl::Score(SessionId session, ScoreRequest request, std::shared_ptr<ScoreSink> sink) {
   FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> model, FindSession(session));
-  return model->scheduler().Score(session, std::move(request), std::move(sink));
+  return WithHostMemory(kToStartTurn, {}, [&] {
+    return model->scheduler().Score(session, std::move(request), std::move(sink));
+  });
 }
 
 Status EngineImpl::Embed(SessionId session, EmbedRequest request,
                          std::shared_ptr<EmbeddingSink> sink) {
   FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> model, FindSession(session));
-  return model->scheduler().Embed(session, std::move(request), std::move(sink));
+  return WithHostMemory(kToStartTurn, {}, [&] {
+    return model->scheduler().Embed(session, std::move(request), std::move(sink));
+  });
 }
 
 void EngineImpl::Cancel(SessionId session) {

@@ -7,24 +7,17 @@
 #include <utility>
 
 #include "engine/runtime/logprobs.h"
+#include "engine/runtime/request_checks.h"
 #include "kernels/base/check.h"
 
 namespace forge {
 namespace {
 
-Status OutOfBounds(std::string_view field, const std::string& value, std::string_view range) {
-  return InvalidArgument("sampling option out of range: " + std::string(field) + " must be " +
-                         std::string(range) + ", not " + value)
-      .WithReason("INVALID_REQUEST")
-      .WithDetail("field", field)
-      .WithDetail("value", value);
-}
-
 // Comparisons with NaN are false, so each check states what is allowed.
 Status CheckFloats(const SamplingOptions& options) {
   const auto check = [](bool allowed, std::string_view field, float value, std::string_view range) {
     return allowed && std::isfinite(value) ? Status()
-                                           : OutOfBounds(field, std::to_string(value), range);
+                                           : InvalidRequest(field, std::to_string(value), range);
   };
   const auto& [temperature, top_k, top_p, min_p, typical_p, repetition, presence, frequency, window,
                seed, bias] = options;
@@ -52,16 +45,16 @@ uint64_t Mix(uint64_t x) {
 Status ValidateSampling(const SamplingOptions& options, uint32_t n_vocab) {
   FORGE_TRY(CheckFloats(options));
   if (options.top_k < 0)
-    return OutOfBounds("top_k", std::to_string(options.top_k), "0 (all) or more");
+    return InvalidRequest("top_k", std::to_string(options.top_k), "0 (all) or more");
   if (options.penalty_window < -1)
-    return OutOfBounds("penalty_window", std::to_string(options.penalty_window),
-                       "-1 (all), 0 (none) or more");
+    return InvalidRequest("penalty_window", std::to_string(options.penalty_window),
+                          "-1 (all), 0 (none) or more");
   for (const auto& [token, bias] : options.logit_bias) {
     if (token < 0 || static_cast<uint32_t>(token) >= n_vocab)
-      return OutOfBounds("logit_bias.token", std::to_string(token),
-                         "in [0, " + std::to_string(n_vocab) + "), the model's vocabulary");
+      return InvalidRequest("logit_bias.token", std::to_string(token),
+                            "in [0, " + std::to_string(n_vocab) + "), the model's vocabulary");
     if (!std::isfinite(bias))
-      return OutOfBounds("logit_bias.bias", std::to_string(bias), "a finite number");
+      return InvalidRequest("logit_bias.bias", std::to_string(bias), "a finite number");
   }
   return Status();
 }

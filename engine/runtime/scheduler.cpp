@@ -69,6 +69,11 @@ void Scheduler::Close(SessionId id) {
 Status Scheduler::Submit(SessionId id, GenerateRequest request,
                          std::shared_ptr<GenerationSink> sink) {
   FORGE_TRY(ValidateRequest(request, options_.limits.n_vocab));
+  {
+    // A grammar takes its time, which is lost where the queue is full.
+    const MutexLock lock(mutex_);
+    FORGE_TRY(CheckQueue());
+  }
   FORGE_ASSIGN_OR_RETURN(ConstraintPtr constraint,
                          CompileConstraint(request, *options_.limits.tokenizer, constraints_));
   return Enqueue(id, std::make_unique<Turn>(options_.limits, std::move(request),
@@ -97,11 +102,11 @@ Status Scheduler::Enqueue(SessionId id, std::unique_ptr<Task> task) {
           .WithDetail("session", id);
     FORGE_TRY(CheckRoom(*session, *task));
     FORGE_TRY(CheckQueue());
+    queue_.push_back(session);  // first: it may throw
     session->task = std::move(task);
     session->state = State::kQueued;
     session->n_output = 0;
     session->told_position = Session::kNotTold;
-    queue_.push_back(session);
   }
   wake_();
   return Status();

@@ -23,7 +23,6 @@ class StepContext {
   Stream& stream() const { return stream_; }
 
   int n_tokens() const { return batches_.front().n_tokens; }
-  const int32_t* positions() const { return batches_.front().positions; }
   // With the block tables of this layer's group.
   const RaggedBatch& BatchOf(uint32_t layer) const {
     return batches_[model_.plan().kv.layers[layer].group];

@@ -116,7 +116,6 @@ TEST_P(LoadedModelTest, HoldsEveryWeightOfTheFile) {
   EXPECT_EQ(weights.layers.size(), (*model)->config().n_layers);
   EXPECT_EQ(weights.output.data == weights.token_embedding.data,
             (*model)->config().has_tied_output);
-  EXPECT_EQ(weights.rope_factors != nullptr, (*model)->config().has_long_rope_factors);
 }
 
 TEST_P(LoadedModelTest, StartsWithAnEmptyCacheOfAllLayers) {
@@ -154,9 +153,6 @@ TEST_F(ModelTest, KeepsItsRotaryFrequenciesOnHostAndDevice) {
   EXPECT_EQ(frequencies, expected.frequencies);
   const float* const on_device = (*model)->RopeFrequencies(0);
   EXPECT_EQ(std::vector<float>(on_device, on_device + frequencies.size()), frequencies);
-  const float* const kept = (*model)->weights().rope_factors;
-  ASSERT_NE(kept, nullptr);
-  EXPECT_EQ(std::vector<float>(kept, kept + factors.size()), factors);
 }
 
 TEST_F(ModelTest, RotatesLayersWithAWindowByATableOfTheirOwn) {

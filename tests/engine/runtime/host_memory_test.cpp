@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "engine/runtime/engine.h"
 #include "tests/engine/runtime/collecting_sink.h"
@@ -12,14 +14,19 @@
 #include "tests/support/fake_device.h"
 #include "tests/support/tiny_model.h"
 
-// Loads and inspections in which the host's memory ends at any of their allocations.
+// Requests in which the host's memory ends at any of their allocations.
 namespace forge {
 namespace {
 
 std::atomic<int64_t> allocations{0};
 std::atomic<int64_t> failing_allocation{0};  // counted from 1; 0: none
+std::atomic<bool> counts_other_threads{true};
+thread_local bool is_test_thread = false;
 
-bool MayAllocate() { return ++allocations != failing_allocation; }
+bool MayAllocate() {
+  if (!is_test_thread && !counts_other_threads) return true;
+  return ++allocations != failing_allocation;
+}
 
 }  // namespace
 }  // namespace forge
@@ -60,17 +67,21 @@ class HostMemoryTest : public ::testing::Test {
     options.devices.push_back(std::move(device));
     engine_ = Engine::Create(std::move(options)).value();
     load_options_.context_length = 64;
+    is_test_thread = true;
   }
-  ~HostMemoryTest() override { failing_allocation = 0; }
+  ~HostMemoryTest() override {
+    failing_allocation = 0;
+    counts_other_threads = true;
+  }
 
   // Runs `request` with each allocation failing in turn, and `check` after each with its status.
   template <typename Request, typename Check>
-  void FailEach(Request request, Check check) {
+  void FailEach(Request request, Check check, int64_t min_allocations = 100) {
     ASSERT_TRUE(request().ok());  // what is made once is made by now
     allocations = 0;
     ASSERT_TRUE(request().ok());
     const int64_t n_allocations = allocations;
-    ASSERT_GE(n_allocations, 100);
+    ASSERT_GE(n_allocations, min_allocations);
     int64_t n_told = 0;
     for (int64_t k = 1; k <= n_allocations; ++k) {
       SCOPED_TRACE("allocation " + std::to_string(k) + " of " + std::to_string(n_allocations));
@@ -112,6 +123,45 @@ TEST_F(HostMemoryTest, ALoadMayMeetItsEndAnywhere) {
 
 TEST_F(HostMemoryTest, AnInspectionMayMeetItsEndAnywhere) {
   FailEach([&] { return engine_->Inspect(path_, "", load_options_).status(); }, [] {});
+}
+
+TEST_F(HostMemoryTest, ATextMayMeetItsEndAnywhere) {
+  const ModelId model = engine_->Load(path_, "", load_options_, nullptr).value();
+  const std::string text(2000, 'a');
+  const std::vector<TokenId> tokens = engine_->Tokenize(model, text, true, true).value();
+  FailEach([&] { return engine_->Tokenize(model, text, true, true).status(); }, [] {},
+           /*min_allocations=*/3);
+  FailEach([&] { return engine_->Detokenize(model, tokens, true).status(); }, [] {},
+           /*min_allocations=*/3);
+  const Conversation conversation = {{{"user", text}}};
+  FailEach([&] { return engine_->RenderChat(model, conversation, std::nullopt).status(); }, [] {});
+}
+
+// Only what Submit itself allocates: once it has the turn, the executor's thread must not fail.
+TEST_F(HostMemoryTest, ASubmissionMayMeetItsEndAnywhere) {
+  const ModelId model = engine_->Load(path_, "", load_options_, nullptr).value();
+  const SessionId session = engine_->OpenSession(model).value();
+  GenerateRequest request = Greedy(TestTokens("hello"), 2);
+  request.keep_tokens = 0;
+  counts_other_threads = false;
+  int n = 0;
+  // A turn that was refused has left nothing behind, or the next would find the session busy.
+  FailEach(
+      [&] {
+        is_test_thread = false;
+        // Another grammar each time: compiled ones are kept.
+        request.constraint = {.text =
+                                  "root ::= [a-z]+ | [0-9]{1,20} \"" + std::to_string(++n) + "\""};
+        const auto sink = std::make_shared<testing::CollectingSink>();
+        GenerateRequest turn = request;
+        is_test_thread = true;
+        const Status status = engine_->Submit(session, std::move(turn), sink);
+        is_test_thread = false;
+        EXPECT_TRUE(!status.ok() || sink->Wait().status.ok());
+        is_test_thread = true;
+        return status;
+      },
+      [] {});
 }
 
 TEST_F(HostMemoryTest, AReportMayMeetItsEndAnywhere) {
