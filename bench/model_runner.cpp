@@ -135,6 +135,7 @@ Result<std::unique_ptr<ModelRunner>> ModelRunner::Create(const RunnerOptions& op
   runner->device_ = device->info().description;
   if (options.profile != nullptr) device = options.profile->Wrap(std::move(device));
   EngineOptions engine_options;
+  engine_options.shares_prefixes = false;  // every prompt is computed
   engine_options.devices.push_back(std::move(device));
   engine_options.policy.free_fraction = 1.0;  // no desktop to spare
   FORGE_ASSIGN_OR_RETURN(runner->engine_, Engine::Create(std::move(engine_options)));

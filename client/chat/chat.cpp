@@ -4,7 +4,7 @@
 #include <iostream>
 
 #include "client/commands/answer_printer.h"
-#include "client/terminal/units.h"
+#include "client/usage.h"
 
 namespace forge::client {
 
@@ -145,14 +145,10 @@ Chat::End Chat::Load(const std::string& argument) {
 Chat::End Chat::SayStats(const std::string& /*argument*/) {
   if (!last_) return Complain("there is no answer yet");
   const v1::Usage& usage = last_->usage();
-  const auto rate = [](uint32_t n, const google::protobuf::Duration& duration) {
-    const double seconds = Seconds(duration);
-    return seconds > 0.0 ? FormatFixed(n / seconds, 0) + " tokens/s" : std::string("-");
-  };
-  std::cerr << "prompt " << usage.prompt_tokens() << " tokens and " << usage.cached_tokens()
-            << " from before, " << rate(usage.prompt_tokens(), usage.prefill_duration())
+  std::cerr << "computed " << ComputedTokens(usage) << " tokens and found " << usage.cached_tokens()
+            << " in the cache, " << FormatRate(ComputedTokens(usage), usage.prefill_duration())
             << "; answer " << usage.output_tokens() << " tokens, "
-            << rate(usage.output_tokens(), usage.decode_duration()) << "; context "
+            << FormatRate(usage.output_tokens(), usage.decode_duration()) << "; context "
             << usage.context_used() << " of " << model_.details().options().context_length()
             << " tokens; seed " << last_->seed() << '\n';
   return std::nullopt;

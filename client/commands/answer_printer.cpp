@@ -10,6 +10,7 @@
 #include "client/terminal/json_output.h"
 #include "client/terminal/quote.h"
 #include "client/terminal/units.h"
+#include "client/usage.h"
 
 namespace forge::client {
 
@@ -20,17 +21,11 @@ constexpr uint32_t kPromptTokensWorthABar = 512;
 constexpr char kDim[] = "\033[2m";
 constexpr char kNormal[] = "\033[0m";
 
-std::string FormatRate(uint32_t tokens, const google::protobuf::Duration& duration) {
-  const double seconds = Seconds(duration);
-  if (seconds <= 0.0) return "-";
-  return std::to_string(static_cast<int64_t>(tokens / seconds + 0.5)) + " tokens/s";
-}
-
 void PrintUsage(const v1::GenerateResponse::Finished& finished) {
   const v1::Usage& usage = finished.usage();
-  std::cerr << "prompt " << usage.prompt_tokens() << " tokens in "
-            << FormatDuration(usage.prefill_duration()) << " ("
-            << FormatRate(usage.prompt_tokens(), usage.prefill_duration()) << "), answer "
+  std::cerr << "prompt " << usage.prompt_tokens() << " tokens, " << usage.cached_tokens()
+            << " from the cache, in " << FormatDuration(usage.prefill_duration()) << " ("
+            << FormatRate(ComputedTokens(usage), usage.prefill_duration()) << "), answer "
             << usage.output_tokens() << " tokens in " << FormatDuration(usage.decode_duration())
             << " (" << FormatRate(usage.output_tokens(), usage.decode_duration()) << "), queued "
             << FormatDuration(usage.queue_duration()) << ", seed " << finished.seed() << ", "

@@ -57,6 +57,7 @@ Result<std::unique_ptr<Engine>> CreateEngine(const Config& config, spdlog::logge
   options.policy = config.memory;
   options.device_policies = DevicePolicies(config);
   options.max_queued_turns = config.limits.max_queued_turns;
+  options.shares_prefixes = config.prefix_cache;
   return Engine::Create(std::move(options));
 }
 

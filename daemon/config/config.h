@@ -82,6 +82,7 @@ struct Config {
   bool gpu_graphs = true;
   LoadOptions load_defaults;
   Limits limits;
+  bool prefix_cache = true;
   std::chrono::milliseconds drain_timeout{20'000};
   LogOptions log;
   bool reflection = true;

@@ -338,6 +338,9 @@ const ConfigKey kKeys[] = {
        return SetDuration(c.limits.step_timeout, v[0], milliseconds(1000));
      },
      [](const Config& c) { return Values{FormatDuration(c.limits.step_timeout)}; }},
+    {"prefix_cache", "true or false", false,
+     [](Config& c, const Values& v) { return SetBool(c.prefix_cache, v[0]); },
+     [](const Config& c) { return Values{c.prefix_cache ? "true" : "false"}; }},
     {"state_directory", "auto, none or an absolute path", false, SetStateDirectory,
      GetStateDirectory},
     {"audit.path", "auto, none or an absolute path", false, SetAuditPath, GetAuditPath},

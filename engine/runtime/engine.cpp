@@ -81,7 +81,8 @@ Result<std::unique_ptr<Engine>> Engine::Create(EngineOptions options) {
   return std::unique_ptr<Engine>(std::make_unique<EngineImpl>(std::move(options)));
 }
 
-EngineImpl::EngineImpl(EngineOptions options) : max_queued_turns_(options.max_queued_turns) {
+EngineImpl::EngineImpl(EngineOptions options)
+    : serving_{options.max_queued_turns, options.shares_prefixes} {
   for (std::unique_ptr<Device>& device : options.devices) {
     DeviceSlot slot;
     slot.device = std::move(device);
@@ -200,9 +201,9 @@ Result<ModelId> EngineImpl::LoadOn(const DeviceSlot& slot, const std::string& pa
   };
   FORGE_ASSIGN_OR_RETURN(std::unique_ptr<Model> model,
                          Model::Load(*file, options, *slot.ledger, progress));
-  FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> loaded,
-                         LoadedModel::Create(id, std::move(info), std::move(model),
-                                             max_queued_turns_, *slot.executor));
+  FORGE_ASSIGN_OR_RETURN(
+      const std::shared_ptr<LoadedModel> loaded,
+      LoadedModel::Create(id, std::move(info), std::move(model), serving_, *slot.executor));
   std::map<ModelId, std::shared_ptr<LoadedModel>> entry{{id, loaded}};
   if (!report(LoadPhase::kReady, total_bytes, total_bytes)) return LoadCancelled();
   slot.executor->Add(loaded->scheduler());

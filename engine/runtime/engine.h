@@ -117,7 +117,9 @@ struct TokenEvent {
 
 struct GenerateUsage {
   uint32_t prompt_tokens = 0;  // of this turn
-  uint32_t cached_tokens = 0;  // of the sequence before this turn that did not have to be computed
+  // Of the sequence, this turn's prompt included, that were in the cache: computed in turns before,
+  // or in another session whose sequence begins alike.
+  uint32_t cached_tokens = 0;
   uint32_t output_tokens = 0;
   uint32_t context_used = 0;  // tokens in the sequence at the end
   std::chrono::nanoseconds queue_time{0}, prefill_time{0}, decode_time{0};
@@ -266,6 +268,8 @@ struct EngineOptions {
   AdmissionPolicy policy;                        // of each device that has none of its own
   std::map<std::string, AdmissionPolicy> device_policies = {};  // by the device's id
   uint32_t max_queued_turns = 256;                              // per model; more are refused
+  // Whether a turn reads what another session computed of the tokens that both begin with.
+  bool shares_prefixes = true;
 };
 
 // Keeps whole models resident and generates with them.

@@ -101,7 +101,7 @@ class EngineImpl final : public Engine {
   ModelId NextId();
 
   // Constant after construction.
-  const uint32_t max_queued_turns_;
+  const ServingOptions serving_;
   std::vector<DeviceSlot> devices_;
 
   mutable Mutex mutex_;

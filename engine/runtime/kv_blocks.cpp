@@ -1,81 +1,212 @@
 #include "engine/runtime/kv_blocks.h"
 
 #include <algorithm>
-#include <string>
-
-#include "kernels/base/check.h"
 
 namespace forge {
 
-KvBlockPool::KvBlockPool(uint32_t n_blocks) : in_use_(n_blocks, false) {
-  free_.reserve(n_blocks);
-  for (uint32_t block = n_blocks; block > 0; --block)
-    free_.push_back(static_cast<int32_t>(block - 1));
-}
-
-Status KvBlockPool::Extend(KvBlockTable& table, uint32_t n_blocks) {
-  if (table.size() >= n_blocks) return Status();
-  const size_t n_missing = n_blocks - table.size();
-  if (n_missing > free_.size())
-    return ResourceExhausted("not enough free KV blocks: " + std::to_string(n_missing) +
-                             " needed, " + std::to_string(free_.size()) + " free");
-  for (size_t i = 0; i < n_missing; ++i) {
-    const int32_t block = free_.back();
-    free_.pop_back();
-    in_use_[static_cast<size_t>(block)] = true;
-    table.push_back(block);
-  }
-  return Status();
-}
-
-void KvBlockPool::Release(KvBlockTable& table) {
-  for (auto block = table.rbegin(); block != table.rend(); ++block) {
-    const auto index = static_cast<size_t>(*block);
-    FORGE_CHECK(index < in_use_.size() && in_use_[index], "block " + std::to_string(*block));
-    in_use_[index] = false;
-    free_.push_back(*block);
-  }
-  table.clear();
-}
-
 KvBlocks::KvBlocks(const std::vector<KvGroup>& groups, uint32_t block_tokens)
-    : groups_(groups), block_tokens_(block_tokens) {
+    : groups_(groups), block_tokens_(block_tokens), prefixes_(groups.size()) {
   for (const KvGroup& group : groups) pools_.emplace_back(group.n_blocks);
 }
 
-uint32_t KvBlocks::BlocksFor(size_t group, uint32_t n_positions) const {
-  const uint32_t n_blocks = (n_positions + block_tokens_ - 1) / block_tokens_;
-  return std::min(n_blocks, groups_[group].blocks_per_sequence);
+uint32_t KvBlocks::BlocksOf(uint32_t n_positions) const {
+  return (n_positions + block_tokens_ - 1) / block_tokens_;
 }
 
-bool KvBlocks::CanExtend(const KvBlockTables& tables, uint32_t n_positions) const {
-  for (size_t group = 0; group < pools_.size(); ++group) {
-    const size_t n_held = tables.empty() ? 0 : tables[group].size();
-    if (n_held + pools_[group].n_free() < BlocksFor(group, n_positions)) return false;
+int32_t& KvBlocks::Entry(KvSequence& sequence, size_t group, uint32_t block) const {
+  return sequence.tables[group][block % groups_[group].blocks_per_sequence];
+}
+
+int32_t KvBlocks::Entry(const KvSequence& sequence, size_t group, uint32_t block) const {
+  return sequence.tables[group][block % groups_[group].blocks_per_sequence];
+}
+
+uint32_t KvBlocks::FirstSeen(size_t group, uint32_t position) const {
+  const uint32_t window = groups_[group].window;
+  return window == 0 ? 0 : (position - std::min(position, window - 1)) / block_tokens_;
+}
+
+bool KvBlocks::HoldsWindowAt(const KvSequence& sequence, uint32_t position) const {
+  for (size_t group = 0; group < groups_.size(); ++group)
+    if (FirstSeen(group, position) < sequence.first[group]) return false;
+  return true;
+}
+
+// ---- Room
+
+bool KvBlocks::CanExtend(const KvSequence& sequence, uint32_t n_positions) const {
+  const uint32_t n_blocks = std::max(BlocksOf(n_positions), sequence.n_blocks);
+  for (size_t group = 0; group < groups_.size(); ++group) {
+    const uint32_t first = sequence.empty() ? 0 : sequence.first[group];
+    const uint32_t n_held = sequence.n_blocks - first;
+    const uint32_t n_ring = groups_[group].blocks_per_sequence;
+    const uint32_t n_lost = n_blocks - first - std::min(n_blocks - first, n_ring);
+    uint32_t n_free = pools_[group].n_free();
+    for (uint32_t block = first; block < first + std::min(n_lost, n_held); ++block)
+      if (pools_[group].n_uses(Entry(sequence, group, block)) == 1) ++n_free;
+    // Blocks that come and go within the step take no more than the ring.
+    if (n_free < std::min(n_blocks - sequence.n_blocks, n_ring)) return false;
   }
   return true;
 }
 
-void KvBlocks::Extend(KvBlockTables& tables, uint32_t n_positions) {
-  tables.resize(pools_.size());
-  for (size_t group = 0; group < pools_.size(); ++group) {
-    const Status extended = pools_[group].Extend(tables[group], BlocksFor(group, n_positions));
-    FORGE_CHECK(extended.ok(), extended.message());
+void KvBlocks::Extend(KvSequence& sequence, uint32_t n_positions) {
+  sequence.tables.resize(groups_.size());
+  sequence.first.resize(groups_.size(), 0);
+  for (; sequence.n_blocks < BlocksOf(n_positions); ++sequence.n_blocks) {
+    const uint32_t block = sequence.n_blocks;
+    for (size_t group = 0; group < groups_.size(); ++group) {
+      const uint32_t n_ring = groups_[group].blocks_per_sequence;
+      uint32_t& first = sequence.first[group];
+      if (block - first == n_ring) pools_[group].Drop(Entry(sequence, group, first++));
+      sequence.tables[group].resize(std::min(block + 1, n_ring));
+      Entry(sequence, group, block) = Take(group);
+    }
   }
 }
 
-bool KvBlocks::HoldsWindowAt(uint32_t position, uint32_t n_computed) const {
-  const uint32_t n_written = (n_computed + block_tokens_ - 1) / block_tokens_;
-  return std::all_of(groups_.begin(), groups_.end(), [&](const KvGroup& group) {
-    const uint32_t n_lost = n_written - std::min(n_written, group.blocks_per_sequence);
-    const uint32_t first_seen = position - std::min(position, group.window - 1);
-    return n_lost == 0 || (group.window > 0 && first_seen >= n_lost * block_tokens_);
-  });
+int32_t KvBlocks::Take(size_t group) {
+  const KvBlockPool::Taken taken = pools_[group].Take();
+  if (taken.forgotten == 0) return taken.block;
+  prefixes_.SetBlock(taken.forgotten, group, PrefixIndex::kNoBlock);
+  prefixes_.ForgetIfEmpty(taken.forgotten);
+  return taken.block;
 }
 
-void KvBlocks::Release(KvBlockTables& tables) {
-  for (size_t group = 0; group < tables.size(); ++group) pools_[group].Release(tables[group]);
-  tables.clear();
+void KvBlocks::ForgetName(size_t group, int32_t block) {
+  const PrefixId name = pools_[group].name(block);
+  if (name == 0) return;
+  pools_[group].SetName(block, 0);
+  prefixes_.SetBlock(name, group, PrefixIndex::kNoBlock);
+  prefixes_.ForgetIfEmpty(name);
+}
+
+void KvBlocks::Shorten(KvSequence& sequence, uint32_t n_blocks) {
+  for (size_t group = 0; group < sequence.tables.size(); ++group) {
+    uint32_t& first = sequence.first[group];
+    // The last ones first: a prefix is of no use without its start, which so stays longer.
+    for (uint32_t end = sequence.n_blocks; end > std::max(n_blocks, first); --end)
+      pools_[group].Drop(Entry(sequence, group, end - 1));
+    first = std::min(first, n_blocks);
+    sequence.tables[group].resize(std::min(n_blocks, groups_[group].blocks_per_sequence));
+  }
+  sequence.n_blocks = std::min(sequence.n_blocks, n_blocks);
+}
+
+void KvBlocks::Release(KvSequence& sequence) {
+  Shorten(sequence, 0);
+  sequence = {};
+}
+
+uint32_t KvBlocks::Truncate(KvSequence& sequence, uint32_t n_positions) {
+  const uint32_t last = n_positions / block_tokens_;  // that the next token is written to
+  uint32_t n_kept = n_positions;
+  if (n_kept % block_tokens_ != 0)
+    for (size_t group = 0; group < groups_.size(); ++group)
+      if (last >= sequence.first[group] && pools_[group].n_uses(Entry(sequence, group, last)) > 1)
+        n_kept = last * block_tokens_;
+  if (n_kept == 0 || !HoldsWindowAt(sequence, n_kept)) {
+    Release(sequence);
+    return 0;
+  }
+  Shorten(sequence, BlocksOf(n_kept));
+  sequence.n_searched_tokens = 0;
+  sequence.prefixes.resize(std::min<size_t>(sequence.prefixes.size(), n_kept / block_tokens_));
+  if (n_kept % block_tokens_ != 0)
+    for (size_t group = 0; group < groups_.size(); ++group)
+      ForgetName(group, Entry(sequence, group, last));
+  return n_kept;
+}
+
+// ---- Prefixes
+
+void KvBlocks::Publish(KvSequence& sequence, std::span<const TokenId> tokens) {
+  const bool was_searched = sequence.n_searched_blocks == n_published_;
+  for (auto block = static_cast<uint32_t>(sequence.prefixes.size());
+       (block + 1) * block_tokens_ <= tokens.size(); ++block) {
+    const PrefixId parent = block == 0 ? 0 : sequence.prefixes.back();
+    const PrefixId prefix =
+        prefixes_.FindOrAdd(parent, tokens.subspan(size_t{block} * block_tokens_, block_tokens_));
+    sequence.prefixes.push_back(prefix);
+    for (size_t group = 0; group < groups_.size(); ++group) {
+      if (block < sequence.first[group]) continue;
+      int32_t& own = Entry(sequence, group, block);
+      const int32_t known = prefixes_.block(prefix, group);
+      if (known == PrefixIndex::kNoBlock) {
+        prefixes_.SetBlock(prefix, group, own);
+        pools_[group].SetName(own, prefix);
+        ++n_published_;
+      } else if (known != own) {
+        pools_[group].Use(known);
+        pools_[group].Drop(own);
+        own = known;
+      }
+    }
+    prefixes_.ForgetIfEmpty(prefix);
+  }
+  if (was_searched) sequence.n_searched_blocks = n_published_;
+}
+
+std::vector<PrefixId> KvBlocks::FindPrefixes(const KvSequence& sequence,
+                                             std::span<const TokenId> tokens,
+                                             uint32_t n_have) const {
+  std::vector<PrefixId> found;
+  size_t n_usable = 0;
+  // Of each group: how many blocks before this one are there without a gap.
+  std::vector<uint32_t> run(groups_.size(), n_have);
+  for (size_t group = 0; group < sequence.first.size(); ++group)
+    run[group] -= sequence.first[group];
+  PrefixId parent = n_have == 0 ? 0 : sequence.prefixes[n_have - 1];
+  for (uint32_t block = n_have; (block + 1) * block_tokens_ <= tokens.size(); ++block) {
+    parent = prefixes_.Find(parent, tokens.subspan(size_t{block} * block_tokens_, block_tokens_));
+    if (parent == 0) break;
+    found.push_back(parent);
+    bool is_usable = true;
+    for (size_t group = 0; group < groups_.size(); ++group) {
+      const bool is_there = prefixes_.block(parent, group) != PrefixIndex::kNoBlock;
+      run[group] = is_there ? run[group] + 1 : 0;
+      const uint32_t n_seen = block + 1 - FirstSeen(group, (block + 1) * block_tokens_);
+      is_usable = is_usable && run[group] >= n_seen;
+    }
+    if (is_usable) n_usable = found.size();
+  }
+  found.resize(n_usable);
+  return found;
+}
+
+uint32_t KvBlocks::Adopt(KvSequence& sequence, std::span<const TokenId> tokens,
+                         uint32_t n_computed) {
+  const uint32_t n_have = n_computed / block_tokens_;
+  if (sequence.prefixes.size() != n_have) return n_computed;  // it was not published
+  // A long text is not searched for again with every step.
+  if (sequence.n_searched_tokens == tokens.size() && sequence.n_searched_blocks == n_published_)
+    return n_computed;
+  const std::vector<PrefixId> found = FindPrefixes(sequence, tokens, n_have);
+  if (found.empty()) {
+    sequence.n_searched_tokens = tokens.size();
+    sequence.n_searched_blocks = n_published_;
+    return n_computed;
+  }
+  const uint32_t n_blocks = n_have + static_cast<uint32_t>(found.size());
+  sequence.tables.resize(groups_.size());
+  sequence.first.resize(groups_.size(), 0);
+  Shorten(sequence, n_have);
+  for (size_t group = 0; group < groups_.size(); ++group) {
+    uint32_t& first = sequence.first[group];
+    const uint32_t first_seen = FirstSeen(group, n_blocks * block_tokens_);
+    for (; first < std::min(n_have, first_seen); ++first)
+      pools_[group].Drop(Entry(sequence, group, first));
+    first = std::max(first, first_seen);
+    sequence.tables[group].resize(std::min(n_blocks, groups_[group].blocks_per_sequence), 0);
+    for (uint32_t block = std::max(n_have, first); block < n_blocks; ++block) {
+      const int32_t known = prefixes_.block(found[block - n_have], group);
+      pools_[group].Use(known);
+      Entry(sequence, group, block) = known;
+    }
+  }
+  sequence.n_blocks = n_blocks;
+  sequence.prefixes.insert(sequence.prefixes.end(), found.begin(), found.end());
+  return n_blocks * block_tokens_;
 }
 
 }  // namespace forge

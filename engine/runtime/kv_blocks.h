@@ -1,65 +1,90 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "engine/model/kv_plan.h"
-#include "kernels/base/status.h"
+#include "engine/runtime/kv_block_pool.h"
+#include "engine/runtime/prefix_index.h"
+#include "engine/text/tokenizer.h"
 
 namespace forge {
 
-// The KV blocks of one sequence, in order of position: a row of RaggedBatch::block_tables.
+// The KV blocks of one sequence in one group of layers: a row of RaggedBatch::block_tables.
 using KvBlockTable = std::vector<int32_t>;
-
-// Hands out the blocks of one group of layers, which are never more.
-//
-// Invariant: a block is free or in exactly one table. Thread-compatible.
-class KvBlockPool {
- public:
-  explicit KvBlockPool(uint32_t n_blocks);
-
-  // Appends free blocks until `table` has `n_blocks` of them. kResourceExhausted if too few are
-  // free; then nothing changes. A table that is long enough stays as it is.
-  Status Extend(KvBlockTable& table, uint32_t n_blocks);
-  // Takes all blocks of `table` back and empties it.
-  void Release(KvBlockTable& table);
-
-  uint32_t n_free() const { return static_cast<uint32_t>(free_.size()); }
-  uint32_t n_blocks() const { return static_cast<uint32_t>(in_use_.size()); }
-
- private:
-  std::vector<int32_t> free_;  // a stack: the block used last is the one still in a cache
-  std::vector<bool> in_use_;   // [n_blocks]
-};
 
 // The tables of one sequence, one for each KvGroup; empty where it holds no blocks.
 using KvBlockTables = std::vector<KvBlockTable>;
 
-// Hands out the blocks of one model's KV cache, in all groups of layers alike.
+// What one sequence holds of a model's KV cache. Block i is that of positions [i * block_tokens,
+// (i + 1) * block_tokens). Plain data of KvBlocks.
+struct KvSequence {
+  // Block i is in tables[group][i % blocks_per_sequence]. Entries of blocks that a ring has lost
+  // are those of later ones, or 0.
+  KvBlockTables tables;
+  std::vector<uint32_t>
+      first;              // [n_groups] the first block that is held; before it a ring's are lost
+  uint32_t n_blocks = 0;  // block n_blocks - 1 is the last one
+  std::vector<PrefixId> prefixes;  // of the full blocks from the start on, as far as published
+  // What was searched for in vain: so many tokens, when so many blocks had been published, its own
+  // aside.
+  size_t n_searched_tokens = 0;
+  uint64_t n_searched_blocks = 0;
+
+  bool empty() const { return n_blocks == 0; }
+};
+
+// Hands out the blocks of one model's KV cache, in all groups of layers alike, and finds those that
+// hold what a new sequence starts with.
 //
-// Thread-compatible.
+// Full blocks that were published are never written to again: several sequences read them, and
+// those of sequences that are gone stay until their room is needed. Thread-compatible.
 class KvBlocks {
  public:
   KvBlocks(const std::vector<KvGroup>& groups, uint32_t block_tokens);
 
   // Whether there are enough free blocks to Extend so.
-  bool CanExtend(const KvBlockTables& tables, uint32_t n_positions) const;
-  // Makes `tables` long enough for positions [0, n_positions); a ring never grows beyond its
-  // group's blocks_per_sequence. REQUIRES: CanExtend.
-  void Extend(KvBlockTables& tables, uint32_t n_positions);
-  // Takes all blocks back and empties `tables`.
-  void Release(KvBlockTables& tables);
+  bool CanExtend(const KvSequence& sequence, uint32_t n_positions) const;
+  // Makes room for positions [0, n_positions). A ring loses the blocks that it has no room for.
+  // REQUIRES: CanExtend.
+  void Extend(KvSequence& sequence, uint32_t n_positions);
+  // Keeps positions [0, n_positions), of which the next token may be written and all before it be
+  // read. Returns how many are kept: fewer where another sequence reads the block that the next
+  // token would be written to, none where a ring has lost what it sees. REQUIRES: `n_positions`
+  // were computed.
+  uint32_t Truncate(KvSequence& sequence, uint32_t n_positions);
+  // Takes all blocks back.
+  void Release(KvSequence& sequence);
 
-  // Whether a sequence of `n_computed` positions still has what the token at `position`, an earlier
-  // one, sees: a ring has overwritten what went out of its window.
-  bool HoldsWindowAt(uint32_t position, uint32_t n_computed) const;
+  // Makes the full blocks of `tokens`, all of which were computed, findable for others. Where
+  // others have the same, theirs are taken and the sequence's own are free.
+  void Publish(KvSequence& sequence, std::span<const TokenId> tokens);
+  // Takes what others published of `tokens`, of which the first `n_computed` are in the sequence's
+  // blocks. Returns how many are there now.
+  uint32_t Adopt(KvSequence& sequence, std::span<const TokenId> tokens, uint32_t n_computed);
 
  private:
-  uint32_t BlocksFor(size_t group, uint32_t n_positions) const;
+  uint32_t BlocksOf(uint32_t n_positions) const;
+  int32_t& Entry(KvSequence& sequence, size_t group, uint32_t block) const;
+  int32_t Entry(const KvSequence& sequence, size_t group, uint32_t block) const;
+  // The first block that the token at `position` sees in a group.
+  uint32_t FirstSeen(size_t group, uint32_t position) const;
+  bool HoldsWindowAt(const KvSequence& sequence, uint32_t position) const;
+  int32_t Take(size_t group);
+  void ForgetName(size_t group, int32_t block);
+  // Drops the blocks from `n_blocks` on.
+  void Shorten(KvSequence& sequence, uint32_t n_blocks);
+  // The prefixes behind those of the sequence, as long as groups without a window have their blocks
+  // and, at the last one, the others what the next token sees.
+  std::vector<PrefixId> FindPrefixes(const KvSequence& sequence, std::span<const TokenId> tokens,
+                                     uint32_t n_have) const;
 
   const std::vector<KvGroup> groups_;
   const uint32_t block_tokens_;
   std::vector<KvBlockPool> pools_;  // of each group
+  PrefixIndex prefixes_;
+  uint64_t n_published_ = 0;  // blocks, ever
 };
 
 }  // namespace forge

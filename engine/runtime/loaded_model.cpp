@@ -5,38 +5,39 @@
 namespace forge {
 namespace {
 
-SchedulerOptions OptionsFor(const Model& model, uint32_t max_queued_turns) {
+SchedulerOptions OptionsFor(const Model& model, const ServingOptions& options) {
   const ModelPlan& plan = model.plan();
   return {.limits = {.tokenizer = &model.tokenizer(),
                      .n_vocab = model.config().n_vocab,
                      .context_length = plan.kv.context_length},
           .max_sequences = plan.kv.max_sequences,
           .prefill_chunk = plan.options.prefill_chunk,
-          .max_queued_turns = max_queued_turns,
+          .max_queued_turns = options.max_queued_turns,
           .kv_groups = plan.kv.groups,
-          .block_tokens = kKvBlockTokens};
+          .block_tokens = kKvBlockTokens,
+          .shares_prefixes = options.shares_prefixes};
 }
 
 }  // namespace
 
 Result<std::shared_ptr<LoadedModel>> LoadedModel::Create(ModelId id, ModelFileInfo info,
                                                          std::unique_ptr<Model> model,
-                                                         uint32_t max_queued_turns,
+                                                         const ServingOptions& options,
                                                          Executor& executor) {
   FORGE_ASSIGN_OR_RETURN(std::unique_ptr<Forward> forward, Forward::Create(*model));
-  return std::shared_ptr<LoadedModel>(new LoadedModel(
-      id, std::move(info), std::move(model), std::move(forward), max_queued_turns, executor));
+  return std::shared_ptr<LoadedModel>(new LoadedModel(id, std::move(info), std::move(model),
+                                                      std::move(forward), options, executor));
 }
 
 LoadedModel::LoadedModel(ModelId id, ModelFileInfo info, std::unique_ptr<Model> model,
-                         std::unique_ptr<Forward> forward, uint32_t max_queued_turns,
+                         std::unique_ptr<Forward> forward, const ServingOptions& options,
                          Executor& executor)
     : id_(id),
       info_(std::move(info)),
       executor_(executor),
       model_(std::move(model)),
       forward_(std::move(forward)),
-      scheduler_(std::make_unique<Scheduler>(OptionsFor(*model_, max_queued_turns), *forward_,
+      scheduler_(std::make_unique<Scheduler>(OptionsFor(*model_, options), *forward_,
                                              [&executor] { executor.Wake(); })) {}
 
 ModelStatus LoadedModel::Snapshot() const {

@@ -11,6 +11,12 @@
 
 namespace forge {
 
+// Of EngineOptions, what holds for each model.
+struct ServingOptions {
+  uint32_t max_queued_turns = 256;
+  bool shares_prefixes = true;
+};
+
 // A model in memory with everything that runs it. Calls in flight share it; whoever unloads it
 // waits until the last of them let it go.
 class LoadedModel {
@@ -19,7 +25,8 @@ class LoadedModel {
   // Lifetime: the executor must outlive it.
   static Result<std::shared_ptr<LoadedModel>> Create(ModelId id, ModelFileInfo info,
                                                      std::unique_ptr<Model> model,
-                                                     uint32_t max_queued_turns, Executor& executor);
+                                                     const ServingOptions& options,
+                                                     Executor& executor);
 
   ModelId id() const { return id_; }
   const ModelFileInfo& info() const { return info_; }
@@ -38,7 +45,7 @@ class LoadedModel {
   };
 
   LoadedModel(ModelId id, ModelFileInfo info, std::unique_ptr<Model> model,
-              std::unique_ptr<Forward> forward, uint32_t max_queued_turns, Executor& executor);
+              std::unique_ptr<Forward> forward, const ServingOptions& options, Executor& executor);
 
   FreedSignal freed_;  // first, so that it is destroyed after everything that holds memory
   const ModelId id_;

@@ -174,7 +174,7 @@ SchedulerStatus Scheduler::Snapshot() const {
   for (const auto& [id, session] : sessions_) {
     if (session->closed) continue;
     const State state = session->cancelled ? State::kIdle : session->state;
-    if (state == State::kIdle && session->blocks.empty()) continue;
+    if (state == State::kIdle && session->kv.empty()) continue;
     if (state == State::kPrefill || state == State::kDecode) ++status.slots_busy;
     if (state == State::kQueued) ++status.queued;
     status.sequences.push_back({id, state, session->n_tokens(), session->n_output});
@@ -200,7 +200,7 @@ bool Scheduler::IsActive(const Session& session) const {
 }
 
 void Scheduler::Forget(Session& session) {
-  blocks_.Release(session.blocks);
+  blocks_.Release(session.kv);
   sessions_.erase(session.id);
 }
 
@@ -278,15 +278,24 @@ void Scheduler::Start(Session& session) {
   session.tokens.insert(session.tokens.end(), prompt.begin(), prompt.end());
   session.state = State::kPrefill;
   session.last_step = n_steps_;
+  Adopt(session);
   session.task->Start(session.n_computed, session.n_pending());
 }
 
-// Forgets all but the first tokens. Where a layer's ring has lost what they see, all of them are
-// computed again.
+bool Scheduler::Adopt(Session& session) {
+  if (!options_.shares_prefixes || session.task->is_reading()) return false;
+  const uint32_t before = session.n_computed;
+  // The last token is computed in any case, for what comes after it.
+  const auto wanted = std::span(session.tokens).first(session.n_tokens() - 1);
+  session.n_computed = blocks_.Adopt(session.kv, wanted, before);
+  return session.n_computed > before;
+}
+
+// Forgets all but the first tokens, and what the cache cannot keep of them is computed again.
 void Scheduler::Rewind(Session& session, uint32_t n_tokens) {
   session.tokens.resize(n_tokens);
   if (n_tokens >= session.n_computed) return;
-  session.n_computed = blocks_.HoldsWindowAt(n_tokens, session.n_computed) ? n_tokens : 0;
+  session.n_computed = blocks_.Truncate(session.kv, n_tokens);
 }
 
 Scheduler::PlannedStep Scheduler::Compose() {
@@ -304,8 +313,10 @@ Scheduler::PlannedStep Scheduler::Compose() {
                    [](const Session* a, const Session* b) { return a->last_step < b->last_step; });
   uint32_t budget = options_.prefill_chunk;
   for (Session* session : prefilling) {
+    if (budget == 0) break;
+    const uint32_t n_before = session->n_computed;
+    if (Adopt(*session)) session->task->TakeCached(session->n_computed - n_before);
     const uint32_t n_tokens = std::min(budget, session->n_pending());
-    if (n_tokens == 0) break;
     AddToStep(*session, n_tokens, step);
     budget -= n_tokens;
   }
@@ -320,14 +331,14 @@ void Scheduler::AddToStep(Session& session, uint32_t n_tokens, PlannedStep& step
   step.batch.sequences.push_back(
       {.tokens = std::span(session.tokens).subspan(session.n_computed, n_tokens),
        .first_position = session.n_computed,
-       .blocks = session.blocks,
+       .blocks = session.kv.tables,
        .wants = session.task->Wants(session.n_computed, end, session.n_tokens()),
        .n_top = session.task->n_top()});
 }
 
 void Scheduler::EnsureBlocks(Session& session, uint32_t n_positions) {
-  while (!blocks_.CanExtend(session.blocks, n_positions)) EvictOne();
-  blocks_.Extend(session.blocks, n_positions);
+  while (!blocks_.CanExtend(session.kv, n_positions)) EvictOne();
+  blocks_.Extend(session.kv, n_positions);
 }
 
 // Idle sessions go before those whose next turn waits already, and the longest unused first.
@@ -337,11 +348,11 @@ void Scheduler::EvictOne() {
     return std::tuple(session.state == State::kQueued, session.last_step, session.id);
   };
   for (const auto& [id, session] : sessions_) {
-    if (IsActive(*session) || session->blocks.empty()) continue;
+    if (IsActive(*session) || session->kv.empty()) continue;
     if (victim == nullptr || value(*session) < value(*victim)) victim = session.get();
   }
   FORGE_CHECK(victim != nullptr, "running sequences hold more KV blocks than they can use");
-  blocks_.Release(victim->blocks);
+  blocks_.Release(victim->kv);
   victim->n_computed = 0;
 }
 
@@ -349,6 +360,8 @@ void Scheduler::Apply(const PlannedStep& step, Deliveries& deliveries) {
   for (size_t i = 0; i < step.sessions.size(); ++i) {
     Session& session = *step.sessions[i];
     session.n_computed += static_cast<uint32_t>(step.batch.sequences[i].tokens.size());
+    if (options_.shares_prefixes && !session.task->is_reading())
+      blocks_.Publish(session.kv, std::span(session.tokens).first(session.n_computed));
     if (session.state == State::kPrefill) {
       const uint32_t total = session.task->n_to_compute();
       deliveries.push_back([sink = session.task->progress_sink(),

@@ -25,6 +25,8 @@ struct SchedulerOptions {
   uint32_t max_queued_turns = 0;
   std::vector<KvGroup> kv_groups;  // each with blocks for max_sequences whole contexts
   uint32_t block_tokens = 1;
+  bool shares_prefixes =
+      true;  // turns read what others computed of the tokens that they begin with
 };
 
 struct SchedulerStatus {
@@ -41,6 +43,10 @@ struct SchedulerStatus {
 // streams nor short prompts wait for a long one. Idle sessions keep their KV blocks until a running
 // one needs them; then the session unused for longest loses its own and is computed again at its
 // next turn.
+//
+// A turn that begins with the tokens of another sequence reads the full blocks that hold them, be
+// that sequence running, idle or gone: where several turns with one beginning wait, what each chunk
+// computes serves all. Readings want every row, and share nothing.
 //
 // Thread-safe, but HasWork aside, the methods under "Executor" are called by one thread. Tasks are
 // created on any thread and run on that one.
@@ -90,6 +96,8 @@ class Scheduler {
   void AdmitQueued(Deliveries& deliveries) FORGE_REQUIRES(mutex_);
   void Start(Session& session) FORGE_REQUIRES(mutex_);
   void Rewind(Session& session, uint32_t n_tokens) FORGE_REQUIRES(mutex_);
+  // Takes what others computed of the session's tokens since. False: there was nothing.
+  bool Adopt(Session& session) FORGE_REQUIRES(mutex_);
   PlannedStep Compose() FORGE_REQUIRES(mutex_);
   void AddToStep(Session& session, uint32_t n_tokens, PlannedStep& step) FORGE_REQUIRES(mutex_);
   void EnsureBlocks(Session& session, uint32_t n_positions) FORGE_REQUIRES(mutex_);

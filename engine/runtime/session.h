@@ -13,7 +13,7 @@ namespace forge {
 // One conversation: a sequence of tokens, what of it is in the KV cache, and the task that
 // runs on it. Plain data of the Scheduler.
 //
-// Invariants: the keys and values of tokens[0, n_computed) are in `blocks`, or those that the next
+// Invariants: the keys and values of tokens[0, n_computed) are in `kv`, or those that the next
 // token sees where a layer has a window; n_computed < tokens.size() while a task runs, because the
 // token chosen last is never in the cache; tokens never outnumber the context length. A session
 // with a task is removed by the executor thread only.
@@ -21,7 +21,7 @@ struct Session {
   SessionId id = 0;
   std::vector<TokenId> tokens;
   uint32_t n_computed = 0;
-  KvBlockTables blocks;
+  KvSequence kv;
   SequenceStatus::State state = SequenceStatus::State::kIdle;
   std::unique_ptr<Task> task;  // null exactly while kIdle
   uint32_t n_output = 0;       // tokens of the turn, or of the last one

@@ -40,6 +40,8 @@ class Task {
   // tokens are not: the prompt, and what went before it and was lost.
   virtual void Start(uint32_t n_cached, uint32_t n_to_compute) = 0;
   virtual uint32_t n_to_compute() const = 0;
+  // `n_tokens` of those to compute were found in the cache after all.
+  virtual void TakeCached(uint32_t /*n_tokens*/) {}
 
   // What it wants of a step that computes positions [first, end) of `n_tokens`.
   virtual StepOutput Wants(uint32_t first, uint32_t end, uint32_t n_tokens) const = 0;

@@ -50,6 +50,7 @@ class Turn final : public Task {
   bool is_reading() const override { return false; }
   std::shared_ptr<ProgressSink> progress_sink() const override { return sink_; }
   void Start(uint32_t n_cached, uint32_t n_to_compute) override;
+  void TakeCached(uint32_t n_tokens) override { n_cached_ += n_tokens; }
   uint32_t n_to_compute() const override { return n_to_compute_; }
   StepOutput Wants(uint32_t first, uint32_t end, uint32_t n_tokens) const override;
   uint32_t n_top() const override { return n_top_; }

@@ -198,6 +198,7 @@ TEST_F(SchedulerTest, RefusesToKeepMoreThanThereIs) {
 SchedulerOptions Windowed() {
   SchedulerOptions options = testing::SmallOptions();
   options.kv_groups.push_back({.window = 12, .blocks_per_sequence = 5, .n_blocks = 2 * 5});
+  options.shares_prefixes = false;  // what other sessions left would stand in for what is lost
   return options;
 }
 
