@@ -12,8 +12,10 @@ Executor::~Executor() {
     stop_ = true;
     const Status shutting_down =
         Unavailable("the server is shutting down").WithReason("SHUTTING_DOWN");
-    for (Entry& entry : entries_)
+    for (Entry& entry : entries_) {
       if (!entry.end) entry.end = shutting_down;
+      entry.scheduler->GiveUpStep();
+    }
   }
   work_.NotifyAll();
   thread_.join();
@@ -28,6 +30,7 @@ void Executor::Remove(Scheduler& scheduler, const Status& status) {
   MutexLock lock(mutex_);
   for (Entry& entry : entries_)
     if (entry.scheduler == &scheduler) entry.end = status;
+  scheduler.GiveUpStep();
   work_.NotifyAll();
   while (Contains(scheduler)) removed_.Wait(mutex_);
 }
@@ -39,6 +42,11 @@ void Executor::Wake() {
     idle_ = false;
   }
   work_.NotifyAll();
+}
+
+void Executor::NoteProgress() {
+  MutexLock lock(mutex_);
+  progress_ = Clock::now();
 }
 
 EngineProgress Executor::Progress() const {

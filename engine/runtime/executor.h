@@ -25,11 +25,14 @@ class Executor {
 
   // Lifetime: the scheduler must stay until Remove returned or the executor is gone.
   void Add(Scheduler& scheduler);
-  // Ends the model's turns with `status` and forgets it. Blocks until the running step is over and
-  // every sink was called. REQUIRES: it was added, and not called by a sink.
+  // Ends the model's turns with `status` and forgets it. Blocks until the running step is over, of
+  // which this model's is given up, and every sink was called. REQUIRES: it was added, and not
+  // called by a sink.
   void Remove(Scheduler& scheduler, const Status& status);
   // There may be work: schedulers call this.
   void Wake();
+  // The running step goes on: schedulers call this in a long one.
+  void NoteProgress();
 
   EngineProgress Progress() const;
 
@@ -55,7 +58,7 @@ class Executor {
   bool stop_ FORGE_GUARDED_BY(mutex_) = false;
   bool idle_ FORGE_GUARDED_BY(mutex_) = true;
   uint64_t n_steps_ FORGE_GUARDED_BY(mutex_) = 0;
-  Clock::time_point progress_ FORGE_GUARDED_BY(mutex_);  // the last step's end, or of idleness
+  Clock::time_point progress_ FORGE_GUARDED_BY(mutex_);  // the last one, or the end of idleness
 
   std::thread thread_;  // last: it uses all of the above
 };

@@ -30,16 +30,17 @@ Status Forward::ComputeStep(const StepBatch& batch, const RowReader& read_row) {
   FORGE_TRY(CopyBatchIn());
   const StepContext step = Context();
   stream_->BeginGroup();
-  const Status enqueued = RunLayers(step);
+  const Status enqueued = RunLayers(step, batch);
   const Status given = stream_->EndGroup();
   FORGE_TRY(enqueued);
   FORGE_TRY(given);
   return outputs_.Read(step, batch, host_.first_token, read_row);
 }
 
-Status Forward::RunLayers(const StepContext& step) {
+Status Forward::RunLayers(const StepContext& step, const StepBatch& batch) {
   FORGE_TRY(Embed(step));
   for (uint32_t layer = 0; layer < model_.config().n_layers; ++layer) {
+    if (batch.goes_on && !batch.goes_on()) return Cancelled("the step was given up");
     FORGE_TRY(RunAttention(step, layer));
     FORGE_TRY(RunFeedForward(step, layer));
   }

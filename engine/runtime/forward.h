@@ -44,7 +44,7 @@ class Forward final : public StepRunner {
   Status CopyIn(const ScratchSlot& slot, const std::vector<int32_t>& values);
   StepContext Context() const;
   Status Embed(const StepContext& step);
-  Status RunLayers(const StepContext& step);
+  Status RunLayers(const StepContext& step, const StepBatch& batch);
 
   // Constant after construction.
   const Model& model_;

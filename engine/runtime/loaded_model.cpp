@@ -37,8 +37,9 @@ LoadedModel::LoadedModel(ModelId id, ModelFileInfo info, std::unique_ptr<Model> 
       executor_(executor),
       model_(std::move(model)),
       forward_(std::move(forward)),
-      scheduler_(std::make_unique<Scheduler>(OptionsFor(*model_, options), *forward_,
-                                             [&executor] { executor.Wake(); })) {}
+      scheduler_(std::make_unique<Scheduler>(
+          OptionsFor(*model_, options), *forward_, [&executor] { executor.Wake(); },
+          [&executor] { executor.NoteProgress(); })) {}
 
 ModelStatus LoadedModel::Snapshot() const {
   SchedulerStatus scheduled = scheduler_->Snapshot();

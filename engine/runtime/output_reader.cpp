@@ -15,6 +15,7 @@ Status OutputReader::Read(const StepContext& step, const StepBatch& batch,
   for (size_t s = 0; s < batch.sequences.size(); ++s) {
     const Rows rows = {static_cast<size_t>(first_token[s]), batch.sequences[s].tokens.size()};
     const auto read = [&](size_t row, std::span<const float> values) {
+      if (batch.goes_on) static_cast<void>(batch.goes_on());
       read_row(s, row, {.values = values});
     };
     if (batch.sequences[s].wants == StepOutput::kAllLogits)

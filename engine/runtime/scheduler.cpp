@@ -19,6 +19,11 @@ Status SessionNotFound(SessionId session) {
       .WithDetail("session", session);
 }
 
+// What a step with a prompt's chunk should take where others decode beside it.
+constexpr std::chrono::duration<double> kLongestStep(0.2);
+// Chunks are multiples of this, below which a prompt takes much longer in all.
+constexpr uint32_t kLeastChunk = 32;
+
 template <typename Container>
 void EraseValue(Container& container, const Session* session) {
   container.erase(std::remove(container.begin(), container.end(), session), container.end());
@@ -32,10 +37,11 @@ void Deliver(std::vector<std::function<void()>>& deliveries) {
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerOptions& options, StepRunner& runner,
-                     std::function<void()> wake)
+                     std::function<void()> wake, std::function<void()> progress)
     : options_(options),
       runner_(runner),
       wake_(std::move(wake)),
+      progress_(std::move(progress)),
       constraints_(*options.limits.tokenizer, options.limits.n_vocab),
       blocks_(options.kv_groups, options.block_tokens) {
   for (const KvGroup& group : options.kv_groups)
@@ -217,12 +223,17 @@ void Scheduler::Step() {
   }
   Deliver(deliveries);
   if (step.sessions.empty()) return;
+  step.batch.goes_on = [this, &step] { return GoesOn(step); };
+  const auto start = std::chrono::steady_clock::now();
   const Status status =
       runner_.Run(step.batch, [&step](size_t i, size_t token, const StepRow& row) {
         const Session& session = *step.sessions[i];
         const auto position = static_cast<uint32_t>(session.n_computed + token);
         session.task->TakeRow(position, row, session.tokens);
       });
+  // A step that was given up leaves every session as it was.
+  if (status.code() == StatusCode::kCancelled) return;
+  NoteDuration(step, std::chrono::steady_clock::now() - start);
   {
     MutexLock lock(mutex_);
     if (status.ok())
@@ -231,6 +242,30 @@ void Scheduler::Step() {
       FinishEvery(status, deliveries);
   }
   Deliver(deliveries);
+}
+
+bool Scheduler::GoesOn(const PlannedStep& step) const {
+  if (progress_) progress_();
+  if (gives_up_) return false;
+  MutexLock lock(mutex_);
+  return std::any_of(step.sessions.begin(), step.sessions.end(),
+                     [](const Session* session) { return !session->cancelled; });
+}
+
+void Scheduler::NoteDuration(const PlannedStep& step, std::chrono::duration<double> duration) {
+  size_t n_tokens = 0;
+  for (const StepSequence& sequence : step.batch.sequences) n_tokens += sequence.tokens.size();
+  if (n_tokens < kLeastChunk) return;  // says more about the weights' way from memory
+  const double seconds = duration.count() / static_cast<double>(n_tokens);
+  seconds_per_token_ = seconds_per_token_ == 0.0 ? seconds : (seconds_per_token_ + seconds) / 2;
+}
+
+uint32_t Scheduler::ChunkBeside(size_t n_decoding) const {
+  if (n_decoding == 0 || seconds_per_token_ == 0.0) return options_.prefill_chunk;
+  const double n_tokens = kLongestStep.count() / seconds_per_token_;
+  if (n_tokens >= options_.prefill_chunk) return options_.prefill_chunk;
+  const uint32_t n_chunks = std::max(1u, static_cast<uint32_t>(n_tokens) / kLeastChunk);
+  return std::min(options_.prefill_chunk, n_chunks * kLeastChunk);
 }
 
 void Scheduler::EndAll(const Status& status) {
@@ -311,7 +346,7 @@ Scheduler::PlannedStep Scheduler::Compose() {
   }
   std::stable_sort(prefilling.begin(), prefilling.end(),
                    [](const Session* a, const Session* b) { return a->last_step < b->last_step; });
-  uint32_t budget = options_.prefill_chunk;
+  uint32_t budget = ChunkBeside(step.sessions.size());
   for (Session* session : prefilling) {
     if (budget == 0) break;
     const uint32_t n_before = session->n_computed;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -38,7 +40,8 @@ struct SchedulerStatus {
 // Decides what each step of one model computes, and keeps the model's sessions.
 //
 // Up to max_sequences tasks, which are turns or readings, run; further ones wait in order. A step
-// takes one token of every sequence that decodes and up to prefill_chunk prompt tokens beside them.
+// takes one token of every sequence that decodes and up to prefill_chunk prompt tokens beside them,
+// fewer where those would hold the others up for long.
 // The chunk goes to the prompt that waited longest, what it leaves to the next, so that neither
 // streams nor short prompts wait for a long one. Idle sessions keep their KV blocks until a running
 // one needs them; then the session unused for longest loses its own and is computed again at its
@@ -52,9 +55,11 @@ struct SchedulerStatus {
 // created on any thread and run on that one.
 class Scheduler {
  public:
-  // `wake`: called when there is work, on any thread, with no lock held. Lifetime: the runner and
+  // `wake`: called when there is work, on any thread, with no lock held. `progress`: called again
+  // and again during a step, by the thread that runs it; may be null. Lifetime: the runner and
   // options.limits.tokenizer must outlive it.
-  Scheduler(const SchedulerOptions& options, StepRunner& runner, std::function<void()> wake);
+  Scheduler(const SchedulerOptions& options, StepRunner& runner, std::function<void()> wake,
+            std::function<void()> progress = {});
 
   // --- Any thread; none blocks on a step.
   // As in Engine. kNotFound (reason MODEL_NOT_LOADED) after EndAll.
@@ -68,6 +73,8 @@ class Scheduler {
   Result<std::vector<TokenId>> Tokens(SessionId session) const;
   SchedulerStatus Snapshot() const;
   bool HasWork() const;
+  // EndAll follows: nobody waits for what the running step computes.
+  void GiveUpStep() { gives_up_ = true; }
 
   // --- Executor: all sinks are called from these.
   // Ends what was cancelled, admits what waits, and computes one step.
@@ -99,6 +106,11 @@ class Scheduler {
   // Takes what others computed of the session's tokens since. False: there was nothing.
   bool Adopt(Session& session) FORGE_REQUIRES(mutex_);
   PlannedStep Compose() FORGE_REQUIRES(mutex_);
+  // Most prompt tokens in a step.
+  uint32_t ChunkBeside(size_t n_decoding) const FORGE_REQUIRES(mutex_);
+  // Whether somebody waits for what the step computes.
+  bool GoesOn(const PlannedStep& step) const;
+  void NoteDuration(const PlannedStep& step, std::chrono::duration<double> duration);
   void AddToStep(Session& session, uint32_t n_tokens, PlannedStep& step) FORGE_REQUIRES(mutex_);
   void EnsureBlocks(Session& session, uint32_t n_positions) FORGE_REQUIRES(mutex_);
   void EvictOne() FORGE_REQUIRES(mutex_);
@@ -114,6 +126,7 @@ class Scheduler {
   const SchedulerOptions options_;
   StepRunner& runner_;
   const std::function<void()> wake_;
+  const std::function<void()> progress_;
 
   ConstraintCompiler constraints_;  // before the turns, which give theirs back
   mutable Mutex mutex_;
@@ -123,6 +136,10 @@ class Scheduler {
   KvBlocks blocks_ FORGE_GUARDED_BY(mutex_);
   uint64_t n_steps_ FORGE_GUARDED_BY(mutex_) = 0;
   bool ended_ FORGE_GUARDED_BY(mutex_) = false;
+  std::atomic<bool> gives_up_ = false;
+
+  // The executor's: what a prompt token costs in a step, as lately measured; 0 before that.
+  double seconds_per_token_ = 0.0;
 };
 
 }  // namespace forge

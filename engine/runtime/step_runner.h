@@ -32,6 +32,9 @@ struct StepSequence {
 // One step: tokens of several sequences that go through the model together.
 struct StepBatch {
   std::vector<StepSequence> sequences;
+  // Asked between layers, and as rows are read, so that a long step shows that it goes on. False:
+  // nobody wants the step any more. May be null.
+  std::function<bool()> goes_on = {};
 };
 
 // One row of what a step computed.
@@ -53,7 +56,8 @@ class StepRunner {
   virtual ~StepRunner() = default;
   // Stores the batch's keys and values in the cache, and calls `read_row` for every row wanted, on
   // this thread; those of one sequence in order. Blocks until all is done. On failure some rows may
-  // have been read, and the cache's contents at the batch's positions are unspecified.
+  // have been read, and the cache's contents at the batch's positions are unspecified. kCancelled
+  // where the batch did not go on.
   virtual Status Run(const StepBatch& batch, const RowReader& read_row) = 0;
 };
 

@@ -133,6 +133,9 @@ TEST(ExecutorTest, ReportsProgressWhileBusyAndRestsWhileIdle) {
   std::this_thread::sleep_for(20ms);
   EXPECT_TRUE(executor.Progress().busy);
   EXPECT_GE(executor.Progress().since_progress, 20ms);  // a step that hangs shows
+  const auto before = executor.Progress().since_progress;
+  executor.NoteProgress();
+  EXPECT_LT(executor.Progress().since_progress, before);  // and one that is only long does not
   leave.set_value();
   ASSERT_EQ(sink->finished.get_future().wait_for(kLimit), std::future_status::ready);
   const auto deadline = std::chrono::steady_clock::now() + kLimit;

@@ -36,6 +36,7 @@ FakeModel::FakeModel(const SchedulerOptions& options) : options_(options) {
 Status FakeModel::Run(const StepBatch& batch, const RowReader& read_row) {
   if (during_step) during_step();
   if (failure) return *failure;
+  if (batch.goes_on && !batch.goes_on()) return Cancelled("given up");
   std::vector<Part> parts;
   for (const StepSequence& sequence : batch.sequences) Store(sequence);
   for (size_t s = 0; s < batch.sequences.size(); ++s) {

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
+#include <thread>
+
 #include "tests/engine/runtime/scheduler_fixture.h"
 
 namespace forge {
@@ -133,12 +136,62 @@ TEST_F(SchedulerTest, ACancelledTurnFreesItsSlotAtOnceAndEndsBeforeTheNextStep) 
 TEST_F(SchedulerTest, ATurnCancelledDuringAStepEndsBeforeTheNext) {
   const SessionId session = Open();
   const auto sink = Submit(session, Greedy(Prompt(4), 0));
+  Submit(Greedy(Prompt(4, 1), 5));  // which the step goes on for
   model_.during_step = [&] {
     if (model_.steps().size() == 2) scheduler_.Cancel(session);
   };
   RunUntilIdle();
   EXPECT_EQ(sink->reason, FinishReason::kCancelled);
   EXPECT_EQ(sink->tokens, model_.Continue(Prompt(4), 3));
+}
+
+TEST_F(SchedulerTest, AStepThatNobodyWaitsForIsGivenUpAndLosesNothing) {
+  const SessionId session = Open();
+  const auto sink = Submit(session, Greedy(Prompt(60), 5));
+  model_.during_step = [&] {
+    if (model_.steps().size() == 2) scheduler_.Cancel(session);
+  };
+  RunUntilIdle();
+  EXPECT_EQ(sink->reason, FinishReason::kCancelled);
+  EXPECT_EQ(model_.steps().size(), 2u);
+  model_.during_step = nullptr;
+  const auto again = Submit(session, Greedy(Prompt(3, 1), 5));
+  RunUntilIdle();
+  std::vector<TokenId> sequence = Prompt(60);
+  const std::vector<TokenId> more = Prompt(3, 1);
+  sequence.insert(sequence.end(), more.begin(), more.end());
+  EXPECT_EQ(again->tokens, model_.Continue(sequence, 5));
+  EXPECT_EQ(again->usage.cached_tokens, 32u) << "two steps of 16";
+}
+
+class SlowSchedulerTest : public SchedulerTest {
+ protected:
+  static SchedulerOptions Options() {
+    SchedulerOptions options = testing::SmallOptions();
+    options.prefill_chunk = 128;
+    return options;
+  }
+  SlowSchedulerTest() : SchedulerTest(Options()) {}
+};
+
+// A token of a prompt takes 4 ms here, or more: 128 of them would hold a stream up for half a
+// second.
+TEST_F(SlowSchedulerTest, AChunkIsSmallerWhereItWouldHoldStreamsUp) {
+  model_.during_step = [&] { std::this_thread::sleep_for(std::chrono::milliseconds(512)); };
+  Submit(Greedy(Prompt(129), 1));
+  Steps(1);
+  EXPECT_EQ(model_.steps().back().at(0).n_tokens, 128u) << "nobody is held up";
+  model_.during_step = nullptr;
+  RunUntilIdle();
+  const auto stream = Submit(Greedy(Prompt(3, 1), 100));
+  Steps(2);
+  const auto prompt = Submit(Greedy(Prompt(200, 2), 1));
+  Steps(1);
+  ASSERT_EQ(model_.steps().back().size(), 2u);
+  EXPECT_EQ(model_.steps().back().at(1).n_tokens, 32u);
+  RunUntilIdle();
+  EXPECT_EQ(stream->tokens, model_.Continue(Prompt(3, 1), 100));
+  EXPECT_TRUE(prompt->finished());
 }
 
 TEST_F(SchedulerTest, ATurnCancelledInTheQueueLeavesTheSessionAsItWas) {
