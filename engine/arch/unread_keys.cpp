@@ -50,6 +50,18 @@ std::optional<double> NumberOf(const GgufValue& value) {
   return std::visit(Visitor{}, value.value);
 }
 
+// Layers with a window may turn by a base of their own, which is neutral where it is the same.
+Status RefuseUnreadWindowBase(const KeyReader& keys) {
+  constexpr std::string_view kWindowBase = "rope.freq_base_swa";
+  if (!keys.Has(kWindowBase) || keys.HasRead(kWindowBase)) return Status();
+  FORGE_ASSIGN_OR_RETURN(const double base, keys.PositiveOr("rope.freq_base", 10000));
+  FORGE_ASSIGN_OR_RETURN(const double window_base, keys.PositiveOr(kWindowBase, base));
+  if (window_base == base) return Status();
+  return UnsupportedField(
+      "the engine does not give layers with a window a base of their own in a model of this family",
+      keys.Field(kWindowBase));
+}
+
 }  // namespace
 
 Status RefuseUnreadKeys(const KeyReader& keys) {
@@ -64,7 +76,7 @@ Status RefuseUnreadKeys(const KeyReader& keys) {
           "the engine does not support what this key asks for in a model of this family",
           keys.Field(key.name));
   }
-  return Status();
+  return RefuseUnreadWindowBase(keys);
 }
 
 }  // namespace forge

@@ -91,6 +91,8 @@ std::vector<Case> WindowCases() {
   }
   cases.push_back(Without("W_gemma3_WindowAbsent", "gemma3", "attention.sliding_window"));
   cases.push_back(Without("W_gpt_oss_WindowAbsent", "gpt-oss", "attention.sliding_window"));
+  cases.push_back(WithFloat("W_gpt_oss_BaseOfItsOwn", "gpt-oss", "rope.freq_base_swa", 50000,
+                            "50000.0", kUnimplemented));
   for (const std::string family : {"qwen2", "qwen3", "gemma", "glm4", "chatglm"})
     cases.push_back(WithUint32("W_" + family + "_HasNone", family, "attention.sliding_window", 256,
                                kUnimplemented));
