@@ -29,9 +29,12 @@ Status Forward::Run(const StepBatch& batch, const RowReader& read_row) {
 Status Forward::ComputeStep(const StepBatch& batch, const RowReader& read_row) {
   FORGE_TRY(CopyBatchIn());
   const StepContext step = Context();
-  stream_->BeginGroup();
+  // The launches of a longer step take less time than what they launch, and are others each time.
+  constexpr size_t kMostGroupedTokens = 32;
+  const bool is_short = host_.tokens.size() <= kMostGroupedTokens;
+  if (is_short) stream_->BeginGroup();
   const Status enqueued = RunLayers(step, batch);
-  const Status given = stream_->EndGroup();
+  const Status given = is_short ? stream_->EndGroup() : Status();
   FORGE_TRY(enqueued);
   FORGE_TRY(given);
   return outputs_.Read(step, batch, host_.first_token, read_row);

@@ -140,7 +140,7 @@ FORGE_DEVICE void SyncWave() { __syncwarp(); }
 FORGE_DEVICE int Dot4(int a, int b, int c) {
 #if defined(__gfx1100__) || defined(__gfx1101__) || defined(__gfx1102__) || \
     defined(__gfx1103__) || defined(__gfx1150__) || defined(__gfx1151__) || \
-    defined(__gfx1152__) || defined(__gfx1200__) || defined(__gfx1201__)
+    defined(__gfx1152__) || defined(__gfx1153__) || defined(__gfx1200__) || defined(__gfx1201__)
   return __builtin_amdgcn_sudot4(true, a, true, b, c, false);
 #elif defined(__gfx906__) || defined(__gfx908__) || defined(__gfx90a__) || defined(__gfx940__) || \
     defined(__gfx941__) || defined(__gfx942__) || defined(__gfx950__) || defined(__gfx1011__) ||  \

@@ -23,6 +23,11 @@ using hipKernelNodeParams = cudaKernelNodeParams;
 #define hipErrorNoDevice cudaErrorNoDevice
 #define hipErrorInvalidDevice cudaErrorInvalidDevice
 #define hipErrorInsufficientDriver cudaErrorInsufficientDriver
+#define hipErrorInvalidDeviceFunction cudaErrorInvalidDeviceFunction
+#define hipErrorNoBinaryForGpu cudaErrorNoKernelImageForDevice
+#define hipErrorInvalidHandle cudaErrorInvalidResourceHandle
+#define hipErrorIllegalState cudaErrorIllegalState
+#define hipErrorLaunchOutOfResources cudaErrorLaunchOutOfResources
 #define hipErrorNotReady cudaErrorNotReady
 #define hipErrorIllegalAddress cudaErrorIllegalAddress
 #define hipErrorLaunchFailure cudaErrorLaunchFailure

@@ -4,8 +4,6 @@
 #include <string>
 #include <utility>
 
-#include "kernels/hip/hip_status.h"
-
 namespace forge {
 namespace {
 
@@ -27,19 +25,24 @@ GraphCache::~GraphCache() {
 
 Status GraphCache::Launch(const LaunchGroup& group, size_t place, hipStream_t stream) {
   Graph* graph = is_on_ ? Find(group, place) : nullptr;
-  if (graph != nullptr && !Update(*graph, group)) graph = nullptr;
-  if (graph == nullptr && is_on_ && IsSeenAgain(group, place)) graph = Build(group, place);
+  if (graph != nullptr)
+    graph = UpToDate(*graph, group);
+  else if (is_on_ && IsSeenAgain(group, place))
+    graph = Build(group, place);
   if (graph == nullptr) return LaunchEach(group, stream);
-  return CheckHip(hipGraphLaunch(graph->executable, stream),
-                  "launch of a graph of " + std::to_string(group.size()) + " kernels");
+  if (hipGraphLaunch(graph->executable, stream) == hipSuccess) return Status();
+  // If it is the device and not its graphs that fails, the launches say so.
+  static_cast<void>(hipGetLastError());
+  is_on_ = false;
+  return LaunchEach(group, stream);
 }
 
 Status GraphCache::LaunchEach(const LaunchGroup& group, hipStream_t stream) {
   for (size_t i = 0; i < group.size(); ++i) {
     const LaunchShape& shape = group.shape(i);
-    FORGE_TRY(CheckHip(hipLaunchKernel(group.kernel(i), shape.grid, shape.block, group.Arguments(i),
-                                       shape.shared_bytes, stream),
-                       std::string("launch of kernel ") + group.name(i)));
+    FORGE_TRY(context_.Check(hipLaunchKernel(group.kernel(i), shape.grid, shape.block,
+                                             group.Arguments(i), shape.shared_bytes, stream),
+                             std::string("launch of kernel ") + group.name(i)));
   }
   return Status();
 }
@@ -98,11 +101,23 @@ bool GraphCache::AddNodes(Graph& graph) {
   return true;
 }
 
+GraphCache::Graph* GraphCache::UpToDate(Graph& graph, const LaunchGroup& group) {
+  size_t n_changed = 0;
+  for (size_t i = 0; i < group.size(); ++i) n_changed += graph.group.IsSameLaunch(i, group) ? 0 : 1;
+  if (2 * n_changed > group.size()) return nullptr;
+  if (graph.n_updates + n_changed > kMostUpdates * group.size()) {
+    const size_t place = graph.place;
+    Destroy(graph);
+    std::erase_if(graphs_, [&graph](const auto& other) { return other.get() == &graph; });
+    return Build(group, place);
+  }
+  graph.n_updates += n_changed;
+  return n_changed == 0 || Update(graph, group) ? &graph : nullptr;
+}
+
 bool GraphCache::Update(Graph& graph, const LaunchGroup& group) {
-  bool has_changed = false;
   for (size_t i = 0; i < group.size(); ++i) {
     if (graph.group.IsSameLaunch(i, group)) continue;
-    has_changed = true;
     const hipKernelNodeParams params = NodeOf(group, i);
     if (hipGraphExecKernelNodeSetParams(graph.executable, graph.nodes[i], &params) == hipSuccess)
       continue;
@@ -110,7 +125,7 @@ bool GraphCache::Update(Graph& graph, const LaunchGroup& group) {
     is_on_ = false;
     return false;
   }
-  if (has_changed) graph.group = group;
+  graph.group = group;
   return true;
 }
 

@@ -14,8 +14,12 @@ namespace forge {
 
 // Gives groups of launches to a stream: as they are, and those that come again as graphs, which the
 // runtime hands to the hardware at once. A graph whose kernels are the group's is brought up to
-// date where its arguments are others. Where the runtime has no graphs, or fails in one of their
-// functions, everything is launched as it is from then on.
+// date where few of its arguments are others; where most are, that would take longer than it saves.
+// Where the runtime has no graphs, or fails in one of their functions, everything is launched as it
+// is from then on.
+//
+// ROCm's runtime takes new memory for the arguments of every update and gives none of it back
+// before the graph goes (clr, GraphExec::UpdateAQLPacket), so a graph is made anew now and then.
 //
 // Not thread-safe. Lifetime: the context must outlive it.
 class GraphCache {
@@ -37,6 +41,7 @@ class GraphCache {
     hipGraph_t graph = nullptr;
     hipGraphExec_t executable = nullptr;
     std::vector<hipGraphNode_t> nodes;
+    size_t n_updates = 0;  // of nodes, since it was made
   };
   // A group that came once and has no graph.
   struct Sighting {
@@ -45,8 +50,12 @@ class GraphCache {
   };
   // Of a model's steps: some ten groups of a step, for some numbers of streams.
   static constexpr size_t kMostGraphs = 128;
+  // Of a graph's nodes, on average, before it is made anew.
+  static constexpr size_t kMostUpdates = 8;
 
   Graph* Find(const LaunchGroup& group, size_t place);
+  // The graph found, with the group's arguments; null where it is not to be used for them.
+  Graph* UpToDate(Graph& graph, const LaunchGroup& group);
   // Whether the group came before; remembers it if not.
   bool IsSeenAgain(const LaunchGroup& group, size_t place);
   // Null if the runtime cannot.
@@ -54,7 +63,7 @@ class GraphCache {
   static bool AddNodes(Graph& graph);
   bool Update(Graph& graph, const LaunchGroup& group);
   void Destroy(Graph& graph);
-  static Status LaunchEach(const LaunchGroup& group, hipStream_t stream);
+  Status LaunchEach(const LaunchGroup& group, hipStream_t stream);
 
   HipContext& context_;
   bool is_on_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "kernels/hip/hip_status.h"
 
@@ -39,7 +40,10 @@ Status HipContext::Await(FunctionRef<hipError_t()> done, FunctionRef<bool()> mov
     if (error != hipErrorNotReady) return Check(error, what);
     if (health_.lost()) return health_.Check();
     const Clock::time_point now = Clock::now();
-    if (moved()) last_move = now;
+    if (moved()) {
+      last_move = now;
+      ++n_moves_;
+    }
     if (now - last_move > limit)
       return health_.MarkLost(std::string(what) + " made no progress for " +
                               std::to_string(limit.count()) + " ms");
@@ -63,11 +67,13 @@ Status HipContext::Drain() {
   hipEvent_t event = nullptr;
   FORGE_TRY(Check(hipEventCreateWithFlags(&event, hipEventDisableTiming), "hipEventCreate"));
   Status status;
+  uint64_t n_moves = n_moves_;
+  const auto moved = [&] { return std::exchange(n_moves, n_moves_) != n_moves; };
   for (const hipStream_t stream : streams_) {
     status = Check(hipEventRecord(event, stream), "hipEventRecord");
     if (status.ok())
-      status = Await([&] { return hipEventQuery(event); }, [] { return false; },
-                     kDrainPatience * hang_limit_, "work that was to end before memory is freed");
+      status = Await([&] { return hipEventQuery(event); }, moved, kDrainPatience * hang_limit_,
+                     "work that was to end before memory is freed");
     if (!status.ok()) break;
   }
   if (!health_.lost()) static_cast<void>(hipEventDestroy(event));

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -49,7 +51,8 @@ class HipContext {
   Status Check(hipError_t error, std::string_view what);
 
   // Waits until `done` answers hipSuccess. kUnavailable, and the device is lost, if it fails or if
-  // nothing has moved for `limit`; `moved` says whether something has since it was last asked.
+  // nothing has moved for `limit`; `moved` says whether something has since it was last asked, and
+  // is asked again and again.
   Status Await(FunctionRef<hipError_t()> done, FunctionRef<bool()> moved,
                std::chrono::milliseconds limit, std::string_view what);
 
@@ -67,6 +70,7 @@ class HipContext {
   const bool uses_graphs_;
 
   DeviceHealth health_;
+  std::atomic<uint64_t> n_moves_ = 0;  // times that somebody who waits saw work move
   Mutex mutex_;
   std::vector<hipStream_t> streams_ FORGE_GUARDED_BY(mutex_);
 };

@@ -16,6 +16,7 @@
 #include "kernels/hip/hip_ops.h"
 #include "kernels/hip/hip_status.h"
 #include "kernels/hip/hip_stream.h"
+#include "kernels/hip/kernel_self_test.h"
 #include "kernels/hip/pack.h"
 
 namespace forge {
@@ -27,6 +28,7 @@ namespace fs = std::filesystem;
 struct HipProperties {
   DeviceInfo info;
   std::string pci_id;
+  std::string target;       // its instruction set: "gfx1100"
   bool integrated = false;  // as the runtime or the driver says
   HipTraits traits;
 };
@@ -235,19 +237,20 @@ Result<HipProperties> ReadProperties(int index, const fs::path& root) {
   FORGE_TRY(CheckHip(hipDeviceGetPCIBusId(pci_id, sizeof(pci_id), index), "hipDeviceGetPCIBusId"));
   HipProperties properties;
   properties.pci_id = pci_id;
+  properties.target = TargetName(gpu);
   properties.info.id = "hip:" + std::to_string(index);
   properties.traits = {.wave_size = gpu.warpSize,
                        .n_units = gpu.multiProcessorCount,
                        .shared_bytes = static_cast<int>(gpu.sharedMemPerBlock),
-                       .has_matrix_units = HasMatrixUnits(TargetName(gpu)),
-                       .flushes_subnormals = FlushesSubnormals(TargetName(gpu))};
+                       .has_matrix_units = HasMatrixUnits(properties.target),
+                       .flushes_subnormals = FlushesSubnormals(properties.target)};
   if (gpu.warpSize != 32 && gpu.warpSize != 64)
     return Unimplemented(properties.info.id + " has waves of " + std::to_string(gpu.warpSize) +
                          " lanes; there are kernels for 32 and 64");
   const std::optional<DriverMemory> driver = ReadDriverMemory(root, properties.pci_id);
   properties.integrated = gpu.integrated != 0 || (driver && driver->looks_integrated);
   properties.info.description =
-      std::string(gpu.name) + ", " + TargetName(gpu) + ", " +
+      std::string(gpu.name) + ", " + properties.target + ", " +
       GibText(properties.integrated && driver ? driver->gtt_total : gpu.totalGlobalMem) +
       (properties.integrated ? " shared with the host" : "");
   return properties;
@@ -275,8 +278,10 @@ Result<std::unique_ptr<Device>> CreateHipDevice(const HipDeviceOptions& options)
                     "; the runtime has " + std::to_string(count) + ", from hip:0");
   const fs::path root = RootOf(options);
   FORGE_ASSIGN_OR_RETURN(HipProperties properties, ReadProperties(options.index, root));
+  const std::string target = properties.target;
   auto device = std::make_unique<HipDevice>(std::move(properties), root, options);
   FORGE_TRY(device->TestCopies());
+  FORGE_TRY(TestKernel(*device, target));
   return std::unique_ptr<Device>(std::move(device));
 }
 

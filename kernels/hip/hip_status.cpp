@@ -13,7 +13,13 @@ Status CheckHip(hipError_t error, std::string_view what) {
       return ResourceExhausted(message);
     case hipErrorInvalidValue:
     case hipErrorInvalidConfiguration:
+    case hipErrorInvalidHandle:
+    case hipErrorIllegalState:
+    case hipErrorLaunchOutOfResources:
       return Internal(message);
+    case hipErrorInvalidDeviceFunction:
+    case hipErrorNoBinaryForGpu:
+      return Unimplemented(message);
     default:
       return Unavailable(message).WithReason("DEVICE_LOST");
   }

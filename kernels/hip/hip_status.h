@@ -9,7 +9,8 @@ namespace forge {
 
 // Makes the runtime's answer to `what` ("hipMalloc of 4096 bytes") a Status:
 //   out of memory -> kResourceExhausted
-//   arguments, launch shapes -> kInternal: we gave them
+//   arguments, handles, launch shapes and resources -> kInternal: we gave them
+//   no code for this GPU -> kUnimplemented
 //   everything else (no device, faults in kernels, lost devices) -> kUnavailable, reason
 //   DEVICE_LOST
 // with the error's name in the message.

@@ -24,7 +24,8 @@ HipStream::~HipStream() {
   context_.RemoveStream(handle_);
   if (!context_.Select().ok()) return;
   for (const hipEvent_t mark : spare_marks_) static_cast<void>(hipEventDestroy(mark));
-  if (arrivals_data_ != nullptr) static_cast<void>(hipHostFree(arrivals_data_));
+  if (arrivals_data_ != nullptr && context_.Drain().ok())
+    static_cast<void>(hipHostFree(arrivals_data_));
   if (whole_ != nullptr && context_.Drain().ok()) static_cast<void>(hipFree(whole_));
   static_cast<void>(hipStreamDestroy(handle_));
 }
@@ -82,6 +83,8 @@ bool HipStream::HasMoved() {
 }
 
 Status HipStream::Synchronize() {
+  // Where this fails, what was to receive the copies may be gone before the next call.
+  const std::vector<Arrival> arrivals = std::exchange(arrivals_, {});
   FORGE_TRY(context_.Select());
   FORGE_TRY(LaunchHeld());
   FORGE_TRY(context_.Await([this] { return hipStreamQuery(handle_); },
@@ -89,8 +92,7 @@ Status HipStream::Synchronize() {
                            "work on the device"));
   spare_marks_.insert(spare_marks_.end(), marks_.begin(), marks_.end());
   marks_.clear();
-  for (const Arrival& arrival : arrivals_) std::memcpy(arrival.to, arrival.from, arrival.bytes);
-  arrivals_.clear();
+  for (const Arrival& arrival : arrivals) std::memcpy(arrival.to, arrival.from, arrival.bytes);
   arrivals_used_ = 0;
   n_groups_ = 0;
   if (small_ != nullptr) small_->Clear();

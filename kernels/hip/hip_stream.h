@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "kernels/api/stream.h"
@@ -35,6 +36,8 @@ class HipStream final : public Stream {
 
   // Chooses the device for the calling thread, before a launch. kUnavailable if it is lost.
   Status PrepareLaunch();
+  // As HipContext::Check.
+  Status Check(hipError_t error, std::string_view what) { return context_.Check(error, what); }
 
   // --- Groups. Launches are held back; a few tens of them go to the device together.
   void BeginGroup() override { is_grouping_ = true; }

@@ -5,7 +5,6 @@
 
 #include "kernels/base/status.h"
 #include "kernels/hip/gpu_runtime.h"
-#include "kernels/hip/hip_status.h"
 #include "kernels/hip/hip_stream.h"
 
 namespace forge {
@@ -37,7 +36,7 @@ Status LaunchKernel(const char* name, void (*kernel)(Parameters...), const Launc
 #endif
   const hipError_t error = hipGetLastError();
   if (error == hipSuccess) return Status();
-  return CheckHip(error, std::string("launch of kernel ") + name);
+  return stream.Check(error, std::string("launch of kernel ") + name);
 }
 
 }  // namespace forge

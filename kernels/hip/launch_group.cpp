@@ -10,11 +10,11 @@ void LaunchGroup::Clear() {
   offsets_.clear();
 }
 
-void LaunchGroup::AddArgument(const void* argument, size_t bytes) {
+std::byte* LaunchGroup::AddArgument(size_t bytes) {
   const size_t offset = bytes_.size();
   offsets_.push_back(offset);
   bytes_.resize(offset + (bytes + kAlignment - 1) / kAlignment * kAlignment);
-  std::memcpy(bytes_.data() + offset, argument, bytes);
+  return bytes_.data() + offset;
 }
 
 void** LaunchGroup::Arguments(size_t i) const {

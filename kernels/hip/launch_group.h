@@ -2,10 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <vector>
 
+#include "kernels/hip/argument_bytes.h"
 #include "kernels/hip/gpu_runtime.h"
 
 namespace forge {
@@ -26,7 +26,7 @@ class LaunchGroup {
            const Arguments&... arguments) {
     launches_.push_back(
         {name, kernel, shape, bytes_.size(), offsets_.size(), sizeof...(Arguments)});
-    (AddArgument(&arguments, sizeof(Arguments)), ...);
+    (CopyFields(arguments, AddArgument(sizeof(Arguments))), ...);
   }
   void Clear();
 
@@ -41,8 +41,7 @@ class LaunchGroup {
 
   // Whether the other has the same kernels in the same order.
   bool HasKernelsOf(const LaunchGroup& other) const;
-  // Whether launch `i` has the same shape and arguments in both. Padding within arguments counts,
-  // so that equal ones may pass for different, never the other way round.
+  // Whether launch `i` has the same shape and arguments in both.
   bool IsSameLaunch(size_t i, const LaunchGroup& other) const;
 
  private:
@@ -56,7 +55,8 @@ class LaunchGroup {
   };
   static constexpr size_t kAlignment = 16;
 
-  void AddArgument(const void* argument, size_t bytes);
+  // Zeroed memory for the next argument of the last launch.
+  std::byte* AddArgument(size_t bytes);
   std::span<const std::byte> BytesOf(size_t i) const;
 
   std::vector<Launch> launches_;

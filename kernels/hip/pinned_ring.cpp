@@ -30,7 +30,8 @@ PinnedRing::~PinnedRing() {
   if (!context_.Select().ok()) return;
   for (const hipEvent_t event : left_)
     if (event != nullptr) static_cast<void>(hipEventDestroy(event));
-  if (data_ != nullptr) static_cast<void>(hipHostFree(data_));
+  // As hipFree, hipHostFree waits for the whole device.
+  if (data_ != nullptr && context_.Drain().ok()) static_cast<void>(hipHostFree(data_));
 }
 
 Result<std::byte*> PinnedRing::Take(size_t bytes, hipStream_t stream) {

@@ -110,7 +110,8 @@ std::optional<Fault> BlockRunner::Run(const Kernel& kernel, Index block) {
   PlaceThreads(kernel.block);
   shared_.BeginBlock(kernel.shared_bytes, kernel.shared_limit_bytes);
   n_waves_ = static_cast<int>(threads_.size()) / kernel.wave_size;
-  const bool descending = (block.x + block.y + block.z) % 2 == 1;
+  const bool is_single = kernel.grid.x == 1 && kernel.grid.y == 1 && kernel.grid.z == 1;
+  const bool descending = (is_single ? n_single_++ : block.x + block.y + block.z) % 2 == 1;
   do {
     for (int i = 0; i < n_waves_ && !fault_; ++i) RunWave(descending ? n_waves_ - 1 - i : i);
   } while (!fault_ && ReleaseBlockBarrier());

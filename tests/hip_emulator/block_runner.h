@@ -29,8 +29,8 @@ struct Kernel {
 
 // Runs blocks of kernels, one at a time, each thread of a block as a fibre: wave by wave, lane by
 // lane, and every lane as far as it gets until it must wait for others. A thread that never waits
-// costs no switch. Blocks with an odd index run their waves in descending order, so that a missing
-// barrier shows whichever way the data flows.
+// costs no switch. Blocks with an odd index, and every other grid of one block, run their waves in
+// descending order, so that a missing barrier shows whichever way the data flows.
 //
 // Not thread-safe: each worker has its own.
 class BlockRunner {
@@ -127,6 +127,7 @@ class BlockRunner {
   int end_thread_ = 0;   // of the wave that starts
   int running_ = -1;     // the thread that runs right now
   Slot* running_slot_ = nullptr;
+  unsigned n_single_ = 0;  // grids of one block so far
   std::optional<Fault> fault_;
   int signal_ = 0;
   const void* signal_address_ = nullptr;

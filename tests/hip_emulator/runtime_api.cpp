@@ -113,6 +113,16 @@ const char* hipGetErrorName(hipError_t error) {
       return "hipErrorNoDevice";
     case hipErrorInvalidDevice:
       return "hipErrorInvalidDevice";
+    case hipErrorInvalidDeviceFunction:
+      return "hipErrorInvalidDeviceFunction";
+    case hipErrorNoBinaryForGpu:
+      return "hipErrorNoBinaryForGpu";
+    case hipErrorInvalidHandle:
+      return "hipErrorInvalidHandle";
+    case hipErrorIllegalState:
+      return "hipErrorIllegalState";
+    case hipErrorLaunchOutOfResources:
+      return "hipErrorLaunchOutOfResources";
     case hipErrorNotReady:
       return "hipErrorNotReady";
     case hipErrorIllegalAddress:
@@ -279,7 +289,9 @@ hipError_t hipHostFree(void* data) {
   Machine& machine = Machine::Get();
   if (const hipError_t error = machine.BeginCall("hipHostFree")) return Remember(error);
   if (data == nullptr) return hipSuccess;
-  const Machine::Lock lock = machine.Acquire();
+  Machine::Lock lock = machine.Acquire();
+  // As ROCm's does (clr, ihipFree): a kernel may still read it.
+  WaitUntilIdle(machine, lock, *machine.FindGpu(lock, CurrentDevice()));
   return Remember(machine.host_allocations(lock).erase(data) == 1 ? hipSuccess
                                                                   : hipErrorInvalidValue);
 }

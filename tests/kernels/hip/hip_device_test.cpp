@@ -46,9 +46,9 @@ class HipDeviceTest : public ::testing::Test {
     emulator::Reset(gpus);
     Open(index);
   }
-  void Open(int index = 0) {
+  void Open(int index = 0, std::chrono::milliseconds hang_limit = kHangLimit) {
     Result<std::unique_ptr<Device>> device =
-        CreateHipDevice({.index = index, .hang_limit = kHangLimit});
+        CreateHipDevice({.index = index, .hang_limit = hang_limit});
     ASSERT_TRUE(device.ok()) << device.status().ToString();
     device_ = std::move(device).value();
     Result<std::unique_ptr<Stream>> stream = device_->CreateStream();
@@ -376,6 +376,34 @@ TEST_F(HipDeviceTest, LongWorkThatMovesIsNoHang) {
   const Status status = stream_->Synchronize();
   EXPECT_TRUE(status.ok()) << status.ToString();
   emulator::SetCopyRate(0, 0);
+}
+
+// Memory is freed behind all work that is under way, which may be long as long as it moves.
+TEST_F(HipDeviceTest, FreeingMemoryBehindLongWorkIsNoHang) {
+  stream_.reset();
+  Open(0, 200ms);
+  MakeNumbers();
+  void* const other = Allocate(kMiB);
+  emulator::SetCopyRate(0, 2 * kMiB);
+  void* const data = Allocate(4 * kMiB);
+  const std::vector<std::byte> bytes = Bytes(20 << 10);
+  // About 3 s, more than the ten limits that an unmoving device is given.
+  for (int i = 0; i < 300; ++i)
+    ASSERT_TRUE(device_->CopyIn(data, bytes.data(), bytes.size(), *stream_).ok());
+  std::thread waiter([&] { EXPECT_TRUE(stream_->Synchronize().ok()); });
+  device_->Free(other, kMiB);
+  waiter.join();
+  EXPECT_TRUE(Launch().ok());
+  EXPECT_TRUE(stream_->Synchronize().ok());
+  emulator::SetCopyRate(0, 0);
+}
+
+TEST_F(HipDeviceTest, AGpuThatThereIsNoCodeForIsNotOpened) {
+  emulator::FailCalls("launch", {.error = hipErrorNoBinaryForGpu});
+  const Status status = CreateHipDevice({.index = 0}).status();
+  EXPECT_EQ(status.code(), StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("which the plug-in was not built for"));
+  EXPECT_TRUE(CreateHipDevice({.index = 0}).ok());
 }
 
 }  // namespace

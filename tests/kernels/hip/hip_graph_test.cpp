@@ -198,6 +198,32 @@ TEST_F(HipGraphTest, AGraphThatCannotBeUpdatedIsGivenUp) {
   EXPECT_EQ(GraphLaunches(), 1u);
 }
 
+TEST_F(HipGraphTest, AGraphWithMostlyOtherArgumentsIsNotBroughtUpToDate) {
+  ExpectRun({30.0f, 20.0f, 10.0f});
+  ExpectRun({30.0f, 20.0f, 10.0f});
+  ExpectRun({30.0f, 21.0f, 11.0f});
+  EXPECT_EQ(Updates(), 0u);
+  EXPECT_EQ(GraphLaunches(), 1u);
+  ExpectRun({30.0f, 20.0f, 10.0f});  // it is still as it was
+  EXPECT_EQ(GraphLaunches(), 2u);
+}
+
+TEST_F(HipGraphTest, AGraphIsMadeAnewAfterManyUpdates) {
+  for (int round = 0; round < 100; ++round)
+    ExpectRun({30.0f, 20.0f + static_cast<float>(round), 10.0f});
+  EXPECT_GE(GraphsMade(), 4u);
+  EXPECT_LE(GraphsMade(), 6u);
+  EXPECT_EQ(GraphLaunches(), 99u);
+}
+
+TEST_F(HipGraphTest, AGraphThatCannotBeLaunchedIsGivenUp) {
+  ExpectRun({30.0f, 20.0f});
+  ExpectRun({30.0f, 20.0f});
+  emulator::FailCalls("hipGraphLaunch", {.error = hipErrorNotSupported});
+  for (int round = 0; round < 3; ++round) ExpectRun({30.0f, 20.0f});
+  EXPECT_EQ(GraphLaunches(), 2u);
+}
+
 TEST_F(HipGraphTest, GraphsCanBeSwitchedOff) {
   Open({.uses_graphs = false});
   for (int round = 0; round < 3; ++round) ExpectRun({30.0f, 20.0f});
