@@ -2,7 +2,10 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <cstdio>
+#include <cstring>
 #include <exception>
 #include <iostream>
 #include <numeric>
@@ -107,13 +110,24 @@ int Run(int argc, char** argv) {
   return static_cast<int>(context.run());
 }
 
+// What was printed has arrived, or the command has failed.
+int Flush(int exit_code) {
+  errno = 0;
+  std::cout.flush();
+  const bool is_written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (std::cout.good() && is_written) return exit_code;
+  std::cerr << "forgectl: cannot write standard output"
+            << (errno != 0 ? std::string(": ") + std::strerror(errno) : std::string()) << '\n';
+  return exit_code != 0 ? exit_code : static_cast<int>(forge::client::ExitCode::kFailed);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
   std::signal(SIGPIPE, SIG_DFL);  // `forgectl ... | head` ends quietly
   try {
-    return Run(argc, argv);
+    return Flush(Run(argc, argv));
   } catch (const CLI::ParseError& error) {  // a flag's value that only the command could judge
     std::cerr << "forgectl: " << error.what() << '\n';
     return static_cast<int>(forge::client::ExitCode::kUsage);

@@ -29,7 +29,8 @@ grpc::Status MakeResident(const ChatOptions& options, const Connection& connecti
   grpc::Status status = connection.stub().GetModel(&call, request, &response);
   if (!status.ok()) return status;
   model = response.model();
-  if (model.state() == v1::MODEL_STATE_READY) return status;
+  // Flags that ask for something else than what is there are refused by the load.
+  if (model.state() == v1::MODEL_STATE_READY && options.load == LoadFlags()) return status;
   LoadStream load(connection, options.model, ToLoadOptions(options.load));
   const ChatInterrupts::Handler cancel(interrupts, [&load] { load.Cancel(); });
   return load.Wait([&model](const v1::LoadModelResponse& event) {

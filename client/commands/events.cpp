@@ -27,14 +27,14 @@ std::string What(const v1::Event& event) {
 void PrintLine(const std::string& time, const std::string& what, const std::string& device,
                const std::string& model, const std::string& bytes, const std::string& free,
                const std::string& reason) {
-  std::printf("%-16s  %-20s  %-6s  %-24s  %10s  %10s  %s\n", time.c_str(), what.c_str(),
+  std::printf("%-19s  %-20s  %-6s  %-24s  %10s  %10s  %s\n", time.c_str(), what.c_str(),
               device.c_str(), model.c_str(), bytes.c_str(), free.c_str(), reason.c_str());
 }
 
 void Print(const v1::Event& event) {
   std::string reason = event.reason();
   if (event.has_duration()) reason = "after " + FormatDuration(event.duration());
-  PrintLine(FormatTime(event.time()), What(event), event.device(), event.model(),
+  PrintLine(FormatTimeToSeconds(event.time()), What(event), event.device(), event.model(),
             event.bytes() > 0 ? FormatBytes(event.bytes()) : "",
             event.device().empty() ? "" : FormatBytes(event.free_bytes()), reason);
 }

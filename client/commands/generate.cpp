@@ -65,10 +65,14 @@ void SetPrompt(const GenerateFlags& flags, const std::string& prompt, bool chat,
   SetChatFlags(flags.chat_flags, *turn.mutable_chat());
 }
 
+bool IsConstrained(const v1::GenerateRequest::Turn& turn) {
+  return !turn.json_schema().empty() || !turn.grammar().empty();
+}
+
 // Says that an answer is not whole, where the person did not ask for its length.
 void ReportCut(const v1::GenerateRequest::Turn& turn,
                const v1::GenerateResponse::Finished& finished) {
-  const bool is_constrained = !turn.json_schema().empty() || !turn.grammar().empty();
+  const bool is_constrained = IsConstrained(turn);
   if (finished.reason() == v1::FINISH_REASON_CONTEXT_FULL)
     std::cerr << "forgectl: the answer was cut: the context is full\n";
   if (finished.reason() == v1::FINISH_REASON_MAX_TOKENS && is_constrained)
@@ -115,8 +119,11 @@ ExitCode RunGenerate(const GenerateFlags& flags, const CommandContext& context) 
   if (interrupts.interrupted()) return ExitCode::kInterrupted;
   // A daemon that shuts down closes the stream behind a whole answer with an error.
   if (event.has_finished()) {
-    if (!context.json()) ReportCut(request.turn(), event.finished());
-    return ExitCode::kOk;
+    if (context.json()) return ExitCode::kOk;  // the last line says how it ended
+    ReportCut(request.turn(), event.finished());
+    // What was to match a schema and was cut does not.
+    const bool is_whole = event.finished().reason() == v1::FINISH_REASON_END_OF_TEXT;
+    return is_whole || !IsConstrained(request.turn()) ? ExitCode::kOk : ExitCode::kFailed;
   }
   return ReportFailure(status.ok() ? EndedWithoutAnswer() : status, context);
 }

@@ -1,6 +1,8 @@
 #include <atomic>
 #include <iostream>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "client/commands/command.h"
 #include "client/commands/load_flags.h"
@@ -22,12 +24,17 @@ struct LoadCommandOptions {
   std::string keep_alive;
 };
 
+// `forever` is the longest that the daemon takes.
+std::optional<int64_t> ParseKeepAlive(const std::string& text) {
+  return ParseDuration(text == "forever" ? "8760h" : text);
+}
+
 // Adds what the flags say of how the model is kept.
 void SetResidency(const LoadCommandOptions& options, v1::ResidencyOptions& residency) {
   residency.set_pin(options.pin);
   residency.set_priority(options.priority);
   if (options.keep_alive.empty()) return;
-  const auto milliseconds = ParseDuration(options.keep_alive);
+  const auto milliseconds = ParseKeepAlive(options.keep_alive);
   residency.mutable_keep_alive()->set_seconds(*milliseconds / 1000);
   residency.mutable_keep_alive()->set_nanos(static_cast<int>(*milliseconds % 1000) * 1'000'000);
 }
@@ -104,9 +111,10 @@ void AddLoad(CLI::App& app, CommandContext& context) {
   command->add_option("--priority", options->priority, "Never evict models of a higher one");
   command
       ->add_option("--keep-alive", options->keep_alive,
-                   "How long it stays after its last use, as in 0s, 500ms, 5m or 1h")
+                   "How long it stays after its last use, as in 0s, 500ms, 5m, 1h or forever")
       ->check([](const std::string& text) {
-        return ParseDuration(text) ? std::string() : "'" + text + "' is no duration as in 5m";
+        return ParseKeepAlive(text) ? std::string()
+                                    : "'" + text + "' is neither a duration as in 5m nor forever";
       });
 }
 

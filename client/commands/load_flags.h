@@ -14,6 +14,8 @@ struct LoadFlags {
   uint32_t max_sequences = 0;
   uint32_t prefill_chunk = 0;
   std::string kv_cache_type;
+
+  bool operator==(const LoadFlags&) const = default;
 };
 
 void AddLoadFlags(CLI::App& command, LoadFlags& flags);

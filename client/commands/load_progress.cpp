@@ -7,7 +7,12 @@
 namespace forge::client {
 
 void ShowLoadProgress(const v1::LoadModelResponse::Progress& progress, ProgressBar& bar) {
-  if (progress.has_queue_position()) return bar.Show("waiting", 0.0, progress.wait_reason());
+  if (progress.has_queue_position()) {
+    const std::string place = progress.queue_position() == 0
+                                  ? "next in line"
+                                  : std::to_string(progress.queue_position()) + " before it";
+    return bar.Say("waiting, " + place + ": " + progress.wait_reason());
+  }
   const double total = static_cast<double>(progress.bytes_total());
   const double fraction = total > 0 ? static_cast<double>(progress.bytes_done()) / total : 0.0;
   std::string detail =

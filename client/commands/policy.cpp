@@ -58,7 +58,7 @@ grpc::Status ReplayBatch(const Connection& connection, const ReplayOptions& opti
       std::cout << ToJson(replay) << '\n';
       continue;
     }
-    table.AddRow({FormatTime(replay.event().time()), replay.event().device(),
+    table.AddRow({FormatTimeToSeconds(replay.event().time()), replay.event().device(),
                   replay.decision().model(), DecisionText(replay.event().decision()),
                   DecisionText(replay.decision()), replay.decision().reason()});
   }

@@ -24,6 +24,10 @@ ExitCode RunPs(const PsOptions&, const CommandContext& context) {
       {"NAME", "STATE", "DEVICE", "MEMORY", "CONTEXT", "SLOTS", "QUEUED", "LOADED", ""});
   for (const v1::Model& model : models) {
     const v1::Residency& residency = model.residency();
+    if (!residency.has_load_time()) {  // it is being loaded
+      table.AddRow({model.name(), StateName(model.state()), "-", "-", "-", "-", "-", "-", ""});
+      continue;
+    }
     table.AddRow(
         {model.name(), StateName(model.state()), residency.device(),
          FormatBytes(residency.memory().total_bytes()),

@@ -41,8 +41,16 @@ void ProgressBar::Show(const std::string& label, double fraction, const std::str
   char percent[8];
   std::snprintf(percent, sizeof(percent), "%3d%%",
                 static_cast<int>(std::clamp(fraction, 0.0, 1.0) * 100.0));
-  const std::string line =
-      label + " " + RenderBar(fraction, kBarWidth) + " " + percent + "  " + detail;
+  Draw(label + " " + RenderBar(fraction, kBarWidth) + " " + percent + "  " + detail);
+}
+
+void ProgressBar::Say(const std::string& text) {
+  if (is_terminal_) return Draw(text);
+  if (text != said_) std::fprintf(stderr, "%s\n", text.c_str());
+  said_ = text;
+}
+
+void ProgressBar::Draw(const std::string& line) {
   winsize size = {};
   const bool has_width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
   std::fprintf(stderr, "%s%s", kEraseLine,

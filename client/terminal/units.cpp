@@ -75,13 +75,25 @@ std::string FormatFixed(double value, int digits) {
   return text;
 }
 
-std::string FormatTime(const google::protobuf::Timestamp& time) {
+namespace {
+
+std::string FormatLocal(const google::protobuf::Timestamp& time, const char* format) {
   const std::time_t seconds = time.seconds();
   std::tm local{};
   localtime_r(&seconds, &local);
   std::array<char, 32> text;
-  std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M", &local);
+  std::strftime(text.data(), text.size(), format, &local);
   return text.data();
+}
+
+}  // namespace
+
+std::string FormatTime(const google::protobuf::Timestamp& time) {
+  return FormatLocal(time, "%Y-%m-%d %H:%M");
+}
+
+std::string FormatTimeToSeconds(const google::protobuf::Timestamp& time) {
+  return FormatLocal(time, "%Y-%m-%d %H:%M:%S");
 }
 
 }  // namespace forge::client

@@ -28,5 +28,7 @@ std::string FormatFixed(double value, int digits);
 
 // "2026-01-31 17:05" in local time.
 std::string FormatTime(const google::protobuf::Timestamp& time);
+// "2026-01-31 17:05:09", for what follows each other closely.
+std::string FormatTimeToSeconds(const google::protobuf::Timestamp& time);
 
 }  // namespace forge::client

@@ -7,6 +7,14 @@
 
 namespace forge {
 
+Status LoadCrashedStatus(const std::string& name) {
+  return FailedPrecondition(fmt::format("the daemon died while it loaded model '{}'; load it by "
+                                        "hand to try again, or replace its file",
+                                        name))
+      .WithReason("LOAD_CRASHED")
+      .WithDetail("model", name);
+}
+
 Status ModelBusyStatus(const std::string& name, std::string_view doing) {
   return Unavailable(fmt::format("model '{}' is being {}; try again shortly", name, doing))
       .WithReason("MODEL_BUSY")

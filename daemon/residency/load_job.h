@@ -73,6 +73,8 @@ class LoadJob {
 
 // kUnavailable (reason MODEL_BUSY): the model is being `doing`, "loaded" or "unloaded".
 Status ModelBusyStatus(const std::string& name, std::string_view doing);
+// kFailedPrecondition, reason LOAD_CRASHED: of a file that a load of the run before ended with.
+Status LoadCrashedStatus(const std::string& name);
 // kUnavailable (reason SHUTTING_DOWN).
 Status ShuttingDownStatus();
 

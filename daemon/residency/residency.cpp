@@ -265,7 +265,10 @@ void Residency::StartUnload(const std::string& name, UnloadDone done) {
     case ModelState::kFailed:
       return done(NotLoaded(name));
     case ModelState::kLoading:
-      return done(ModelBusyStatus(name, "loaded"));
+      // It is to be gone, so it does not come; nothing is there to be freed.
+      entry.job->Stop(LoadJob::StopCause::kCancelled);
+      StopIfWaiting(entry);
+      return done(uint64_t{0});
     case ModelState::kUnloading:
       entry.unload_callbacks.push_back(std::move(done));
       return;

@@ -198,8 +198,17 @@ Result<ResidencyPlan> Residency::Preview(const ModelFile& file,
   if (plan.is_resident) plan.info = found->second.snapshot.info;
   const std::string& device = plan.info.device;
   const WantedModel wanted = {file.name, plan.info.total_bytes(), priority};
-  plan.decision = Books(device).controller.Preview(ReadDevice(device), wanted, Now()).decision;
+  const ResidencyController& controller = Books(device).controller;
+  plan.decision = controller.Preview(ReadDevice(device), wanted, Now()).decision;
   plan.reason = ExplainDecision(plan.decision, wanted);
+  using Kind = ResidencyDecision::Kind;
+  if (controller.is_paused() &&
+      (plan.decision.kind == Kind::kAdmit || plan.decision.kind == Kind::kEvict)) {
+    plan.decision.kind = Kind::kWait;
+    plan.reason +=
+        "; other programs left less memory than residency.low_water, and nothing is "
+        "loaded before residency.high_water is free";
+  }
   return plan;
 }
 

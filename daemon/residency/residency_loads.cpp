@@ -22,6 +22,15 @@ uint64_t VersionOf(const ModelFile& file) {
 void Residency::StartOrJoin(const ModelFile& file, const LoadRequest& request,
                             const std::shared_ptr<LoadListener>& listener) {
   if (shutting_down_) return listener->OnLoaded(ShuttingDownStatus());
+  // A client that asks again and again must not end the daemon again and again.
+  if (request.is_on_demand && options_.state != nullptr && options_.state->WasDeadly(file)) {
+    const Status deadly = LoadCrashedStatus(file.name);
+    Publish({.kind = ResidencyEvent::Kind::kRefused,
+             .model = file.name,
+             .reason = std::string(deadly.message()),
+             .error = std::string(deadly.reason())});
+    return listener->OnLoaded(deadly);
+  }
   const auto found = entries_.find(file.name);
   if (found == entries_.end()) return StartLoad(file, request, listener);
   if (found->second.lifecycle.state() == ModelState::kFailed) {
@@ -237,11 +246,13 @@ void Residency::FinishLoad(const std::string& name, const Status& status) {
   entry.undecided.clear();
   entry.job.reset();
   entry.ticket = 0;
-  const bool was_cancelled =
-      status.code() == StatusCode::kCancelled || status.reason() == "SHUTTING_DOWN";
+  // A stop says nothing about the file, nor do options that it cannot be loaded with.
+  const bool is_others_fault =
+      status.code() == StatusCode::kCancelled || status.reason() == "SHUTTING_DOWN" ||
+      status.reason() == "INVALID_REQUEST" || status.reason() == "CONTEXT_LENGTH_EXCEEDED";
   if (status.ok()) {
     SetState(entry, ModelState::kReady);
-  } else if (was_cancelled) {
+  } else if (is_others_fault) {
     SetState(entry, ModelState::kOnDisk);
   } else {
     entry.snapshot.error = TruncateUtf8(status.message(), ResidencyEvent::kMaxTextBytes);

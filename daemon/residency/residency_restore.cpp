@@ -59,12 +59,7 @@ class Residency::RestoreChain final : public LoadListener,
   Result<ModelFile> FindFile() const {
     FORGE_ASSIGN_OR_RETURN(ModelFile file, residency_.catalogue_.Resolve(current().model));
     const StateStore* const state = residency_.options_.state;
-    if (state != nullptr && state->WasDeadly(file))
-      return FailedPrecondition(
-                 "the daemon died while it loaded this model; load it by hand to "
-                 "try again, or replace its file")
-          .WithReason("LOAD_CRASHED")
-          .WithDetail("model", file.name);
+    if (state != nullptr && state->WasDeadly(file)) return LoadCrashedStatus(file.name);
     return file;
   }
 

@@ -35,6 +35,7 @@ TestDaemon::TestDaemon(const std::function<void(Config&)>& configure,
   config_.listen.path = (directory_.path() / "forge.sock").string();
   config_.model_directories = {(directory_.path() / "models").string()};
   config_.residency.load_on_demand = false;  // a test says when it loads
+  config_.residency.low_water_bytes = config_.residency.high_water_bytes = 0;
   if (configure) configure(config_);
   if (prepare) prepare(engine_);
   catalogue_.emplace(config_.model_directories);
@@ -43,6 +44,8 @@ TestDaemon::TestDaemon(const std::function<void(Config&)>& configure,
   options.load_deadline = config_.limits.load_deadline;
   options.settings.min_residence = config_.residency.min_residence;
   options.settings.patience = config_.residency.patience;
+  options.settings.low_water_bytes = config_.residency.low_water_bytes;
+  options.settings.high_water_bytes = config_.residency.high_water_bytes;
   if (const auto directory = StateDirectory(config_, nullptr)) {
     state_.emplace(*directory);
     options.state = &*state_;

@@ -125,6 +125,7 @@ TEST(CrashedLoadTest, IsNotRepeatedUntilSomebodyDoesItByHand) {
   TestDaemon daemon([&](Config& config) {
     config.state_directory = state.path().string();
     config.model_directories = {models.path().string()};
+    config.residency.load_on_demand = true;
   });
   const auto restore = [&daemon] {
     const size_t n_before = daemon.residency().journal().Newest(100).size();
@@ -143,6 +144,18 @@ TEST(CrashedLoadTest, IsNotRepeatedUntilSomebodyDoesItByHand) {
   EXPECT_EQ(first.error, "LOAD_CRASHED");
   EXPECT_FALSE(daemon.residency().Find("a"));
   EXPECT_TRUE(daemon.residency().Find("b")) << "it goes on with the others";
+  // Nor by a client that only wants an answer, however often it asks.
+  const auto stub = daemon.NewStub();
+  for (int i = 0; i < 2; ++i) {
+    grpc::ClientContext context;
+    const auto stream = stub->Generate(&context);
+    v1::GenerateRequest request;
+    request.mutable_turn()->set_model("a");
+    request.mutable_turn()->mutable_text()->set_text("hello");
+    stream->Write(request);
+    EXPECT_EQ(ErrorInfoOf(stream->Finish()).reason(), "LOAD_CRASHED");
+  }
+  EXPECT_FALSE(daemon.residency().Find("a"));
   daemon.LoadModel("a");
   EXPECT_FALSE(StateStore(state.path()).WasDeadly(daemon.residency().Find("a")->file));
 }

@@ -124,7 +124,7 @@ class ChatTest(unittest.TestCase):
 
     def test_a_failure_in_a_pipe_is_an_exit_code(self):
         result = self.chat("word " * 20000 + "\n")
-        self.assertEqual(1, result.returncode)
+        self.assertEqual(2, result.returncode)
         self.assertIn("context", result.stderr)
         self.assertEqual(3, self.daemon.ctl("chat", "absent", input="hi\n").returncode)
 

@@ -53,6 +53,22 @@ class GenerateTest(unittest.TestCase):
         self.assertEqual(text[:text.index(stop)], answer(events))
         self.assertEqual("FINISH_REASON_STOP", events[-1]["finished"]["reason"])
 
+    def test_a_prompt_that_begins_like_another_clients_is_not_computed_again(self):
+        story = "Once upon a time there was a fox who lived in a forest. " * 8
+        args = ("--raw", "--temperature", 0, "--max-tokens", 8, "--verbose", story)
+        first, second = (self.daemon.ctl("generate", "demo", *args) for _ in range(2))
+        self.assertEqual(first.stdout, second.stdout)
+        self.assertIn(" 0 from the cache", first.stderr)
+        self.assertRegex(second.stderr, r" [1-9]\d+ from the cache")
+
+    def test_output_that_cannot_be_written_is_a_failure(self):
+        for command in (("list",), ("events",), ("generate", "demo", "--max-tokens", 3, "Hello!")):
+            with self.subTest(command), open("/dev/full", "w", encoding="utf-8") as full:
+                done = subprocess.run([FORGECTL, "--address", self.daemon.address, *map(str, command)],
+                                      stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+                self.assertEqual(1, done.returncode)
+                self.assertIn("cannot write standard output", done.stderr)
+
     def test_two_clients_stream_at_the_same_time(self):
         times = {}
 
@@ -92,7 +108,7 @@ class GenerateTest(unittest.TestCase):
     def test_an_answer_that_was_cut_is_told(self):
         cut = self.daemon.ctl("generate", "demo", "--json-schema", '{"type": "string"}', "--max-tokens", 3,
                               "hi")
-        self.assertEqual((0, "forgectl: the answer was cut at --max-tokens 3, before it was whole\n"),
+        self.assertEqual((1, "forgectl: the answer was cut at --max-tokens 3, before it was whole\n"),
                          (cut.returncode, cut.stderr))
         self.assertEqual("", self.daemon.ctl("generate", "demo", "--max-tokens", 3, "hi").stderr)
         full = self.daemon.ctl("generate", "demo", "--ignore-end", "hi")
@@ -117,7 +133,7 @@ class GenerateTest(unittest.TestCase):
 
     def test_refuses_a_prompt_longer_than_the_context(self):
         result = self.daemon.ctl("generate", "demo", "--raw", "-", input="word " * 20000)
-        self.assertEqual(1, result.returncode)
+        self.assertEqual(2, result.returncode)
         self.assertIn("context", result.stderr)
 
     def test_names_the_way_to_load_a_model_that_is_not_resident(self):

@@ -86,7 +86,7 @@ class ReadingTest(unittest.TestCase):
 
     def test_refuses_by_name(self):
         too_long = self.daemon.ctl("score", "demo", "-", input="word " * 20000)
-        self.assertEqual(1, too_long.returncode)
+        self.assertEqual(2, too_long.returncode)
         self.assertIn("context", too_long.stderr)
         batch = self.daemon.ctl("embed", "demo", "short", "word " * 20000)
         self.assertIn("inputs[1]", batch.stderr)
