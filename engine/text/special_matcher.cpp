@@ -25,8 +25,8 @@ SpecialMatcher::SpecialMatcher(const Vocabulary& vocabulary) : vocabulary_(vocab
   for (TokenId id = 0; static_cast<size_t>(id) < vocabulary.size(); ++id)
     if (IsSought(vocabulary, id)) sought_.push_back({id, kNoPrefix});
   std::ranges::stable_sort(sought_, {}, text);  // of equal texts the lowest id counts
-  const auto repeated = std::ranges::unique(sought_, {}, text);
-  sought_.erase(repeated.begin(), repeated.end());
+  const auto has_text_of = [&](const Sought& a, const Sought& b) { return text(a) == text(b); };
+  sought_.erase(std::unique(sought_.begin(), sought_.end(), has_text_of), sought_.end());
   sought_.shrink_to_fit();
   for (uint32_t i = 0; i < sought_.size(); ++i) {
     ++first_[static_cast<uint8_t>(text(sought_[i])[0]) + size_t{1}];
