@@ -75,13 +75,13 @@ Failure ExplainUnreachable(const grpc::Status& status, const std::string& addres
                       ": join the group 'forge' with 'adduser USER forge' and log in again";
     return failure;
   }
-  if (TakesConnections(address))
+  if (!says("failed to connect"))  // there was a connection
+    failure.message = "the connection to the daemon at " + address +
+                      " broke before its answer was whole; its log says why";
+  else if (TakesConnections(address))
     failure.message = "the daemon at " + address +
-                      " closed the connection; it may have too many of this user, of whom it takes "
-                      "64: its log says why";
-  else if (!says("onnect"))  // a call was under way
-    failure.message =
-        "the connection to the daemon at " + address + " broke, and nothing answers there now";
+                      " closes new connections; it may have too many of this user, of whom it "
+                      "takes 64: its log says why";
   else
     failure.message = "no daemon answers at " + address +
                       ": start it with 'systemctl start forged', or name another address with "
@@ -104,7 +104,7 @@ Failure ExplainFailure(const grpc::Status& status, const std::string& address) {
     return ExplainUnreachable(status, address);
   failure.exit_code = FindExitCode(status.error_code(), failure.reason);
   failure.message = status.error_message();
-  if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED && failure.reason.empty())
+  if (failure.message.find("larger than max") != std::string::npos && failure.reason.empty())
     failure.message +=
         "; the daemon takes no larger messages than limits.max_message in its "
         "configuration";

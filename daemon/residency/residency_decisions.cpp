@@ -202,7 +202,7 @@ Result<ResidencyPlan> Residency::Preview(const ModelFile& file,
   plan.decision = controller.Preview(ReadDevice(device), wanted, Now()).decision;
   plan.reason = ExplainDecision(plan.decision, wanted);
   using Kind = ResidencyDecision::Kind;
-  if (controller.is_paused() &&
+  if (!plan.is_resident && controller.is_paused() &&
       (plan.decision.kind == Kind::kAdmit || plan.decision.kind == Kind::kEvict)) {
     plan.decision.kind = Kind::kWait;
     plan.reason +=

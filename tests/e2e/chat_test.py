@@ -122,6 +122,13 @@ class ChatTest(unittest.TestCase):
                 self.assertEqual(2, bad.returncode)
                 self.assertIn(word, bad.stderr)
 
+    def test_flags_that_the_resident_model_does_not_have_are_refused(self):
+        self.daemon.ctl("load", "demo")
+        refused = self.chat("hi\n", "--context", 128)
+        self.assertEqual(1, refused.returncode)
+        self.assertIn("context_length", refused.stderr)
+        self.assertEqual(0, self.chat("hi\n").returncode)
+
     def test_a_failure_in_a_pipe_is_an_exit_code(self):
         result = self.chat("word " * 20000 + "\n")
         self.assertEqual(2, result.returncode)

@@ -45,6 +45,35 @@ class DaemonLifecycleTest(unittest.TestCase):
             self.assertLess(time.monotonic() - start, 4)
             client.communicate()
 
+    def test_clients_tell_a_broken_connection_from_one_that_is_not_taken(self):
+        with Daemon() as daemon:
+            daemon.ctl_ok("load", "demo")
+            client = daemon.start_ctl("generate", "demo", "-o", "json", "--ignore-end", "Tell me a story.")
+            client.stdout.readline()
+            daemon.process.kill()
+            _, said = client.communicate(timeout=20)
+            self.assertEqual(5, client.returncode)
+            self.assertIn("broke before its answer was whole", said)
+            daemon.process.wait()
+            gone = daemon.ctl("status")
+            self.assertEqual(5, gone.returncode)
+            self.assertIn("no daemon answers", gone.stderr)
+
+    def test_one_connection_too_many_is_told(self):
+        with Daemon() as daemon:
+            followers = [daemon.start_ctl("events", "-f") for _ in range(64)]
+            try:
+                deadline = time.monotonic() + 30
+                while (last := daemon.ctl("status")).returncode == 0 and time.monotonic() < deadline:
+                    time.sleep(0.05)
+                self.assertEqual(5, last.returncode)
+                self.assertIn("closes new connections", last.stderr)
+            finally:
+                for follower in followers:
+                    follower.kill()
+                    follower.communicate()
+            self.assertIn("forged", daemon.ctl_ok("status"))
+
     def test_an_idle_daemon_stops_within_a_second(self):
         with Daemon() as daemon:
             start = time.monotonic()

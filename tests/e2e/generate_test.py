@@ -61,6 +61,18 @@ class GenerateTest(unittest.TestCase):
         self.assertIn(" 0 from the cache", first.stderr)
         self.assertRegex(second.stderr, r" [1-9]\d+ from the cache")
 
+    def test_prefix_cache_off_computes_every_prompt(self):
+        story = "Once upon a time there was a fox who lived in a forest. " * 8
+        with Daemon(config="prefix_cache: false\n") as daemon:
+            for _ in range(2):
+                told = daemon.ctl("generate", "demo", "--raw", "--max-tokens", 3, "--verbose", story).stderr
+                self.assertIn(" 0 from the cache", told)
+
+    def test_a_prompt_larger_than_a_message_is_told(self):
+        result = self.daemon.ctl("generate", "demo", input="hello fox " * 500_000)
+        self.assertEqual(1, result.returncode)
+        self.assertIn("limits.max_message", result.stderr)
+
     def test_output_that_cannot_be_written_is_a_failure(self):
         for command in (("list",), ("events",), ("generate", "demo", "--max-tokens", 3, "Hello!")):
             with self.subTest(command), open("/dev/full", "w", encoding="utf-8") as full:
