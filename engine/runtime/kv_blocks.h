@@ -23,9 +23,9 @@ struct KvSequence {
   // Block i is in tables[group][i % blocks_per_sequence]. Entries of blocks that a ring has lost
   // are those of later ones, or 0.
   KvBlockTables tables;
-  std::vector<uint32_t>
-      first;              // [n_groups] the first block that is held; before it a ring's are lost
-  uint32_t n_blocks = 0;  // block n_blocks - 1 is the last one
+  // [n_groups] The first block that is held; a ring has lost those before it.
+  std::vector<uint32_t> first;
+  uint32_t n_blocks = 0;           // block n_blocks - 1 is the last one
   std::vector<PrefixId> prefixes;  // of the full blocks from the start on, as far as published
   // What was searched for in vain: so many tokens, when so many blocks had been published, its own
   // aside.

@@ -278,6 +278,7 @@ TEST(LoadDefaultsTest, AContextIsNoLongerThanTheTrainedOneUnlessAskedFor) {
   options.set_context_length(100'000);
   const grpc::Status asked = RunLoad(*stub, "tiny", options).status;
   EXPECT_ERROR(asked, OUT_OF_RANGE, "CONTEXT_LENGTH_EXCEEDED");
+  EXPECT_FALSE(daemon.residency().Find("tiny")) << "that says nothing about the file";
   EXPECT_THAT(asked.error_message(), ::testing::Not(::testing::HasSubstr("defaults.")));
   const LoadOutcome outcome = RunLoad(*stub, "tiny");
   ASSERT_TRUE(outcome.status.ok()) << outcome.status.error_message();

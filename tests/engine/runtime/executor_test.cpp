@@ -45,7 +45,9 @@ class CountingSink final : public GenerationSink {
 
 struct FakeLoaded {
   explicit FakeLoaded(Executor& executor)
-      : model(Options()), scheduler(Options(), model, [&executor] { executor.Wake(); }) {
+      : model(Options()),
+        scheduler(
+            Options(), model, [&executor] { executor.Wake(); }, [this] { ++n_progress; }) {
     executor.Add(scheduler);
   }
   std::shared_ptr<CountingSink> Submit(SessionId session, uint32_t max_tokens) {
@@ -54,6 +56,7 @@ struct FakeLoaded {
     EXPECT_TRUE(scheduler.Submit(session, Greedy({1, 2, 3}, max_tokens), sink).ok());
     return sink;
   }
+  std::atomic<int> n_progress = 0;
   FakeModel model;
   Scheduler scheduler;
 };
@@ -115,6 +118,27 @@ TEST(ExecutorTest, ItsEndTellsEveryTurnThatTheServerShutsDown) {
     ASSERT_EQ(finished.wait_for(0s), std::future_status::ready);
     EXPECT_EQ(finished.get().reason(), "SHUTTING_DOWN");
   }
+}
+
+// Nobody waits for what the step of a model that goes would come to.
+TEST(ExecutorTest, ARemovalGivesUpTheRunningStep) {
+  Executor executor;
+  FakeLoaded loaded(executor);
+  std::promise<void> entered, leave;
+  std::shared_future<void> released = leave.get_future().share();
+  loaded.model.during_step = [&] {
+    entered.set_value();
+    released.wait();
+  };
+  const auto sink = loaded.Submit(1, 3);
+  entered.get_future().wait();
+  std::thread removal([&] { executor.Remove(loaded.scheduler, Cancelled("test")); });
+  std::this_thread::sleep_for(50ms);  // it waits for the step by now
+  leave.set_value();
+  removal.join();
+  EXPECT_TRUE(loaded.model.steps().empty());
+  EXPECT_EQ(loaded.n_progress, 1);
+  EXPECT_EQ(sink->finished.get_future().get().code(), StatusCode::kCancelled);
 }
 
 TEST(ExecutorTest, ReportsProgressWhileBusyAndRestsWhileIdle) {

@@ -29,6 +29,8 @@ class ForwardHarness {
 
   const Model& model() const { return *model_; }
   Device& device() const { return *device_; }
+  Forward& forward() const { return *forward_; }
+  const KvBlockTables& blocks(uint32_t sequence) const { return blocks_[sequence]; }
 
   // One step; the logits after the last token of each part.
   std::vector<Logits> Step(const std::vector<Part>& parts);

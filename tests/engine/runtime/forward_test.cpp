@@ -55,6 +55,28 @@ TEST(ForwardTest, GivesFiniteLogitsThatDependOnEveryToken) {
   }
 }
 
+TEST(ForwardTest, AsksBetweenLayersWhetherToGoOn) {
+  const TempFile file = Write({.n_layers = 3});
+  ForwardHarness model(file.path(), WithF32Cache());
+  const std::vector<TokenId> tokens = Prompt(12);
+  int n_asked = 0, n_rows = 0, n_granted = 100;
+  StepBatch batch;
+  batch.sequences.push_back(
+      {.tokens = tokens, .blocks = model.blocks(0), .wants = StepOutput::kLastLogits});
+  batch.goes_on = [&] { return ++n_asked <= n_granted; };
+  const auto run = [&] {
+    n_asked = n_rows = 0;
+    return model.forward().Run(batch, [&](size_t, size_t, const StepRow&) { ++n_rows; });
+  };
+  EXPECT_TRUE(run().ok());
+  EXPECT_EQ(n_asked, 3);
+  EXPECT_EQ(n_rows, 1);
+  n_granted = 1;
+  EXPECT_EQ(run().code(), StatusCode::kCancelled);
+  EXPECT_EQ(n_asked, 2);
+  EXPECT_EQ(n_rows, 0);
+}
+
 TEST(ForwardTest, QkvBiasChangesTheLogits) {
   TinyModelOptions options;
   options.architecture = "qwen2";

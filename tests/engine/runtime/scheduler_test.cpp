@@ -112,6 +112,15 @@ TEST_F(SchedulerTest, RefusesMoreThanTheQueueHolds) {
   for (const auto& sink : sinks) EXPECT_EQ(sink->reason, FinishReason::kMaxTokens);
 }
 
+TEST_F(SchedulerTest, AFullQueueIsToldBeforeAGrammarIsCompiled) {
+  for (uint32_t i = 0; i < 6; ++i) Submit(Greedy(Prompt(4, i), 5));
+  GenerateRequest request = Greedy(Prompt(4), 5);
+  request.constraint = {.text = "no grammar"};
+  EXPECT_EQ(Refused(Open(), request).reason(), "QUEUE_FULL");
+  RunUntilIdle();
+  EXPECT_EQ(Refused(Open(), request).reason(), "GRAMMAR_INVALID");
+}
+
 TEST_F(SchedulerTest, ACancelledTurnFreesItsSlotAtOnceAndEndsBeforeTheNextStep) {
   const SessionId session = Open();
   const auto cancelled = Submit(session, Greedy(Prompt(4, 1), 0));
