@@ -363,6 +363,23 @@ TEST_F(HipDeviceTest, MemoryIsFreedInTimeThoughAnotherThreadsWorkHangs) {
   waiter.join();
 }
 
+// Its pinned memory is given back by a call that waits for the whole device.
+TEST_F(HipDeviceTest, AStreamEndsInTimeThoughAnotherThreadsWorkHangs) {
+  MakeNumbers();
+  std::unique_ptr<Stream> other = device_->CreateStream().value();
+  void* const data = Allocate(kMiB);
+  const std::vector<std::byte> bytes = Bytes(100);
+  ASSERT_TRUE(device_->CopyIn(data, bytes.data(), bytes.size(), *other).ok());
+  ASSERT_TRUE(other->Synchronize().ok());
+  emulator::HangAtLaunch(0, 0);
+  EXPECT_TRUE(Launch().ok());
+  const auto start = std::chrono::steady_clock::now();
+  std::thread waiter([&] { ExpectLost(stream_->Synchronize(), "made no progress"); });
+  other.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, kHangLimit + 1s);
+  waiter.join();
+}
+
 TEST_F(HipDeviceTest, LongWorkThatMovesIsNoHang) {
   MakeNumbers();
   emulator::SetCopyRate(0, 2 * kMiB);
