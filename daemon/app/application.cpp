@@ -76,6 +76,8 @@ Residency::Options Application::ResidencyOptions() {
 }
 
 Status Application::Run() {
+  const Status state_usable = state_ ? state_->Prepare() : Status();
+  if (state_usable.code() == StatusCode::kFailedPrecondition) return state_usable;
   Result<std::unique_ptr<Server>> server = Server::Start(context_, io_);
   if (!server.ok()) return server.status();
   server_ = *std::move(server);
@@ -85,6 +87,11 @@ Status Application::Run() {
   StartWatchdog();
   std::thread io_thread([this] { io_.run(); });
   LogStart();
+  if (!state_usable.ok())
+    log_.warn(
+        "{}; nothing is remembered for the next start, and a model whose load kills the daemon is "
+        "tried again; name another with state_directory",
+        state_usable.message());
   notifier_.Ready();
   notifier_.Status("No model is resident");
   RestoreModels();
@@ -142,13 +149,6 @@ void Application::LogStart() {
       log_.warn("model directory {} does not exist or cannot be read", directory);
     }
   }
-  if (!state_) return;
-  const Status usable = state_->Prepare();
-  if (!usable.ok())
-    log_.warn(
-        "{}; nothing is remembered for the next start, and a model whose load kills the daemon is "
-        "tried again; name another with state_directory",
-        usable.message());
 }
 
 void Application::LogDevices() {

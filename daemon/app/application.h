@@ -71,7 +71,7 @@ class Application {
   boost::asio::steady_timer sweep_timer_;
   boost::asio::steady_timer drain_timer_;
 
-  const std::optional<StateStore> state_;
+  std::optional<StateStore> state_;
   std::optional<AuditFile> audit_;
   Residency residency_;
   ServiceContext context_;

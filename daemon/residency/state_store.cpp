@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -145,14 +146,24 @@ std::map<std::string, std::string> ReadMarks(const fs::path& directory) {
 StateStore::StateStore(fs::path directory)
     : directory_(std::move(directory)), marks_at_start_(ReadMarks(directory_ / kMarksName)) {}
 
-Status StateStore::Prepare() const {
+StateStore::~StateStore() {
+  if (claim_ >= 0) ::close(claim_);
+}
+
+Status StateStore::Prepare() {
   std::error_code error;
   fs::create_directories(directory_, error);
   if (!error && ::access(directory_.c_str(), W_OK | X_OK) != 0)
     error = std::error_code(errno, std::generic_category());
-  if (!error) return Status();
-  return Unavailable(fmt::format("the state directory {} cannot be used: {}", directory_.string(),
-                                 error.message()));
+  if (error)
+    return Unavailable(fmt::format("the state directory {} cannot be used: {}", directory_.string(),
+                                   error.message()));
+  if (claim_ < 0) claim_ = ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (claim_ < 0 || ::flock(claim_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+    return Status();
+  return FailedPrecondition(fmt::format(
+      "another forged uses the state directory {}; stop it, or name another with state_directory",
+      directory_.string()));
 }
 
 Status StateStore::SaveResidents(const std::vector<ResidentRecord>& residents) const {

@@ -22,15 +22,22 @@ struct ResidentRecord {
 // load during which the daemon died.
 //
 // Files are written beside their place, flushed and renamed, so that there is a whole one or none.
-// Every call blocks on the disk. Thread-safe, but for two calls about the same model at a time.
+// Every call blocks on the disk. Thread-safe, but for Prepare and for two calls about one model at
+// a time.
 class StateStore {
  public:
   // Looks for the marks of the run before. `directory` is created by Prepare, or when something is
   // first written to it.
   explicit StateStore(std::filesystem::path directory);
+  ~StateStore();
+  StateStore(const StateStore&) = delete;
+  StateStore& operator=(const StateStore&) = delete;
 
-  // Creates the directory where it is missing. kUnavailable if it cannot be, or not be written to.
-  Status Prepare() const;
+  // Creates the directory where it is missing, and claims it until the store is destroyed: two
+  // daemons would take each other's residents, and each other's loads for deadly ones. kUnavailable
+  // if it cannot be created, or not be written to; kFailedPrecondition if another process has it.
+  // A file system without locks is taken unclaimed.
+  Status Prepare();
 
   // Replaces what was saved before. kUnavailable if it cannot be written.
   Status SaveResidents(const std::vector<ResidentRecord>& residents) const;
@@ -53,6 +60,8 @@ class StateStore {
   // Constant after construction.
   const std::filesystem::path directory_;
   const std::map<std::string, std::string> marks_at_start_;  // version by the name of the mark
+
+  int claim_ = -1;  // descriptor of the directory, whose lock the system gives back with it
 };
 
 }  // namespace forge

@@ -95,5 +95,19 @@ TEST(StateStoreTest, PreparesItsDirectoryOrSaysWhyNot) {
   }
 }
 
+TEST(StateStoreTest, TwoDaemonsDoNotShareOne) {
+  const TempDirectory directory;
+  {
+    StateStore first(directory.path()), second(directory.path());
+    ASSERT_TRUE(first.Prepare().ok());
+    EXPECT_TRUE(first.Prepare().ok()) << "it is its own";
+    const Status status = second.Prepare();
+    EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
+    EXPECT_NE(status.message().find(directory.path().string()), std::string::npos)
+        << status.message();
+  }
+  EXPECT_TRUE(StateStore(directory.path()).Prepare().ok()) << "both have ended";
+}
+
 }  // namespace
 }  // namespace forge::testing

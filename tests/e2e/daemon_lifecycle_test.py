@@ -106,6 +106,21 @@ class DaemonLifecycleTest(unittest.TestCase):
             with daemon:
                 daemon.ctl_ok("status")
 
+    def test_does_not_share_the_state_directory_of_another(self):
+        with tempfile.TemporaryDirectory() as state:
+            config = f"state_directory: {state}\n"
+            with Daemon(config=config) as first:
+                other = first.root / "other.sock"
+                result = run_forged("--listen", f"unix://{other}", "--config", first.root / "config.yaml")
+                self.assertEqual(1, result.returncode)
+                self.assertIn(f"another forged uses the state directory {state}", result.stderr)
+                self.assertFalse(other.exists())
+                first.ctl_ok("status")
+                first.process.kill()
+                first.process.wait()
+                with first:
+                    first.ctl_ok("status")
+
     def test_the_shipped_configuration_is_valid(self):
         result = run_forged("--check-config", "--config", REPOSITORY / "config.yaml")
         self.assertEqual(0, result.returncode, result.stderr)
