@@ -60,6 +60,29 @@ class InstallTest(unittest.TestCase):
                                   else "version"], capture_output=True, text=True, check=True).stdout
             self.assertRegex(out, r"\d+\.\d+\.\d+")
 
+    def test_the_debian_package_holds_the_same_below_usr(self):
+        with tempfile.TemporaryDirectory(prefix="forge-package-") as folder:
+            built = subprocess.run(["cpack", "--config", f"{os.environ['FORGE_BUILD_DIR']}/CPackConfig.cmake",
+                                    "-B", folder, "-D", "CPACK_DEBIAN_COMPRESSION_TYPE=none"],
+                                   capture_output=True, text=True)
+            self.assertEqual(0, built.returncode, built.stdout + built.stderr)
+            package, = Path(folder).glob("forge_*.deb")
+            control = subprocess.run(["dpkg-deb", "--info", package], capture_output=True, text=True,
+                                     check=True).stdout
+            self.assertRegex(control, r"Depends: .*\blibgrpc\+\+")
+            root, scripts = Path(folder, "root"), Path(folder, "control")
+            subprocess.run(["dpkg-deb", "--extract", package, root], check=True)
+            subprocess.run(["dpkg-deb", "--control", package, scripts], check=True)
+            self.assertIn("ExecStart=/usr/bin/forged\n",
+                          (root / "usr/lib/systemd/system/forged.service").read_text())
+            self.assertFalse((root / "usr/local").exists())
+            for name in (scripts / "conffiles").read_text().split():
+                self.assertTrue((root / name.lstrip("/")).is_file(), name)
+            subprocess.run([root / "usr/bin/forged", "--version"], check=True, stdout=subprocess.DEVNULL)
+            for script in ("postinst", "prerm", "postrm"):
+                self.assertTrue(os.access(scripts / script, os.X_OK), script)
+                subprocess.run(["sh", "-n", scripts / script], check=True)
+
     def test_a_python_client_is_generated_from_the_installed_protocol(self):
         proto = self.root / "share/forge/proto"
         stubs = self.prefix / "stubs"
