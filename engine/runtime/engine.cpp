@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <new>
 #include <set>
 #include <utility>
 
@@ -7,28 +6,13 @@
 #include "engine/gguf/gguf_file.h"
 #include "engine/runtime/chat_prompt.h"
 #include "engine/runtime/engine_impl.h"
+#include "engine/runtime/host_memory.h"
 #include "engine/runtime/model_info.h"
 #include "engine/runtime/model_report.h"
 #include "engine/runtime/request_checks.h"
 
 namespace forge {
 namespace {
-
-// How much a model's header and vocabulary take is the file's to say, and what a text or a grammar
-// takes is the client's, so `work` may meet the end of the host's memory; that fails the request,
-// not the process. `file`: what `purpose` is about, or empty.
-template <typename Work>
-auto WithHostMemory(std::string_view purpose, std::string_view file, Work work)
-    -> decltype(work()) {
-  try {
-    return work();
-  } catch (const std::bad_alloc&) {
-    return ResourceExhausted("no host memory " + std::string(purpose) +
-                             (file.empty() ? "" : " " + QuoteText(file)) +
-                             "; free some, or raise the limit of this process")
-        .WithReason("HOST_MEMORY_EXHAUSTED");
-  }
-}
 
 constexpr std::string_view kToReadFile = "to read model file";
 constexpr std::string_view kToReadText = "to turn the text and its tokens into each other";

@@ -2,13 +2,20 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "engine/runtime/attention_block.h"
 #include "engine/runtime/feed_forward_block.h"
+#include "engine/runtime/host_memory.h"
 #include "kernels/base/check.h"
 
 namespace forge {
+namespace {
+
+constexpr std::string_view kToCompute = "to compute a step";
+
+}  // namespace
 
 Result<std::unique_ptr<Forward>> Forward::Create(const Model& model) {
   FORGE_ASSIGN_OR_RETURN(std::unique_ptr<Stream> stream, model.device().CreateStream());
@@ -20,7 +27,8 @@ Forward::Forward(const Model& model, std::unique_ptr<Stream> stream)
 
 Status Forward::Run(const StepBatch& batch, const RowReader& read_row) {
   Flatten(batch);
-  const Status computed = ComputeStep(batch, read_row);
+  const Status computed =
+      WithHostMemory(kToCompute, {}, [&] { return ComputeStep(batch, read_row); });
   // Also after an error: the stream may still read the host arrays.
   FORGE_TRY(stream_->Synchronize());
   return computed;
@@ -33,7 +41,7 @@ Status Forward::ComputeStep(const StepBatch& batch, const RowReader& read_row) {
   constexpr size_t kMostGroupedTokens = 32;
   const bool is_short = host_.tokens.size() <= kMostGroupedTokens;
   if (is_short) stream_->BeginGroup();
-  const Status enqueued = RunLayers(step, batch);
+  const Status enqueued = WithHostMemory(kToCompute, {}, [&] { return RunLayers(step, batch); });
   const Status given = is_short ? stream_->EndGroup() : Status();
   FORGE_TRY(enqueued);
   FORGE_TRY(given);

@@ -10,6 +10,8 @@ KvBlockPool::KvBlockPool(uint32_t n_blocks) : blocks_(n_blocks) {
   unnamed_.reserve(n_blocks);
   for (uint32_t block = n_blocks; block > 0; --block)
     unnamed_.push_back(static_cast<int32_t>(block - 1));
+  for (uint32_t block = 0; block < n_blocks; ++block)
+    blocks_[block].place = others_.insert(others_.end(), static_cast<int32_t>(block));
 }
 
 KvBlockPool::Taken KvBlockPool::Take() {
@@ -20,7 +22,7 @@ KvBlockPool::Taken KvBlockPool::Take() {
     unnamed_.pop_back();
   } else {
     taken.block = named_.front();
-    named_.pop_front();
+    others_.splice(others_.end(), named_, named_.begin());
   }
   Block& block = blocks_[static_cast<size_t>(taken.block)];
   taken.forgotten = block.name;
@@ -32,7 +34,7 @@ KvBlockPool::Taken KvBlockPool::Take() {
 void KvBlockPool::Use(int32_t index) {
   Block& block = blocks_[static_cast<size_t>(index)];
   FORGE_CHECK(block.name != 0, "block " + std::to_string(index) + " has no name");
-  if (block.n_uses++ == 0) named_.erase(block.place);
+  if (block.n_uses++ == 0) others_.splice(others_.end(), named_, block.place);
 }
 
 void KvBlockPool::Drop(int32_t index) {
@@ -42,7 +44,7 @@ void KvBlockPool::Drop(int32_t index) {
   if (block.name == 0)
     unnamed_.push_back(index);
   else
-    block.place = named_.insert(named_.end(), index);
+    named_.splice(named_.end(), others_, block.place);
 }
 
 void KvBlockPool::SetName(int32_t index, PrefixId name) {

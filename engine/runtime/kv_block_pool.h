@@ -14,10 +14,12 @@ using PrefixId = uint64_t;
 //
 // A block has a name while its contents may be found by another sequence. One that nobody uses
 // keeps it until the block is taken for something else: those without a name go first, then those
-// unused for longest. Thread-compatible. REQUIRES of all: 0 <= block < n_blocks.
+// unused for longest. Allocates nothing once it is made. Thread-compatible. REQUIRES of all: 0 <=
+// block < n_blocks.
 class KvBlockPool {
  public:
   explicit KvBlockPool(uint32_t n_blocks);
+  KvBlockPool(KvBlockPool&&) noexcept = default;  // a copy's places would be those of the original
 
   struct Taken {
     int32_t block;
@@ -41,12 +43,13 @@ class KvBlockPool {
   struct Block {
     uint32_t n_uses = 0;
     PrefixId name = 0;
-    std::list<int32_t>::iterator place;  // in named_, while it is there
+    std::list<int32_t>::iterator place;  // in named_ or others_
   };
   std::vector<Block> blocks_;
   // Of those that nobody uses:
   std::vector<int32_t> unnamed_;  // a stack: the block used last is the one still in a cache
   std::list<int32_t> named_;      // the one unused for longest first
+  std::list<int32_t> others_;     // all that are not in named_, so that none needs a new node there
 };
 
 }  // namespace forge

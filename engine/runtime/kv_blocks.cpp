@@ -50,9 +50,15 @@ bool KvBlocks::CanExtend(const KvSequence& sequence, uint32_t n_positions) const
   return true;
 }
 
-void KvBlocks::Extend(KvSequence& sequence, uint32_t n_positions) {
-  sequence.tables.resize(groups_.size());
+void KvBlocks::MakeTables(KvSequence& sequence, uint32_t n_blocks) const {
   sequence.first.resize(groups_.size(), 0);
+  sequence.tables.resize(groups_.size());
+  for (size_t group = 0; group < groups_.size(); ++group)
+    sequence.tables[group].reserve(std::min(n_blocks, groups_[group].blocks_per_sequence));
+}
+
+void KvBlocks::Extend(KvSequence& sequence, uint32_t n_positions) {
+  MakeTables(sequence, BlocksOf(n_positions));
   for (; sequence.n_blocks < BlocksOf(n_positions); ++sequence.n_blocks) {
     const uint32_t block = sequence.n_blocks;
     for (size_t group = 0; group < groups_.size(); ++group) {
@@ -122,6 +128,7 @@ uint32_t KvBlocks::Truncate(KvSequence& sequence, uint32_t n_positions) {
 
 void KvBlocks::Publish(KvSequence& sequence, std::span<const TokenId> tokens) {
   const bool was_searched = sequence.n_searched_blocks == n_published_;
+  sequence.prefixes.reserve(tokens.size() / block_tokens_);
   for (auto block = static_cast<uint32_t>(sequence.prefixes.size());
        (block + 1) * block_tokens_ <= tokens.size(); ++block) {
     const PrefixId parent = block == 0 ? 0 : sequence.prefixes.back();
@@ -188,8 +195,8 @@ uint32_t KvBlocks::Adopt(KvSequence& sequence, std::span<const TokenId> tokens,
     return n_computed;
   }
   const uint32_t n_blocks = n_have + static_cast<uint32_t>(found.size());
-  sequence.tables.resize(groups_.size());
-  sequence.first.resize(groups_.size(), 0);
+  MakeTables(sequence, n_blocks);
+  sequence.prefixes.reserve(n_blocks);
   Shorten(sequence, n_have);
   for (size_t group = 0; group < groups_.size(); ++group) {
     uint32_t& first = sequence.first[group];

@@ -39,7 +39,8 @@ struct KvSequence {
 // hold what a new sequence starts with.
 //
 // Full blocks that were published are never written to again: several sequences read them, and
-// those of sequences that are gone stay until their room is needed. Thread-compatible.
+// those of sequences that are gone stay until their room is needed. What throws std::bad_alloc has
+// taken no block that it does not hold; Truncate and Release do not throw. Thread-compatible.
 class KvBlocks {
  public:
   KvBlocks(const std::vector<KvGroup>& groups, uint32_t block_tokens);
@@ -66,6 +67,8 @@ class KvBlocks {
 
  private:
   uint32_t BlocksOf(uint32_t n_positions) const;
+  // Allocates what `n_blocks` blocks need of a sequence's tables.
+  void MakeTables(KvSequence& sequence, uint32_t n_blocks) const;
   int32_t& Entry(KvSequence& sequence, size_t group, uint32_t block) const;
   int32_t Entry(const KvSequence& sequence, size_t group, uint32_t block) const;
   // The first block that the token at `position` sees in a group.

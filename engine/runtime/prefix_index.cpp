@@ -1,6 +1,7 @@
 #include "engine/runtime/prefix_index.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 namespace forge {
@@ -19,7 +20,12 @@ PrefixId PrefixIndex::FindOrAdd(PrefixId parent, std::span<const TokenId> tokens
   if (const PrefixId known = Find(parent, tokens); known != 0) return known;
   const PrefixId id = ++last_id_;
   const auto place = ids_.emplace(Key{parent, {tokens.begin(), tokens.end()}}, id).first;
-  prefixes_.emplace(id, Prefix{place, std::vector<int32_t>(n_groups_, kNoBlock)});
+  try {
+    prefixes_.emplace(id, Prefix{place, std::vector<int32_t>(n_groups_, kNoBlock)});
+  } catch (const std::bad_alloc&) {
+    ids_.erase(place);
+    throw;
+  }
   return id;
 }
 

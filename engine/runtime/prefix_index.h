@@ -17,7 +17,8 @@ namespace forge {
 //
 // A prefix is its last block's tokens behind another prefix, so that keys and values are found only
 // for the very tokens that they were computed of: nothing rests on a hash. Ids are never given
-// twice; one behind a prefix that was forgotten is not found any more. Thread-compatible.
+// twice; one behind a prefix that was forgotten is not found any more. Only FindOrAdd allocates,
+// and changes nothing where that fails. Thread-compatible.
 class PrefixIndex {
  public:
   static constexpr int32_t kNoBlock = -1;

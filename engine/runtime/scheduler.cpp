@@ -1,9 +1,12 @@
 #include "engine/runtime/scheduler.h"
 
 #include <algorithm>
+#include <new>
+#include <thread>
 #include <tuple>
 #include <utility>
 
+#include "engine/runtime/host_memory.h"
 #include "engine/runtime/reading.h"
 #include "kernels/base/check.h"
 
@@ -29,9 +32,16 @@ void EraseValue(Container& container, const Session* session) {
   container.erase(std::remove(container.begin(), container.end(), session), container.end());
 }
 
-void Deliver(std::vector<std::function<void()>>& deliveries) {
-  for (const std::function<void()>& deliver : deliveries) deliver();
-  deliveries.clear();
+// False where the host's memory ended in `work`. Others may free some in the moment that passes.
+template <typename Work>
+bool HadMemory(const Work& work) {
+  try {
+    work();
+    return true;
+  } catch (const std::bad_alloc&) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return false;
+  }
 }
 
 }  // namespace
@@ -42,11 +52,13 @@ Scheduler::Scheduler(const SchedulerOptions& options, StepRunner& runner,
       runner_(runner),
       wake_(std::move(wake)),
       progress_(std::move(progress)),
+      no_memory_(NoHostMemory("to go on with the turn")),
       constraints_(*options.limits.tokenizer, options.limits.n_vocab),
       blocks_(options.kv_groups, options.block_tokens) {
   for (const KvGroup& group : options.kv_groups)
     FORGE_CHECK(group.n_blocks / options.max_sequences >= group.blocks_per_sequence,
                 std::to_string(group.n_blocks) + " KV blocks cannot hold every sequence");
+  active_.reserve(options.max_sequences);
 }
 
 // --- Any thread
@@ -215,33 +227,62 @@ void Scheduler::Forget(Session& session) {
 void Scheduler::Step() {
   Deliveries deliveries;
   PlannedStep step;
-  {
+  const bool had_memory = HadMemory([&] {
+    Prepare(step, deliveries);
+    Deliver(deliveries);
+    if (!step.sessions.empty()) Compute(step, deliveries);
+  });
+  if (!had_memory) {
     MutexLock lock(mutex_);
-    EndCancelled(deliveries);
-    AdmitQueued(deliveries);
-    step = Compose();
+    MarkFailed(step, no_memory_);  // to be told by the next step
   }
   Deliver(deliveries);
-  if (step.sessions.empty()) return;
+}
+
+void Scheduler::Prepare(PlannedStep& step, Deliveries& deliveries) {
+  MutexLock lock(mutex_);
+  EndMarked(deliveries);
+  AdmitQueued(deliveries);
+  step = Compose();
+}
+
+void Scheduler::Compute(PlannedStep& step, Deliveries& deliveries) {
   step.batch.goes_on = [this, &step] { return GoesOn(step); };
   const auto start = std::chrono::steady_clock::now();
-  const Status status =
-      runner_.Run(step.batch, [&step](size_t i, size_t token, const StepRow& row) {
-        const Session& session = *step.sessions[i];
-        const auto position = static_cast<uint32_t>(session.n_computed + token);
-        session.task->TakeRow(position, row, session.tokens);
-      });
+  const Status status = runner_.Run(step.batch, [&](size_t i, size_t token, const StepRow& row) {
+    Session& session = *step.sessions[i];
+    const auto position = static_cast<uint32_t>(session.n_computed + token);
+    const bool had_memory =
+        HadMemory([&] { session.task->TakeRow(position, row, session.tokens); });
+    if (!had_memory) session.failure = no_memory_;
+  });
   // A step that was given up leaves every session as it was.
   if (status.code() == StatusCode::kCancelled) return;
   NoteDuration(step, std::chrono::steady_clock::now() - start);
-  {
+  MutexLock lock(mutex_);
+  if (status.ok())
+    Apply(step, deliveries);
+  else
+    MarkFailed(step, status, /*all=*/status.code() == StatusCode::kUnavailable);
+  EndMarked(deliveries);
+}
+
+void Scheduler::Deliver(Deliveries& deliveries) {
+  for (const Delivery& delivery : deliveries) {
+    if (HadMemory(delivery.call)) continue;
     MutexLock lock(mutex_);
-    if (status.ok())
-      Apply(step, deliveries);
-    else
-      FinishEvery(status, deliveries);
+    const auto found = sessions_.find(delivery.session);
+    if (found != sessions_.end() && found->second->task != nullptr)
+      found->second->failure = no_memory_;
   }
-  Deliver(deliveries);
+  deliveries.clear();
+}
+
+void Scheduler::MarkFailed(const PlannedStep& step, const Status& status, bool all) {
+  for (Session* session : active_)
+    if (all || step.sessions.empty() || session->last_step == n_steps_) session->failure = status;
+  if (!all) return;
+  for (Session* session : queue_) session->failure = status;
 }
 
 bool Scheduler::GoesOn(const PlannedStep& step) const {
@@ -269,41 +310,44 @@ uint32_t Scheduler::ChunkBeside(size_t n_decoding) const {
 }
 
 void Scheduler::EndAll(const Status& status) {
-  Deliveries deliveries;
-  {
-    MutexLock lock(mutex_);
-    ended_ = true;
-    FinishEvery(status, deliveries);
-    while (!sessions_.empty()) Forget(*sessions_.begin()->second);
+  for (bool is_over = false; !is_over;) {
+    Deliveries deliveries;
+    is_over = HadMemory([&] {
+      MutexLock lock(mutex_);
+      ended_ = true;
+      MarkFailed({}, status, /*all=*/true);
+      EndMarked(deliveries);
+      while (!sessions_.empty()) Forget(*sessions_.begin()->second);
+    });
+    Deliver(deliveries);
   }
-  Deliver(deliveries);
 }
 
-void Scheduler::FinishEvery(const Status& status, Deliveries& deliveries) {
-  while (!active_.empty()) Finish(*active_.front(), status, FinishReason::kCancelled, deliveries);
-  while (!queue_.empty()) Finish(*queue_.front(), status, FinishReason::kCancelled, deliveries);
-}
-
-void Scheduler::EndCancelled(Deliveries& deliveries) {
-  std::vector<Session*> cancelled;
-  const auto is_cancelled = [](const Session* session) { return session->cancelled; };
-  std::copy_if(active_.begin(), active_.end(), std::back_inserter(cancelled), is_cancelled);
-  std::copy_if(queue_.begin(), queue_.end(), std::back_inserter(cancelled), is_cancelled);
-  for (Session* session : cancelled)
-    Finish(*session, Status(), FinishReason::kCancelled, deliveries);
+void Scheduler::EndMarked(Deliveries& deliveries) {
+  std::vector<Session*> marked;
+  const auto is_marked = [](const Session* session) {
+    return session->cancelled || !session->failure.ok();
+  };
+  std::copy_if(active_.begin(), active_.end(), std::back_inserter(marked), is_marked);
+  std::copy_if(queue_.begin(), queue_.end(), std::back_inserter(marked), is_marked);
+  for (Session* session : marked) {
+    const Status status = session->cancelled ? Status() : session->failure;
+    Finish(*session, status, FinishReason::kCancelled, deliveries);
+  }
 }
 
 void Scheduler::AdmitQueued(Deliveries& deliveries) {
   while (!queue_.empty() && active_.size() < options_.max_sequences) {
-    Start(*queue_.front());
     active_.push_back(queue_.front());
     queue_.pop_front();
+    Start(*active_.back());
   }
   for (uint32_t position = 0; position < queue_.size(); ++position) {
     Session& session = *queue_[position];
     if (std::exchange(session.told_position, position) == position) continue;
-    deliveries.push_back(
-        [sink = session.task->progress_sink(), position] { sink->OnQueued(position); });
+    deliveries.push_back({session.id, [sink = session.task->progress_sink(), position] {
+                            sink->OnQueued(position);
+                          }});
   }
 }
 
@@ -392,6 +436,8 @@ void Scheduler::EvictOne() {
 }
 
 void Scheduler::Apply(const PlannedStep& step, Deliveries& deliveries) {
+  // A token that is told is in its sequence: no more than the call itself fails from there on.
+  deliveries.reserve(deliveries.size() + 2 * step.sessions.size());
   for (size_t i = 0; i < step.sessions.size(); ++i) {
     Session& session = *step.sessions[i];
     session.n_computed += static_cast<uint32_t>(step.batch.sequences[i].tokens.size());
@@ -399,16 +445,16 @@ void Scheduler::Apply(const PlannedStep& step, Deliveries& deliveries) {
       blocks_.Publish(session.kv, std::span(session.tokens).first(session.n_computed));
     if (session.state == State::kPrefill) {
       const uint32_t total = session.task->n_to_compute();
-      deliveries.push_back([sink = session.task->progress_sink(),
-                            done = total - session.n_pending(),
-                            total] { sink->OnPromptProgress(done, total); });
+      const uint32_t done = total - session.n_pending();
+      deliveries.push_back({session.id, [sink = session.task->progress_sink(), done, total] {
+                              sink->OnPromptProgress(done, total);
+                            }});
     }
     ApplyOutcome(session, session.task->TakeOutcome(session.n_pending()), deliveries);
   }
 }
 
 void Scheduler::ApplyOutcome(Session& session, Task::Outcome outcome, Deliveries& deliveries) {
-  if (outcome.delivery) deliveries.push_back(std::move(outcome.delivery));
   if (!outcome.status.ok())
     return Finish(session, outcome.status, FinishReason::kCancelled, deliveries);
   if (outcome.token) {
@@ -416,17 +462,19 @@ void Scheduler::ApplyOutcome(Session& session, Task::Outcome outcome, Deliveries
     session.state = State::kDecode;
     ++session.n_output;
   }
+  if (outcome.delivery) deliveries.push_back({session.id, std::move(outcome.delivery)});
   if (outcome.finish) Finish(session, Status(), *outcome.finish, deliveries);
 }
 
 void Scheduler::Finish(Session& session, const Status& status, FinishReason reason,
                        Deliveries& deliveries) {
-  deliveries.push_back(session.task->End(status, reason, session.n_tokens()));
+  deliveries.push_back({session.id, session.task->End(status, reason, session.n_tokens())});
   EraseValue(active_, &session);
   EraseValue(queue_, &session);
   session.task.reset();
   session.state = State::kIdle;
   session.cancelled = false;
+  session.failure = Status();
   if (session.closed) Forget(session);
 }
 

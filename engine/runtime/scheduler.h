@@ -51,6 +51,10 @@ struct SchedulerStatus {
 // that sequence running, idle or gone: where several turns with one beginning wait, what each chunk
 // computes serves all. Readings want every row, and share nothing.
 //
+// A step that fails ends the turns that took part in it, and where the device is gone all of them.
+// The same happens where the host's memory ends in a step (kResourceExhausted, reason
+// HOST_MEMORY_EXHAUSTED); where it ends for one turn's row or sink, that turn ends.
+//
 // Thread-safe, but HasWork aside, the methods under "Executor" are called by one thread. Tasks are
 // created on any thread and run on that one.
 class Scheduler {
@@ -79,12 +83,17 @@ class Scheduler {
   // --- Executor: all sinks are called from these.
   // Ends what was cancelled, admits what waits, and computes one step.
   void Step();
-  // Ends every turn and forgets every session; none can be opened from now on.
+  // Ends every turn and forgets every session; none can be opened from now on. Waits where the host
+  // has no memory to tell the turns with.
   void EndAll(const Status& status);
 
  private:
-  // Calls of sinks, collected under the lock and made without it.
-  using Deliveries = std::vector<std::function<void()>>;
+  // A call of a sink, collected under the lock and made without it.
+  struct Delivery {
+    SessionId session;
+    std::function<void()> call;
+  };
+  using Deliveries = std::vector<Delivery>;
 
   struct PlannedStep {
     StepBatch batch;
@@ -99,7 +108,15 @@ class Scheduler {
   bool IsActive(const Session& session) const FORGE_REQUIRES(mutex_);
   void Forget(Session& session) FORGE_REQUIRES(mutex_);
 
-  void EndCancelled(Deliveries& deliveries) FORGE_REQUIRES(mutex_);
+  void Prepare(PlannedStep& step, Deliveries& deliveries);
+  void Compute(PlannedStep& step, Deliveries& deliveries);
+  void Deliver(Deliveries& deliveries);
+  // Marks the turns whose state is in doubt once the step failed: those that took part in it, all
+  // that run where it was not composed yet, and with `all` those that wait, too.
+  void MarkFailed(const PlannedStep& step, const Status& status, bool all = false)
+      FORGE_REQUIRES(mutex_);
+  // Ends what was cancelled and what is marked.
+  void EndMarked(Deliveries& deliveries) FORGE_REQUIRES(mutex_);
   void AdmitQueued(Deliveries& deliveries) FORGE_REQUIRES(mutex_);
   void Start(Session& session) FORGE_REQUIRES(mutex_);
   void Rewind(Session& session, uint32_t n_tokens) FORGE_REQUIRES(mutex_);
@@ -120,13 +137,13 @@ class Scheduler {
       FORGE_REQUIRES(mutex_);
   void Finish(Session& session, const Status& status, FinishReason reason, Deliveries& deliveries)
       FORGE_REQUIRES(mutex_);
-  void FinishEvery(const Status& status, Deliveries& deliveries) FORGE_REQUIRES(mutex_);
 
   // Constant after construction.
   const SchedulerOptions options_;
   StepRunner& runner_;
   const std::function<void()> wake_;
   const std::function<void()> progress_;
+  const Status no_memory_;  // made while there is some
 
   ConstraintCompiler constraints_;  // before the turns, which give theirs back
   mutable Mutex mutex_;

@@ -26,6 +26,7 @@ struct Session {
   std::unique_ptr<Task> task;  // null exactly while kIdle
   uint32_t n_output = 0;       // tokens of the turn, or of the last one
   bool cancelled = false;      // the task ends before the next step
+  Status failure;              // set: it ends so, unless it was cancelled; the executor's
   bool closed = false;         // the session goes with its task
   uint64_t last_step = 0;      // the last one it took part in, or was admitted at
   uint32_t told_position = 0;  // in the queue, as last reported; kNotTold before that

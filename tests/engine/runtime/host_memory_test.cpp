@@ -14,17 +14,20 @@
 #include "tests/support/fake_device.h"
 #include "tests/support/tiny_model.h"
 
-// Requests in which the host's memory ends at any of their allocations.
+// Requests in which the host's memory ends at any of their allocations, and turns in which it ends
+// at any of the executor's.
 namespace forge {
 namespace {
 
 std::atomic<int64_t> allocations{0};
 std::atomic<int64_t> failing_allocation{0};  // counted from 1; 0: none
-std::atomic<bool> counts_other_threads{true};
+enum class Counted { kAll, kTestThread, kOtherThreads };
+std::atomic<Counted> counted{Counted::kAll};
 thread_local bool is_test_thread = false;
 
 bool MayAllocate() {
-  if (!is_test_thread && !counts_other_threads) return true;
+  const Counted other = is_test_thread ? Counted::kOtherThreads : Counted::kTestThread;
+  if (counted == other) return true;
   return ++allocations != failing_allocation;
 }
 
@@ -71,7 +74,7 @@ class HostMemoryTest : public ::testing::Test {
   }
   ~HostMemoryTest() override {
     failing_allocation = 0;
-    counts_other_threads = true;
+    counted = Counted::kAll;
   }
 
   // Runs `request` with each allocation failing in turn, and `check` after each with its status.
@@ -137,13 +140,13 @@ TEST_F(HostMemoryTest, ATextMayMeetItsEndAnywhere) {
   FailEach([&] { return engine_->RenderChat(model, conversation, std::nullopt).status(); }, [] {});
 }
 
-// Only what Submit itself allocates: once it has the turn, the executor's thread must not fail.
+// Only what Submit itself allocates; the executor's thread has a test of its own.
 TEST_F(HostMemoryTest, ASubmissionMayMeetItsEndAnywhere) {
   const ModelId model = engine_->Load(path_, "", load_options_, nullptr).value();
   const SessionId session = engine_->OpenSession(model).value();
   GenerateRequest request = Greedy(TestTokens("hello"), 2);
   request.keep_tokens = 0;
-  counts_other_threads = false;
+  counted = Counted::kTestThread;
   int n = 0;
   // A turn that was refused has left nothing behind, or the next would find the session busy.
   FailEach(
@@ -162,6 +165,47 @@ TEST_F(HostMemoryTest, ASubmissionMayMeetItsEndAnywhere) {
         return status;
       },
       [] {});
+}
+
+// Every kind of turn, each beside one that goes on and one that waits.
+TEST_F(HostMemoryTest, AStepMayMeetItsEndAnywhere) {
+  load_options_.max_sequences = 2;
+  const ModelId model = engine_->Load(path_, "", load_options_, nullptr).value();
+  const auto generate = [&](GenerateRequest request) {
+    return testing::Generate(*engine_, model, std::move(request));
+  };
+  GenerateRequest sampled = Greedy(TestTokens("hello"), 3);
+  sampled.sampling.temperature = 1.0f;
+  sampled.sampling.repetition_penalty = 1.1f;
+  sampled.sampling.top_p = 0.9f;
+  sampled.top_logprobs = 2;
+  const std::vector<TokenId> expected = generate(sampled).tokens;
+  counted = Counted::kOtherThreads;
+  uint32_t n = 0;
+  FailEach(
+      [&] {
+        // Another beginning each time: what a turn found in the cache it would not allocate for.
+        std::vector<TokenId> prompt(40, static_cast<TokenId>(++n % 200));
+        const SessionId sessions[] = {engine_->OpenSession(model).value(),
+                                      engine_->OpenSession(model).value(),
+                                      engine_->OpenSession(model).value()};
+        std::vector<std::shared_ptr<testing::CollectingSink>> sinks;
+        for (const SessionId session : sessions) {
+          GenerateRequest request = sampled;
+          request.prompt = prompt;
+          sinks.push_back(testing::Submit(*engine_, session, std::move(request)));
+        }
+        Status first;
+        for (const auto& sink : sinks) {
+          const testing::Answer answer = sink->Wait();
+          EXPECT_EQ(answer.n_finished, 1);
+          if (first.ok()) first = answer.status;
+        }
+        for (const SessionId session : sessions) engine_->CloseSession(session);
+        return first;
+      },
+      [&] { EXPECT_EQ(generate(sampled).tokens, expected); });
+  EXPECT_TRUE(engine_->GetModel(model)->sequences.empty());
 }
 
 TEST_F(HostMemoryTest, AReportMayMeetItsEndAnywhere) {

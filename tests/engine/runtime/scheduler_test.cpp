@@ -323,31 +323,6 @@ TEST_F(SchedulerTest, APromptNeedsRoomForOneTokenMore) {
   EXPECT_EQ(sink->reason, FinishReason::kContextFull);
 }
 
-TEST_F(SchedulerTest, AFailedStepEndsEveryTurnAndNothingElse) {
-  const SessionId session = Open();
-  const auto before = Submit(session, Greedy(Prompt(4), 3));
-  RunUntilIdle();
-  const auto a = Submit(session, Greedy(Prompt(4, 1), 50));
-  const auto b = Submit(Greedy(Prompt(4, 2), 50));
-  const auto queued = Submit(Greedy(Prompt(4, 3), 50));
-  Steps(2);
-  model_.failure = Unavailable("the device is gone").WithReason("DEVICE_LOST");
-  Steps(1);
-  for (const auto& sink : {a, b, queued}) {
-    EXPECT_TRUE(sink->finished());
-    EXPECT_EQ(sink->status.code(), StatusCode::kUnavailable);
-    EXPECT_EQ(sink->status.reason(), "DEVICE_LOST");
-  }
-  EXPECT_FALSE(scheduler_.HasWork());
-  model_.failure.reset();
-  std::vector<TokenId> sequence = Prompt(4);
-  for (const std::vector<TokenId>& part : {before->tokens, Prompt(4, 1), a->tokens, Prompt(2, 6)})
-    sequence.insert(sequence.end(), part.begin(), part.end());
-  const auto after = Submit(session, Greedy(Prompt(2, 6), 4));
-  RunUntilIdle();
-  EXPECT_EQ(after->tokens, model_.Continue(sequence, 4));
-}
-
 TEST_F(SchedulerTest, ASessionRunsOneTurnAtATime) {
   const SessionId session = Open();
   const auto sink = Submit(session, Greedy(Prompt(4), 3));
