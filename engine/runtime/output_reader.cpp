@@ -5,9 +5,7 @@
 namespace forge {
 
 OutputReader::OutputReader(const Model& model)
-    : host_rows_(size_t{model.plan().scratch.max_logit_rows} *
-                 std::max(model.config().n_vocab, model.config().n_embd)),
-      host_top_(model.plan().scratch.top_logits.size_bytes) {}
+    : host_top_(model.plan().scratch.top_logits.size_bytes) {}
 
 Status OutputReader::Read(const StepContext& step, const StepBatch& batch,
                           std::span<const int32_t> first_token, const RowReader& read_row) {
@@ -29,32 +27,46 @@ Status OutputReader::Read(const StepContext& step, const StepBatch& batch,
 Status OutputReader::ReadLastTokens(const StepContext& step, const StepBatch& batch,
                                     const RowReader& read_row) {
   std::vector<size_t> wanted;  // sequences
-  size_t n_top = 0;
-  for (size_t s = 0; s < batch.sequences.size(); ++s) {
-    const StepSequence& sequence = batch.sequences[s];
-    if (!WantsLastToken(sequence)) continue;
-    wanted.push_back(s);
-    if (sequence.wants == StepOutput::kTopLogits) n_top = std::max<size_t>(n_top, sequence.n_top);
-  }
+  for (size_t s = 0; s < batch.sequences.size(); ++s)
+    if (WantsLastToken(batch.sequences[s])) wanted.push_back(s);
   if (wanted.empty()) return Status();
   const size_t n_vocab = step.config().n_vocab;
+  const float* const logits = step.Floats(step.scratch().logits);
   FORGE_TRY(ComputeLastLogits(step, static_cast<int>(wanted.size())));
-  if (n_top > 0) FORGE_TRY(CopyTopOut(step, wanted.size(), n_top));
-  for (size_t row = 0; row < wanted.size(); ++row)
-    if (batch.sequences[wanted[row]].wants == StepOutput::kLastLogits)
-      FORGE_TRY(step.model().device().CopyOut(host_rows_.data() + row * n_vocab,
-                                              step.Floats(step.scratch().logits) + row * n_vocab,
-                                              n_vocab * sizeof(float), step.stream()));
+  FORGE_TRY(ReadTop(step, batch, wanted, read_row));
+  const auto wants_all = [&](size_t row) {
+    return row < wanted.size() && batch.sequences[wanted[row]].wants == StepOutput::kLastLogits;
+  };
+  for (size_t begin = 0; begin < wanted.size(); ++begin) {
+    size_t end = begin;
+    while (wants_all(end)) ++end;
+    const auto read = [&](size_t row, std::span<const float> values) {
+      const size_t s = wanted[begin + row];
+      read_row(s, batch.sequences[s].tokens.size() - 1, {.values = values});
+    };
+    FORGE_TRY(ReadRows(step, logits + begin * n_vocab, end - begin, n_vocab, read));
+    begin = end;
+  }
+  return Status();
+}
+
+Status OutputReader::ReadTop(const StepContext& step, const StepBatch& batch,
+                             std::span<const size_t> wanted, const RowReader& read_row) {
+  size_t n_top = 0;
+  for (const size_t s : wanted)
+    if (batch.sequences[s].wants == StepOutput::kTopLogits)
+      n_top = std::max<size_t>(n_top, batch.sequences[s].n_top);
+  if (n_top == 0) return Status();
+  FORGE_TRY(CopyTopOut(step, wanted.size(), n_top));
   FORGE_TRY(step.stream().Synchronize());
   const TopRows top = TopRowsAt(host_top_.data(), wanted.size(), n_top);
   for (size_t row = 0; row < wanted.size(); ++row) {
     const StepSequence& sequence = batch.sequences[wanted[row]];
-    StepRow result = {.values = std::span(host_rows_).subspan(row * n_vocab, n_vocab)};
-    if (sequence.wants == StepOutput::kTopLogits)
-      result = {.values = {top.values + row * n_top, sequence.n_top},
-                .tokens = {top.tokens + row * n_top, sequence.n_top},
-                .log_sum_exp = top.log_sum_exp[row]};
-    read_row(wanted[row], sequence.tokens.size() - 1, result);
+    if (sequence.wants != StepOutput::kTopLogits) continue;
+    read_row(wanted[row], sequence.tokens.size() - 1,
+             {.values = {top.values + row * n_top, sequence.n_top},
+              .tokens = {top.tokens + row * n_top, sequence.n_top},
+              .log_sum_exp = top.log_sum_exp[row]});
   }
   return Status();
 }
@@ -148,7 +160,8 @@ Status OutputReader::ComputeLogits(const StepContext& step, const float* x, cons
 
 Status OutputReader::ReadRows(const StepContext& step, const float* rows, size_t n_rows,
                               size_t n_cols, const ReadRow& read) {
-  const size_t most = host_rows_.size() / n_cols;
+  const size_t most = std::max<size_t>(1, kHostRowBytes / (n_cols * sizeof(float)));
+  host_rows_.resize(std::max(host_rows_.size(), std::min(most, n_rows) * n_cols));
   for (size_t begin = 0; begin < n_rows; begin += most) {
     const size_t n = std::min(most, n_rows - begin);
     FORGE_TRY(step.model().device().CopyOut(host_rows_.data(), rows + begin * n_cols,

@@ -16,8 +16,8 @@ inline bool WantsLastToken(const StepSequence& sequence) {
 
 // Computes what the sequences of a step want of its hidden states, and hands it out row by row.
 //
-// Works in the scratch that the layers left, in groups of rows that fit it: many rows take no more
-// memory than one. Not thread-safe.
+// Works in the scratch that the layers left, in groups of rows that fit it, and takes as few to the
+// host at a time: many rows take no more memory than one. Not thread-safe.
 class OutputReader {
  public:
   explicit OutputReader(const Model& model);
@@ -45,6 +45,9 @@ class OutputReader {
   };
 
   Status ReadLastTokens(const StepContext& step, const StepBatch& batch, const RowReader& read_row);
+  // Of the sequences whose rows of scratch.logits are [0, wanted.size()).
+  Status ReadTop(const StepContext& step, const StepBatch& batch, std::span<const size_t> wanted,
+                 const RowReader& read_row);
   // scratch.logits = those of the rows that scratch.logit_rows names.
   static Status ComputeLastLogits(const StepContext& step, int n_rows);
   // The `n_top` greatest of each row of scratch.logits, on their way to host_top_.
@@ -57,11 +60,15 @@ class OutputReader {
   // logits = output head of norm(x).
   static Status ComputeLogits(const StepContext& step, const float* x, const InputNorm& norm,
                               int n_rows, float* logits);
-  // Copies rows to the host, a few at a time, and hands out each.
+  // Copies rows to the host, as many at a time as kHostRowBytes holds, and hands out each.
   Status ReadRows(const StepContext& step, const float* rows, size_t n_rows, size_t n_cols,
                   const ReadRow& read);
 
-  std::vector<float> host_rows_;  // as many rows of logits as a step of decoding takes
+  // At least one row, whatever it takes. Those of a large vocabulary come one by one: to wait for
+  // each takes little beside choosing from it.
+  static constexpr size_t kHostRowBytes = size_t{256} << 10;
+
+  std::vector<float> host_rows_;  // empty before the first
   std::vector<std::byte> host_top_;
 };
 

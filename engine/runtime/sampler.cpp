@@ -59,8 +59,14 @@ Status ValidateSampling(const SamplingOptions& options, uint32_t n_vocab) {
   return Status();
 }
 
-Sampler::Sampler(SamplingOptions options, uint32_t n_vocab)
-    : options_(std::move(options)), n_vocab_(n_vocab) {}
+Sampler::Sampler(SamplingOptions options, uint32_t n_vocab, std::shared_ptr<SamplerScratch> scratch)
+    : options_(std::move(options)),
+      n_vocab_(n_vocab),
+      scratch_(std::move(scratch)),
+      adjusted_(scratch_->adjusted),
+      excluded_(scratch_->excluded),
+      counts_(scratch_->counts),
+      candidates_(scratch_->candidates) {}
 
 bool Sampler::has_penalties() const {
   return options_.penalty_window != 0 &&
@@ -149,6 +155,7 @@ void Sampler::CollectCandidates() {
     candidates_.push_back({.logit = adjusted_[i], .token = static_cast<TokenId>(i)});
   };
   if (n_kept == n_vocab_) {
+    candidates_.reserve(n_vocab_);
     for (size_t i = 0; i < n_vocab_; ++i)
       if (adjusted_[i] != kExcluded) push(i);
     return;

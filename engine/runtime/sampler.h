@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -14,14 +15,33 @@ namespace forge {
 // naming field, value and range; details "field" and "value".
 Status ValidateSampling(const SamplingOptions& options, uint32_t n_vocab);
 
+// A token that may be chosen.
+struct SamplingCandidate {
+  double logit = 0.0;
+  double probability = 0.0;
+  double rank = 0.0;  // what a filter sorts by; the smallest are kept
+  TokenId token = 0;
+};
+
+// What choosing a token needs beside its logits, for the turns of one model: they choose one after
+// the other, and would else take some 50 bytes of each token of the vocabulary, each of them. Empty
+// before the first that needs it. Plain data of Samplers. Not thread-safe.
+struct SamplerScratch {
+  std::vector<double> adjusted;  // [n_vocab], the logits with bias and penalties
+  std::vector<double> excluded;  // [n_vocab], logits of what is left of the vocabulary
+  std::vector<uint32_t> counts;  // [n_vocab], all 0 between calls
+  std::vector<SamplingCandidate> candidates;
+};
+
 // Chooses the tokens of one turn from the model's logits.
 //
 // The random numbers are a function of the seed and of how many were drawn before, so a turn's text
-// depends on nothing else that runs. Not thread-safe.
+// depends on nothing else that runs. Not thread-safe, and nor are those that share a scratch.
 class Sampler {
  public:
-  // REQUIRES: ValidateSampling(options, n_vocab) is OK.
-  Sampler(SamplingOptions options, uint32_t n_vocab);
+  // REQUIRES: ValidateSampling(options, n_vocab) is OK; `scratch` is for the same n_vocab.
+  Sampler(SamplingOptions options, uint32_t n_vocab,
+          std::shared_ptr<SamplerScratch> scratch = std::make_shared<SamplerScratch>());
 
   // The next token after `sequence`, which the penalties look at; prompt tokens count.
   // `allowed`: the tokens to choose among; null: all. REQUIRES: logits.size() == n_vocab, no logit
@@ -37,12 +57,7 @@ class Sampler {
   TokenId SampleTop(std::span<const float> logits, std::span<const TokenId> tokens);
 
  private:
-  struct Candidate {
-    double logit = 0.0;
-    double probability = 0.0;
-    double rank = 0.0;  // what a filter sorts by; the smallest are kept
-    TokenId token = 0;
-  };
+  using Candidate = SamplingCandidate;
 
   bool has_penalties() const;
   void AdjustLogits(std::span<const TokenId> sequence);
@@ -70,12 +85,14 @@ class Sampler {
   SamplingOptions options_;
   uint32_t n_vocab_;
 
+  const std::shared_ptr<SamplerScratch> scratch_;
+  // Those of scratch_.
+  std::vector<double>& adjusted_;
+  std::vector<double>& excluded_;
+  std::vector<uint32_t>& counts_;
+  std::vector<Candidate>& candidates_;
+
   uint64_t n_drawn_ = 0;
-  // Reused from token to token. Empty before the first: a turn that waits takes no room.
-  std::vector<double> adjusted_;  // [n_vocab], the logits with bias and penalties
-  std::vector<double> excluded_;  // [n_vocab], scratch of Exclude
-  std::vector<uint32_t> counts_;  // [n_vocab], all 0 between calls
-  std::vector<Candidate> candidates_;
 };
 
 }  // namespace forge

@@ -76,7 +76,7 @@ Turn::Turn(const TurnLimits& limits, GenerateRequest request, ConstraintPtr cons
       request_(std::move(request)),
       sink_(std::move(sink)),
       constraint_(std::move(constraint)),
-      sampler_(request_.sampling, limits.n_vocab),
+      sampler_(request_.sampling, limits.n_vocab, limits.sampler_scratch),
       n_top_(constraint_ != nullptr ? 0 : NeededTop(sampler_, request_, limits.n_vocab)),
       text_(*limits.tokenizer, request_.stop_strings, request_.chat),
       submitted_(Clock::now()) {}

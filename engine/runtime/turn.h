@@ -19,6 +19,8 @@ struct TurnLimits {
   const Tokenizer* tokenizer = nullptr;
   uint32_t n_vocab = 0;
   uint32_t context_length = 0;
+  // The executor's.
+  std::shared_ptr<SamplerScratch> sampler_scratch = std::make_shared<SamplerScratch>();
 };
 
 // Refuses what no turn can be made of. kInvalidArgument (reason INVALID_REQUEST) naming field and

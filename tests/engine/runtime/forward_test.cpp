@@ -55,6 +55,37 @@ TEST(ForwardTest, GivesFiniteLogitsThatDependOnEveryToken) {
   }
 }
 
+// More rows of logits than the host takes at once, some of them as the greatest only.
+TEST(ForwardTest, ManySequencesGetTheLogitsThatEachWouldGetAlone) {
+  const TempFile file = Write({});
+  LoadOptions options = WithF32Cache();
+  options.context_length = 32;
+  options.max_sequences = 256;
+  ForwardHarness model(file.path(), options);
+  const std::vector<TokenId> tokens = Prompt(options.max_sequences);
+  const auto is_top = [](size_t s) { return s % 5 == 3 || s / 30 == 2; };
+  StepBatch batch;
+  for (uint32_t s = 0; s < options.max_sequences; ++s)
+    batch.sequences.push_back(
+        {.tokens = std::span(tokens).subspan(s, 1),
+         .blocks = model.blocks(s),
+         .wants = is_top(s) ? StepOutput::kTopLogits : StepOutput::kLastLogits,
+         .n_top = 1});
+  std::vector<Logits> rows(options.max_sequences);
+  const Status status = model.forward().Run(batch, [&](size_t s, size_t token, const StepRow& row) {
+    EXPECT_EQ(token, 0u);
+    EXPECT_TRUE(rows[s].empty());
+    rows[s].assign(row.values.begin(), row.values.end());
+  });
+  ASSERT_TRUE(status.ok()) << status.ToString();
+  for (uint32_t s = 0; s < options.max_sequences; ++s) {
+    SCOPED_TRACE(s);
+    Logits alone = model.Step({{s, {tokens[s]}}}).front();
+    if (is_top(s)) alone = {*std::ranges::max_element(alone)};
+    EXPECT_LT(LargestDifference(rows[s], alone), 1e-4f);
+  }
+}
+
 TEST(ForwardTest, AsksBetweenLayersWhetherToGoOn) {
   const TempFile file = Write({.n_layers = 3});
   ForwardHarness model(file.path(), WithF32Cache());

@@ -1,11 +1,14 @@
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <future>
 #include <memory>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/runtime/engine.h"
@@ -19,6 +22,7 @@
 namespace forge {
 namespace {
 
+std::atomic<int64_t> live_bytes{0};
 std::atomic<int64_t> allocations{0};
 std::atomic<int64_t> failing_allocation{0};  // counted from 1; 0: none
 enum class Counted { kAll, kTestThread, kOtherThreads };
@@ -38,7 +42,10 @@ bool MayAllocate() {
 // sanitizer's own do not call each other. Not inlined: g++ 12 would see free() of what it does not
 // see to be malloc()'s.
 void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
-  return forge::MayAllocate() ? std::malloc(std::max<size_t>(bytes, 1)) : nullptr;
+  if (!forge::MayAllocate()) return nullptr;
+  void* const data = std::malloc(std::max<size_t>(bytes, 1));
+  forge::live_bytes += static_cast<int64_t>(malloc_usable_size(data));
+  return data;
 }
 void* operator new[](size_t bytes, const std::nothrow_t& tag) noexcept {
   return operator new(bytes, tag);
@@ -49,10 +56,13 @@ void* operator new(size_t bytes) {
   return data;
 }
 void* operator new[](size_t bytes) { return operator new(bytes); }
-[[gnu::noinline]] void operator delete(void* data) noexcept { std::free(data); }
-[[gnu::noinline]] void operator delete(void* data, size_t) noexcept { std::free(data); }
-[[gnu::noinline]] void operator delete[](void* data) noexcept { std::free(data); }
-[[gnu::noinline]] void operator delete[](void* data, size_t) noexcept { std::free(data); }
+[[gnu::noinline]] void operator delete(void* data) noexcept {
+  forge::live_bytes -= static_cast<int64_t>(malloc_usable_size(data));
+  std::free(data);
+}
+[[gnu::noinline]] void operator delete(void* data, size_t) noexcept { operator delete(data); }
+[[gnu::noinline]] void operator delete[](void* data) noexcept { operator delete(data); }
+[[gnu::noinline]] void operator delete[](void* data, size_t) noexcept { operator delete(data); }
 
 namespace forge {
 namespace {
@@ -61,6 +71,22 @@ using testing::FakeDevice;
 using testing::Greedy;
 using testing::TempFile;
 using testing::TestTokens;
+
+// Keeps nothing of a turn.
+class DiscardingSink final : public GenerationSink {
+ public:
+  void OnQueued(uint32_t) override {}
+  void OnPromptProgress(uint32_t, uint32_t) override {}
+  void OnToken(TokenEvent) override {
+    if (!std::exchange(told_, true)) has_token.set_value();
+  }
+  void OnFinished(const Status&, FinishReason, std::string, const GenerateUsage&) override {}
+
+  std::promise<void> has_token;
+
+ private:
+  bool told_ = false;
+};
 
 class HostMemoryTest : public ::testing::Test {
  protected:
@@ -101,6 +127,7 @@ class HostMemoryTest : public ::testing::Test {
 
   const TempFile file_{testing::MakeTinyModel({}).Build()};
   const std::string path_ = file_.path().string();
+  const int64_t n_vocab_ = testing::TinyVocabularySize(testing::TinyVocabulary::kBpe);
   LoadOptions load_options_;
   std::unique_ptr<Engine> engine_;
 };
@@ -206,6 +233,48 @@ TEST_F(HostMemoryTest, AStepMayMeetItsEndAnywhere) {
       },
       [&] { EXPECT_EQ(generate(sampled).tokens, expected); });
   EXPECT_TRUE(engine_->GetModel(model)->sequences.empty());
+}
+
+// What the plan does not count must not grow with the sequences.
+TEST_F(HostMemoryTest, TheLogitsOfManySequencesTakeNoneOfIt) {
+  const auto bytes_of_load = [&](uint32_t max_sequences) {
+    load_options_.max_sequences = max_sequences;
+    const int64_t before = live_bytes;
+    const ModelId model = engine_->Load(path_, "", load_options_, nullptr).value();
+    const int64_t bytes = live_bytes - before;
+    EXPECT_EQ(engine_->GetModel(model)->slots_total, max_sequences);
+    EXPECT_TRUE(engine_->Unload(model).ok());
+    return bytes;
+  };
+  const int64_t logits_bytes = int64_t{256} * n_vocab_ * 4;
+  const int64_t one = bytes_of_load(1);
+  EXPECT_LT(bytes_of_load(256) - one, logits_bytes * 3 / 4);
+}
+
+// As many turns run as the model has slots, and each has the whole vocabulary to choose from.
+TEST_F(HostMemoryTest, TurnsShareWhatChoosingATokenTakes) {
+  constexpr uint32_t kTurns = 32;
+  load_options_.max_sequences = kTurns + 1;
+  load_options_.context_length = 512;
+  const ModelId model = engine_->Load(path_, "", load_options_, nullptr).value();
+  GenerateRequest request = Greedy(TestTokens("hello"), 0);
+  request.ignore_end = true;
+  request.sampling.temperature = 1.0f;
+  request.sampling.repetition_penalty = 1.1f;
+  const auto run = [&](uint32_t n_turns) {
+    std::vector<std::shared_ptr<DiscardingSink>> sinks;
+    for (uint32_t i = 0; i < n_turns; ++i) {
+      sinks.push_back(std::make_shared<DiscardingSink>());
+      const SessionId session = engine_->OpenSession(model).value();
+      EXPECT_TRUE(engine_->Submit(session, request, sinks.back()).ok());
+    }
+    for (const auto& sink : sinks) sink->has_token.get_future().wait();
+  };
+  run(1);
+  const int64_t with_one = live_bytes;
+  run(kTurns);
+  EXPECT_LT((live_bytes - with_one) / kTurns, n_vocab_ * 20);
+  EXPECT_TRUE(engine_->Unload(model).ok());
 }
 
 TEST_F(HostMemoryTest, AReportMayMeetItsEndAnywhere) {
