@@ -13,6 +13,7 @@
 
 #include "engine/gguf/gguf_fault.h"
 #include "kernels/base/mutex.h"
+#include "kernels/cpu/host_memory.h"
 
 namespace forge {
 namespace {
@@ -127,9 +128,8 @@ Status WeightLoad::CreateLanes(const WeightLoaderOptions& options) {
   uint64_t slice_bytes = 1;
   for (const Slice& slice : slices_) slice_bytes = std::max(slice_bytes, slice.file_bytes());
   const uint64_t lane_bytes = slice_bytes + kVectorSliceElements * sizeof(float);
-  const unsigned wanted = options.n_threads != 0
-                              ? options.n_threads
-                              : std::max(1u, std::thread::hardware_concurrency());
+  const unsigned wanted =
+      options.n_threads != 0 ? options.n_threads : static_cast<unsigned>(CountUsableCpus());
   const uint64_t n_lanes = std::max<uint64_t>(
       1, std::min<uint64_t>({wanted, options.staging_bytes / lane_bytes, slices_.size()}));
   for (uint64_t i = 0; i < n_lanes; ++i) {

@@ -16,7 +16,7 @@ namespace forge {
 struct WeightLoaderOptions {
   uint64_t slice_bytes = uint64_t{4} << 20;    // read and packed at a time; at least one row group
   uint64_t staging_bytes = kMaxRowGroupBytes;  // of all threads together; at least one slice
-  unsigned n_threads = 0;                      // 0: one for each hardware thread
+  unsigned n_threads = 0;                      // 0: as many as CountUsableCpus()
 };
 
 // Reads the weights of a file into an arena, in the device's own layout: matrices packed, vectors

@@ -29,7 +29,7 @@ ALLOWED = {
     "engine/grammar": ["kernels/base", "engine/text"],
     "engine/arch": ["kernels/base", "kernels/formats", "engine/gguf"],
     "engine/model": ["kernels/base", "kernels/formats", "kernels/api", "engine/memory",
-                     "engine/gguf", "engine/text", "engine/arch"],
+                     "engine/gguf", "engine/text", "engine/arch", "kernels/cpu/host_memory.h"],
     "engine/runtime": ["kernels/base", "kernels/formats", "kernels/api", "engine/memory",
                        "engine/gguf", "engine/text", "engine/arch", "engine/model",
                        "engine/grammar"],

@@ -1,9 +1,14 @@
 #include "engine/model/weight_loader.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
+#include <chrono>
 #include <cstring>
+#include <mutex>
+#include <set>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -59,6 +64,28 @@ TEST(WeightLoaderTest, StagingStaysWithinItsBoundWhateverTheFile) {
     EXPECT_LE(device.staging_bytes(), std::max<uint64_t>(staging_bytes, 16384));
     EXPECT_GT(device.pack_calls(), 64u);
   }
+}
+
+TEST(WeightLoaderTest, StartsNoMoreThreadsThanTheProcessMayKeepBusy) {
+  cpu_set_t before, one;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
+  CPU_ZERO(&one);
+  CPU_SET(sched_getcpu(), &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+  const OpenedModel opened({.n_layers = 8});
+  RowDevice device;
+  std::mutex mutex;
+  std::set<std::thread::id> threads;
+  device.OnPackRows([&] {
+    // Long enough for all others to take a slice.
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const std::lock_guard lock(mutex);
+    threads.insert(std::this_thread::get_id());
+    return Status();
+  });
+  LoadedBytes(opened, device, {});
+  EXPECT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
+  EXPECT_EQ(threads.size(), 1u);
 }
 
 TEST(WeightLoaderTest, LongVectorsAreReadInSlices) {
