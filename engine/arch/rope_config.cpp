@@ -32,7 +32,11 @@ Status ReadYarn(const KeyReader& keys, uint32_t n_context, RopeConfig& rope) {
                          keys.Float("rope.scaling.yarn_ext_factor"));
   // Converters write -1 for "as usual".
   if (ext_factor && *ext_factor >= 0) rope.yarn_ext_factor = *ext_factor;
-  rope.attn_factor = attn_factor * yarn_attn_factor;  // two names, both in use
+  // Converters write into the second key what transformers' `attention_factor` says: the magnitude
+  // itself, which YaRN's own 1 + 0.1 ln factor is already. With both, models would be scaled twice.
+  // llama.cpp, too, looks at the key only where YaRN does not extrapolate (its pull request 17945).
+  const bool has_own_magnitude = rope.yarn_ext_factor != 0.0;
+  rope.attn_factor = has_own_magnitude ? attn_factor : attn_factor * yarn_attn_factor;
   return Status();
 }
 

@@ -196,10 +196,23 @@ TEST(ArchitectureTest, ReadsYarn) {
   builder.AddFloat32("llama.rope.scaling.yarn_beta_slow", 2.0f);
   const RopeConfig all = Described(builder).config.rope;
   EXPECT_EQ(all.original_context, 128u);
-  EXPECT_EQ(all.attn_factor, 1.5);
+  EXPECT_EQ(all.attn_factor, 0.5);
   EXPECT_EQ(all.yarn_ext_factor, 0.25);
   EXPECT_EQ(all.yarn_beta_fast, 16.0);
   EXPECT_EQ(all.yarn_beta_slow, 2.0);
+}
+
+// Olmo 3 has attention_factor = 1 + 0.1 ln 8 beside factor = 8: its queries are not scaled twice.
+TEST(ArchitectureTest, TheMagnitudeOfYarnIsItsOwnUnlessItDoesNotExtrapolate) {
+  GgufBuilder builder = MakeTinyModel({});
+  builder.AddString("llama.rope.scaling.type", "yarn")
+      .AddFloat32("llama.rope.scaling.factor", 8)
+      .AddFloat32("llama.rope.scaling.yarn_attn_factor", 1.25f);
+  EXPECT_EQ(Described(builder).config.rope.attn_factor, 1.0);
+  builder.AddFloat32("llama.rope.scaling.yarn_ext_factor", 0.0f);
+  EXPECT_EQ(Described(builder).config.rope.attn_factor, 1.25);
+  builder.AddFloat32("llama.rope.scaling.attn_factor", 2.0f);
+  EXPECT_EQ(Described(builder).config.rope.attn_factor, 2.5);
 }
 
 TEST(ArchitectureTest, ListsSeparateProjections) {
