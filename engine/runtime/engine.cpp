@@ -322,11 +322,14 @@ Result<ChatPrompt> EngineImpl::RenderChat(ModelId id, const Conversation& conver
 Result<SessionId> EngineImpl::OpenSession(ModelId id) {
   FORGE_ASSIGN_OR_RETURN(const std::shared_ptr<LoadedModel> model, FindModel(id));
   const SessionId session = NextId();
-  FORGE_TRY(model->scheduler().Open(session));
-  MutexLock lock(mutex_);
-  // An unload may have come in between; then the session is gone with its model.
-  if (models_.contains(id)) sessions_[session] = id;
-  return session;
+  return WithHostMemory(kToStartTurn, {}, [&]() -> Result<SessionId> {
+    std::map<SessionId, ModelId> entry{{session, id}};
+    FORGE_TRY(model->scheduler().Open(session));
+    MutexLock lock(mutex_);
+    // An unload may have come in between; then the session is gone with its model.
+    if (models_.contains(id)) sessions_.merge(entry);
+    return session;
+  });
 }
 
 void EngineImpl::CloseSession(SessionId session) {

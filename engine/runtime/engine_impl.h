@@ -3,7 +3,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -108,7 +107,7 @@ class EngineImpl final : public Engine {
   uint64_t last_id_ FORGE_GUARDED_BY(mutex_) = 0;  // of models and sessions
   std::map<ModelId, std::shared_ptr<LoadedModel>> models_ FORGE_GUARDED_BY(mutex_);
   std::map<ModelId, DeviceUse::Share> shares_ FORGE_GUARDED_BY(mutex_);  // of the same models
-  std::unordered_map<SessionId, ModelId> sessions_ FORGE_GUARDED_BY(mutex_);
+  std::map<SessionId, ModelId> sessions_ FORGE_GUARDED_BY(mutex_);
 };
 
 }  // namespace forge

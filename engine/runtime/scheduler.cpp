@@ -66,10 +66,10 @@ Scheduler::Scheduler(const SchedulerOptions& options, StepRunner& runner,
 Status Scheduler::Open(SessionId session) {
   MutexLock lock(mutex_);
   if (ended_) return NotFound("the model was unloaded").WithReason("MODEL_NOT_LOADED");
-  std::unique_ptr<Session>& opened = sessions_[session];
-  FORGE_CHECK(opened == nullptr, "session " + std::to_string(session) + " is open already");
-  opened = std::make_unique<Session>();
+  auto opened = std::make_unique<Session>();
   opened->id = session;
+  const bool is_new = sessions_.try_emplace(session, std::move(opened)).second;
+  FORGE_CHECK(is_new, "session " + std::to_string(session) + " is open already");
   return Status();
 }
 
@@ -373,6 +373,7 @@ bool Scheduler::Adopt(Session& session) {
 // Forgets all but the first tokens, and what the cache cannot keep of them is computed again.
 void Scheduler::Rewind(Session& session, uint32_t n_tokens) {
   session.tokens.resize(n_tokens);
+  session.kv.n_searched_tokens = 0;  // as many may come, but others
   if (n_tokens >= session.n_computed) return;
   session.n_computed = blocks_.Truncate(session.kv, n_tokens);
 }

@@ -167,6 +167,17 @@ TEST_F(HostMemoryTest, ATextMayMeetItsEndAnywhere) {
   FailEach([&] { return engine_->RenderChat(model, conversation, std::nullopt).status(); }, [] {});
 }
 
+TEST_F(HostMemoryTest, ASessionMayMeetItsEndAnywhere) {
+  const ModelId model = engine_->Load(path_, "", load_options_, nullptr).value();
+  FailEach(
+      [&] {
+        const Result<SessionId> session = engine_->OpenSession(model);
+        if (session.ok()) engine_->CloseSession(*session);
+        return session.status();
+      },
+      [&] { EXPECT_TRUE(engine_->GetModel(model)->sequences.empty()); }, /*min_allocations=*/3);
+}
+
 // Only what Submit itself allocates; the executor's thread has a test of its own.
 TEST_F(HostMemoryTest, ASubmissionMayMeetItsEndAnywhere) {
   const ModelId model = engine_->Load(path_, "", load_options_, nullptr).value();

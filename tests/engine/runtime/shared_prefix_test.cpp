@@ -101,6 +101,24 @@ TEST_F(SharedPrefixTest, ASessionThatLostItsBlocksFindsWhatIsLeftOfThem) {
   EXPECT_LT(again->usage.cached_tokens, 64u);
 }
 
+TEST_F(SharedPrefixTest, AnotherPromptOfTheSameLengthIsSearchedForAnew) {
+  Submit(Greedy(Prompt(100), 5));
+  RunUntilIdle();
+  const SessionId session = Open();
+  const auto given_up = Submit(session, Greedy(Prompt(70, 3), 5));
+  model_.during_step = [&] { scheduler_.Cancel(session); };
+  Steps(1);
+  model_.during_step = nullptr;
+  RunUntilIdle();
+  ASSERT_EQ(given_up->usage.context_used, 70u);
+  GenerateRequest request = Greedy(Prompt(70), 5);
+  request.keep_tokens = 0;
+  const auto again = Submit(session, request);
+  RunUntilIdle();
+  EXPECT_EQ(again->tokens, model_.Continue(Prompt(70), 5));
+  EXPECT_EQ(again->usage.cached_tokens, 64u);
+}
+
 TEST_F(SharedPrefixTest, ReadingsComputeEveryRow) {
   Submit(Greedy(Prompt(50), 5));
   RunUntilIdle();
