@@ -35,8 +35,10 @@ FakeModel::FakeModel(const SchedulerOptions& options) : options_(options) {
 
 Status FakeModel::Run(const StepBatch& batch, const RowReader& read_row) {
   if (during_step) during_step();
-  if (failure) return *failure;
-  if (batch.goes_on && !batch.goes_on()) return Cancelled("given up");
+  if (failure || (batch.goes_on && !batch.goes_on())) {
+    for (const StepSequence& sequence : batch.sequences) Spoil(sequence);
+    return failure.value_or(Cancelled("given up"));
+  }
   std::vector<Part> parts;
   for (const StepSequence& sequence : batch.sequences) Store(sequence);
   for (size_t s = 0; s < batch.sequences.size(); ++s) {
@@ -95,6 +97,12 @@ void FakeModel::Store(const StepSequence& sequence) {
   for (size_t group = 0; group < caches_.size(); ++group)
     for (size_t i = 0; i < sequence.tokens.size(); ++i)
       Slot(group, sequence, sequence.first_position + i) = sequence.tokens[i];
+}
+
+void FakeModel::Spoil(const StepSequence& sequence) {
+  for (size_t group = 0; group < caches_.size(); ++group)
+    for (size_t i = 0; i < sequence.tokens.size(); ++i)
+      Slot(group, sequence, sequence.first_position + i) = -1;
 }
 
 // The first group gives the sequence. A later one, a ring, must agree on what the step's first

@@ -58,6 +58,8 @@ class FakeModel final : public StepRunner {
 
  private:
   void Store(const StepSequence& sequence);
+  // What a step that does not come to its end leaves at its positions.
+  void Spoil(const StepSequence& sequence);
   std::vector<TokenId> ReadBack(const StepSequence& sequence);
   std::vector<float> Logits(std::span<const TokenId> sequence) const;
   // Hands out what `sequence` wants of the token after `tokens`.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <new>
 #include <random>
 #include <string>
 
@@ -148,8 +149,9 @@ TEST_F(UnsharedPrefixTest, NothingIsSharedWhereThatIsOff) {
   }
 }
 
-// Many sessions with few beginnings, which go on, go back, are cancelled and closed, in less memory
-// than they would take: the fake model answers wrongly if one reads a block that is another's.
+// Many sessions with few beginnings, which go on, go back, fail, are cancelled and closed, in less
+// memory than they would take: the fake model answers wrongly if one reads a block that is
+// another's.
 class ManySharedPrefixesTest : public SchedulerTest,
                                public ::testing::WithParamInterface<uint32_t> {
  protected:
@@ -189,6 +191,21 @@ class ManySharedPrefixesTest : public SchedulerTest,
     running_[session] = {Joined(sequence, prompt), Submit(session, request)};
   }
 
+  // A step that may fail, find no memory or be given up.
+  void Step() {
+    const uint32_t what = Draw(30);
+    if (what == 0) model_.failure = Internal("the step fails");
+    model_.during_step = [this, what] {
+      if (what == 1) throw std::bad_alloc();
+      for (const auto& [session, running] : running_)
+        if (what == 2) scheduler_.Cancel(session);
+    };
+    scheduler_.Step();
+    model_.failure.reset();
+    model_.during_step = nullptr;
+    model_.ForgetSteps();
+  }
+
   void CheckFinished() {
     std::erase_if(running_, [this](const auto& entry) {
       const auto& [sequence, sink] = entry.second;
@@ -223,8 +240,7 @@ TEST_P(ManySharedPrefixesTest, NoneReadsWhatIsNotItsOwn) {
       running_.erase(open[at]);
       open.erase(open.begin() + static_cast<ptrdiff_t>(at));
     } else {
-      scheduler_.Step();
-      model_.ForgetSteps();
+      Step();
       CheckFinished();
     }
   }
