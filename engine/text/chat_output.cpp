@@ -153,8 +153,7 @@ bool ChatOutputParser::StepContent() {
     space_ = held_.substr(text_end, begin - text_end);
     EmitHeld(TextKind::kContent, text_end);
     held_.erase(0, space_.size() + marker.size());
-    marker_ = marker;
-    state_ = State::kCall;
+    BeginCall(marker);
     return true;
   }
   // Llama 3 answers with the bare object.
@@ -164,8 +163,7 @@ bool ChatOutputParser::StepContent() {
     if (first != std::string::npos && held_[first] == '{') {
       space_ = held_.substr(0, first);
       held_.erase(0, first);
-      marker_.clear();
-      state_ = State::kCall;
+      BeginCall({});
       return true;
     }
   }
@@ -175,12 +173,21 @@ bool ChatOutputParser::StepContent() {
   return false;
 }
 
+void ChatOutputParser::BeginCall(std::string_view marker) {
+  marker_ = marker;
+  n_searched_ = 0;
+  state_ = State::kCall;
+}
+
 bool ChatOutputParser::StepCall() {
-  const size_t end =
-      options_.tool_format == ToolFormat::kQwen ? held_.find(kEndToolCall) : std::string::npos;
-  if (end != std::string::npos) {
-    EndCall(end, kEndToolCall.size());
-    return true;
+  if (options_.tool_format == ToolFormat::kQwen) {
+    // A call is long, and comes a few bytes at a time.
+    const size_t end = held_.find(kEndToolCall, n_searched_);
+    n_searched_ = held_.size() - std::min(held_.size(), kEndToolCall.size() - 1);
+    if (end != std::string::npos) {
+      EndCall(end, kEndToolCall.size());
+      return true;
+    }
   }
   if (held_.size() <= kMaxCallBytes) return false;
   state_ = State::kPlain;
@@ -211,8 +218,7 @@ bool ChatOutputParser::StepAfterCall() {
   const std::string_view marker = CallMarker();
   if (held_.starts_with(marker)) {
     held_.erase(0, marker.size());
-    marker_ = marker;
-    state_ = State::kCall;
+    BeginCall(marker);
     return true;
   }
   if (marker.starts_with(held_)) return false;

@@ -82,6 +82,8 @@ class ChatOutputParser {
   void Emit(TextKind kind, std::string_view text);
   // Emits the first `size` bytes of held_ and drops them.
   void EmitHeld(TextKind kind, size_t size);
+  // What follows in held_ is a call, which `marker` opened; empty: none did.
+  void BeginCall(std::string_view marker);
   // Reads the call in held_, or gives it out as content.
   void EndCall(size_t body_size, size_t end_size);
   bool AddCalls(std::string_view json);
@@ -92,8 +94,9 @@ class ChatOutputParser {
 
   State state_;
   std::string held_;
-  std::string space_;   // before a call, or since the last: content only if more content follows
-  std::string marker_;  // that opened the call
+  std::string space_;      // before a call, or since the last: content only if more content follows
+  std::string marker_;     // that opened the call
+  size_t n_searched_ = 0;  // bytes of held_ before which the call does not end
   bool has_content_ = false;
   std::deque<TextPiece> pieces_;
   std::string content_, reasoning_;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -92,6 +93,17 @@ TEST(ChatOutputParserTest, ReadsTheCallsOfQwen) {
             "call00001:f{};");
   EXPECT_EQ(Read(call, {.tool_format = ToolFormat::kQwen, .n_earlier_calls = 7}).calls,
             "call00008:f{\"a\": 1};");
+}
+
+// Looked through anew with each of its bytes it would take minutes.
+TEST(ChatOutputParserTest, ReadsALongCallInTimeHoweverItIsCut) {
+  const std::string text(200'000, '<');
+  const std::string call =
+      R"(<tool_call>{"name": "f", "arguments": {"x": ")" + text + R"("}}</tool_call>)";
+  const auto start = std::chrono::steady_clock::now();
+  const Told told = Read(call, {.tool_format = ToolFormat::kQwen}, 1);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+  EXPECT_EQ(told.calls, R"(call00001:f{"x": ")" + text + R"("};)");
 }
 
 TEST(ChatOutputParserTest, ReadsTheCallsOfLlama3) {
