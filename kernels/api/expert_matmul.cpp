@@ -62,9 +62,10 @@ Status Validate(const ExpertMatmulArgs& args) {
   if (args.n_x_rows == 0) return Status();
   if (args.x == nullptr || args.experts == nullptr)
     return InvalidArgument("expert_matmul: x or experts is null");
-  for (int i = 0; i < args.n_targets; ++i)
-    FORGE_TRY(Validate(args.targets[static_cast<size_t>(i)], args.targets[0])
-                  .WithContext("expert_matmul target " + std::to_string(i)));
+  for (int i = 0; i < args.n_targets; ++i) {
+    const Status status = Validate(args.targets[static_cast<size_t>(i)], args.targets[0]);
+    if (!status.ok()) return status.WithContext("expert_matmul target " + std::to_string(i));
+  }
   return args.activation ? ValidateActivation(args) : Status();
 }
 

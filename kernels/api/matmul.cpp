@@ -56,8 +56,9 @@ Status Validate(const MatmulArgs& args) {
   FORGE_TRY(Validate(args.norm).WithContext("matmul"));
   const int64_t n_in = args.targets[0].weight.shape.n_cols;
   for (int i = 0; i < args.n_targets; ++i) {
-    FORGE_TRY(Validate(args.targets[static_cast<size_t>(i)], n_in)
-                  .WithContext("matmul target " + std::to_string(i)));
+    const Status status = Validate(args.targets[static_cast<size_t>(i)], n_in);
+    // The context is a string: only where it is needed, since this runs with every product.
+    if (!status.ok()) return status.WithContext("matmul target " + std::to_string(i));
   }
   return args.activation ? ValidateActivation(args).WithContext("matmul") : Status();
 }
