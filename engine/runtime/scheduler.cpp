@@ -269,7 +269,10 @@ void Scheduler::Compute(PlannedStep& step, Deliveries& deliveries) {
 
 void Scheduler::Deliver(Deliveries& deliveries) {
   for (const Delivery& delivery : deliveries) {
-    if (HadMemory(delivery.call)) continue;
+    bool is_delivered = HadMemory(delivery.call);
+    // Whoever is not told of the end would wait for ever.
+    while (!is_delivered && delivery.is_last) is_delivered = HadMemory(delivery.call);
+    if (is_delivered) continue;
     MutexLock lock(mutex_);
     const auto found = sessions_.find(delivery.session);
     if (found != sessions_.end() && found->second->task != nullptr)
@@ -469,7 +472,9 @@ void Scheduler::ApplyOutcome(Session& session, Task::Outcome outcome, Deliveries
 
 void Scheduler::Finish(Session& session, const Status& status, FinishReason reason,
                        Deliveries& deliveries) {
-  deliveries.push_back({session.id, session.task->End(status, reason, session.n_tokens())});
+  deliveries.push_back({.session = session.id,
+                        .call = session.task->End(status, reason, session.n_tokens()),
+                        .is_last = true});
   EraseValue(active_, &session);
   EraseValue(queue_, &session);
   session.task.reset();

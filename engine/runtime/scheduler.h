@@ -92,6 +92,7 @@ class Scheduler {
   struct Delivery {
     SessionId session;
     std::function<void()> call;
+    bool is_last = false;  // of its task
   };
   using Deliveries = std::vector<Delivery>;
 

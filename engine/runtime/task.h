@@ -53,7 +53,8 @@ class Task {
   // After each step it took part in; `n_pending` tokens of the sequence are still to be computed.
   virtual Outcome TakeOutcome(uint32_t n_pending) = 0;
 
-  // The call that tells the sink how the task ended. `context_used`: tokens in the sequence.
+  // The call that tells the sink how the task ended; made again where it throws. `context_used`:
+  // tokens in the sequence.
   virtual std::function<void()> End(const Status& status, FinishReason reason,
                                     uint32_t context_used) = 0;
 };

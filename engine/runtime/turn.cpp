@@ -119,8 +119,9 @@ std::function<void()> Turn::End(const Status& status, FinishReason reason, uint3
   if (reason == FinishReason::kEndOfText && text_.has_tool_calls())
     reason = FinishReason::kToolCalls;
   return [sink = sink_, status, reason, trailing, answer = std::move(answer),
-          usage = Usage(context_used)] {
+          usage = Usage(context_used)]() mutable {
     if (answer) sink->OnAnswer(*answer, trailing.kind);
+    answer.reset();  // once, should the rest be called again
     sink->OnFinished(status, reason, trailing.text, usage);
   };
 }

@@ -92,15 +92,18 @@ TEST_F(SchedulerTest, ASinkWithoutMemoryEndsItsTurnAlone) {
     void OnToken(TokenEvent) override { throw std::bad_alloc(); }
     void OnFinished(const Status& status, FinishReason, std::string,
                     const GenerateUsage&) override {
+      if (++n_told < 3) throw std::bad_alloc();
       finished = status;
     }
     std::optional<Status> finished;
+    int n_told = 0;
   };
   const auto full = std::make_shared<FullSink>();
   ASSERT_TRUE(scheduler_.Submit(Open(), Greedy(Prompt(4, 1), 50), full).ok());
   const auto other = Submit(Greedy(Prompt(4, 2), 5));
   RunUntilIdle();
   ASSERT_TRUE(full->finished.has_value());
+  EXPECT_EQ(full->n_told, 3);
   EXPECT_EQ(full->finished->reason(), "HOST_MEMORY_EXHAUSTED");
   EXPECT_EQ(other->tokens, model_.Continue(Prompt(4, 2), 5));
 }
