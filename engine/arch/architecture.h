@@ -37,6 +37,9 @@ enum class WeightRole {
   kFfnGate,
   kFfnUp,
   kFfnDown,
+  kFfnGateBias,
+  kFfnUpBias,
+  kFfnDownBias,
   kFfnPostNorm,
   kRouter,
   kRouterBias,
@@ -72,6 +75,7 @@ struct TensorSpec {
   // last extent: one of each expert.
   uint32_t n_slices = 1;
   uint32_t expert = 0;  // of the first
+  double scale = 1.0;   // of a vector: its elements are multiplied by this
 };
 
 // A family of models: how to read its configuration, and which tensors it has.

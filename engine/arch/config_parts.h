@@ -17,6 +17,10 @@ inline constexpr KeyReader::Range kFeedForwardRange = {1, 1u << 22};
 // Rotary embedding. REQUIRES: the shape and the context of `config` are read.
 Status ReadRope(const KeyReader& keys, bool has_long_rope, ModelConfig& config);
 
+// The sections of a head that models which see turn by a position in time, height or width each.
+// Those of a text token are one number, so there is nothing to keep.
+Status ReadRopeSections(const KeyReader& keys);
+
 // How a family's router works.
 struct ExpertTraits {
   ExpertGating gating;
@@ -40,6 +44,9 @@ struct WindowTraits {
   uint32_t period;
 };
 Status ReadWindowPattern(const KeyReader& keys, const WindowTraits& traits, ModelConfig& config);
+
+// The same where the file has a window; else every layer sees all positions.
+Status ReadWindowPatternIfAny(const KeyReader& keys, uint32_t period, ModelConfig& config);
 
 // kUnimplemented for a key that changes the computation and that no reader has asked for.
 Status RefuseUnreadKeys(const KeyReader& keys);

@@ -39,11 +39,8 @@ Status ReadWeighting(const KeyReader& keys, const ExpertTraits& traits, ExpertCo
   FORGE_TRY(CheckGating(keys, traits.gating));
   FORGE_ASSIGN_OR_RETURN(const std::optional<bool> normalizes, keys.Bool("expert_weights_norm"));
   experts.normalizes_weights = normalizes.value_or(traits.normalizes_weights);
-  constexpr std::string_view kScale = "expert_weights_scale";
-  FORGE_ASSIGN_OR_RETURN(const std::optional<double> scale, keys.Float(kScale));
-  if (scale && *scale < 0)
-    return InvalidField("the key needs a value above 0, or 0 for none", keys.Field(kScale));
-  experts.weight_scale = scale.value_or(0.0) == 0.0 ? 1.0 : *scale;
+  FORGE_ASSIGN_OR_RETURN(experts.weight_scale,
+                         keys.PositiveUnlessZeroOr("expert_weights_scale", 1));
   return Status();
 }
 

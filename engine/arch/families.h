@@ -6,19 +6,29 @@
 namespace forge {
 
 Architecture ChatGlmArchitecture();
+Architecture Ernie45Architecture();
+Architecture Exaone4Architecture();
 Architecture GemmaArchitecture();
 Architecture Gemma2Architecture();
 Architecture Gemma3Architecture();
 Architecture Glm4Architecture();
 Architecture GptOssArchitecture();
+Architecture GraniteArchitecture();
+Architecture GraniteMoeArchitecture();
 Architecture LlamaArchitecture();
 Architecture MistralArchitecture();
 Architecture MixtralArchitecture();
+Architecture Olmo2Architecture();
 Architecture Phi3Architecture();
 Architecture Qwen2Architecture();
 Architecture Qwen2MoeArchitecture();
+Architecture Qwen2VlArchitecture();
 Architecture Qwen3Architecture();
 Architecture Qwen3MoeArchitecture();
+Architecture Qwen3VlArchitecture();
+Architecture Qwen3VlMoeArchitecture();
+Architecture SeedOssArchitecture();
+Architecture SmolLm3Architecture();
 Architecture YiArchitecture();
 
 }  // namespace forge

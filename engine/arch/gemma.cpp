@@ -54,7 +54,7 @@ constexpr TransformerTraits kGemma2 = {.architecture = "gemma2",
                                        .read_more = ReadGemma2};
 constexpr TransformerTraits kGemma3 = {.architecture = "gemma3",
                                        .activation = GateActivation::kGelu,
-                                       .has_qk_norm = true,
+                                       .qk_norm = QkNorm::kHead,
                                        .has_post_norms = true,
                                        .read_more = ReadGemma3};
 

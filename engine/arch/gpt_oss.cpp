@@ -24,21 +24,11 @@ constexpr TransformerTraits kTraits = {.architecture = "gpt-oss",
                                        .requires_qkv_bias = true,
                                        .read_more = ReadMore};
 
-// The norm before the experts is named after the attention that it follows.
-std::vector<TensorSpec> Tensors(const ModelConfig& config) {
-  std::vector<TensorSpec> specs = TransformerTensors(config);
-  for (TensorSpec& spec : specs)
-    if (spec.role == WeightRole::kFfnNorm)
-      spec.file_tensor =
-          LayerTensorName(static_cast<uint32_t>(spec.layer), "post_attention_norm.weight");
-  return specs;
-}
-
 }  // namespace
 
 Architecture GptOssArchitecture() {
   Architecture family = TransformerFamily<kTraits>();
-  family.tensors = Tensors;
+  family.tensors = TensorsWithFfnNormAsPostAttention;
   return family;
 }
 

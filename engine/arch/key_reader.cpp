@@ -80,6 +80,13 @@ Result<double> KeyReader::PositiveOr(std::string_view name, double fallback) con
   return value.value_or(fallback);
 }
 
+Result<double> KeyReader::PositiveUnlessZeroOr(std::string_view name, double fallback) const {
+  FORGE_ASSIGN_OR_RETURN(const std::optional<double> value, Float(name));
+  if (value && *value < 0)
+    return InvalidField("the key needs a value above 0, or 0 for none", Field(name));
+  return value.value_or(0.0) == 0.0 ? fallback : *value;
+}
+
 Result<double> KeyReader::RequiredPositive(std::string_view name) const {
   if (!metadata_.Has(Key(name))) return MissingField("the key is required", Key(name));
   return PositiveOr(name, 0.0);
@@ -120,6 +127,17 @@ Result<std::optional<std::vector<bool>>> KeyReader::FlagsOfLayers(std::string_vi
                             std::to_string(n_layers) + " layers",
                         Field(name));
   return flags;
+}
+
+Result<std::optional<std::vector<uint64_t>>> KeyReader::Unsigned(std::string_view name) const {
+  read_.emplace(name);
+  const GgufValue* const value = metadata_.Find(Key(name));
+  if (value == nullptr) return std::optional<std::vector<uint64_t>>();
+  std::optional<std::vector<uint64_t>> elements;
+  if (value->type == GgufType::kArray)
+    elements = std::visit(UnsignedElements{}, std::get<GgufArray>(value->value).values);
+  if (!elements) return InvalidField("the key needs an array of unsigned integers", Field(name));
+  return elements;
 }
 
 Result<std::optional<bool>> KeyReader::Bool(std::string_view name) const {

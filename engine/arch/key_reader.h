@@ -41,6 +41,8 @@ class KeyReader {
   // Finite and above 0.
   Result<double> RequiredPositive(std::string_view name) const;
   Result<double> PositiveOr(std::string_view name, double fallback) const;
+  // The same where converters write 0 for "as usual".
+  Result<double> PositiveUnlessZeroOr(std::string_view name, double fallback) const;
   // A number, or an array of `n_layers` equal numbers: kUnimplemented (reason
   // ARCHITECTURE_UNSUPPORTED) if they differ.
   Result<std::optional<uint32_t>> UniformOverLayers(std::string_view name, uint32_t n_layers,
@@ -49,6 +51,8 @@ class KeyReader {
   // An array of `n_layers` booleans or integers of 0 and 1; nullopt for an absent key or a number.
   Result<std::optional<std::vector<bool>>> FlagsOfLayers(std::string_view name,
                                                          uint32_t n_layers) const;
+  // An array of integers, none of them negative; nullopt for an absent key.
+  Result<std::optional<std::vector<uint64_t>>> Unsigned(std::string_view name) const;
   Result<std::optional<bool>> Bool(std::string_view name) const;
   Result<std::optional<std::string_view>> String(std::string_view name) const;
   Result<std::optional<double>> Float(std::string_view name) const;

@@ -44,12 +44,20 @@ enum class ExpertGating {
   kSoftmaxOfChosen,  // of the chosen logits
 };
 
+// What the norms of queries and keys, before rotation, are taken over.
+enum class QkNorm {
+  kNone,
+  kHead,        // each head by itself, all with the same weights
+  kProjection,  // the whole projection
+};
+
 // A feed-forward net of which each token uses a few of many.
 struct ExpertConfig {
-  uint32_t count = 0;        // 0: one dense net
-  uint32_t used = 0;         // of each token, 1..count
-  uint32_t n_ff = 0;         // of each expert
-  uint32_t n_shared_ff = 0;  // of the expert that every token uses besides; 0: there is none
+  uint32_t count = 0;           // 0: one dense net
+  uint32_t used = 0;            // of each token, 1..count
+  uint32_t n_ff = 0;            // of each expert
+  uint32_t n_shared_ff = 0;     // of the expert that every token uses besides; 0: there is none
+  bool has_shared_gate = true;  // what the shared expert gives passes a gate of its own
   ExpertGating gating = ExpertGating::kSoftmaxOfAll;
   bool normalizes_weights = false;  // the chosen weights are divided by their sum
   double weight_scale = 1.0;        // then multiplied by this
@@ -73,6 +81,8 @@ struct ModelConfig {
   uint32_t n_context_train = 0;
   float rms_epsilon = 0.0f;
   double embedding_scale = 1.0;  // multiplies the token's embedding
+  double residual_scale = 1.0;   // multiplies what attention and feed-forward add
+  double logit_scale = 1.0;      // multiplies the logits
 
   RopeConfig rope;
   std::optional<RopeConfig> window_rope;  // of the layers with a window, where it is another
@@ -81,16 +91,19 @@ struct ModelConfig {
   double final_soft_cap = 0.0;            // of the logits; 0: none
   uint32_t window = 0;                    // positions a windowed layer sees, itself included
   std::vector<bool> windowed;             // [n_layers], or empty: every layer sees all positions
+  std::vector<bool> unrotated;            // [n_layers], or empty: every layer turns its heads
 
   GateActivation activation = GateActivation::kSilu;
   ExpertConfig experts;
 
-  bool has_qkv_bias = false;           // blk.N.attn_{q,k,v}.bias
-  bool has_output_bias = false;        // blk.N.attn_output.bias
-  bool has_fused_qkv = false;          // blk.N.attn_qkv.weight in place of the three
-  bool has_qk_norm = false;            // of each head, before rotation
+  bool has_qkv_bias = false;     // blk.N.attn_{q,k,v}.bias
+  bool has_output_bias = false;  // blk.N.attn_output.bias
+  bool has_fused_qkv = false;    // blk.N.attn_qkv.weight in place of the three
+  QkNorm qk_norm = QkNorm::kNone;
   bool has_sinks = false;              // blk.N.attn_sinks.weight
+  bool has_pre_norms = true;           // of what attention and feed-forward take
   bool has_post_norms = false;         // of what attention and feed-forward add
+  bool has_ffn_bias = false;           // blk.N.ffn_{gate,up,down}.bias of a dense net
   bool has_fused_gate_up = false;      // gate and up are the halves of blk.N.ffn_up.weight
   bool has_tied_output = false;        // token_embd.weight is the output head too
   bool has_rope_factors = false;       // rope_freqs.weight divides the frequencies
@@ -99,9 +112,16 @@ struct ModelConfig {
   uint32_t q_rows() const { return n_heads * head_dim; }
   uint32_t k_rows() const { return n_kv_heads * head_dim; }
   uint32_t v_rows() const { return n_kv_heads * value_dim; }
+  // Rows of a token's queries and keys that one norm is taken over.
+  uint32_t q_norm_dim() const { return qk_norm == QkNorm::kHead ? head_dim : q_rows(); }
+  uint32_t k_norm_dim() const { return qk_norm == QkNorm::kHead ? head_dim : k_rows(); }
   bool HasWindow(uint32_t layer) const { return !windowed.empty() && windowed[layer]; }
   const RopeConfig& RopeOf(uint32_t layer) const {
     return window_rope && HasWindow(layer) ? *window_rope : rope;
+  }
+  // Elements of each head that the layer turns.
+  uint32_t RotaryDimOf(uint32_t layer) const {
+    return !unrotated.empty() && unrotated[layer] ? 0 : RopeOf(layer).dimension;
   }
 };
 

@@ -1,5 +1,6 @@
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/arch/config_parts.h"
 
@@ -57,10 +58,7 @@ Status ReadRopeScaling(const KeyReader& keys, bool has_long_rope, uint32_t n_con
   // Files older than the key `type` have `scale_linear`, and factor 0 where nothing is scaled.
   const std::string_view name =
       keys.Has("rope.scaling.factor") ? "rope.scaling.factor" : "rope.scale_linear";
-  FORGE_ASSIGN_OR_RETURN(const std::optional<double> factor, keys.Float(name));
-  if (factor && *factor < 0)
-    return InvalidField("the key needs a value above 0, or 0 for none", keys.Field(name));
-  rope.factor = factor.value_or(0.0) == 0.0 ? 1.0 : *factor;
+  FORGE_ASSIGN_OR_RETURN(rope.factor, keys.PositiveUnlessZeroOr(name, 1));
   if (has_long_rope && (type == "longrope" || (!type && rope.factor == 1.0)))
     return ReadLongRope(keys, n_context, rope);
   if (type == "yarn") {
@@ -86,6 +84,15 @@ Status ReadRopeScaling(const KeyReader& keys, bool has_long_rope, uint32_t n_con
 }
 
 }  // namespace
+
+Status ReadRopeSections(const KeyReader& keys) {
+  constexpr std::string_view kName = "rope.dimension_sections";
+  FORGE_ASSIGN_OR_RETURN(const std::optional<std::vector<uint64_t>> sections, keys.Unsigned(kName));
+  if (!sections) return MissingField("the key is required", keys.Key(kName));
+  if (sections->size() == 3 || (sections->size() == 4 && sections->back() == 0)) return Status();
+  return UnsupportedField("the engine turns sections of heads by time, height and width only",
+                          keys.Field(kName));
+}
 
 Status ReadRope(const KeyReader& keys, bool has_long_rope, ModelConfig& config) {
   RopeConfig& rope = config.rope;

@@ -20,7 +20,8 @@ struct TransformerTraits {
   RopeLayout rope_layout = RopeLayout::kHalves;
   GateActivation activation = GateActivation::kSilu;
   bool requires_qkv_bias = false;  // else: has it where the file does
-  bool has_qk_norm = false;
+  QkNorm qk_norm = QkNorm::kNone;
+  bool has_pre_norms = true;
   bool has_post_norms = false;
   bool has_fused_gate_up = false;
   bool has_long_rope = false;  // may have its own divisors for long contexts
@@ -33,6 +34,10 @@ Result<ModelConfig> ReadTransformerConfig(const GgufFile& file, const Transforme
 
 // The weights that a model of this configuration has, layer by layer.
 std::vector<TensorSpec> TransformerTensors(const ModelConfig& config);
+
+// The same for families that name the norm before the feed-forward net after the attention that it
+// follows.
+std::vector<TensorSpec> TensorsWithFfnNormAsPostAttention(const ModelConfig& config);
 
 // A family that its traits describe.
 template <const TransformerTraits& kTraits>

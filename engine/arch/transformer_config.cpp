@@ -103,6 +103,9 @@ void ReadTensorPresence(const GgufFile& file, const TransformerTraits& traits,
                         in_any_layer("attn_k.bias") || in_any_layer("attn_v.bias") ||
                         in_any_layer("attn_qkv.bias");
   config.has_output_bias = config.has_output_bias || in_any_layer("attn_output.bias");
+  config.has_ffn_bias =
+      config.experts.count == 0 && (in_any_layer("ffn_gate.bias") || in_any_layer("ffn_up.bias") ||
+                                    in_any_layer("ffn_down.bias"));
   config.has_tied_output = file.FindTensor("output.weight") == nullptr;
   config.has_rope_factors = file.FindTensor("rope_freqs.weight") != nullptr;
   config.has_long_rope_factors = config.rope.scaling == RopeScaling::kLongRope &&
@@ -137,7 +140,8 @@ Result<ModelConfig> ReadTransformerConfig(const GgufFile& file, const Transforme
                          file.metadata().String("general.name"));
   config.name = SanitizeText(name.value_or(""));
   config.activation = traits.activation;
-  config.has_qk_norm = traits.has_qk_norm;
+  config.qk_norm = traits.qk_norm;
+  config.has_pre_norms = traits.has_pre_norms;
   config.has_post_norms = traits.has_post_norms;
   config.has_fused_gate_up = traits.has_fused_gate_up;
   config.rope.layout = traits.rope_layout;

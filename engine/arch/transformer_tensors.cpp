@@ -72,11 +72,11 @@ void AddQkv(const ModelConfig& config, TableWriter& table) {
 
 void AddAttention(const ModelConfig& config, TableWriter& table) {
   const uint64_t n_embd = config.n_embd;
-  table.Vector(WeightRole::kAttnNorm, "attn_norm.weight", n_embd);
+  if (config.has_pre_norms) table.Vector(WeightRole::kAttnNorm, "attn_norm.weight", n_embd);
   AddQkv(config, table);
-  if (config.has_qk_norm) {
-    table.Vector(WeightRole::kAttnQNorm, "attn_q_norm.weight", config.head_dim);
-    table.Vector(WeightRole::kAttnKNorm, "attn_k_norm.weight", config.head_dim);
+  if (config.qk_norm != QkNorm::kNone) {
+    table.Vector(WeightRole::kAttnQNorm, "attn_q_norm.weight", config.q_norm_dim());
+    table.Vector(WeightRole::kAttnKNorm, "attn_k_norm.weight", config.k_norm_dim());
   }
   if (config.has_sinks) table.Vector(WeightRole::kAttnSinks, "attn_sinks.weight", config.n_heads);
   table.Matrix(WeightRole::kAttnOutput, "attn_output.weight", n_embd,
@@ -93,6 +93,11 @@ void AddDense(const ModelConfig& config, TableWriter& table) {
   table.Matrix(WeightRole::kFfnUp, "ffn_up.weight", n_ff, n_embd,
                config.has_fused_gate_up ? n_ff : 0);
   table.Matrix(WeightRole::kFfnDown, "ffn_down.weight", n_embd, n_ff);
+  if (!config.has_ffn_bias) return;
+  table.Vector(WeightRole::kFfnGateBias, config.has_fused_gate_up ? "ffn_up.bias" : "ffn_gate.bias",
+               n_ff);
+  table.Vector(WeightRole::kFfnUpBias, "ffn_up.bias", n_ff, config.has_fused_gate_up ? n_ff : 0);
+  table.Vector(WeightRole::kFfnDownBias, "ffn_down.bias", n_embd);
 }
 
 void AddExperts(const ModelConfig& config, TableWriter& table) {
@@ -110,7 +115,8 @@ void AddExperts(const ModelConfig& config, TableWriter& table) {
   }
   if (experts.n_shared_ff != 0) {
     const uint64_t n_shared = experts.n_shared_ff;
-    table.Matrix(WeightRole::kSharedRouter, "ffn_gate_inp_shexp.weight", 1, n_embd);
+    if (experts.has_shared_gate)
+      table.Matrix(WeightRole::kSharedRouter, "ffn_gate_inp_shexp.weight", 1, n_embd);
     table.Matrix(WeightRole::kSharedGate, "ffn_gate_shexp.weight", n_shared, n_embd);
     table.Matrix(WeightRole::kSharedUp, "ffn_up_shexp.weight", n_shared, n_embd);
     table.Matrix(WeightRole::kSharedDown, "ffn_down_shexp.weight", n_embd, n_shared);
@@ -120,7 +126,7 @@ void AddExperts(const ModelConfig& config, TableWriter& table) {
 void AddLayer(const ModelConfig& config, uint32_t layer, std::vector<TensorSpec>& specs) {
   TableWriter table(specs, static_cast<int>(layer));
   AddAttention(config, table);
-  table.Vector(WeightRole::kFfnNorm, "ffn_norm.weight", config.n_embd);
+  if (config.has_pre_norms) table.Vector(WeightRole::kFfnNorm, "ffn_norm.weight", config.n_embd);
   if (config.experts.count != 0)
     AddExperts(config, table);
   else
@@ -143,6 +149,7 @@ std::vector<TensorSpec> TransformerTensors(const ModelConfig& config) {
   TableWriter table(specs, /*layer=*/-1);
   table.Matrix(WeightRole::kTokenEmbedding, "token_embd.weight", config.n_vocab, config.n_embd);
   table.Vector(WeightRole::kOutputNorm, "output_norm.weight", config.n_embd);
+  specs.back().scale = config.logit_scale;
   if (!config.has_tied_output)
     table.Matrix(WeightRole::kOutput, "output.weight", config.n_vocab, config.n_embd);
   if (config.has_rope_factors)
@@ -154,6 +161,15 @@ std::vector<TensorSpec> TransformerTensors(const ModelConfig& config) {
                  config.rope.dimension / 2);
   }
   for (uint32_t layer = 0; layer < config.n_layers; ++layer) AddLayer(config, layer, specs);
+  return specs;
+}
+
+std::vector<TensorSpec> TensorsWithFfnNormAsPostAttention(const ModelConfig& config) {
+  std::vector<TensorSpec> specs = TransformerTensors(config);
+  for (TensorSpec& spec : specs)
+    if (spec.role == WeightRole::kFfnNorm)
+      spec.file_tensor =
+          LayerTensorName(static_cast<uint32_t>(spec.layer), "post_attention_norm.weight");
   return specs;
 }
 

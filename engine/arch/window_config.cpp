@@ -41,4 +41,11 @@ Status ReadWindowPattern(const KeyReader& keys, const WindowTraits& traits, Mode
   return Status();
 }
 
+Status ReadWindowPatternIfAny(const KeyReader& keys, uint32_t period, ModelConfig& config) {
+  FORGE_ASSIGN_OR_RETURN(const uint32_t window,
+                         keys.OptionalOr(kWindow, 0, {0, kContextRange.max}));
+  if (window == 0) return Status();
+  return ReadWindowPattern(keys, {.default_window = 0, .period = period}, config);
+}
+
 }  // namespace forge

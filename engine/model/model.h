@@ -22,13 +22,16 @@ struct LayerWeights {
   const float* q_bias = nullptr;
   const float* k_bias = nullptr;
   const float* v_bias = nullptr;
-  const float* q_norm = nullptr;            // [head_dim]
-  const float* k_norm = nullptr;            // [head_dim]
+  const float* q_norm = nullptr;            // [q_norm_dim]
+  const float* k_norm = nullptr;            // [k_norm_dim]
   const float* sinks = nullptr;             // [n_heads]
   const float* attn_output_bias = nullptr;  // [n_embd]
   const float* attn_post_norm = nullptr;    // [n_embd]
   const float* ffn_norm = nullptr;          // [n_embd]
   WeightView gate, up, down;
+  const float* gate_bias = nullptr;      // [n_ff]
+  const float* up_bias = nullptr;        // [n_ff]
+  const float* down_bias = nullptr;      // [n_embd]
   const float* ffn_post_norm = nullptr;  // [n_embd]
   WeightView router;                     // [n_experts, n_embd]
   const float* router_bias = nullptr;    // [n_experts]
@@ -43,7 +46,7 @@ struct LayerWeights {
 struct ModelWeights {
   WeightView token_embedding;          // [n_vocab, n_embd]
   WeightView output;                   // [n_vocab, n_embd]; the same as token_embedding when tied
-  const float* output_norm = nullptr;  // [n_embd]
+  const float* output_norm = nullptr;  // [n_embd], times logit_scale
   std::vector<LayerWeights> layers;
 };
 

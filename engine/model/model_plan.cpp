@@ -130,7 +130,7 @@ void PlanExpertScratch(const ModelConfig& config, const ModelPlan& plan, const D
   scratch.expert_out =
       layout.Add(CheckedSum().AddProduct(n_tokens, experts.used, config.n_embd, 4));
   if (experts.n_shared_ff != 0) {
-    scratch.shared_gate = layout.AddWords(n_tokens);
+    if (experts.has_shared_gate) scratch.shared_gate = layout.AddWords(n_tokens);
     scratch.shared_out = layout.AddWords(n_tokens, config.n_embd);
   }
   scratch.expert_workspace = layout.Add(

@@ -217,11 +217,13 @@ Status WeightLoad::LoadMatrixSlice(const Slice& slice, std::byte* destination, L
 
 Status WeightLoad::LoadVectorSlice(const Slice& slice, std::byte* destination, Lane& lane) {
   const uint64_t block_elements = BlockElements(*slice.weight);
-  FindFormat(slice.weight->file_dtype)
-      ->dequantize(lane.staging.get(), slice.n_rows, lane.floats.get());
+  const std::span<float> values(lane.floats.get(), slice.n_rows * block_elements);
+  FindFormat(slice.weight->file_dtype)->dequantize(lane.staging.get(), slice.n_rows, values.data());
+  const double scale = slice.weight->spec.scale;
+  if (scale != 1.0)
+    for (float& value : values) value = static_cast<float>(value * scale);
   FORGE_TRY(device_.CopyIn(destination + slice.first_row * block_elements * sizeof(float),
-                           lane.floats.get(), slice.n_rows * block_elements * sizeof(float),
-                           *lane.stream));
+                           values.data(), values.size_bytes(), *lane.stream));
   return lane.stream->Synchronize();  // the next slice overwrites lane.floats
 }
 

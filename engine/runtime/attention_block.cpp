@@ -18,26 +18,47 @@ Status Project(const StepContext& step, uint32_t layer) {
       step.stream());
 }
 
+Status NormRows(const StepContext& step, float* x, const float* weight, uint32_t dim) {
+  return step.ops().rms_norm({.x = x,
+                              .weight = weight,
+                              .y = x,
+                              .n_rows = step.n_tokens(),
+                              .dim = static_cast<int>(dim),
+                              .epsilon = step.config().rms_epsilon},
+                             step.stream());
+}
+
+// The norms of whole projections, if the model has them.
+Status NormProjections(const StepContext& step, uint32_t layer) {
+  const ModelConfig& config = step.config();
+  if (config.qk_norm != QkNorm::kProjection) return Status();
+  const LayerWeights& weights = step.Layer(layer);
+  FORGE_TRY(NormRows(step, step.Floats(step.scratch().q), weights.q_norm, config.q_rows()));
+  return NormRows(step, step.Floats(step.scratch().k), weights.k_norm, config.k_rows());
+}
+
 // Makes queries, keys and values ready and keeps the latter two.
 Status Append(const StepContext& step, uint32_t layer) {
   const ModelConfig& config = step.config();
   const ScratchPlan& scratch = step.scratch();
   const LayerWeights& weights = step.Layer(layer);
-  const RopeConfig& rope = config.RopeOf(layer);
-  return step.ops().rope_append({.batch = step.BatchOf(layer),
-                                 .cache = step.model().KvLayer(layer),
-                                 .queries = step.Floats(scratch.q),
-                                 .keys = step.Floats(scratch.k),
-                                 .values = step.Floats(scratch.v),
-                                 .n_heads = static_cast<int>(config.n_heads),
-                                 .query_norm = weights.q_norm,
-                                 .key_norm = weights.k_norm,
-                                 .norm_epsilon = config.rms_epsilon,
-                                 .rotation = {.frequencies = step.model().RopeFrequencies(layer),
-                                              .rotary_dim = static_cast<int>(rope.dimension),
-                                              .halves = rope.layout == RopeLayout::kHalves,
-                                              .scale = step.model().rope_table(layer).scale}},
-                                step.stream());
+  const bool norms_heads = config.qk_norm == QkNorm::kHead;
+  const bool halves = config.RopeOf(layer).layout == RopeLayout::kHalves;
+  return step.ops().rope_append(
+      {.batch = step.BatchOf(layer),
+       .cache = step.model().KvLayer(layer),
+       .queries = step.Floats(scratch.q),
+       .keys = step.Floats(scratch.k),
+       .values = step.Floats(scratch.v),
+       .n_heads = static_cast<int>(config.n_heads),
+       .query_norm = norms_heads ? weights.q_norm : nullptr,
+       .key_norm = norms_heads ? weights.k_norm : nullptr,
+       .norm_epsilon = config.rms_epsilon,
+       .rotation = {.frequencies = step.model().RopeFrequencies(layer),
+                    .rotary_dim = static_cast<int>(config.RotaryDimOf(layer)),
+                    .halves = halves,
+                    .scale = step.model().rope_table(layer).scale}},
+      step.stream());
 }
 
 Status Attend(const StepContext& step, uint32_t layer) {
@@ -62,6 +83,7 @@ Status Attend(const StepContext& step, uint32_t layer) {
 Status RunAttention(const StepContext& step, uint32_t layer) {
   const LayerWeights& weights = step.Layer(layer);
   FORGE_TRY(Project(step, layer));
+  FORGE_TRY(NormProjections(step, layer));
   FORGE_TRY(Append(step, layer));
   FORGE_TRY(Attend(step, layer));
   return step.AddProjected(step.Floats(step.scratch().attention), weights.attn_output,

@@ -67,20 +67,21 @@ Status MultiplyExperts(const StepContext& step, uint32_t layer) {
                                   step.stream());
 }
 
-// The shared expert's answer and the logit of its own gate.
+// The shared expert's answer and, where it has a gate of its own, the logit of that.
 Status MultiplyShared(const StepContext& step, uint32_t layer) {
   const ScratchPlan& scratch = step.scratch();
   const LayerWeights& weights = step.Layer(layer);
   const Workspace workspace = step.WorkspaceOf(scratch.matmul_workspace);
-  FORGE_TRY(step.ops().matmul(
-      {.x = step.Floats(scratch.normed),
-       .n_tokens = step.n_tokens(),
-       .n_targets = 1,
-       .targets = {{{.weight = weights.shared_router, .y = step.Floats(scratch.shared_gate)}}},
-       .workspace = workspace},
-      step.stream()));
-  FORGE_TRY(RunGatedProducts(step, step.Floats(scratch.normed), {}, weights.shared_gate,
-                             weights.shared_up));
+  if (step.config().experts.has_shared_gate)
+    FORGE_TRY(step.ops().matmul(
+        {.x = step.Floats(scratch.normed),
+         .n_tokens = step.n_tokens(),
+         .n_targets = 1,
+         .targets = {{{.weight = weights.shared_router, .y = step.Floats(scratch.shared_gate)}}},
+         .workspace = workspace},
+        step.stream()));
+  FORGE_TRY(RunGatedProducts(step, step.Floats(scratch.normed), {},
+                             {.gate = weights.shared_gate, .up = weights.shared_up}));
   return step.ops().matmul(
       {.x = step.Floats(scratch.gate),
        .n_tokens = step.n_tokens(),
@@ -97,6 +98,7 @@ Status RunExperts(const StepContext& step, uint32_t layer) {
   const ScratchPlan& scratch = step.scratch();
   const float* const post_norm = step.Layer(layer).ffn_post_norm;
   const bool has_shared = config.experts.n_shared_ff != 0;
+  const bool gates_shared = has_shared && config.experts.has_shared_gate;
   // Router, experts and the shared expert all take the normalised tokens.
   FORGE_TRY(step.Norm(step.Layer(layer).ffn_norm, step.Floats(scratch.hidden),
                       step.Floats(scratch.normed), step.n_tokens()));
@@ -108,7 +110,7 @@ Status RunExperts(const StepContext& step, uint32_t layer) {
       {.x = step.Floats(scratch.expert_out),
        .weights = step.Floats(scratch.expert_weights),
        .shared = has_shared ? step.Floats(scratch.shared_out) : nullptr,
-       .shared_gate = has_shared ? step.Floats(scratch.shared_gate) : nullptr,
+       .shared_gate = gates_shared ? step.Floats(scratch.shared_gate) : nullptr,
        .residual = post_norm == nullptr ? hidden : nullptr,
        .y = post_norm == nullptr ? hidden : step.Floats(scratch.normed),
        .n_tokens = step.n_tokens(),

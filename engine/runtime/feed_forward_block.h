@@ -10,9 +10,16 @@ Status RunFeedForward(const StepContext& step, uint32_t layer);
 // The op's name of what the gates of this model go through.
 Activation ActivationOf(const ModelConfig& config);
 
-// gate = activation(n gate^T, n up^T) with n = norm(x), in the scratch of that name. Overwrites
-// `up` and, if there is a norm, `normed`.
+// The first two matrices of a feed-forward net.
+struct GateAndUp {
+  WeightView gate, up;
+  const float* gate_bias = nullptr;
+  const float* up_bias = nullptr;
+};
+
+// gate = activation(n gate^T + bias, n up^T + bias) with n = norm(x), in the scratch of that name.
+// Overwrites `up` and, if there is a norm, `normed`.
 Status RunGatedProducts(const StepContext& step, const float* x, const InputNorm& norm,
-                        const WeightView& gate, const WeightView& up);
+                        const GateAndUp& weights);
 
 }  // namespace forge

@@ -130,12 +130,13 @@ StepContext Forward::Context() const {
 }
 
 Status Forward::Embed(const StepContext& step) {
+  const ModelConfig& config = model_.config();
   const ScratchPlan& scratch = model_.plan().scratch;
   return ops_.embed({.table = model_.weights().token_embedding,
                      .tokens = model_.Scratch<int32_t>(scratch.tokens),
                      .y = model_.Scratch<float>(scratch.hidden),
                      .n_tokens = step.n_tokens(),
-                     .scale = static_cast<float>(model_.config().embedding_scale)},
+                     .scale = static_cast<float>(config.embedding_scale / config.residual_scale)},
                     *stream_);
 }
 

@@ -129,7 +129,15 @@ Status OutputReader::ReadAllLogits(const StepContext& step, Rows rows, const Rea
 
 Status OutputReader::ReadAllHidden(const StepContext& step, Rows rows, const ReadRow& read) {
   FORGE_TRY(NormRows(step, rows));
-  return ReadRows(step, step.Floats(step.scratch().normed), rows.count, step.config().n_embd, read);
+  // The weights of the output norm have the scale of the logits in them.
+  const auto scale = static_cast<float>(1.0 / step.config().logit_scale);
+  std::vector<float> hidden(step.config().n_embd);
+  return ReadRows(step, step.Floats(step.scratch().normed), rows.count, hidden.size(),
+                  [&](size_t row, std::span<const float> values) {
+                    std::ranges::transform(values, hidden.begin(),
+                                           [scale](float value) { return value * scale; });
+                    read(row, hidden);
+                  });
 }
 
 Status OutputReader::NormRows(const StepContext& step, Rows rows) {

@@ -2,13 +2,18 @@
 
 namespace forge {
 
+float StepContext::HiddenEpsilon() const {
+  const double scale = config().residual_scale;
+  return static_cast<float>(config().rms_epsilon / (scale * scale));
+}
+
 Status StepContext::Norm(const float* weight, const float* x, float* y, int n_rows) const {
   return ops().rms_norm({.x = x,
                          .weight = weight,
                          .y = y,
                          .n_rows = n_rows,
                          .dim = static_cast<int>(config().n_embd),
-                         .epsilon = config().rms_epsilon},
+                         .epsilon = HiddenEpsilon()},
                         stream_);
 }
 

@@ -9,6 +9,10 @@ namespace forge {
 
 // What the blocks of a forward pass share while a step runs: the model, and the step's batch in the
 // model's scratch memory. Thread-compatible. Lifetime: model and stream must outlive it.
+//
+// `hidden` is the residual stream divided by the model's residual_scale, so that what blocks add
+// needs no scaling: h / s + f instead of h + s f. All that reads `hidden` is a norm, which gives
+// the same of both if its epsilon is divided by s^2.
 class StepContext {
  public:
   // `batches`: of each KvGroup, differing in their block tables only.
@@ -34,12 +38,12 @@ class StepContext {
     return {model_.Scratch<void>(slot), slot.size_bytes};
   }
 
-  // The norm of a product's input. Overwrites `normed`.
+  // The norm of a product's input, rows of `hidden`; none if `weight` is null. Overwrites `normed`.
   InputNorm InputNormOf(const float* weight) const {
-    return {.weight = weight, .epsilon = config().rms_epsilon, .scratch = Floats(scratch().normed)};
+    return {.weight = weight, .epsilon = HiddenEpsilon(), .scratch = Floats(scratch().normed)};
   }
 
-  // y = norm(x) over the embedding width. `y` may be `x`.
+  // y = norm(x) of rows of `hidden`.
   Status Norm(const float* weight, const float* x, float* y, int n_rows) const;
   // hidden += x W^T + bias, through a norm of its own where `post_norm` is one. Overwrites `normed`
   // in that case. `bias` may be null.
@@ -49,6 +53,8 @@ class StepContext {
   Status AddNormed(const float* weight) const;
 
  private:
+  float HiddenEpsilon() const;
+
   const Model& model_;
   Stream& stream_;
   const std::vector<RaggedBatch> batches_;

@@ -47,6 +47,7 @@ ReferenceTransformer::ReferenceTransformer(const std::filesystem::path& path,
     if (const auto* i = std::get_if<int64_t>(&value)) numbers_[name] = static_cast<double>(*i);
     if (const auto* u = std::get_if<uint64_t>(&value)) numbers_[name] = static_cast<double>(*u);
     if (const auto* d = std::get_if<double>(&value)) numbers_[name] = *d;
+    if (const auto* b = std::get_if<bool>(&value)) numbers_[name] = *b ? 1.0 : 0.0;
     if (const auto* s = std::get_if<std::string>(&value)) texts_[name] = *s;
     if (const auto* a = std::get_if<GgufArray>(&value))
       arrays_[name] = std::visit(ToNumbers{}, a->values);
@@ -85,14 +86,24 @@ const ReferenceTransformer::Tensor& ReferenceTransformer::Weight(const std::stri
 }
 
 // Gemma 2 and gpt-oss begin with a window and then take turns; of Gemma 3's layers each sixth sees
-// everything; Mistral's and Phi's windows are over all.
+// everything, of EXAONE 4's and OLMo 3's each fourth; Mistral's and Phi's windows are over all.
 bool ReferenceTransformer::SeesWindowOnly(int layer) const {
   const auto flags = arrays_.find("attention.sliding_window_pattern");
   if (flags != arrays_.end()) return flags->second[static_cast<size_t>(layer)] != 0;
   if (Is("gemma2") || Is("gpt-oss")) return layer % 2 == 0;
   if (Is("gemma3"))
     return (layer + 1) % static_cast<int>(Number("attention.sliding_window_pattern", 6)) != 0;
-  return Number("attention.sliding_window", 0) > 0;
+  const bool has_window = Number("attention.sliding_window", 0) > 0;
+  if (Is("exaone4") || Is("olmo2")) return has_window && layer % 4 != 3;
+  return has_window;
+}
+
+// Each fourth layer of SmolLM 3 does not; nor do EXAONE 4's layers that see everything where others
+// have a window, and all of Granite's models with position_embedding_type "nope".
+bool ReferenceTransformer::KnowsPositions(int layer) const {
+  if (Is("smollm3")) return layer % 4 != 3;
+  if (Is("exaone4") && Number("attention.sliding_window", 0) > 0) return SeesWindowOnly(layer);
+  return !IsGranite() || Number("rope.scaling.finetuned", 1.0) != 0.0;
 }
 
 // Phi 3: "long" divisors where the context is longer than the original one.
@@ -106,8 +117,8 @@ Vector ReferenceTransformer::LongRopeFactors() const {
 ReferenceTransformer::Rotation ReferenceTransformer::MakeRotation(bool is_local) const {
   const double dimension = Number("rope.dimension_count", head_dim_);
   double base = Number("rope.freq_base", 10000.0);
-  const bool is_gemma3_local = is_local && Is("gemma3");
-  if (is_gemma3_local) base = Number("rope.freq_base_swa", 10000.0);
+  const bool is_own = is_local && (Is("gemma3") || Is("olmo2"));  // and never scaled
+  if (is_own) base = Number("rope.freq_base_swa", Is("gemma3") ? 10000.0 : base);
   const auto n_pairs = static_cast<size_t>(dimension / 2);
   Rotation rotation;
   for (size_t i = 0; i < n_pairs; ++i)
@@ -120,7 +131,7 @@ ReferenceTransformer::Rotation ReferenceTransformer::MakeRotation(bool is_local)
   if (Is("phi3")) rotation.magnitude = Number("rope.scaling.attn_factor", 1.0);
   const double factor = Number("rope.scaling.factor", 1.0);
   const auto type = texts_.find("rope.scaling.type");
-  if (is_gemma3_local || type == texts_.end() || type->second == "none") return rotation;
+  if (is_own || type == texts_.end() || type->second == "none") return rotation;
   if (type->second == "linear")
     for (double& frequency : rotation.frequencies) frequency /= factor;
   if (type->second != "yarn") return rotation;
@@ -170,18 +181,20 @@ Vector ReferenceTransformer::Norm(const std::string& weight, const Vector& x) co
   return y;
 }
 
-void ReferenceTransformer::NormHeads(const std::string& weight, Vector& x) const {
+// Head by head, but OLMo's over all of them, as the number of weights tells.
+void ReferenceTransformer::NormQueriesOrKeys(const std::string& weight, Vector& x) const {
   if (!Has(weight)) return;
-  for (auto head = x.begin(); head != x.end(); head += head_dim_) {
-    const Vector normed = Norm(weight, Vector(head, head + head_dim_));
-    std::ranges::copy(normed, head);
-  }
+  const auto n = static_cast<ptrdiff_t>(Weight(weight).values.size());
+  for (auto part = x.begin(); part != x.end(); part += n)
+    std::ranges::copy(Norm(weight, Vector(part, part + n)), part);
 }
 
 void ReferenceTransformer::Rotate(const Rotation& rotation, Vector& x) const {
-  // Meta's and Zhipu's models turn neighbours; the others turn element i with i + half.
-  const bool neighbours =
-      Is("llama") || Is("mistral") || Is("mixtral") || Is("yi") || Is("chatglm") || Is("glm4");
+  // Files of these hold the rows of queries and keys so that neighbours are turned; the others turn
+  // element i with i + half.
+  const bool neighbours = Is("llama") || Is("mistral") || Is("mixtral") || Is("yi") ||
+                          Is("chatglm") || Is("glm4") || IsGranite() || Is("smollm3") ||
+                          Is("ernie4_5");
   const size_t n_pairs = rotation.frequencies.size();
   for (size_t head = 0; head < x.size(); head += static_cast<size_t>(head_dim_))
     for (size_t i = 0; i < n_pairs; ++i) {
@@ -213,6 +226,7 @@ Vector ReferenceTransformer::AttendHead(int layer, int head, const Vector& query
   const auto n = static_cast<size_t>(head_dim_);
   const size_t from = static_cast<size_t>(head / (n_heads_ / n_kv_heads_)) * n;
   double scale = 1.0 / std::sqrt(head_dim_);
+  if (IsGranite()) scale = Number("attention.scale", scale);
   // The 27B models' query_pre_attn_scalar is their embedding's share of a head.
   if ((Is("gemma2") && n_layers_ == 46) || (Is("gemma3") && n_layers_ == 62))
     scale = 1.0 / std::sqrt(n_embd_ / n_heads_);
@@ -241,11 +255,13 @@ Vector ReferenceTransformer::AttendHead(int layer, int head, const Vector& query
 Vector ReferenceTransformer::Attention(int layer, const Vector& x) {
   const std::string block = Block(layer);
   Vector query = Project(block, "q", x), key = Project(block, "k", x);
-  NormHeads(block + "attn_q_norm.weight", query);
-  NormHeads(block + "attn_k_norm.weight", key);
-  const Rotation& rotation = SeesWindowOnly(layer) ? local_ : global_;
-  Rotate(rotation, query);
-  Rotate(rotation, key);
+  NormQueriesOrKeys(block + "attn_q_norm.weight", query);
+  NormQueriesOrKeys(block + "attn_k_norm.weight", key);
+  if (KnowsPositions(layer)) {
+    const Rotation& rotation = SeesWindowOnly(layer) ? local_ : global_;
+    Rotate(rotation, query);
+    Rotate(rotation, key);
+  }
   keys_[static_cast<size_t>(layer)].push_back(key);
   values_[static_cast<size_t>(layer)].push_back(Project(block, "v", x));
   Vector heads;
@@ -275,22 +291,28 @@ double ReferenceTransformer::Gate(double gate, double up) const {
 Vector ReferenceTransformer::Dense(const std::string& gate, const std::string& up,
                                    const std::string& down, const Vector& x) const {
   Vector gates, ups;
-  if (Has(gate)) {
-    gates = Product(gate, x);
-    ups = Product(up, x);
+  if (Has(gate + ".weight")) {
+    gates = Product(gate + ".weight", x);
+    ups = Product(up + ".weight", x);
+    AddBias(gate + ".bias", gates);
+    AddBias(up + ".bias", ups);
   } else {  // gate above up in one matrix
-    const uint64_t half = Weight(up).n_rows / 2;
-    gates = Product(up, x, 0, half);
-    ups = Product(up, x, half, half);
+    const uint64_t half = Weight(up + ".weight").n_rows / 2;
+    gates = Product(up + ".weight", x, 0, half);
+    ups = Product(up + ".weight", x, half, half);
+    AddBias(up + ".bias", gates);
+    AddBias(up + ".bias", ups, half);
   }
   for (size_t i = 0; i < gates.size(); ++i) gates[i] = Gate(gates[i], ups[i]);
-  return Product(down, gates);
+  Vector y = Product(down + ".weight", gates);
+  AddBias(down + ".bias", y);
+  return y;
 }
 
 Vector ReferenceTransformer::Expert(const std::string& layer, uint64_t expert,
                                     const Vector& x) const {
-  const std::string own = "." + std::to_string(expert) + ".weight";
-  if (Has(layer + "ffn_gate" + own))
+  const std::string own = "." + std::to_string(expert);
+  if (Has(layer + "ffn_gate" + own + ".weight"))
     return Dense(layer + "ffn_gate" + own, layer + "ffn_up" + own, layer + "ffn_down" + own, x);
   const auto product = [&](const std::string& matrix, const Vector& input) {
     const uint64_t n_rows = Weight(layer + matrix + ".weight").n_rows /
@@ -331,19 +353,23 @@ Vector ReferenceTransformer::Experts(const std::string& layer, const Vector& x) 
     const Vector one = Expert(layer, expert, x);
     for (size_t i = 0; i < y.size(); ++i) y[i] += weight * one[i];
   }
-  if (!Has(layer + "ffn_gate_inp_shexp.weight")) return y;
-  const std::vector<float>& direction = Weight(layer + "ffn_gate_inp_shexp.weight").values;
-  double logit = 0.0;
-  for (size_t i = 0; i < x.size(); ++i) logit += double{direction.at(i)} * x[i];
-  const Vector shared = Dense(layer + "ffn_gate_shexp.weight", layer + "ffn_up_shexp.weight",
-                              layer + "ffn_down_shexp.weight", x);
-  for (size_t i = 0; i < y.size(); ++i) y[i] += shared[i] / (1.0 + std::exp(-logit));
+  if (!Has(layer + "ffn_gate_shexp.weight")) return y;
+  double share = 1.0;
+  if (Has(layer + "ffn_gate_inp_shexp.weight")) {
+    const std::vector<float>& direction = Weight(layer + "ffn_gate_inp_shexp.weight").values;
+    double logit = 0.0;
+    for (size_t i = 0; i < x.size(); ++i) logit += double{direction.at(i)} * x[i];
+    share = 1.0 / (1.0 + std::exp(-logit));
+  }
+  const Vector shared =
+      Dense(layer + "ffn_gate_shexp", layer + "ffn_up_shexp", layer + "ffn_down_shexp", x);
+  for (size_t i = 0; i < y.size(); ++i) y[i] += share * shared[i];
   return y;
 }
 
 Vector ReferenceTransformer::FeedForward(const std::string& layer, const Vector& x) const {
   if (Has(layer + "ffn_gate_inp.weight")) return Experts(layer, x);
-  return Dense(layer + "ffn_gate.weight", layer + "ffn_up.weight", layer + "ffn_down.weight", x);
+  return Dense(layer + "ffn_gate", layer + "ffn_up", layer + "ffn_down", x);
 }
 
 std::vector<double> ReferenceTransformer::Add(int32_t token) {
@@ -354,23 +380,29 @@ std::vector<double> ReferenceTransformer::Add(int32_t token) {
   Vector x(row, row + n_embd_);
   if (IsGemma())
     for (double& value : x) value *= std::sqrt(n_embd_);
+  if (IsGranite())
+    for (double& value : x) value *= Number("embedding_scale", 1.0);
+  // These files call the norm before the feed-forward net after where it stands.
+  const bool is_named_after = Is("gpt-oss") || Is("seed_oss");
+  const double residual_scale = IsGranite() ? Number("residual_scale", 1.0) : 1.0;
   const auto add = [&](Vector y, const std::string& post_norm) {
-    if (Has(post_norm) && !Is("gpt-oss")) y = Norm(post_norm, y);
-    for (size_t i = 0; i < x.size(); ++i) x[i] += y[i];
+    if (!is_named_after) y = NormIfAny(post_norm, y);
+    for (size_t i = 0; i < x.size(); ++i) x[i] += residual_scale * y[i];
   };
   for (int layer = 0; layer < n_layers_; ++layer) {
     const std::string block = Block(layer);
-    add(Attention(layer, Norm(block + "attn_norm.weight", x)),
+    add(Attention(layer, NormIfAny(block + "attn_norm.weight", x)),
         block + "post_attention_norm.weight");
-    // gpt-oss files call the norm before the experts after where it stands.
-    const std::string norm = Is("gpt-oss") ? "post_attention_norm.weight" : "ffn_norm.weight";
-    add(FeedForward(block, Norm(block + norm, x)), block + "post_ffw_norm.weight");
+    const std::string norm = is_named_after ? "post_attention_norm.weight" : "ffn_norm.weight";
+    add(FeedForward(block, NormIfAny(block + norm, x)), block + "post_ffw_norm.weight");
   }
   Vector logits = Product(Has("output.weight") ? "output.weight" : "token_embd.weight",
                           Norm("output_norm.weight", x));
   const double cap = Number("final_logit_softcapping", Is("gemma2") ? 30.0 : 0.0);
   if (cap > 0)
     for (double& logit : logits) logit = cap * std::tanh(logit / cap);
+  if (IsGranite())
+    for (double& logit : logits) logit /= Number("logit_scale", 1.0);
   ++position_;
   return logits;
 }

@@ -38,10 +38,12 @@ class ReferenceTransformer {
 
   bool Is(std::string_view family) const { return family_ == family; }
   bool IsGemma() const { return family_.starts_with("gemma"); }
+  bool IsGranite() const { return family_.starts_with("granite"); }
   double Number(const std::string& key, double fallback) const;
   const Tensor& Weight(const std::string& name) const;
   bool Has(const std::string& name) const { return tensors_.contains(name); }
   bool SeesWindowOnly(int layer) const;
+  bool KnowsPositions(int layer) const;
 
   Rotation MakeRotation(bool is_local) const;
   Vector LongRopeFactors() const;
@@ -49,13 +51,17 @@ class ReferenceTransformer {
                  uint64_t n_rows = 0) const;
   void AddBias(const std::string& bias, Vector& y, uint64_t first = 0) const;
   Vector Norm(const std::string& weight, const Vector& x) const;
-  void NormHeads(const std::string& weight, Vector& x) const;
+  Vector NormIfAny(const std::string& weight, const Vector& x) const {
+    return Has(weight) ? Norm(weight, x) : x;
+  }
+  void NormQueriesOrKeys(const std::string& weight, Vector& x) const;
   void Rotate(const Rotation& rotation, Vector& x) const;
   Vector Project(const std::string& layer, const std::string& which, const Vector& x) const;
   Vector Attention(int layer, const Vector& x);
   Vector AttendHead(int layer, int head, const Vector& query) const;
   double Gate(double gate, double up) const;
   Vector FeedForward(const std::string& layer, const Vector& x) const;
+  // The net of "<gate>.weight" and so on, with what biases it has.
   Vector Dense(const std::string& gate, const std::string& up, const std::string& down,
                const Vector& x) const;
   Vector Experts(const std::string& layer, const Vector& x) const;

@@ -15,29 +15,57 @@ struct Family {
   bool has_qkv_bias = false;
   bool has_fused_qkv = false;
   bool has_qk_norm = false;
+  bool norms_whole_projections = false;  // not each head
+  bool has_pre_norms = true;
   bool has_post_norms = false;
+  bool has_ffn_norm_after_attention = false;  // in the tensor's name
+  bool has_rope_sections = false;
+  bool has_scales = false;  // of embeddings, attention, blocks and logits
   bool has_fused_gate_up = false;
   bool has_experts = false;
   bool has_shared_expert = false;
+  bool has_shared_gate = false;
   bool has_window = false;
 };
 
 Family FamilyOf(const std::string& name) {
   if (name == "chatglm")
     return {.has_qkv_bias = true, .has_fused_qkv = true, .has_fused_gate_up = true};
+  if (name == "exaone4")
+    return {.has_qk_norm = true, .has_pre_norms = false, .has_post_norms = true};
   if (name == "gemma2") return {.has_post_norms = true, .has_window = true};
   if (name == "gemma3") return {.has_qk_norm = true, .has_post_norms = true, .has_window = true};
   if (name == "glm4")
     return {.has_qkv_bias = true, .has_post_norms = true, .has_fused_gate_up = true};
-  if (name == "gpt-oss") return {.has_qkv_bias = true, .has_experts = true, .has_window = true};
+  if (name == "gpt-oss")
+    return {.has_qkv_bias = true,
+            .has_ffn_norm_after_attention = true,
+            .has_experts = true,
+            .has_window = true};
+  if (name == "granite") return {.has_scales = true};
+  if (name == "granitemoe")
+    return {.has_scales = true, .has_experts = true, .has_shared_expert = true};
   if (name == "mixtral") return {.has_experts = true};
+  if (name == "olmo2")
+    return {.has_qk_norm = true,
+            .norms_whole_projections = true,
+            .has_pre_norms = false,
+            .has_post_norms = true};
   if (name == "phi3") return {.has_fused_qkv = true, .has_fused_gate_up = true};
   if (name == "qwen2") return {.has_qkv_bias = true};
   if (name == "qwen2moe")
-    return {.has_qkv_bias = true, .has_experts = true, .has_shared_expert = true};
+    return {.has_qkv_bias = true,
+            .has_experts = true,
+            .has_shared_expert = true,
+            .has_shared_gate = true};
+  if (name == "qwen2vl") return {.has_qkv_bias = true, .has_rope_sections = true};
   if (name == "qwen3") return {.has_qk_norm = true};
   if (name == "qwen3moe") return {.has_qk_norm = true, .has_experts = true};
-  return {};  // gemma, llama and its other names
+  if (name == "qwen3vl") return {.has_qk_norm = true, .has_rope_sections = true};
+  if (name == "qwen3vlmoe")
+    return {.has_qk_norm = true, .has_rope_sections = true, .has_experts = true};
+  if (name == "seed_oss") return {.has_qkv_bias = true, .has_ffn_norm_after_attention = true};
+  return {};  // gemma, smollm3, llama and its other names
 }
 
 // Half an expert, or where that is no whole number of blocks, a whole one.
@@ -66,7 +94,7 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
       .AddUint32(prefix + "feed_forward_length", options.n_ff)
       .AddUint32(prefix + "attention.head_count", options.n_heads)
       .AddUint32(prefix + "attention.head_count_kv", options.n_kv_heads)
-      .AddFloat32(prefix + "attention.layer_norm_rms_epsilon", 1e-5f)
+      .AddFloat32(prefix + "attention.layer_norm_rms_epsilon", options.rms_epsilon)
       .AddFloat32(prefix + "rope.freq_base", 10000.0f);
   if (options.head_dim != 0)
     builder.AddUint32(prefix + "attention.key_length", options.head_dim)
@@ -78,8 +106,18 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
     builder.AddUint32(prefix + "expert_count", options.n_experts)
         .AddUint32(prefix + "expert_used_count", options.n_experts_used)
         .AddUint32(prefix + "expert_feed_forward_length", options.n_ff);
-  if (FamilyOf(options.architecture).has_shared_expert)
+  const Family family = FamilyOf(options.architecture);
+  if (family.has_shared_expert)
     builder.AddUint32(prefix + "expert_shared_feed_forward_length", SharedLength(options));
+  if (family.has_scales)
+    builder.AddFloat32(prefix + "embedding_scale", 3.0f)
+        .AddFloat32(prefix + "residual_scale", 0.4f)
+        .AddFloat32(prefix + "attention.scale", 0.3f)
+        .AddFloat32(prefix + "logit_scale", options.logit_scale);
+  if (family.has_rope_sections) {
+    const int32_t sections[] = {3, 3, 2, 0};
+    builder.AddInt32Array(prefix + "rope.dimension_sections", sections);
+  }
   if (options.has_long_rope)
     builder.AddUint32(prefix + "rope.scaling.original_context_length", 64)
         .AddFloat32(prefix + "rope.scaling.attn_factor", 1.19f);
@@ -205,9 +243,12 @@ void AddExperts(const TinyModelOptions& options, const std::string& prefix, Weig
       builder.AddF32Tensor(prefix + name, WeightWriter::Shape(n, n_experts),
                            writer.Draw(n * n_experts, 0.5f));
   }
-  if (FamilyOf(options.architecture).has_shared_expert) {
+  const Family family = FamilyOf(options.architecture);
+  if (family.has_shared_gate) {
     const std::vector<float> gate = writer.DrawMatrix(n_embd, 1);
     builder.AddF32Tensor(prefix + "ffn_gate_inp_shexp.weight", WeightWriter::Shape(n_embd), gate);
+  }
+  if (family.has_shared_expert) {
     const uint64_t n_shared = SharedLength(options);
     writer.Matrix(prefix + "ffn_gate_shexp.weight", n_embd, n_shared, options.matrix_type);
     writer.Matrix(prefix + "ffn_up_shexp.weight", n_embd, n_shared, options.matrix_type);
@@ -222,6 +263,10 @@ void AddDense(const TinyModelOptions& options, const std::string& prefix, Weight
   writer.Matrix(prefix + "ffn_up.weight", options.n_embd,
                 uint64_t{options.n_ff} * (is_fused ? 2 : 1), type);
   writer.Matrix(prefix + "ffn_down.weight", options.n_ff, options.n_embd, type);
+  if (!options.has_ffn_bias) return;
+  if (!is_fused) writer.Bias(prefix + "ffn_gate.bias", options.n_ff);
+  writer.Bias(prefix + "ffn_up.bias", uint64_t{options.n_ff} * (is_fused ? 2 : 1));
+  writer.Bias(prefix + "ffn_down.bias", options.n_embd);
 }
 
 void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& writer,
@@ -231,11 +276,12 @@ void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& wri
   const std::string prefix = "blk." + std::to_string(layer) + ".";
   const uint64_t head_dim =
       options.head_dim != 0 ? options.head_dim : options.n_embd / options.n_heads;
-  writer.Norm(prefix + "attn_norm.weight", options.n_embd);
+  if (family.has_pre_norms) writer.Norm(prefix + "attn_norm.weight", options.n_embd);
   AddQkv(options, prefix, head_dim, writer, builder);
   if (family.has_qk_norm) {
-    writer.Norm(prefix + "attn_q_norm.weight", head_dim);
-    writer.Norm(prefix + "attn_k_norm.weight", head_dim);
+    const bool is_whole = family.norms_whole_projections;
+    writer.Norm(prefix + "attn_q_norm.weight", head_dim * (is_whole ? options.n_heads : 1));
+    writer.Norm(prefix + "attn_k_norm.weight", head_dim * (is_whole ? options.n_kv_heads : 1));
   }
   writer.Matrix(prefix + "attn_output.weight", options.n_heads * head_dim, options.n_embd,
                 options.matrix_type);
@@ -243,9 +289,11 @@ void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& wri
     writer.Bias(prefix + "attn_sinks.weight", options.n_heads);
     writer.Bias(prefix + "attn_output.bias", options.n_embd);
   }
-  if (family.has_post_norms || is_gpt_oss)
+  const bool is_named_after = family.has_ffn_norm_after_attention;
+  if (family.has_post_norms || is_named_after)
     writer.Norm(prefix + "post_attention_norm.weight", options.n_embd);
-  if (!is_gpt_oss) writer.Norm(prefix + "ffn_norm.weight", options.n_embd);
+  if (family.has_pre_norms && !is_named_after)
+    writer.Norm(prefix + "ffn_norm.weight", options.n_embd);
   if (options.n_experts != 0)
     AddExperts(options, prefix, writer, builder);
   else

@@ -22,8 +22,11 @@ struct TinyModelOptions {
   uint32_t n_ff = 96;
   uint32_t n_context = 512;
   uint32_t rope_dimension = 0;  // 0: no rope.dimension_count key
-  bool has_fused_qkv = false;   // chatglm and phi3 always have it
-  bool has_qkv_bias = false;    // chatglm, glm4, gpt-oss, qwen2 and qwen2moe always have it
+  float rms_epsilon = 1e-5f;
+  float logit_scale = 1.5f;    // granite and granitemoe: divides the logits
+  bool has_fused_qkv = false;  // chatglm and phi3 always have it
+  bool has_qkv_bias = false;   // chatglm, glm4, gpt-oss, qwen2, 2moe and 2vl always have it
+  bool has_ffn_bias = false;   // of a dense net
   bool has_tied_output = false;
   // 0: no key, but for families that need a window, which get 24.
   uint32_t window = 0;

@@ -49,7 +49,7 @@ TEST(ArchitectureTest, ListsFamiliesByName) {
   std::vector<std::string_view> names;
   for (const Architecture& architecture : Architectures()) names.push_back(architecture.name);
   EXPECT_TRUE(std::ranges::is_sorted(names));
-  EXPECT_EQ(names.size(), 15u);
+  EXPECT_EQ(names.size(), 25u);
   for (const std::string_view name : names) EXPECT_EQ(FindArchitecture(name)->name, name);
   EXPECT_EQ(FindArchitecture("mamba"), nullptr);
   EXPECT_EQ(FindArchitecture(""), nullptr);
@@ -324,6 +324,10 @@ TEST(ArchitectureTest, ReadsExpertsAsTheFamilyWeighsThem) {
   EXPECT_FALSE(experts("qwen2moe").normalizes_weights);
   EXPECT_EQ(experts("qwen2moe").n_shared_ff, 48u);
   EXPECT_EQ(experts("qwen3moe").n_shared_ff, 0u);
+  EXPECT_TRUE(experts("qwen2moe").has_shared_gate);
+  EXPECT_TRUE(experts("granitemoe").normalizes_weights);
+  EXPECT_EQ(experts("granitemoe").n_shared_ff, 48u);
+  EXPECT_FALSE(experts("granitemoe").has_shared_gate);
   EXPECT_EQ(experts("gpt-oss").gating, ExpertGating::kSoftmaxOfChosen);
   EXPECT_TRUE(experts("gpt-oss").has_bias);
   EXPECT_FALSE(Described(TinyModelOptions{.n_experts = 4}).config.experts.is_split);
@@ -360,6 +364,11 @@ TEST(ArchitectureTest, ReadsWindows) {
   EXPECT_EQ(windowed({.architecture = "gpt-oss", .n_layers = 3}), (Flags{1, 0, 1}));
   EXPECT_EQ(windowed({.architecture = "gemma3", .n_layers = 8}), (Flags{1, 1, 1, 1, 1, 0, 1, 1}));
   EXPECT_EQ(windowed({.architecture = "mistral", .window = 100}), (Flags{1, 1}));
+  for (const char* family : {"exaone4", "olmo2"}) {
+    EXPECT_EQ(windowed({.architecture = family, .n_layers = 5, .window = 9}),
+              (Flags{1, 1, 1, 0, 1}));
+    EXPECT_EQ(windowed({.architecture = family, .n_layers = 5}), Flags());
+  }
   // None: absent, 0 as Phi's converter writes it, or no shorter than the context.
   EXPECT_EQ(windowed({}), Flags());
   EXPECT_EQ(windowed({.architecture = "phi3", .window = 512}), Flags());
@@ -377,6 +386,65 @@ TEST(ArchitectureTest, Gemma2HasItsPublishedCapsWhereAnOldFileNamesNone) {
   const ModelConfig largest =
       Described(TinyModelOptions{.architecture = "gemma2", .n_layers = 46, .head_dim = 8}).config;
   EXPECT_DOUBLE_EQ(largest.attention_scale, 0.25);  // of 64 / 4, not of the head's 8
+}
+
+TEST(ArchitectureTest, LeavesOutRotationWhereTheFamilyDoes) {
+  const auto rotated = [](const TinyModelOptions& options) {
+    const ModelConfig config = Described(options).config;
+    std::vector<uint32_t> dims;
+    for (uint32_t layer = 0; layer < config.n_layers; ++layer)
+      dims.push_back(config.RotaryDimOf(layer));
+    return dims;
+  };
+  using Dims = std::vector<uint32_t>;
+  EXPECT_EQ(rotated({.n_layers = 4}), (Dims{16, 16, 16, 16}));
+  EXPECT_EQ(rotated({.architecture = "smollm3", .n_layers = 5}), (Dims{16, 16, 16, 0, 16}));
+  EXPECT_EQ(rotated({.architecture = "exaone4", .n_layers = 5}), (Dims{16, 16, 16, 16, 16}));
+  EXPECT_EQ(rotated({.architecture = "exaone4", .n_layers = 5, .window = 9}),
+            (Dims{16, 16, 16, 0, 16}));
+  GgufBuilder granite = MakeTinyModel({.architecture = "granite"});
+  EXPECT_EQ(Described(granite).config.RotaryDimOf(1), 16u);
+  granite.AddBool("granite.rope.scaling.finetuned", false);
+  EXPECT_EQ(Described(granite).config.RotaryDimOf(1), 0u);
+}
+
+TEST(ArchitectureTest, Olmo3ScalesNoRotationUnderAWindow) {
+  GgufBuilder builder = MakeTinyModel({.architecture = "olmo2", .n_layers = 4, .window = 9});
+  builder.AddString("olmo2.rope.scaling.type", "yarn")
+      .AddFloat32("olmo2.rope.scaling.factor", 8.0f);
+  const ModelConfig config = Described(builder).config;
+  EXPECT_EQ(config.RopeOf(0).scaling, RopeScaling::kNone);
+  EXPECT_EQ(config.RopeOf(3).scaling, RopeScaling::kYarn);
+}
+
+TEST(ArchitectureTest, GraniteScalesWhatItsKeysSay) {
+  const ModelDescription model = Described(TinyModelOptions{.architecture = "granite"});
+  EXPECT_FLOAT_EQ(static_cast<float>(model.config.embedding_scale), 3.0f);
+  EXPECT_FLOAT_EQ(static_cast<float>(model.config.residual_scale), 0.4f);
+  EXPECT_FLOAT_EQ(static_cast<float>(model.config.attention_scale), 0.3f);
+  EXPECT_DOUBLE_EQ(model.config.logit_scale, 1.0 / 1.5);
+  EXPECT_DOUBLE_EQ(Find(model, WeightRole::kOutputNorm, -1)->scale, 1.0 / 1.5);
+  EXPECT_EQ(Find(model, WeightRole::kAttnNorm, 0)->scale, 1.0);
+}
+
+TEST(ArchitectureTest, NormsProjectionsOrHeads) {
+  const auto dims = [](const char* family) {
+    const ModelDescription model = Described(TinyModelOptions{.architecture = family});
+    return std::pair(Find(model, WeightRole::kAttnQNorm, 0)->n_cols,
+                     Find(model, WeightRole::kAttnKNorm, 0)->n_cols);
+  };
+  EXPECT_EQ(dims("exaone4"), (std::pair<uint64_t, uint64_t>(16, 16)));
+  EXPECT_EQ(dims("olmo2"), (std::pair<uint64_t, uint64_t>(64, 32)));
+}
+
+TEST(ArchitectureTest, TakesBiasesOfTheDenseNetFromTheFile) {
+  const ModelDescription plain = Described(TinyModelOptions{.has_ffn_bias = true});
+  EXPECT_EQ(Find(plain, WeightRole::kFfnGateBias, 1)->file_tensor, "blk.1.ffn_gate.bias");
+  EXPECT_EQ(Find(plain, WeightRole::kFfnDownBias, 1)->n_cols, 64u);
+  const ModelDescription fused =
+      Described(TinyModelOptions{.architecture = "phi3", .has_ffn_bias = true});
+  EXPECT_EQ(Find(fused, WeightRole::kFfnGateBias, 1)->file_tensor, "blk.1.ffn_up.bias");
+  EXPECT_EQ(Find(fused, WeightRole::kFfnUpBias, 1)->first_row, 96u);
 }
 
 TEST(ArchitectureTest, Phi3TakesLongRopeWithAndWithoutItsName) {

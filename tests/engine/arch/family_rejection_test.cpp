@@ -44,7 +44,8 @@ Case Without(std::string name, const std::string& family, std::string_view key) 
 
 std::vector<Case> ExpertCases() {
   std::vector<Case> cases;
-  for (const std::string family : {"mixtral", "qwen2moe", "qwen3moe", "gpt-oss"}) {
+  for (const std::string family :
+       {"mixtral", "qwen2moe", "qwen3moe", "qwen3vlmoe", "granitemoe", "gpt-oss"}) {
     const std::string id = "E_" + (family == "gpt-oss" ? "gpt_oss" : family) + "_";
     cases.push_back(Without(id + "CountAbsent", family, "expert_count"));
     cases.push_back(WithUint32(id + "Count0", family, "expert_count", 0));
@@ -93,7 +94,19 @@ std::vector<Case> WindowCases() {
   cases.push_back(Without("W_gpt_oss_WindowAbsent", "gpt-oss", "attention.sliding_window"));
   cases.push_back(WithFloat("W_gpt_oss_BaseOfItsOwn", "gpt-oss", "rope.freq_base_swa", 50000,
                             "50000.0", kUnimplemented));
-  for (const std::string family : {"qwen2", "qwen3", "gemma", "glm4", "chatglm"})
+  for (const std::string family : {"exaone4", "olmo2"}) {
+    const std::string id = "W_" + family;
+    cases.push_back(WithUint32(id + "_WindowAbsurd", family, "attention.sliding_window", 1u << 31));
+    Keys keys("", family);
+    keys.builder.AddUint32(keys.Key("attention.sliding_window"), 16)
+        .AddUint32(keys.Key("attention.sliding_window_pattern"), 0);
+    cases.push_back(
+        Refused(id + "_Period0", keys.builder, keys.Key("attention.sliding_window_pattern"), "0"));
+  }
+  cases.push_back(WithFloat("W_olmo2_BaseWithoutAWindow", "olmo2", "rope.freq_base_swa", 50000,
+                            "50000.0", kUnimplemented));
+  for (const std::string family : {"qwen2", "qwen2vl", "qwen3", "qwen3vl", "gemma", "glm4",
+                                   "chatglm", "granite", "smollm3", "seed_oss", "ernie4_5"})
     cases.push_back(WithUint32("W_" + family + "_HasNone", family, "attention.sliding_window", 256,
                                kUnimplemented));
   return cases;
@@ -120,6 +133,53 @@ std::vector<Case> ScaleCases() {
       WithUint32("S_chatglm_RotaryWidthOdd", "chatglm", "rope.dimension_count", 7),
       WithUint32("S_qwen3_KeyLength0", "qwen3", "attention.key_length", 0),
   };
+}
+
+std::vector<Case> GraniteCases() {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  std::vector<Case> cases;
+  for (const std::string family : {"granite", "granitemoe"}) {
+    const std::string id = "S_" + family + "_";
+    cases.push_back(Without(id + "LogitScaleAbsent", family, "logit_scale"));
+    cases.push_back(WithFloat(id + "LogitScale0", family, "logit_scale", 0, "0.0"));
+    cases.push_back(WithFloat(id + "LogitScaleHuge", family, "logit_scale", 1e5f, "100000.0"));
+    cases.push_back(WithFloat(id + "ResidualScaleNegative", family, "residual_scale", -1, "-1.0"));
+    cases.push_back(
+        WithFloat(id + "ResidualScaleTiny", family, "residual_scale", 5e-5f, "0.000050"));
+    cases.push_back(WithFloat(id + "EmbeddingScaleNan", family, "embedding_scale", nan, "nan"));
+    cases.push_back(
+        WithFloat(id + "AttentionScaleHuge", family, "attention.scale", 1e5f, "100000.0"));
+    cases.push_back(WithUint32(id + "RotationIsNoFlag", family, "rope.scaling.finetuned", 1));
+  }
+  for (const char* scale : {"embedding_scale", "residual_scale", "logit_scale", "attention.scale"})
+    cases.push_back(
+        WithFloat(std::string("S_llama_") + (scale[0] == 'a' ? "AttentionScale" : scale), "llama",
+                  scale, 0.5f, "0.5", kUnimplemented));
+  cases.push_back(WithUint32("E_granitemoe_SharedLengthAbsurd", "granitemoe",
+                             "expert_shared_feed_forward_length", (1u << 22) + 1));
+  return cases;
+}
+
+Case WithSections(std::string name, const std::string& family, std::span<const int32_t> sections,
+                  StatusCode code) {
+  Keys keys("rope.dimension_sections", family);
+  keys.builder.AddInt32Array(keys.Key("rope.dimension_sections"), sections);
+  return Refused(std::move(name), keys.builder, keys.Key("rope.dimension_sections"),
+                 "array of " + std::to_string(sections.size()), code);
+}
+
+std::vector<Case> SectionCases() {
+  const int32_t two[] = {4, 4}, extra[] = {3, 3, 1, 1}, negative[] = {3, 3, 2, -1};
+  std::vector<Case> cases;
+  for (const std::string family : {"qwen2vl", "qwen3vl", "qwen3vlmoe"}) {
+    const std::string id = "M_" + family + "_";
+    cases.push_back(Without(id + "Absent", family, "rope.dimension_sections"));
+    cases.push_back(WithUint32(id + "Number", family, "rope.dimension_sections", 4));
+    cases.push_back(WithSections(id + "TwoSections", family, two, kUnimplemented));
+    cases.push_back(WithSections(id + "FourthSection", family, extra, kUnimplemented));
+    cases.push_back(WithSections(id + "Negative", family, negative, StatusCode::kInvalidArgument));
+  }
+  return cases;
 }
 
 // A tiny model of the family with one more tensor.
@@ -157,6 +217,15 @@ std::vector<Case> TensorCases() {
                  {64}),
       WithTensor("T_gpt_oss_SecondNorm", {.architecture = "gpt-oss"}, block + "ffn_norm.weight",
                  {64}),
+      WithTensor("T_seed_oss_SecondNorm", {.architecture = "seed_oss"}, block + "ffn_norm.weight",
+                 {64}),
+      WithTensor("T_olmo2_NormBeforeABlock", {.architecture = "olmo2"}, block + "attn_norm.weight",
+                 {64}),
+      WithTensor("T_exaone4_NormBeforeABlock", {.architecture = "exaone4"},
+                 block + "ffn_norm.weight", {64}),
+      WithTensor("T_granitemoe_GateOfTheSharedExpert", {.architecture = "granitemoe"},
+                 block + "ffn_gate_inp_shexp.weight", {64}),
+      WithTensor("T_llama_BiasBesideExperts", {.n_experts = 4}, block + "ffn_up.bias", {96}),
       WithTensor("T_qwen2_Sinks", {.architecture = "qwen2"}, block + "attn_sinks.weight", {4}),
       Renamed("T_qwen3_NormsMissing", {.architecture = "qwen2"}, "qwen3",
               "blk.0.attn_q_norm.weight", "absent"),
@@ -171,7 +240,8 @@ std::vector<Case> TensorCases() {
 
 std::vector<Case> AllCases() {
   std::vector<Case> all;
-  for (const auto& part : {ExpertCases(), WindowCases(), ScaleCases(), TensorCases()})
+  for (const auto& part :
+       {ExpertCases(), WindowCases(), ScaleCases(), GraniteCases(), SectionCases(), TensorCases()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

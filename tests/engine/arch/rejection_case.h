@@ -49,6 +49,11 @@ class Keys {
       Add("expert_used_count", kUint32, LittleEndian32(2));
       Add("expert_feed_forward_length", kUint32, LittleEndian32(32));
     }
+    if (family_.starts_with("granite")) Add("logit_scale", kFloat32, Float(8.0f));
+    const int32_t sections[] = {3, 3, 2, 0};
+    constexpr std::string_view kSections = "rope.dimension_sections";
+    if (family_.find("vl") != std::string::npos && replaced_ != kSections)
+      builder.AddInt32Array(Key(kSections), sections);
   }
   static std::string Float(float value) { return FloatBytes({&value, 1}); }
   std::string Key(std::string_view name) const { return family_ + "." + std::string(name); }

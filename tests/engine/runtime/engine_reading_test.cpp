@@ -239,6 +239,16 @@ TEST_F(EngineReadingTest, TheLastHiddenStateIsWhatTheOutputHeadSees) {
                 logits[static_cast<size_t>(top.token)] - std::log(sum), 2e-4);
 }
 
+TEST_F(EngineReadingTest, EmbeddingsKnowNothingOfTheScaleOfLogits) {
+  const auto embed = [&](float logit_scale) {
+    TinyModelOptions options = {.architecture = "granite"};
+    options.logit_scale = logit_scale;
+    const TempFile file(testing::MakeTinyModel(options).Build());
+    return Embed(Load(file.path(), 512), {Tokens(20), Pooling::kMean, false});
+  };
+  EXPECT_EQ(embed(8.0f), embed(1.0f));  // powers of two round nothing
+}
+
 TEST_F(EngineReadingTest, EmbeddingsDoNotDependOnChunks) {
   const EmbedRequest request = {Tokens(200), Pooling::kMean, true};
   const std::vector<float> whole = Embed(Load(file_.path(), 512), request);

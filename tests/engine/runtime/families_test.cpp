@@ -38,11 +38,14 @@ void PrintTo(const Variant& variant, std::ostream* stream) { *stream << variant.
 
 std::vector<Variant> PlainVariants() {
   std::vector<Variant> variants;
-  // Seven layers reach Gemma 3's first full layer.
+  // Seven layers reach Gemma 3's first full layer, four the first of SmolLM 3 without positions.
+  const auto n_layers = [](std::string_view family) {
+    return family == "gemma3" ? 7u : family == "smollm3" ? 4u : 2u;
+  };
   for (const Architecture& family : Architectures())
-    variants.push_back({.name = std::string(family.name),
-                        .model = {.architecture = std::string(family.name),
-                                  .n_layers = family.name == "gemma3" ? 7u : 2u}});
+    variants.push_back(
+        {.name = std::string(family.name),
+         .model = {.architecture = std::string(family.name), .n_layers = n_layers(family.name)}});
   return variants;
 }
 
@@ -123,9 +126,41 @@ std::vector<Variant> AttentionVariants() {
   };
 }
 
+std::vector<Variant> NormAndScaleVariants() {
+  const auto yarn = [](GgufBuilder& builder) {
+    builder.AddString("olmo2.rope.scaling.type", "yarn")
+        .AddFloat32("olmo2.rope.scaling.factor", 8.0f)
+        .AddUint32("olmo2.rope.scaling.original_context_length", 64);
+  };
+  const auto own_base = [](GgufBuilder& builder) {
+    builder.AddFloat32("olmo2.rope.freq_base_swa", 500.0f);
+  };
+  const auto no_positions = [](GgufBuilder& builder) {
+    builder.AddBool("granite.rope.scaling.finetuned", false);
+  };
+  return {
+      {.name = "exaone4 with a window",
+       .model = {.architecture = "exaone4", .n_layers = 4, .window = 24}},
+      {.name = "olmo2 with a window and YaRN",
+       .model = {.architecture = "olmo2", .n_layers = 4, .window = 24},
+       .add = yarn},
+      {.name = "olmo2 with a window of its own base",
+       .model = {.architecture = "olmo2", .n_layers = 4, .window = 24},
+       .add = own_base},
+      {.name = "granite with a large epsilon",
+       .model = {.architecture = "granite", .rms_epsilon = 0.3f}},
+      {.name = "granite without positions",
+       .model = {.architecture = "granite"},
+       .add = no_positions},
+      {.name = "llama with biases", .model = {.has_qkv_bias = true, .has_ffn_bias = true}},
+      {.name = "phi3 with biases", .model = {.architecture = "phi3", .has_ffn_bias = true}},
+  };
+}
+
 std::vector<Variant> AllVariants() {
   std::vector<Variant> all;
-  for (const auto& part : {PlainVariants(), ExpertVariants(), AttentionVariants()})
+  for (const auto& part :
+       {PlainVariants(), ExpertVariants(), AttentionVariants(), NormAndScaleVariants()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

@@ -1,0 +1,64 @@
+#include "engine/arch/config_parts.h"
+#include "engine/arch/families.h"
+#include "engine/arch/transformer.h"
+
+// IBM's Granite 3 and 4 without state-space layers: Llama's blocks with a scale on embeddings, on
+// attention, on what a block adds and on the logits.
+namespace forge {
+namespace {
+
+// Of the chosen logits alone, which is the softmax over all divided by the sum of the chosen.
+constexpr ExpertTraits kExperts = {.gating = ExpertGating::kSoftmaxOfAll,
+                                   .normalizes_weights = true,
+                                   .shares_feed_forward_length = false};
+
+// Far beyond every published model, and near enough to 1 that no float32 overflows.
+constexpr double kLeastScale = 1e-4, kMostScale = 1e4;
+
+Result<double> ReadScale(const KeyReader& keys, std::string_view name, double fallback) {
+  FORGE_ASSIGN_OR_RETURN(const double scale, keys.PositiveUnlessZeroOr(name, fallback));
+  if (scale >= kLeastScale && scale <= kMostScale) return scale;
+  return InvalidField("a scale is from 0.0001 to 10000", keys.Field(name));
+}
+
+Status ReadScales(const KeyReader& keys, ModelConfig& config) {
+  FORGE_ASSIGN_OR_RETURN(config.embedding_scale, ReadScale(keys, "embedding_scale", 1));
+  FORGE_ASSIGN_OR_RETURN(config.residual_scale, ReadScale(keys, "residual_scale", 1));
+  FORGE_ASSIGN_OR_RETURN(config.attention_scale,
+                         ReadScale(keys, "attention.scale", config.attention_scale));
+  FORGE_TRY(keys.RequiredPositive("logit_scale").status());
+  FORGE_ASSIGN_OR_RETURN(const double divisor, ReadScale(keys, "logit_scale", 1));
+  config.logit_scale = 1.0 / divisor;
+  return Status();
+}
+
+Status ReadGranite(const KeyReader& keys, ModelConfig& config) {
+  FORGE_TRY(ReadScales(keys, config));
+  // The converter's switch for models without positions, whatever the key's name says.
+  FORGE_ASSIGN_OR_RETURN(const std::optional<bool> rotates, keys.Bool("rope.scaling.finetuned"));
+  if (!rotates.value_or(true)) config.unrotated.assign(config.n_layers, true);
+  return Status();
+}
+
+Status ReadGraniteMoe(const KeyReader& keys, ModelConfig& config) {
+  FORGE_TRY(ReadGranite(keys, config));
+  FORGE_TRY(RequireExperts(keys, kExperts, config));
+  config.experts.has_shared_gate = false;
+  FORGE_ASSIGN_OR_RETURN(
+      config.experts.n_shared_ff,
+      keys.OptionalOr("expert_shared_feed_forward_length", 0, {0, kFeedForwardRange.max}));
+  return Status();
+}
+
+constexpr TransformerTraits kGranite = {
+    .architecture = "granite", .rope_layout = RopeLayout::kInterleaved, .read_more = ReadGranite};
+constexpr TransformerTraits kGraniteMoe = {.architecture = "granitemoe",
+                                           .rope_layout = RopeLayout::kInterleaved,
+                                           .read_more = ReadGraniteMoe};
+
+}  // namespace
+
+Architecture GraniteArchitecture() { return TransformerFamily<kGranite>(); }
+Architecture GraniteMoeArchitecture() { return TransformerFamily<kGraniteMoe>(); }
+
+}  // namespace forge
