@@ -1,0 +1,89 @@
+#include "tests/conformance/llama_cpp_model.h"
+
+#include <utility>
+
+#include "tests/support/tiny_model.h"
+
+namespace forge::testing {
+namespace {
+
+TinyModelOptions Family(std::string architecture) {
+  // Four layers reach what each fourth does otherwise.
+  return {.architecture = std::move(architecture), .n_layers = 4, .seed = 7};
+}
+
+LlamaCppModel Plain(const std::string& architecture) {
+  return {architecture, MakeTinyModel(Family(architecture))};
+}
+
+LlamaCppModel LlamaWithBiases() {
+  TinyModelOptions options = Family("llama");
+  options.has_qkv_bias = options.has_ffn_bias = true;
+  return {"llama-biases", MakeTinyModel(options)};
+}
+
+// llama.cpp 0.7.0 does not read this family's epsilon and takes 0.
+LlamaCppModel Qwen2VlOfNoEpsilon() {
+  TinyModelOptions options = Family("qwen2vl");
+  options.rms_epsilon = 1e-9f;
+  return {"qwen2vl", MakeTinyModel(options)};
+}
+
+// As OLMo 3: a window that prompts are longer than, and YaRN where there is none.
+LlamaCppModel Olmo3() {
+  TinyModelOptions options = Family("olmo2");
+  options.window = 8;
+  GgufBuilder file = MakeTinyModel(options);
+  file.AddString("olmo2.rope.scaling.type", "yarn")
+      .AddFloat32("olmo2.rope.scaling.factor", 8.0f)
+      .AddUint32("olmo2.rope.scaling.original_context_length", 64);
+  return {"olmo2-window", std::move(file)};
+}
+
+LlamaCppModel GraniteWithoutPositions() {
+  GgufBuilder file = MakeTinyModel(Family("granite"));
+  file.AddBool("granite.rope.scaling.finetuned", false);
+  return {"granite-nope", std::move(file)};
+}
+
+LlamaCppModel GraniteOfLargeEpsilon() {
+  TinyModelOptions options = Family("granite");
+  options.rms_epsilon = 0.3f;
+  return {"granite-epsilon", MakeTinyModel(options)};
+}
+
+// Files of 64 layers are the ones with a window for llama.cpp.
+LlamaCppModel Exaone4Of32B() {
+  TinyModelOptions options = Family("exaone4");
+  options.n_layers = 64;
+  options.window = 8;
+  options.n_embd = 32;
+  options.n_heads = 2;
+  options.n_kv_heads = 1;
+  options.n_ff = 32;
+  return {"exaone4-window", MakeTinyModel(options)};
+}
+
+}  // namespace
+
+std::vector<LlamaCppModel> LlamaCppModels() {
+  std::vector<LlamaCppModel> models;
+  for (const char* family : {"ernie4_5", "exaone4", "granite", "granitemoe", "olmo2", "qwen3vl",
+                             "qwen3vlmoe", "seed_oss", "smollm3"})
+    models.push_back(Plain(family));
+  for (auto* const make : {Exaone4Of32B, GraniteOfLargeEpsilon, GraniteWithoutPositions,
+                           LlamaWithBiases, Olmo3, Qwen2VlOfNoEpsilon})
+    models.push_back(make());
+  return models;
+}
+
+uint64_t HashOf(const std::string& bytes) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const char byte : bytes) {
+    hash ^= static_cast<unsigned char>(byte);
+    hash *= 0x100000001b3;
+  }
+  return hash;
+}
+
+}  // namespace forge::testing

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/support/gguf_builder.h"
+
+namespace forge::testing {
+
+// A small random model of which tests/conformance/llama_cpp/<name>.json says what llama.cpp makes.
+struct LlamaCppModel {
+  std::string name;
+  GgufBuilder file;
+};
+
+// At least one for each family that the shared reference data lacks. The same files, byte for byte,
+// each time.
+std::vector<LlamaCppModel> LlamaCppModels();
+
+// Of a file's bytes: FNV-1a, 64 bits. Tells a model that is made otherwise from an engine that
+// computes otherwise.
+uint64_t HashOf(const std::string& bytes);
+
+}  // namespace forge::testing

@@ -1,0 +1,16 @@
+// Writes the models of llama_cpp_model.h into a folder, for llama_cpp/record.py.
+#include <cstdio>
+#include <filesystem>
+
+#include "tests/conformance/llama_cpp_model.h"
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: write_llama_cpp_models FOLDER\n");
+    return 2;
+  }
+  for (const forge::testing::LlamaCppModel& model : forge::testing::LlamaCppModels())
+    forge::testing::WriteFile(std::filesystem::path(argv[1]) / (model.name + ".gguf"),
+                              model.file.Build());
+  return 0;
+}
