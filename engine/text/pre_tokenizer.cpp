@@ -143,26 +143,40 @@ size_t DefaultPieceEnd(std::string_view text, size_t begin) {
   return space_before_number ? begin + 1 : Gpt2PieceEndUpTo(text, begin, kPunctuation);
 }
 
+// What tells the relatives of llama-bpe apart.
+struct CasedRule {
+  size_t max_digits;
+  bool symbols_take_newlines = true;  // N = [\r\n]* after symbols, else nothing
+};
+
 // (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,max_digits}
-// | ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
-size_t CasedPieceEnd(std::string_view text, size_t begin, size_t max_digits) {
+// | ?[^\s\p{L}\p{N}]+N|\s*[\r\n]+|\s+(?!\S)|\s+
+size_t CasedPieceEnd(std::string_view text, size_t begin, CasedRule rule) {
   if (const size_t length = ContractionLength(text, begin, true)) return begin + length;
   const Char c = CharAt(text, begin);
   const size_t second = begin + c.size;
   if (c.Is(kLetter)) return RunEndOf(text, second, kLetter);
   const bool letter_follows = second < text.size() && CharAt(text, second).Is(kLetter);
   if (letter_follows && !c.Is(kNewline | kNumber)) return RunEndOf(text, second, kLetter);
-  if (c.Is(kNumber)) return RunEndOf(text, begin, kNumber, max_digits);
+  if (c.Is(kNumber)) return RunEndOf(text, begin, kNumber, rule.max_digits);
 
   const size_t first = text[begin] == ' ' ? second : begin;
   const size_t symbols = RunEnd(text, first, IsSymbol);
-  if (symbols > first) return RunEndOf(text, symbols, kNewline);
+  if (symbols > first)
+    return rule.symbols_take_newlines ? RunEndOf(text, symbols, kNewline) : symbols;
   if (const size_t end = LineBreaksEnd(text, begin); end > begin) return end;
   return SpacesEnd(text, begin);
 }
 
-size_t Llama3PieceEnd(std::string_view text, size_t begin) { return CasedPieceEnd(text, begin, 3); }
-size_t Qwen2PieceEnd(std::string_view text, size_t begin) { return CasedPieceEnd(text, begin, 1); }
+size_t Llama3PieceEnd(std::string_view text, size_t begin) {
+  return CasedPieceEnd(text, begin, {.max_digits = 3});
+}
+size_t Qwen2PieceEnd(std::string_view text, size_t begin) {
+  return CasedPieceEnd(text, begin, {.max_digits = 1});
+}
+size_t SeedPieceEnd(std::string_view text, size_t begin) {
+  return CasedPieceEnd(text, begin, {.max_digits = 1, .symbols_take_newlines = false});
+}
 
 // [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]
 bool IsUpperOrUncased(const Char& c) { return Matches(c, kLetter, kLower) || c.Is(kMark); }
@@ -235,6 +249,7 @@ constexpr PreTokenizer kPreTokenizers[] = {
     {.name = "jais", .piece_end = Gpt2PieceEnd},
     {.name = "gigachat", .piece_end = Gpt2PieceEnd},
     {.name = "a.x-4.0", .piece_end = Gpt2PieceEnd},
+    {.name = "exaone4", .piece_end = Gpt2PieceEnd},
     {.name = "smollm", .piece_end = SmolLmPieceEnd},
     {.name = "starcoder", .piece_end = SmolLmPieceEnd},
     {.name = "refact", .piece_end = SmolLmPieceEnd},
@@ -247,6 +262,7 @@ constexpr PreTokenizer kPreTokenizers[] = {
     {.name = "stablelm2", .piece_end = Qwen2PieceEnd},
     {.name = "hunyuan", .piece_end = Qwen2PieceEnd},
     {.name = "megrez", .piece_end = Qwen2PieceEnd},
+    {.name = "seed-coder", .piece_end = SeedPieceEnd},
     {.name = "llama-bpe", .piece_end = Llama3PieceEnd, .ignores_merges = true, .adds_bos = true},
     {.name = "llama-v3", .piece_end = Llama3PieceEnd, .ignores_merges = true, .adds_bos = true},
     {.name = "llama3", .piece_end = Llama3PieceEnd, .ignores_merges = true, .adds_bos = true},

@@ -93,6 +93,9 @@ const Rule kRules[] = {
     {"qwen2",
      {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
       R"(|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
+    {"seed-coder",
+     {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1})"
+      R"(| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
     {"llama-bpe",
      {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3})"
       R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
@@ -189,6 +192,11 @@ TEST(PreTokenizerTest, KeepsContractionsAndTheLastSpace) {
   EXPECT_THAT(Split("gpt-4o", "WE'LL  go"), ElementsAre("WE'LL", " ", " go"));
 }
 
+TEST(PreTokenizerTest, LeavesLineBreaksAfterSymbolsAlone) {
+  EXPECT_THAT(Split("qwen2", "a;\n\nb"), ElementsAre("a", ";\n\n", "b"));
+  EXPECT_THAT(Split("seed-coder", "a;\n\nb"), ElementsAre("a", ";", "\n\n", "b"));
+}
+
 TEST(PreTokenizerTest, SplitsDigitsAsEachModelDoes) {
   EXPECT_THAT(Split("gpt-2", "12345"), ElementsAre("12345"));
   EXPECT_THAT(Split("llama-bpe", "12345"), ElementsAre("123", "45"));
@@ -209,7 +217,8 @@ TEST(PreTokenizerTest, TakesInvalidBytesAsSymbols) {
 TEST(PreTokenizerTest, KnowsNoOtherName) {
   EXPECT_EQ(FindPreTokenizer("no-such-split"), nullptr);
   EXPECT_EQ(FindPreTokenizer(""), nullptr);
-  EXPECT_NE(FindPreTokenizer("llama-v3"), nullptr);
+  for (const char* name : {"llama-v3", "exaone4", "refact", "smaug-bpe", "dbrx"})
+    EXPECT_NE(FindPreTokenizer(name), nullptr) << name;
 }
 
 // Texts on which a splitter that looks ahead from every piece would take quadratic time.
