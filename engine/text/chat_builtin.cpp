@@ -92,6 +92,14 @@ constexpr ChatBuiltin kGptOss = {
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|start|>assistant' }}{% endif %}"};
 
+constexpr ChatBuiltin kGranite = {
+    "granite",
+    "{% for message in messages %}"
+    "{{ '<|start_of_role|>' + message.role + '<|end_of_role|>' + message.content +"
+    " '<|end_of_text|>\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start_of_role|>assistant<|end_of_role|>' }}{% endif %}"};
+
 struct Choice {
   std::string_view token;   // that the vocabulary has, or
   std::string_view family;  // the start of general.architecture
@@ -99,10 +107,11 @@ struct Choice {
 };
 
 // The first that fits is taken; tokens before families.
-constexpr std::array<Choice, 16> kChoices = {{
+constexpr std::array<Choice, 18> kChoices = {{
     {"<|im_start|>", "", &kChatMl},
     {"<|start_header_id|>", "", &kLlama3},
     {"<start_of_turn>", "", &kGemma},
+    {"<|start_of_role|>", "", &kGranite},
     {"<|channel|>", "", &kGptOss},
     {"[gMASK]", "", &kGlm4},
     {"<|assistant|>", "", &kPhi3},
@@ -111,6 +120,7 @@ constexpr std::array<Choice, 16> kChoices = {{
     {"", "gemma", &kGemma},
     {"", "phi3", &kPhi3},
     {"", "gpt-oss", &kGptOss},
+    {"", "granite", &kGranite},
     {"", "glm", &kGlm4},
     {"", "chatglm", &kGlm4},
     {"", "mistral", &kMistral},

@@ -130,6 +130,12 @@ TEST(ChatTemplateTest, StandsInForAMissingTemplateByTokensThenByFamily) {
        "<|start|>system<|message|>Be brief.<|end|><|start|>user<|message|>Hi<|end|><|start|>"
        "assistant<|channel|>final<|message|>Hello!<|end|><|start|>user<|message|>2+2?<|end|>"
        "<|start|>assistant"},
+      {"<|start_of_role|>", "llama", "granite",
+       "<|start_of_role|>system<|end_of_role|>Be brief.<|end_of_text|>\n<|start_of_role|>user"
+       "<|end_of_role|>Hi<|end_of_text|>\n<|start_of_role|>assistant<|end_of_role|>Hello!"
+       "<|end_of_text|>\n<|start_of_role|>user<|end_of_role|>2+2?<|end_of_text|>\n"
+       "<|start_of_role|>assistant<|end_of_role|>"},
+      {"", "granitemoe", "granite", ""},
       {"", "unheard-of", "chatml", ""},
   };
   for (const Case& expected : cases) {

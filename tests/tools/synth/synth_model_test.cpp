@@ -81,6 +81,7 @@ TEST(SynthModelTest, HasTheParametersOfThePublishedModels) {
   EXPECT_NEAR(parameters("mistral-7b"), 7.248, 0.001);
   EXPECT_NEAR(parameters("mixtral-8x7b"), 46.703, 0.001);
   EXPECT_NEAR(parameters("gemma-3-1b"), 1.000, 0.001);
+  EXPECT_NEAR(parameters("smollm3-3b"), 3.075, 0.001);
   EXPECT_NEAR(parameters("glm-4-9b"), 9.400, 0.01);
 }
 
