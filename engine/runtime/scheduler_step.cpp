@@ -1,0 +1,305 @@
+// What the executor calls of a Scheduler.
+
+#include <algorithm>
+#include <new>
+#include <thread>
+#include <tuple>
+#include <utility>
+
+#include "engine/runtime/scheduler.h"
+#include "kernels/base/check.h"
+
+namespace forge {
+namespace {
+
+using State = SequenceStatus::State;
+
+// What a step with a prompt's chunk should take where others decode beside it.
+constexpr std::chrono::duration<double> kLongestStep(0.2);
+// Chunks are multiples of this, below which a prompt takes much longer in all.
+constexpr uint32_t kLeastChunk = 32;
+
+template <typename Container>
+void EraseValue(Container& container, const Session* session) {
+  container.erase(std::remove(container.begin(), container.end(), session), container.end());
+}
+
+// False where the host's memory ended in `work`. Others may free some in the moment that passes.
+template <typename Work>
+bool HadMemory(const Work& work) {
+  try {
+    work();
+    return true;
+  } catch (const std::bad_alloc&) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return false;
+  }
+}
+
+}  // namespace
+
+void Scheduler::Step() {
+  Deliveries deliveries;
+  PlannedStep step;
+  const bool had_memory = HadMemory([&] {
+    Prepare(step, deliveries);
+    Deliver(deliveries);
+    if (!step.sessions.empty()) Compute(step, deliveries);
+  });
+  if (!had_memory) {
+    MutexLock lock(mutex_);
+    MarkFailed(step, no_memory_);  // to be told by the next step
+  }
+  Deliver(deliveries);
+}
+
+void Scheduler::Prepare(PlannedStep& step, Deliveries& deliveries) {
+  MutexLock lock(mutex_);
+  EndMarked(deliveries);
+  AdmitQueued(deliveries);
+  step = Compose();
+}
+
+void Scheduler::Compute(PlannedStep& step, Deliveries& deliveries) {
+  step.batch.goes_on = [this, &step] { return GoesOn(step); };
+  const auto start = std::chrono::steady_clock::now();
+  const Status status = runner_.Run(step.batch, [&](size_t i, size_t token, const StepRow& row) {
+    Session& session = *step.sessions[i];
+    const auto position = static_cast<uint32_t>(session.n_computed + token);
+    const bool had_memory =
+        HadMemory([&] { session.task->TakeRow(position, row, session.tokens); });
+    if (!had_memory) session.failure = no_memory_;
+  });
+  // A step that was given up leaves every session as it was.
+  if (status.code() == StatusCode::kCancelled) return;
+  NoteDuration(step, std::chrono::steady_clock::now() - start);
+  MutexLock lock(mutex_);
+  if (status.ok())
+    Apply(step, deliveries);
+  else
+    MarkFailed(step, status, /*all=*/status.code() == StatusCode::kUnavailable);
+  EndMarked(deliveries);
+}
+
+void Scheduler::Deliver(Deliveries& deliveries) {
+  for (const Delivery& delivery : deliveries) {
+    bool is_delivered = HadMemory(delivery.call);
+    // Whoever is not told of the end would wait for ever.
+    while (!is_delivered && delivery.is_last) is_delivered = HadMemory(delivery.call);
+    if (is_delivered) continue;
+    MutexLock lock(mutex_);
+    const auto found = sessions_.find(delivery.session);
+    if (found != sessions_.end() && found->second->task != nullptr)
+      found->second->failure = no_memory_;
+  }
+  deliveries.clear();
+}
+
+void Scheduler::MarkFailed(const PlannedStep& step, const Status& status, bool all) {
+  for (Session* session : active_)
+    if (all || step.sessions.empty() || session->last_step == n_steps_) session->failure = status;
+  if (!all) return;
+  for (Session* session : queue_) session->failure = status;
+}
+
+bool Scheduler::GoesOn(const PlannedStep& step) const {
+  if (progress_) progress_();
+  if (gives_up_) return false;
+  MutexLock lock(mutex_);
+  return std::any_of(step.sessions.begin(), step.sessions.end(),
+                     [](const Session* session) { return !session->cancelled; });
+}
+
+void Scheduler::NoteDuration(const PlannedStep& step, std::chrono::duration<double> duration) {
+  size_t n_tokens = 0;
+  for (const StepSequence& sequence : step.batch.sequences) n_tokens += sequence.tokens.size();
+  if (n_tokens < kLeastChunk) return;  // says more about the weights' way from memory
+  const double seconds = duration.count() / static_cast<double>(n_tokens);
+  seconds_per_token_ = seconds_per_token_ == 0.0 ? seconds : (seconds_per_token_ + seconds) / 2;
+}
+
+uint32_t Scheduler::ChunkBeside(size_t n_decoding) const {
+  if (n_decoding == 0 || seconds_per_token_ == 0.0) return options_.prefill_chunk;
+  const double n_tokens = kLongestStep.count() / seconds_per_token_;
+  if (n_tokens >= options_.prefill_chunk) return options_.prefill_chunk;
+  const uint32_t n_chunks = std::max(1u, static_cast<uint32_t>(n_tokens) / kLeastChunk);
+  return std::min(options_.prefill_chunk, n_chunks * kLeastChunk);
+}
+
+void Scheduler::EndAll(const Status& status) {
+  for (bool is_over = false; !is_over;) {
+    Deliveries deliveries;
+    is_over = HadMemory([&] {
+      MutexLock lock(mutex_);
+      ended_ = true;
+      MarkFailed({}, status, /*all=*/true);
+      EndMarked(deliveries);
+      while (!sessions_.empty()) Forget(*sessions_.begin()->second);
+    });
+    Deliver(deliveries);
+  }
+}
+
+void Scheduler::EndMarked(Deliveries& deliveries) {
+  std::vector<Session*> marked;
+  const auto is_marked = [](const Session* session) {
+    return session->cancelled || !session->failure.ok();
+  };
+  std::copy_if(active_.begin(), active_.end(), std::back_inserter(marked), is_marked);
+  std::copy_if(queue_.begin(), queue_.end(), std::back_inserter(marked), is_marked);
+  for (Session* session : marked) {
+    const Status status = session->cancelled ? Status() : session->failure;
+    Finish(*session, status, FinishReason::kCancelled, deliveries);
+  }
+}
+
+void Scheduler::AdmitQueued(Deliveries& deliveries) {
+  while (!queue_.empty() && active_.size() < options_.max_sequences) {
+    active_.push_back(queue_.front());
+    queue_.pop_front();
+    Start(*active_.back());
+  }
+  for (uint32_t position = 0; position < queue_.size(); ++position) {
+    Session& session = *queue_[position];
+    if (std::exchange(session.told_position, position) == position) continue;
+    deliveries.push_back({session.id, [sink = session.task->progress_sink(), position] {
+                            sink->OnQueued(position);
+                          }});
+  }
+}
+
+void Scheduler::Start(Session& session) {
+  const std::vector<TokenId>& prompt = session.task->prompt();
+  if (const std::optional<uint32_t> n_kept = session.task->keep_tokens()) Rewind(session, *n_kept);
+  session.tokens.insert(session.tokens.end(), prompt.begin(), prompt.end());
+  session.state = State::kPrefill;
+  session.last_step = n_steps_;
+  Adopt(session);
+  session.task->Start(session.n_computed, session.n_pending());
+}
+
+bool Scheduler::Adopt(Session& session) {
+  if (!options_.shares_prefixes || session.task->is_reading()) return false;
+  const uint32_t before = session.n_computed;
+  // The last token is computed in any case, for what comes after it.
+  const auto wanted = std::span(session.tokens).first(session.n_tokens() - 1);
+  session.n_computed = blocks_.Adopt(session.kv, wanted, before);
+  return session.n_computed > before;
+}
+
+// Forgets all but the first tokens, and what the cache cannot keep of them is computed again.
+void Scheduler::Rewind(Session& session, uint32_t n_tokens) {
+  session.tokens.resize(n_tokens);
+  session.kv.n_searched_tokens = 0;  // as many may come, but others
+  if (n_tokens >= session.n_computed) return;
+  session.n_computed = blocks_.Truncate(session.kv, n_tokens);
+}
+
+Scheduler::PlannedStep Scheduler::Compose() {
+  PlannedStep step;
+  if (active_.empty()) return step;
+  ++n_steps_;
+  std::vector<Session*> prefilling;
+  for (Session* session : active_) {
+    if (session->state == State::kDecode)
+      AddToStep(*session, 1, step);
+    else
+      prefilling.push_back(session);
+  }
+  std::stable_sort(prefilling.begin(), prefilling.end(),
+                   [](const Session* a, const Session* b) { return a->last_step < b->last_step; });
+  uint32_t budget = ChunkBeside(step.sessions.size());
+  for (Session* session : prefilling) {
+    if (budget == 0) break;
+    const uint32_t n_before = session->n_computed;
+    if (Adopt(*session)) session->task->TakeCached(session->n_computed - n_before);
+    const uint32_t n_tokens = std::min(budget, session->n_pending());
+    AddToStep(*session, n_tokens, step);
+    budget -= n_tokens;
+  }
+  return step;
+}
+
+void Scheduler::AddToStep(Session& session, uint32_t n_tokens, PlannedStep& step) {
+  const uint32_t end = session.n_computed + n_tokens;
+  EnsureBlocks(session, end);
+  session.last_step = n_steps_;
+  step.sessions.push_back(&session);
+  step.batch.sequences.push_back(
+      {.tokens = std::span(session.tokens).subspan(session.n_computed, n_tokens),
+       .first_position = session.n_computed,
+       .blocks = session.kv.tables,
+       .wants = session.task->Wants(session.n_computed, end, session.n_tokens()),
+       .n_top = session.task->n_top()});
+}
+
+void Scheduler::EnsureBlocks(Session& session, uint32_t n_positions) {
+  while (!blocks_.CanExtend(session.kv, n_positions)) EvictOne();
+  blocks_.Extend(session.kv, n_positions);
+}
+
+bool Scheduler::IsActive(const Session& session) const {
+  return session.state == State::kPrefill || session.state == State::kDecode;
+}
+
+// Idle sessions go before those whose next turn waits already, and the longest unused first.
+void Scheduler::EvictOne() {
+  Session* victim = nullptr;
+  const auto value = [](const Session& session) {
+    return std::tuple(session.state == State::kQueued, session.last_step, session.id);
+  };
+  for (const auto& [id, session] : sessions_) {
+    if (IsActive(*session) || session->kv.empty()) continue;
+    if (victim == nullptr || value(*session) < value(*victim)) victim = session.get();
+  }
+  FORGE_CHECK(victim != nullptr, "running sequences hold more KV blocks than they can use");
+  blocks_.Release(victim->kv);
+  victim->n_computed = 0;
+}
+
+void Scheduler::Apply(const PlannedStep& step, Deliveries& deliveries) {
+  // A token that is told is in its sequence: no more than the call itself fails from there on.
+  deliveries.reserve(deliveries.size() + 2 * step.sessions.size());
+  for (size_t i = 0; i < step.sessions.size(); ++i) {
+    Session& session = *step.sessions[i];
+    session.n_computed += static_cast<uint32_t>(step.batch.sequences[i].tokens.size());
+    if (options_.shares_prefixes && !session.task->is_reading())
+      blocks_.Publish(session.kv, std::span(session.tokens).first(session.n_computed));
+    if (session.state == State::kPrefill) {
+      const uint32_t total = session.task->n_to_compute();
+      const uint32_t done = total - session.n_pending();
+      deliveries.push_back({session.id, [sink = session.task->progress_sink(), done, total] {
+                              sink->OnPromptProgress(done, total);
+                            }});
+    }
+    ApplyOutcome(session, session.task->TakeOutcome(session.n_pending()), deliveries);
+  }
+}
+
+void Scheduler::ApplyOutcome(Session& session, Task::Outcome outcome, Deliveries& deliveries) {
+  if (!outcome.status.ok())
+    return Finish(session, outcome.status, FinishReason::kCancelled, deliveries);
+  if (outcome.token) {
+    session.tokens.push_back(*outcome.token);
+    session.state = State::kDecode;
+    ++session.n_output;
+  }
+  if (outcome.delivery) deliveries.push_back({session.id, std::move(outcome.delivery)});
+  if (outcome.finish) Finish(session, Status(), *outcome.finish, deliveries);
+}
+
+void Scheduler::Finish(Session& session, const Status& status, FinishReason reason,
+                       Deliveries& deliveries) {
+  deliveries.push_back({.session = session.id,
+                        .call = session.task->End(status, reason, session.n_tokens()),
+                        .is_last = true});
+  EraseValue(active_, &session);
+  EraseValue(queue_, &session);
+  session.task.reset();
+  session.state = State::kIdle;
+  session.cancelled = false;
+  session.failure = Status();
+  if (session.closed) Forget(session);
+}
+
+}  // namespace forge
