@@ -17,6 +17,7 @@ Architecture GraniteArchitecture();
 Architecture GraniteMoeArchitecture();
 Architecture LlamaArchitecture();
 Architecture MistralArchitecture();
+Architecture Mistral3Architecture();
 Architecture MixtralArchitecture();
 Architecture Olmo2Architecture();
 Architecture Phi3Architecture();

@@ -33,6 +33,7 @@ struct RopeConfig {
   double yarn_beta_fast = 32.0;
   double yarn_beta_slow = 1.0;
   double yarn_ext_factor = 1.0;
+  double yarn_log_multiplier = 0.0;  // YaRN: how much of its magnification attention is spared
 };
 
 // What the gate of a feed-forward net goes through before it multiplies; `Activation` of the ops.
@@ -65,6 +66,12 @@ struct ExpertConfig {
   bool is_split = false;  // blk.N.ffn_gate.E.weight in place of blk.N.ffn_gate_exps.weight
 };
 
+// How queries grow with their position p: by 1 + scale * ln(floor(p / period) + 1).
+struct QueryGrowth {
+  double scale = 0.0;  // 0: not at all
+  uint32_t period = 0;
+};
+
 // Everything the one transformer forward needs to know about a model, read from its header and
 // checked. Plain data; no field is 0 by omission.
 struct ModelConfig {
@@ -87,6 +94,7 @@ struct ModelConfig {
   RopeConfig rope;
   std::optional<RopeConfig> window_rope;  // of the layers with a window, where it is another
   double attention_scale = 0.0;           // multiplies query times key
+  QueryGrowth query_growth;               // of rotated queries
   double attention_soft_cap = 0.0;        // 0: none
   double final_soft_cap = 0.0;            // of the logits; 0: none
   uint32_t window = 0;                    // positions a windowed layer sees, itself included

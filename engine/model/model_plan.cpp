@@ -166,6 +166,8 @@ Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan
   scratch.token_sequence = layout.AddWords(n_tokens);
   scratch.first_token = layout.AddWords(uint64_t{plan.kv.max_sequences} + 1);
   scratch.logit_rows = layout.AddWords(n_logit_rows);
+  if (config.query_growth.scale != 0.0 && plan.kv.context_length > config.query_growth.period)
+    scratch.query_scales = layout.AddWords(n_tokens);
   scratch.top_logits = layout.Add(n_logit_rows * kTopLogitsBytes);
   for (const KvGroup& group : plan.kv.groups)
     scratch.block_tables.push_back(

@@ -45,6 +45,7 @@ struct ScratchPlan {
   // of many rows at once. Takes no bytes of its own.
   ScratchSlot logit_area;
   ScratchSlot tokens, positions, token_sequence, first_token, logit_rows;
+  ScratchSlot query_scales;  // [n_tokens]; empty where no position of the context needs one
   std::vector<ScratchSlot> block_tables;  // of each KV group
   ScratchSlot matmul_workspace, attention_workspace;
   std::vector<ScratchSlot> rope_frequencies;  // of rope and, where it is there, window_rope

@@ -37,6 +37,9 @@ Status CheckConfig(const RopeConfig& config, std::span<const float> factors) {
     if (!std::isfinite(config.yarn_ext_factor))
       return Invalid("YaRN needs a finite number", "rope.scaling.yarn_ext_factor",
                      config.yarn_ext_factor);
+    if (!std::isfinite(config.yarn_log_multiplier) || config.yarn_log_multiplier < 0.0)
+      return Invalid("YaRN needs a finite number that is not negative",
+                     "rope.scaling.yarn_log_multiplier", config.yarn_log_multiplier);
     if (config.base == 1.0)
       return Invalid("YaRN needs frequencies that differ", "rope.freq_base", config.base);
   }
@@ -99,8 +102,9 @@ Result<RopeTable> ComputeRopeTable(const RopeConfig& config, std::span<const flo
   if (is_yarn) {
     // Without extrapolation YaRN is plain interpolation, whose attention needs no correction.
     const bool corrects = config.yarn_ext_factor != 0.0 && config.factor > 1.0;
-    table.scale = static_cast<float>(config.attn_factor *
-                                     (corrects ? 1.0 + 0.1 * std::log(config.factor) : 1.0));
+    const double growth = corrects ? 0.1 * std::log(config.factor) : 0.0;
+    table.scale = static_cast<float>(config.attn_factor * (1.0 + growth) /
+                                     (1.0 + config.yarn_log_multiplier * growth));
   }
   return table;
 }

@@ -24,7 +24,8 @@ struct RopeTable {
 //   YaRN:    theta[i] * (ramp[i] + (1 - ramp[i]) / factor), Peng et al., arXiv:2309.00071, section
 //            3.2. ramp is 1 for the dimensions that turn more than beta_fast times in the original
 //            context, 0 for those that turn less than beta_slow times, times ext_factor. The scale
-//            is attn_factor * (1 + 0.1 ln factor); the paper's sqrt(1/t), section 3.4.
+//            is attn_factor * (1 + 0.1 ln factor), the paper's sqrt(1/t), section 3.4, divided by
+//            1 + log_multiplier * 0.1 ln factor, with which some models undo it (mscale_all_dim).
 //
 // kInvalidArgument (reason MODEL_FILE_INVALID) for a dimension that is 0 or odd, a base or factor
 // that is not positive and finite, YaRN without an original context, or a wrong number of factors.

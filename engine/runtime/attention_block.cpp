@@ -61,6 +61,20 @@ Status Append(const StepContext& step, uint32_t layer) {
       step.stream());
 }
 
+// Multiplies each token's queries by a number of its own, if the model's grow with their position.
+Status ScaleQueries(const StepContext& step) {
+  const ScratchPlan& scratch = step.scratch();
+  if (scratch.query_scales.size_bytes == 0) return Status();
+  float* const queries = step.Floats(scratch.q);
+  return step.ops().combine_experts({.x = queries,
+                                     .weights = step.Floats(scratch.query_scales),
+                                     .y = queries,
+                                     .n_tokens = step.n_tokens(),
+                                     .n_used = 1,
+                                     .dim = static_cast<int>(step.config().q_rows())},
+                                    step.stream());
+}
+
 Status Attend(const StepContext& step, uint32_t layer) {
   const ModelConfig& config = step.config();
   const ScratchPlan& scratch = step.scratch();
@@ -85,6 +99,7 @@ Status RunAttention(const StepContext& step, uint32_t layer) {
   FORGE_TRY(Project(step, layer));
   FORGE_TRY(NormProjections(step, layer));
   FORGE_TRY(Append(step, layer));
+  FORGE_TRY(ScaleQueries(step));
   FORGE_TRY(Attend(step, layer));
   return step.AddProjected(step.Floats(step.scratch().attention), weights.attn_output,
                            weights.attn_output_bias, weights.attn_post_norm);

@@ -1,6 +1,7 @@
 #include "engine/runtime/forward.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -73,6 +74,16 @@ void Forward::Flatten(const StepBatch& batch) {
   }
   host_.first_token.push_back(static_cast<int32_t>(host_.tokens.size()));
   FlattenBlocks(batch);
+  if (model_.plan().scratch.query_scales.size_bytes != 0) ScaleQueries();
+}
+
+void Forward::ScaleQueries() {
+  const QueryGrowth& growth = model_.config().query_growth;
+  for (const int32_t position : host_.positions) {
+    const double n_periods = std::floor(static_cast<double>(position) / growth.period);
+    host_.query_scales.push_back(
+        static_cast<float>(1.0 + growth.scale * std::log(n_periods + 1.0)));
+  }
 }
 
 // A ring has one length in all sequences, though the table of a short one has not grown to it: the
@@ -103,16 +114,18 @@ Status Forward::CopyBatchIn() {
   FORGE_TRY(CopyIn(scratch.positions, host_.positions));
   FORGE_TRY(CopyIn(scratch.token_sequence, host_.token_sequence));
   FORGE_TRY(CopyIn(scratch.first_token, host_.first_token));
+  FORGE_TRY(CopyIn(scratch.query_scales, host_.query_scales));
   for (size_t group = 0; group < host_.block_tables.size(); ++group)
     FORGE_TRY(CopyIn(scratch.block_tables[group], host_.block_tables[group].values));
   return CopyIn(scratch.logit_rows, host_.logit_rows);
 }
 
-Status Forward::CopyIn(const ScratchSlot& slot, const std::vector<int32_t>& values) {
+template <typename T>
+Status Forward::CopyIn(const ScratchSlot& slot, const std::vector<T>& values) {
   if (values.empty()) return Status();
-  const uint64_t n_bytes = values.size() * sizeof(int32_t);
-  FORGE_CHECK(n_bytes <= slot.size_bytes, std::to_string(n_bytes) + " bytes of batch indices");
-  return model_.device().CopyIn(model_.Scratch<int32_t>(slot), values.data(), n_bytes, *stream_);
+  const uint64_t n_bytes = values.size() * sizeof(T);
+  FORGE_CHECK(n_bytes <= slot.size_bytes, std::to_string(n_bytes) + " bytes of batch arrays");
+  return model_.device().CopyIn(model_.Scratch<T>(slot), values.data(), n_bytes, *stream_);
 }
 
 StepContext Forward::Context() const {

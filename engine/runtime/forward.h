@@ -32,6 +32,7 @@ class Forward final : public StepRunner {
   // The batch's index arrays on the host, as RaggedBatch lays them out.
   struct HostBatch {
     std::vector<int32_t> tokens, positions, token_sequence, first_token, logit_rows;
+    std::vector<float> query_scales;        // of each token, if the model's queries grow
     std::vector<BlockTables> block_tables;  // of each KvGroup
   };
 
@@ -39,9 +40,11 @@ class Forward final : public StepRunner {
 
   void Flatten(const StepBatch& batch);
   void FlattenBlocks(const StepBatch& batch);
+  void ScaleQueries();
   Status ComputeStep(const StepBatch& batch, const RowReader& read_row);
   Status CopyBatchIn();
-  Status CopyIn(const ScratchSlot& slot, const std::vector<int32_t>& values);
+  template <typename T>
+  Status CopyIn(const ScratchSlot& slot, const std::vector<T>& values);
   StepContext Context() const;
   Status Embed(const StepContext& step);
   Status RunLayers(const StepContext& step, const StepBatch& batch);

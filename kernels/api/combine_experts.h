@@ -5,7 +5,8 @@
 namespace forge {
 
 // y[t] = sum_k weights[t, k] * x[t, k] + sigmoid(shared_gate[t]) * shared[t] + residual[t]
-// with the terms whose pointers are there; `shared` without `shared_gate` counts whole.
+// with the terms whose pointers are there; `shared` without `shared_gate` counts whole. With n_used
+// 1 and no other term it scales rows, and then `y` may be `x`.
 struct CombineExpertsArgs {
   const float* x = nullptr;            // [n_tokens, n_used, dim]
   const float* weights = nullptr;      // [n_tokens, n_used]

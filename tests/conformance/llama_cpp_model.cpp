@@ -22,6 +22,15 @@ LlamaCppModel LlamaWithBiases() {
   return {"llama-biases", MakeTinyModel(options)};
 }
 
+// As Ministral 3: queries that grow from the 65th token on, and YaRN that does not magnify.
+LlamaCppModel Ministral3() {
+  GgufBuilder file = MakeTinyModel(Family("mistral3"));
+  file.AddString("mistral3.rope.scaling.type", "yarn")
+      .AddFloat32("mistral3.rope.scaling.factor", 16.0f)
+      .AddFloat32("mistral3.rope.scaling.yarn_log_multiplier", 1.0f);
+  return {"mistral3-yarn", std::move(file)};
+}
+
 // llama.cpp 0.7.0 does not read this family's epsilon and takes 0.
 LlamaCppModel Qwen2VlOfNoEpsilon() {
   TinyModelOptions options = Family("qwen2vl");
@@ -36,6 +45,7 @@ LlamaCppModel Olmo3() {
   GgufBuilder file = MakeTinyModel(options);
   file.AddString("olmo2.rope.scaling.type", "yarn")
       .AddFloat32("olmo2.rope.scaling.factor", 8.0f)
+      .AddFloat32("olmo2.rope.scaling.attn_factor", 1.2f)
       .AddUint32("olmo2.rope.scaling.original_context_length", 64);
   return {"olmo2-window", std::move(file)};
 }
@@ -68,11 +78,11 @@ LlamaCppModel Exaone4Of32B() {
 
 std::vector<LlamaCppModel> LlamaCppModels() {
   std::vector<LlamaCppModel> models;
-  for (const char* family : {"ernie4_5", "exaone4", "granite", "granitemoe", "olmo2", "qwen3vl",
-                             "qwen3vlmoe", "seed_oss", "smollm3"})
+  for (const char* family : {"ernie4_5", "exaone4", "granite", "granitemoe", "mistral3", "olmo2",
+                             "qwen3vl", "qwen3vlmoe", "seed_oss", "smollm3"})
     models.push_back(Plain(family));
   for (auto* const make : {Exaone4Of32B, GraniteOfLargeEpsilon, GraniteWithoutPositions,
-                           LlamaWithBiases, Olmo3, Qwen2VlOfNoEpsilon})
+                           LlamaWithBiases, Ministral3, Olmo3, Qwen2VlOfNoEpsilon})
     models.push_back(make());
   return models;
 }

@@ -66,6 +66,20 @@ TEST_P(CombineExpertsTest, MatchesReferenceForEveryLengthAndSetOfTerms) {
   }
 }
 
+TEST_P(CombineExpertsTest, ScalesRowsInPlace) {
+  for (const int dim : {1, 31, 64, 1000}) {
+    Inputs inputs(5, 1, dim, 11);
+    CombineExpertsArgs args = inputs.args;
+    args.shared = args.shared_gate = args.residual = nullptr;
+    std::vector<float> apart(inputs.x.size());
+    args.y = apart.data();
+    ASSERT_TRUE(rig_->Run(args).ok());
+    args.y = inputs.x.data();
+    ASSERT_TRUE(rig_->Run(args).ok());
+    EXPECT_EQ(inputs.x, apart) << dim;
+  }
+}
+
 TEST_P(CombineExpertsTest, GivesATokenTheSameBitsInEveryBatch) {
   constexpr int kTokens = 200, kUsed = 4, kDim = 333;
   Inputs inputs(kTokens, kUsed, kDim, 9);

@@ -148,7 +148,9 @@ ReferenceTransformer::Rotation ReferenceTransformer::MakeRotation(bool is_local)
         std::clamp((static_cast<double>(i) - low) / std::max(high - low, 0.001), 0.0, 1.0);
     rotation.frequencies[i] *= ramp / factor + (1.0 - ramp);
   }
-  rotation.magnitude = 0.1 * std::log(factor) + 1.0;
+  // Mistral 3: the ratio of DeepSeek's two scales, `mscale` of 1 and `mscale_all_dim`.
+  const double of_all = Is("mistral3") ? Number("rope.scaling.yarn_log_multiplier", 0.0) : 0.0;
+  rotation.magnitude = (0.1 * std::log(factor) + 1.0) / (0.1 * of_all * std::log(factor) + 1.0);
   return rotation;
 }
 
@@ -192,8 +194,8 @@ void ReferenceTransformer::NormQueriesOrKeys(const std::string& weight, Vector& 
 void ReferenceTransformer::Rotate(const Rotation& rotation, Vector& x) const {
   // Files of these hold the rows of queries and keys so that neighbours are turned; the others turn
   // element i with i + half.
-  const bool neighbours = Is("llama") || Is("mistral") || Is("mixtral") || Is("yi") ||
-                          Is("chatglm") || Is("glm4") || IsGranite() || Is("smollm3") ||
+  const bool neighbours = Is("llama") || Is("mistral") || Is("mistral3") || Is("mixtral") ||
+                          Is("yi") || Is("chatglm") || Is("glm4") || IsGranite() || Is("smollm3") ||
                           Is("ernie4_5");
   const size_t n_pairs = rotation.frequencies.size();
   for (size_t head = 0; head < x.size(); head += static_cast<size_t>(head_dim_))
@@ -261,6 +263,12 @@ Vector ReferenceTransformer::Attention(int layer, const Vector& x) {
     const Rotation& rotation = SeesWindowOnly(layer) ? local_ : global_;
     Rotate(rotation, query);
     Rotate(rotation, key);
+  }
+  if (Is("mistral3")) {  // llama_4_scaling_beta
+    const double beta = Number("attention.temperature_scale", 0.0);
+    const double original = Number("rope.scaling.original_context_length", 1e9);
+    for (double& value : query)
+      value *= 1.0 + beta * std::log(1.0 + std::floor(position_ / original));
   }
   keys_[static_cast<size_t>(layer)].push_back(key);
   values_[static_cast<size_t>(layer)].push_back(Project(block, "v", x));

@@ -20,6 +20,7 @@ struct Family {
   bool has_post_norms = false;
   bool has_ffn_norm_after_attention = false;  // in the tensor's name
   bool has_rope_sections = false;
+  bool has_query_growth = false;
   bool has_scales = false;  // of embeddings, attention, blocks and logits
   bool has_fused_gate_up = false;
   bool has_experts = false;
@@ -45,6 +46,7 @@ Family FamilyOf(const std::string& name) {
   if (name == "granite") return {.has_scales = true};
   if (name == "granitemoe")
     return {.has_scales = true, .has_experts = true, .has_shared_expert = true};
+  if (name == "mistral3") return {.has_query_growth = true};
   if (name == "mixtral") return {.has_experts = true};
   if (name == "olmo2")
     return {.has_qk_norm = true,
@@ -114,6 +116,9 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
         .AddFloat32(prefix + "residual_scale", 0.4f)
         .AddFloat32(prefix + "attention.scale", 0.3f)
         .AddFloat32(prefix + "logit_scale", options.logit_scale);
+  if (family.has_query_growth)
+    builder.AddUint32(prefix + "rope.scaling.original_context_length", 64)
+        .AddFloat32(prefix + "attention.temperature_scale", 0.5f);
   if (family.has_rope_sections) {
     const int32_t sections[] = {3, 3, 2, 0};
     builder.AddInt32Array(prefix + "rope.dimension_sections", sections);

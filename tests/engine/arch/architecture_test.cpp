@@ -49,7 +49,7 @@ TEST(ArchitectureTest, ListsFamiliesByName) {
   std::vector<std::string_view> names;
   for (const Architecture& architecture : Architectures()) names.push_back(architecture.name);
   EXPECT_TRUE(std::ranges::is_sorted(names));
-  EXPECT_EQ(names.size(), 25u);
+  EXPECT_EQ(names.size(), 26u);
   for (const std::string_view name : names) EXPECT_EQ(FindArchitecture(name)->name, name);
   EXPECT_EQ(FindArchitecture("mamba"), nullptr);
   EXPECT_EQ(FindArchitecture(""), nullptr);
@@ -415,6 +415,16 @@ TEST(ArchitectureTest, Olmo3ScalesNoRotationUnderAWindow) {
   const ModelConfig config = Described(builder).config;
   EXPECT_EQ(config.RopeOf(0).scaling, RopeScaling::kNone);
   EXPECT_EQ(config.RopeOf(3).scaling, RopeScaling::kYarn);
+}
+
+TEST(ArchitectureTest, Mistral3GrowsItsQueriesBeyondTheOriginalContext) {
+  GgufBuilder builder = MakeTinyModel({.architecture = "mistral3"});
+  builder.AddFloat32("mistral3.rope.scaling.yarn_log_multiplier", 1.0f);
+  const ModelConfig config = Described(builder).config;
+  EXPECT_EQ(config.query_growth.scale, 0.5);
+  EXPECT_EQ(config.query_growth.period, 64u);
+  EXPECT_EQ(config.rope.yarn_log_multiplier, 1.0);
+  EXPECT_EQ(Described(TinyModelOptions{}).config.query_growth.scale, 0.0);
 }
 
 TEST(ArchitectureTest, GraniteScalesWhatItsKeysSay) {

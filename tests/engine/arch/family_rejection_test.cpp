@@ -105,8 +105,9 @@ std::vector<Case> WindowCases() {
   }
   cases.push_back(WithFloat("W_olmo2_BaseWithoutAWindow", "olmo2", "rope.freq_base_swa", 50000,
                             "50000.0", kUnimplemented));
-  for (const std::string family : {"qwen2", "qwen2vl", "qwen3", "qwen3vl", "gemma", "glm4",
-                                   "chatglm", "granite", "smollm3", "seed_oss", "ernie4_5"})
+  for (const std::string family :
+       {"qwen2", "qwen2vl", "qwen3", "qwen3vl", "gemma", "glm4", "chatglm", "granite", "smollm3",
+        "seed_oss", "ernie4_5", "mistral3"})
     cases.push_back(WithUint32("W_" + family + "_HasNone", family, "attention.sliding_window", 256,
                                kUnimplemented));
   return cases;
@@ -129,6 +130,15 @@ std::vector<Case> ScaleCases() {
       WithUint32("S_phi3_OriginalContext0", "phi3", "rope.scaling.original_context_length", 0),
       Refused("S_phi3_OtherScaling", other_scaling.builder, "phi3.rope.scaling.type", "dynamic",
               kUnimplemented),
+      WithFloat("S_mistral3_LogMultiplierNegative", "mistral3", "rope.scaling.yarn_log_multiplier",
+                -1, "-1.0"),
+      WithFloat("S_mistral3_TemperatureNan", "mistral3", "attention.temperature_scale", nan, "nan"),
+      WithUint32("S_mistral3_OriginalContext0", "mistral3", "rope.scaling.original_context_length",
+                 0),
+      WithFloat("S_llama_Temperature", "llama", "attention.temperature_scale", 0.1f, "0.1",
+                kUnimplemented),
+      WithFloat("S_llama_LogMultiplier", "llama", "rope.scaling.yarn_log_multiplier", 1, "1.0",
+                kUnimplemented),
       WithUint32("S_glm4_KvHeads0", "glm4", "attention.head_count_kv", 0),
       WithUint32("S_chatglm_RotaryWidthOdd", "chatglm", "rope.dimension_count", 7),
       WithUint32("S_qwen3_KeyLength0", "qwen3", "attention.key_length", 0),

@@ -129,6 +129,15 @@ TEST(RopeFrequenciesTest, YarnScalesMagnitudesByTheAttentionFactor) {
   ExpectNear(Compute(config).scale, 0.5);
 }
 
+TEST(RopeFrequenciesTest, ALogMultiplierUndoesYarnsMagnitude) {
+  RopeConfig config = YarnConfig();
+  const double growth = 0.1 * std::log(4.0);
+  config.yarn_log_multiplier = 1.0;
+  EXPECT_EQ(Compute(config).scale, 1.0f);
+  config.yarn_log_multiplier = 0.5;
+  ExpectNear(Compute(config).scale, (1.0 + growth) / (1.0 + growth / 2.0));
+}
+
 TEST(RopeFrequenciesTest, YarnWithoutExtrapolationIsLinear) {
   RopeConfig config = YarnConfig();
   config.yarn_ext_factor = 0.0;
@@ -140,7 +149,7 @@ TEST(RopeFrequenciesTest, YarnWithoutExtrapolationIsLinear) {
 
 TEST(RopeFrequenciesTest, RefusesWhatCannotRotate) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  std::vector<RopeConfig> bad(8, YarnConfig());
+  std::vector<RopeConfig> bad(9, YarnConfig());
   bad[0].dimension = 0;
   bad[1].dimension = 31;
   bad[2].base = 0.0;
@@ -149,6 +158,7 @@ TEST(RopeFrequenciesTest, RefusesWhatCannotRotate) {
   bad[5].factor = std::numeric_limits<double>::quiet_NaN();
   bad[6].original_context = 0;
   bad[7].base = 1.0;
+  bad[8].yarn_log_multiplier = -1.0;
   for (size_t i = 0; i < bad.size(); ++i) {
     const Status status = ComputeRopeTable(bad[i], {}).status();
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << i;

@@ -135,6 +135,11 @@ std::vector<Variant> NormAndScaleVariants() {
   const auto own_base = [](GgufBuilder& builder) {
     builder.AddFloat32("olmo2.rope.freq_base_swa", 500.0f);
   };
+  const auto yarn_of_mistral = [](GgufBuilder& builder) {
+    builder.AddString("mistral3.rope.scaling.type", "yarn")
+        .AddFloat32("mistral3.rope.scaling.factor", 16.0f)
+        .AddFloat32("mistral3.rope.scaling.yarn_log_multiplier", 1.0f);
+  };
   const auto no_positions = [](GgufBuilder& builder) {
     builder.AddBool("granite.rope.scaling.finetuned", false);
   };
@@ -147,6 +152,10 @@ std::vector<Variant> NormAndScaleVariants() {
       {.name = "olmo2 with a window of its own base",
        .model = {.architecture = "olmo2", .n_layers = 4, .window = 24},
        .add = own_base},
+      {.name = "mistral3 with YaRN", .model = {.architecture = "mistral3"}, .add = yarn_of_mistral},
+      {.name = "mistral3 of a short context",
+       .model = {.architecture = "mistral3"},
+       .context_length = 64},
       {.name = "granite with a large epsilon",
        .model = {.architecture = "granite", .rms_epsilon = 0.3f}},
       {.name = "granite without positions",
