@@ -9,6 +9,7 @@
 
 #include "client/connection.h"
 #include "client/failure.h"
+#include "client/model_argument.h"
 
 namespace forge::client {
 
@@ -29,14 +30,19 @@ void AddCommands(CLI::App& app, CommandContext& context);
 // Prints "forgectl: <message>" on standard error and returns the exit code.
 ExitCode ReportFailure(const grpc::Status& status, const CommandContext& context);
 
-// A subcommand whose options live in `Options` and which is run by `run(options, context)`.
+// A subcommand whose options live in `Options` and which is run by `run(options, context)`. A
+// `model` among them is sent to the daemon as ModelArgument says.
 template <typename Options>
 CLI::App* AddCommand(CLI::App& app, CommandContext& context, const std::string& name,
                      const std::string& description, std::shared_ptr<Options> options,
                      ExitCode (*run)(const Options&, const CommandContext&)) {
   CLI::App* command = app.add_subcommand(name, description);
   command->callback([options, run, &context] {
-    context.run = [options, run, &context] { return run(*options, context); };
+    context.run = [options, run, &context] {
+      if constexpr (requires { options->model; })
+        options->model = ModelArgument(options->model, context.address);
+      return run(*options, context);
+    };
   });
   return command;
 }

@@ -1,13 +1,15 @@
 """Files that are no models, models that do not fit: one clear sentence, the right exit code, and a
 daemon that goes on serving."""
 
+import json
 import os
 import shutil
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
-from harness import DEMO_MODEL, Daemon
+from harness import DEMO_MODEL, FORGECTL, Daemon
 
 
 class LoadErrorsTest(unittest.TestCase):
@@ -75,6 +77,20 @@ class LoadErrorsTest(unittest.TestCase):
 
     def test_refuses_a_model_too_big_for_the_budget_with_every_number(self):
         self.check("good", 6, "cap", args=("--parallel", 256))
+
+    def test_takes_a_path_from_the_working_directory(self):
+        here = self.folder / "sub"
+        here.mkdir(exist_ok=True)
+        for folder, path in ((self.folder, "./good.gguf"), (self.folder, "good.gguf"), (here, "../good.gguf")):
+            with self.subTest(path):
+                shown = subprocess.run([FORGECTL, "show", path, "-o", "json"], cwd=folder, text=True,
+                                       capture_output=True, env=self.daemon.environment())
+                self.assertEqual("", shown.stderr)
+                self.assertEqual("good", json.loads(shown.stdout)["name"])
+        outside = subprocess.run([FORGECTL, "show", "./demo.gguf"], cwd=DEMO_MODEL.parent, text=True,
+                                 capture_output=True, env=self.daemon.environment())
+        self.assertEqual(2, outside.returncode)
+        self.assertIn(f"'{DEMO_MODEL}' lies outside the model directories", outside.stderr)
 
     def test_serves_after_every_refusal(self):
         self.daemon.ctl_ok("load", "good", "--parallel", 1, "--context", 256)
