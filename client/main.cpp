@@ -8,13 +8,10 @@
 #include <cstring>
 #include <exception>
 #include <iostream>
-#include <numeric>
 #include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
 
 #include "client/commands/command.h"
+#include "client/commands/usage_error.h"
 #include "client/commands/value_checks.h"
 #include "client/text_input.h"
 
@@ -30,43 +27,22 @@ constexpr char kFooter[] =
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 permission, 5 daemon unreachable,\n"
     "  6 out of memory budget, 7 model file invalid, 8 deadline, 130 interrupted,\n"
     "  141 the reader of the output went away";
+constexpr char kCommandFooter[] =
+    "'forgectl --help' has the flags of every command (--address, -o json) and the exit codes.";
 
-// The least number of insertions, deletions and substitutions that turn `a` into `b`.
-size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i + 1);
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t substituted = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({substituted, row[j] + 1, row[j + 1] + 1});
-    }
+// Sets the footer of all commands below `app`.
+void SetCommandFooters(CLI::App& app) {
+  for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    command->footer(kCommandFooter);
+    SetCommandFooters(*command);
   }
-  return row.back();
 }
 
-using Commands = std::vector<const CLI::App*>;
-
-bool HasCommand(const Commands& commands, const std::string& name) {
+bool HasCommand(const CLI::App& app, const std::string& name) {
+  const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
   return std::any_of(commands.begin(), commands.end(), [&name](const CLI::App* command) {
     return command->check_name(name);  // aliases included
   });
-}
-
-// Says which command `name` was probably meant to be.
-void ReportUnknownCommand(const Commands& commands, const std::string& name) {
-  std::cerr << "forgectl: there is no command '" << name << "'";
-  std::string nearest;
-  size_t distance = 3;  // farther away is no typing error
-  for (const CLI::App* command : commands) {
-    const size_t candidate = EditDistance(name, command->get_name());
-    if (candidate >= distance) continue;
-    distance = candidate;
-    nearest = command->get_name();
-  }
-  if (!nearest.empty()) std::cerr << "; did you mean '" << nearest << "'?";
-  std::cerr << "\nRun 'forgectl --help' for the list.\n";
 }
 
 int Run(int argc, char** argv) {
@@ -83,25 +59,27 @@ int Run(int argc, char** argv) {
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   forge::client::AddCommands(app, context);
+  SetCommandFooters(app);
   if (argc == 1) {
     std::cout << app.help();
     return static_cast<int>(forge::client::ExitCode::kOk);
   }
   for (int i = 1; i < argc; ++i) forge::client::CheckUtf8("argument " + std::to_string(i), argv[i]);
   const std::string first = argv[1];
-  const Commands commands =
-      std::as_const(app).get_subcommands([](const CLI::App*) { return true; });
-  if (!first.starts_with('-') && !HasCommand(commands, first)) {
-    ReportUnknownCommand(commands, first);
+  if (!first.starts_with('-') && !HasCommand(app, first)) {
+    std::cerr << "forgectl: " << forge::client::UnknownCommand(app, first)
+              << "\nRun 'forgectl --help' for the list.\n";
     return static_cast<int>(forge::client::ExitCode::kUsage);
   }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const bool asked_for_help = error.get_exit_code() == 0;
-    app.exit(error);
-    return static_cast<int>(asked_for_help ? forge::client::ExitCode::kOk
-                                           : forge::client::ExitCode::kUsage);
+    if (error.get_exit_code() == 0) {  // it asks for help, or the version
+      app.exit(error);
+      return static_cast<int>(forge::client::ExitCode::kOk);
+    }
+    std::cerr << forge::client::ExplainUsage(app, error) << '\n';
+    return static_cast<int>(forge::client::ExitCode::kUsage);
   }
   // After the line was parsed, since it may come from FORGE_ADDRESS.
   if (const std::string problem = forge::client::IsAddress(context.address); !problem.empty())

@@ -107,8 +107,9 @@ void AddLoad(CLI::App& app, CommandContext& context) {
       AddCommand(app, context, "load", "Load a model and keep it resident", options, &RunLoad);
   command->add_option("model", options->model, "Name as in 'forgectl list', or a path")->required();
   AddLoadFlags(*command, options->flags);
-  command->add_flag("--pin", options->pin, "Never evict it");
-  command->add_option("--priority", options->priority, "Never evict models of a higher one");
+  command->add_flag("--pin", options->pin, "Never evict it, and keep it when it is idle");
+  command->add_option("--priority", options->priority,
+                      "Loads of a lower priority never evict it (0)");
   command
       ->add_option("--keep-alive", options->keep_alive,
                    "How long it stays after its last use, as in 0s, 500ms, 5m, 1h or forever")

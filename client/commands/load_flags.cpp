@@ -5,15 +5,24 @@
 namespace forge::client {
 
 void AddLoadFlags(CLI::App& command, LoadFlags& flags) {
-  command.add_option(
-      "--device", flags.device,
-      "Where to load it: auto, or a device as in cpu or hip:0 (the server's default if absent)");
-  command.add_option("--context", flags.context_length,
-                     "Tokens of each sequence, prompt and answer");
-  command.add_option("--parallel", flags.max_sequences, "Sequences that run at the same time");
-  command.add_option("--prefill-chunk", flags.prefill_chunk, "Most prompt tokens in one step");
+  const auto group = "Loading (the daemon's defaults if absent)";
+  command
+      .add_option("--device", flags.device,
+                  "Where to: auto, or a device as in cpu or hip:0 ('forgectl status' lists them)")
+      ->group(group);
+  command
+      .add_option("--context", flags.context_length,
+                  "Tokens of each sequence, prompt and answer together")
+      ->group(group);
+  command
+      .add_option("--parallel", flags.max_sequences,
+                  "Sequences that run at the same time; others wait")
+      ->group(group);
+  command.add_option("--prefill-chunk", flags.prefill_chunk, "Most prompt tokens in one step")
+      ->group(group);
   command.add_option("--kv-cache-type", flags.kv_cache_type, "Number format of the KV cache")
-      ->check(CLI::IsMember({"f16", "f32", "bf16", "q8_0"}));
+      ->check(CLI::IsMember({"f16", "f32", "bf16", "q8_0"}))
+      ->group(group);
 }
 
 v1::LoadOptions ToLoadOptions(const LoadFlags& flags) {

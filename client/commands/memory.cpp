@@ -102,8 +102,9 @@ ExitCode RunMemory(const MemoryOptions& options, const CommandContext& context) 
 
 void AddMemory(CLI::App& app, CommandContext& context) {
   auto options = std::make_shared<MemoryOptions>();
-  CLI::App* command = AddCommand(app, context, "memory", "Show the memory ledger of every device",
-                                 options, &RunMemory);
+  CLI::App* command =
+      AddCommand(app, context, "memory",
+                 "Show what memory models hold and may still take, by device", options, &RunMemory);
   command->add_flag("--watch", options->watch, "Show it again and again, until Ctrl-C");
   command
       ->add_option("--interval", options->interval, "Time between two readings, from 250ms to 1h")

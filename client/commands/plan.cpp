@@ -86,7 +86,9 @@ void AddPlan(CLI::App& app, CommandContext& context) {
       app, context, "plan", "Say what loading a model would do, and do nothing", options, &RunPlan);
   command->add_option("model", options->model, "Name as in 'forgectl list', or a path")->required();
   AddLoadFlags(*command, options->load);
-  command->add_option("--priority", options->priority, "Never evict models of a higher one");
+  command->add_option(
+      "--priority", options->priority,
+      "As if it were loaded with this priority: it evicts none of a higher one (0)");
 }
 
 }  // namespace forge::client

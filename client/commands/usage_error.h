@@ -1,0 +1,20 @@
+#pragma once
+
+#include <CLI/App.hpp>
+#include <CLI/Error.hpp>
+#include <string>
+#include <vector>
+
+namespace forge::client {
+
+// The candidate that `name` was probably meant to be; empty if none is near.
+std::string Nearest(const std::string& name, const std::vector<std::string>& candidates);
+
+// "there is no command 'lst'; did you mean 'list'?"
+std::string UnknownCommand(const CLI::App& app, const std::string& name);
+
+// What is wrong with a command line, in two lines: the command, the argument and what was probably
+// meant; then where the help is. REQUIRES: `app` has just parsed, and threw `error`.
+std::string ExplainUsage(const CLI::App& app, const CLI::ParseError& error);
+
+}  // namespace forge::client
