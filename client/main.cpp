@@ -22,7 +22,7 @@ constexpr char kFooter[] =
     "  forgectl list\n"
     "  forgectl load demo\n"
     "  forgectl generate demo \"Tell me a story about a fox.\"\n"
-    "  git diff | forgectl generate qwen2.5-coder \"Review this change:\"\n"
+    "  git diff | forgectl generate qwen2.5-coder \"Review this change:\" -\n"
     "  forgectl ps -o json\n\n"
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 permission, 5 daemon unreachable,\n"
     "  6 out of memory budget, 7 model file invalid, 8 deadline, 130 interrupted,\n"

@@ -1,6 +1,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <CLI/Error.hpp>
+#include <algorithm>
 #include <atomic>
 #include <iostream>
 
@@ -20,14 +22,23 @@ bool HasInput() {
   return fstat(STDIN_FILENO, &input) == 0 && (S_ISFIFO(input.st_mode) || S_ISREG(input.st_mode));
 }
 
-// The prompt argument and standard input together, as in `cat file | forgectl generate m "Sum
-// up:"`.
+// The prompt argument, and standard input where - stands, as in `cat file | forgectl generate m
+// "Sum up:" -`, or where there is no argument. Otherwise standard input is somebody else's, as in a
+// shell's `while read` loop.
 std::string ReadPrompt(const GenerateFlags& flags) {
-  std::string prompt = flags.prompt == "-" ? std::string() : flags.prompt;
-  if (flags.prompt != "-" && !HasInput()) return prompt;
-  const std::string input = ReadStandardInput();
-  if (!prompt.empty() && !input.empty()) prompt += '\n';
-  return prompt + input;
+  const auto n_inputs = std::ranges::count(flags.prompt, "-");
+  if (n_inputs > 1 || static_cast<int64_t>(flags.prompt.size()) - n_inputs > 1)
+    throw CLI::ValidationError("PROMPT",
+                               n_inputs > 1 ? "- can be given once"
+                                            : "is one argument; put it in quotes if it has spaces");
+  if (flags.prompt.empty()) return HasInput() ? ReadStandardInput() : std::string();
+  std::string prompt;
+  for (const std::string& argument : flags.prompt) {
+    const std::string part = argument == "-" ? ReadStandardInput() : argument;
+    if (!prompt.empty() && !part.empty()) prompt += '\n';
+    prompt += part;
+  }
+  return prompt;
 }
 
 // Whether the prompt goes through the model's chat template, where the flags leave it open.

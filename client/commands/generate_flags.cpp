@@ -64,8 +64,9 @@ void AddSamplingFlags(CLI::App& command, GenerateFlags& flags) {
 
 void AddGenerateFlags(CLI::App& command, GenerateFlags& flags) {
   command.add_option("model", flags.model, "Name as in 'forgectl list', or a path")->required();
-  auto* prompt = command.add_option("prompt", flags.prompt,
-                                    "The prompt; text on standard input is put after it");
+  auto* prompt = command.add_option(
+      "prompt", flags.prompt,
+      "The prompt as one argument; - before or behind it, or no prompt: standard input");
   auto* system = command.add_option("--system", flags.system, "System message of a chat");
   auto* chat = command.add_flag("--chat", flags.chat,
                                 "Apply the model's chat template (the default where it has one)");

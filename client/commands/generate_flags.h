@@ -14,7 +14,7 @@ namespace forge::client {
 // The command line of `generate`.
 struct GenerateFlags {
   std::string model;
-  std::string prompt;
+  std::vector<std::string> prompt;  // "-": standard input stands here
   std::string system;
   std::vector<int32_t> token_ids;
   bool chat = false;  // neither chat nor raw: chat where the model has a template

@@ -58,7 +58,7 @@ TEST(GenerateFlagsTest, TakesOneValueForEachRepeatedFlag) {
   GenerateFlags flags;
   AddGenerateFlags(app, flags);
   app.parse("demo --stop a --stop b --stop-token 5 --logit-bias 1=2 \"the prompt\"");
-  EXPECT_EQ(flags.prompt, "the prompt");
+  EXPECT_EQ(flags.prompt, std::vector<std::string>{"the prompt"});
   EXPECT_EQ(flags.stop_strings, (std::vector<std::string>{"a", "b"}));
 }
 

@@ -36,7 +36,19 @@ class GenerateTest(unittest.TestCase):
         args = ("--temperature", 0, "--max-tokens", 12)
         whole = answer(self.generate(*args, "Who are\nyou?"))
         self.assertEqual(whole, answer(self.generate(*args, input="Who are\nyou?")))
-        self.assertEqual(whole, answer(self.generate(*args, "Who are", input="you?")))
+        self.assertEqual(whole, answer(self.generate(*args, "Who are", "-", input="you?")))
+        self.assertEqual(whole, answer(self.generate(*args, "-", "you?", input="Who are")))
+
+    def test_leaves_standard_input_to_others_where_a_prompt_is_given(self):
+        loop = f"while read -r line; do '{FORGECTL}' generate demo --max-tokens 1 \"$line\"; done"
+        run = subprocess.run(["sh", "-c", loop], input="Hello!\nWho are you?\nBye!\n", text=True,
+                             capture_output=True, env=self.daemon.environment(), timeout=60)
+        self.assertEqual(("", 3), (run.stderr, run.stdout.count("\n")))
+
+    def test_asks_for_quotes_around_a_prompt_of_several_words(self):
+        result = self.daemon.ctl("generate", "demo", "list", "my", "files")
+        self.assertEqual(2, result.returncode)
+        self.assertIn("quotes", result.stderr)
 
     def test_counts_tokens_and_stops_at_max_tokens(self):
         events = self.generate("--max-tokens", 5, "--temperature", 0, "--ignore-end", "Hello!")
@@ -111,7 +123,7 @@ class GenerateTest(unittest.TestCase):
         self.assertEqual(b"", client.stderr)
 
     def test_text_that_is_no_utf8_is_refused_by_name(self):
-        for arguments, text in ((["Review:"], b"caf\xe9\n"), ([b"caf\xe9"], b"")):
+        for arguments, text in ((["Review:", "-"], b"caf\xe9\n"), ([b"caf\xe9"], b"")):
             result = subprocess.run([FORGECTL, "generate", "demo", *arguments], input=text,
                                     capture_output=True, env=self.daemon.environment())
             self.assertEqual(2, result.returncode)
