@@ -1,9 +1,11 @@
 #include "client/chat/chat.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 
 #include "client/commands/answer_printer.h"
+#include "client/commands/usage_error.h"
 #include "client/usage.h"
 
 namespace forge::client {
@@ -86,7 +88,12 @@ Chat::End Chat::RunCommand(const std::string& line) {
   argument.erase(argument.find_last_not_of(" \t") + 1);
   for (const Command& command : kCommands)
     if (name == command.name) return (this->*command.run)(argument);
-  return Complain("there is no command " + name + "; /help lists them");
+  std::vector<std::string> known;
+  for (const Command& command : kCommands) known.push_back(command.name);
+  const std::string nearest = Nearest(name, known);
+  return Complain("there is no command " + name +
+                  (nearest.empty() ? "; /help lists them" : "; did you mean " + nearest + "?") +
+                  " A message that begins with / takes a space before it");
 }
 
 Chat::End Chat::SayHelp(const std::string& /*argument*/) {
@@ -118,15 +125,17 @@ Chat::End Chat::Set(const std::string& argument) {
     return std::nullopt;
   }
   const size_t space = argument.find_first_of(" =");
-  if (space == std::string::npos) return Complain("/set takes a name and a value");
-  const size_t value = argument.find_first_not_of(" =", space);
-  if (value == std::string::npos) return Complain("/set takes a name and a value");
+  const size_t value = argument.find_first_not_of(" =", std::min(space, argument.size()));
+  if (value == std::string::npos)
+    return Complain("/set " + argument.substr(0, space) +
+                    " lacks a value, as in /set temperature 0.8; the value default unsets it");
   const auto error = conversation_.Set(argument.substr(0, space), argument.substr(value));
   return error ? Complain(*error) : End();
 }
 
 Chat::End Chat::Save(const std::string& argument) {
-  if (argument.empty()) return Complain("/save takes a file name");
+  if (argument.empty())
+    return Complain("/save takes the name of a file to write, as in /save a.json");
   const auto error = conversation_.Save(argument);
   if (error) return Complain(*error);
   std::cerr << "saved " << conversation_.size() << " messages to " << argument << '\n';
@@ -134,7 +143,7 @@ Chat::End Chat::Save(const std::string& argument) {
 }
 
 Chat::End Chat::Load(const std::string& argument) {
-  if (argument.empty()) return Complain("/load takes a file name");
+  if (argument.empty()) return Complain("/load takes the name of a file that /save wrote");
   const auto error = conversation_.Load(argument);
   if (error) return Complain(*error);
   answerer_.Restart();

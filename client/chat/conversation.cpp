@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "client/commands/usage_error.h"
 #include "client/text_input.h"
 
 namespace forge::client {
@@ -45,12 +46,27 @@ bool SetField(const FieldDescriptor& field, const std::string& text, v1::Samplin
   }
 }
 
-std::string KnownNames() {
-  std::string names = "max_tokens";
+std::vector<std::string> KnownNames() {
+  std::vector<std::string> names = {"max_tokens"};
   const google::protobuf::Descriptor& options = *v1::SamplingOptions::descriptor();
   for (int i = 0; i < options.field_count(); ++i)
-    if (!options.field(i)->is_repeated()) names += ", " + std::string(options.field(i)->name());
+    if (!options.field(i)->is_repeated()) names.push_back(options.field(i)->name());
   return names;
+}
+
+std::string NoSuchOption(const std::string& name) {
+  const std::vector<std::string> known = KnownNames();
+  const std::string nearest = Nearest(name, known);
+  std::string list;
+  for (const std::string& other : known) list += (list.empty() ? "" : ", ") + other;
+  return "there is no option '" + name +
+         (nearest.empty() ? "'; there are " + list : "'; did you mean " + nearest + "?");
+}
+
+// "takes a whole number, not 'x'": `text` is no value of the option.
+std::string WrongValue(const std::string& name, bool is_whole, const std::string& text) {
+  return name + " takes " + (is_whole ? "a whole number" : "a number") + ", or default, not '" +
+         text + "'";
 }
 
 }  // namespace
@@ -77,20 +93,19 @@ std::optional<std::string> Conversation::Set(const std::string& name, const std:
   if (name == "max_tokens") {
     uint32_t max_tokens = 0;
     if (value != "default" && !Parse(value, max_tokens))
-      return "max_tokens takes a number, not '" + value + "'";
+      return WrongValue(name, /*is_whole=*/true, value);
     turn_.set_max_tokens(max_tokens);
     return std::nullopt;
   }
   const FieldDescriptor* field = v1::SamplingOptions::descriptor()->FindFieldByName(name);
-  if (field == nullptr || field->is_repeated())
-    return "there is no option '" + name + "'; there are " + KnownNames();
+  if (field == nullptr || field->is_repeated()) return NoSuchOption(name);
   v1::SamplingOptions& options = *turn_.mutable_sampling();
   if (value == "default") {
     options.GetReflection()->ClearField(&options, field);
     return std::nullopt;
   }
   if (SetField(*field, value, options)) return std::nullopt;
-  return name + " takes a number, not '" + value + "'";
+  return WrongValue(name, field->cpp_type() != FieldDescriptor::CPPTYPE_FLOAT, value);
 }
 
 std::string Conversation::Settings() const {
@@ -115,10 +130,17 @@ std::optional<std::string> Conversation::Save(const std::string& path) const {
 
 std::optional<std::string> Conversation::Load(const std::string& path) {
   std::string json;
-  if (auto problem = ReadFile(path, json)) return problem;
+  if (auto problem = ReadFile(path, json))
+    return *problem + "; /load takes the file of a conversation that /save wrote";
   v1::ChatMessages chat;
   const auto status = google::protobuf::util::JsonStringToMessage(json, &chat);
-  if (!status.ok()) return "'" + path + "' holds no conversation: " + status.ToString();
+  if (!status.ok())
+    return "'" + path +
+           "' holds no conversation as /save writes it: " + std::string(status.message());
+  if (chat.messages().empty()) return "'" + path + "' holds no messages";
+  for (int i = 0; i < chat.messages_size(); ++i)
+    if (chat.messages(i).role().empty())
+      return "message " + std::to_string(i + 1) + " in '" + path + "' has no role";
   system_.clear();
   messages_.assign(chat.messages().begin(), chat.messages().end());
   if (!messages_.empty() && messages_.front().role() == "system") {

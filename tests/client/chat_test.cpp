@@ -10,6 +10,7 @@
 namespace forge::client {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -71,8 +72,12 @@ TEST(ConversationTest, SaysWhatIsWrongWithAnOption) {
   Conversation conversation({});
   EXPECT_THAT(conversation.Set("colour", "1").value(), HasSubstr("top_p"));
   EXPECT_THAT(conversation.Set("logit_bias", "1").value(), HasSubstr("no option"));
-  EXPECT_THAT(conversation.Set("top_k", "1.5").value(), HasSubstr("1.5"));
-  EXPECT_THAT(conversation.Set("max_tokens", "").value(), HasSubstr("number"));
+  EXPECT_EQ(conversation.Set("temprature", "1").value(),
+            "there is no option 'temprature'; did you mean temperature?");
+  EXPECT_EQ(conversation.Set("top_k", "1.5").value(),
+            "top_k takes a whole number, or default, not '1.5'");
+  EXPECT_EQ(conversation.Set("top_p", "x").value(), "top_p takes a number, or default, not 'x'");
+  EXPECT_THAT(conversation.Set("max_tokens", "").value(), HasSubstr("whole number"));
 }
 
 TEST(ConversationTest, IsTheSameAfterSavingAndLoading) {
@@ -89,8 +94,14 @@ TEST(ConversationTest, IsTheSameAfterSavingAndLoading) {
   std::ofstream(path) << "{\"messages\": 7}";
   EXPECT_TRUE(loaded.Load(path.string()));
   EXPECT_EQ(loaded.size(), 2u);  // as it was
+  std::ofstream(path) << "{}";
+  EXPECT_THAT(loaded.Load(path.string()).value(), HasSubstr("holds no messages"));
+  std::ofstream(path) << R"({"messages": [{"role": "user"}, {"content": "hi"}]})";
+  EXPECT_THAT(loaded.Load(path.string()).value(), HasSubstr("message 2"));
+  EXPECT_EQ(loaded.size(), 2u);
   std::filesystem::remove(path);
-  EXPECT_THAT(loaded.Load(path.string()).value(), HasSubstr("conversation.json"));
+  EXPECT_THAT(loaded.Load(path.string()).value(),
+              AllOf(HasSubstr("conversation.json"), HasSubstr("/save wrote")));
   EXPECT_TRUE(saved.Save("/nonexistent/file"));
 }
 

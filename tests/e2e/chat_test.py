@@ -116,7 +116,9 @@ class ChatTest(unittest.TestCase):
         self.assertIn("temperature: 0.5", result.stderr)
         self.assertIn("answer 3 tokens", result.stderr)
         for line, word in (("/set colour red", "temperature"), ("/set top_k many", "many"),
-                           ("/nonsense", "/help"), ("/load /nonexistent", "/nonexistent")):
+                           ("/nonsense", "/help"), ("/load /nonexistent", "/nonexistent"),
+                           ("/set top_k", "lacks a value"), ("/hepl", "did you mean /help?"),
+                           ("/load", "/save wrote")):
             with self.subTest(line):
                 bad = self.chat(line + "\n")
                 self.assertEqual(2, bad.returncode)
