@@ -26,7 +26,7 @@ ResidencySettings SettingsFrom(const ResidencyRules& rules) {
   settings.patience = rules.patience;
   settings.keep_alive = rules.keep_alive;
   settings.low_water_bytes = rules.low_water_bytes;
-  settings.high_water_bytes = std::max(rules.low_water_bytes, rules.high_water_bytes);
+  settings.high_water_bytes = rules.high_water_bytes;
   return settings;
 }
 

@@ -1,6 +1,32 @@
 #include "daemon/config/config.h"
 
+#include <fmt/format.h>
+
+#include "daemon/config/quantity.h"
+
 namespace forge {
+
+Status CheckContradictions(const Config& config) {
+  const ResidencyRules& residency = config.residency;
+  if (residency.high_water_bytes < residency.low_water_bytes)
+    return InvalidArgument(fmt::format(
+        "residency.high_water is {}, less than residency.low_water, which is {}: what was paused "
+        "below the one goes on at the other; set high_water to at least low_water",
+        FormatSize(residency.high_water_bytes), FormatSize(residency.low_water_bytes)));
+  const std::string& device = config.default_device;
+  if (config.gpu == GpuUse::kOff && device != "auto" && device != "cpu")
+    return InvalidArgument(
+        fmt::format("defaults.device is {}, but device.gpu is off, so that there is only cpu; set "
+                    "defaults.device to auto or cpu, or device.gpu to auto",
+                    device));
+  const bool may_use_gpu = config.gpu != GpuUse::kOff;
+  if (may_use_gpu && config.gpu_hang_limit >= config.limits.step_timeout)
+    return InvalidArgument(fmt::format(
+        "device.gpu_hang_limit is {}, not less than limits.step_timeout, which is {}: the watchdog "
+        "would end the daemon before a GPU counts as lost; set gpu_hang_limit below step_timeout",
+        FormatDuration(config.gpu_hang_limit), FormatDuration(config.limits.step_timeout)));
+  return Status();
+}
 
 std::map<std::string, AdmissionPolicy> DevicePolicies(const Config& config) {
   std::map<std::string, AdmissionPolicy> policies;

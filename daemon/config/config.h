@@ -9,6 +9,7 @@
 
 #include "daemon/config/listen_address.h"
 #include "engine/runtime/engine.h"
+#include "kernels/base/status.h"
 
 namespace forge {
 
@@ -87,6 +88,10 @@ struct Config {
   LogOptions log;
   bool reflection = true;
 };
+
+// kInvalidArgument naming both keys and their values where two that are right by themselves
+// contradict each other.
+Status CheckContradictions(const Config& config);
 
 // The memory policies of the devices that have one of their own, by their ids.
 std::map<std::string, AdmissionPolicy> DevicePolicies(const Config& config);

@@ -254,7 +254,7 @@ const ConfigKey kKeys[] = {
        return SetSize(c.residency.low_water_bytes, v[0], 0, kAnySize);
      },
      [](const Config& c) { return Values{FormatSize(c.residency.low_water_bytes)}; }},
-    {"residency.high_water", "a size as in 1GiB; below low_water it counts as that", false,
+    {"residency.high_water", "a size as in 1GiB, at least low_water", false,
      [](Config& c, const Values& v) {
        return SetSize(c.residency.high_water_bytes, v[0], 0, kAnySize);
      },

@@ -127,6 +127,7 @@ Result<LoadedConfig> LoadConfig(const CommandLine& command_line, const Environme
   for (const CommandLine::Setting& setting : command_line.settings) {
     FORGE_TRY(ApplySetting(setting.key, setting.flag, setting.values, loaded.config));
   }
+  FORGE_TRY(CheckContradictions(loaded.config));
   return loaded;
 }
 

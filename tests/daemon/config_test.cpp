@@ -360,6 +360,35 @@ TEST_F(ConfigSourcesTest, ErrorsNameTheVariableOrFlag) {
               HasSubstr("$FORGE_LOG_LEVEL is 'loud', but must be error, warning"));
 }
 
+TEST_F(ConfigSourcesTest, ContradictionsAreRefusedWithBothKeysAndTheirValues) {
+  const struct {
+    const char* yaml;
+    std::vector<const char*> parts;
+  } kCases[] = {
+      {"residency: {low_water: 2GiB, high_water: 1536MiB}",
+       {"residency.low_water", "2GiB", "residency.high_water", "1536MiB"}},
+      {"residency: {low_water: 2GiB}", {"residency.low_water", "2GiB", "high_water is 1GiB"}},
+      {"device: {gpu: 'off'}\ndefaults: {device: 'hip:0'}",
+       {"defaults.device is hip:0", "device.gpu is off"}},
+      {"device: {gpu_hang_limit: 2m}",
+       {"device.gpu_hang_limit is 2m", "limits.step_timeout, which is 2m"}},
+  };
+  for (const auto& test_case : kCases) {
+    SCOPED_TRACE(test_case.yaml);
+    default_file_ = directory_.WriteFile("d.yaml", test_case.yaml);
+    const Status status = Load({}).status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+    for (const char* part : test_case.parts)
+      EXPECT_THAT(std::string(status.message()), HasSubstr(part));
+  }
+  for (const char* yaml :
+       {"residency: {low_water: 1GiB}", "residency: {low_water: 0, high_water: 0}",
+        "device: {gpu: 'off', gpu_hang_limit: 1h}\ndefaults: {device: cpu}"}) {
+    default_file_ = directory_.WriteFile("d.yaml", yaml);
+    EXPECT_TRUE(Load({}).ok()) << yaml;
+  }
+}
+
 TEST_F(ConfigSourcesTest, RefusesUnknownFlagsAndKnowsItsActions) {
   const auto parse = [](const char* flag) {
     const char* arguments[] = {"forged", flag};
