@@ -7,6 +7,7 @@
 #include <limits>
 #include <tuple>
 
+#include "kernels/base/byte_text.h"
 #include "kernels/base/check.h"
 
 namespace forge {
@@ -177,8 +178,8 @@ void ResidencyController::RelievePressure(const DeviceState& device, ResidencyTi
   const uint64_t needed_bytes = settings_.high_water_bytes - expected_bytes;
   for (const std::string& model : ChooseToFree(Residents(now), needed_bytes))
     StartUnload(model, Action::UnloadCause::kPressure,
-                fmt::format("other programs left {} bytes free, less than {}", free_bytes,
-                            settings_.low_water_bytes),
+                fmt::format("other programs left {} free, less than {}", ByteText(free_bytes),
+                            ByteText(settings_.low_water_bytes)),
                 actions);
 }
 
@@ -216,7 +217,7 @@ bool ResidencyController::Place(const std::string& model, const DeviceState& dev
   }
   if (is_paused_) {
     wait_reason_ =
-        fmt::format("other programs left less than {} bytes free", settings_.low_water_bytes);
+        fmt::format("other programs left less than {} free", ByteText(settings_.low_water_bytes));
     return false;
   }
   const WantedModel wanted = {model, entry.demand.plan_bytes, entry.demand.priority};

@@ -1,8 +1,11 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <boost/asio/bind_executor.hpp>
 #include <utility>
 
 #include "daemon/residency/device_choice.h"
+#include "daemon/residency/memory_advice.h"
 #include "daemon/residency/on_strand.h"
 #include "daemon/residency/residency.h"
 
@@ -14,6 +17,22 @@ constexpr std::string_view kCpuDevice = "cpu";
 // A GPU's driver counts what a process freed once its queues are done with it. Until then neither
 // what was freed nor what was allocated is counted on.
 constexpr std::chrono::milliseconds kGpuReadingLag{1000};
+
+// What a refusal says, and for a model that is too large what can be done about it.
+Status WithAdvice(const ResidencyAction& action, const ModelFileInfo& plan) {
+  const DecisionRecord* const record = action.decision.get();
+  using Cause = ResidencyDecision::RefusalCause;
+  if (record == nullptr || record->decision.cause != Cause::kTooLarge) return action.status;
+  Status status(action.status.code(),
+                fmt::format("{}; {}", action.status.message(),
+                            MemoryAdvice(plan, record->decision.available_alone_bytes)));
+  for (const auto& [key, value] : action.status.details())
+    status = status.WithDetail(key, std::string_view(value));
+  return status.WithReason(action.status.reason())
+      .WithDetail("weightsBytes", plan.weights_bytes)
+      .WithDetail("kvCacheBytes", plan.kv_bytes)
+      .WithDetail("scratchBytes", plan.scratch_bytes);
+}
 
 }  // namespace
 
@@ -102,15 +121,16 @@ void Residency::RefuseLoad(const ResidencyAction& action) {
   Entry& entry = entries_.at(action.model);
   // A load that ran ended by itself, and is no refusal.
   entry.is_refused = !entry.is_running;
+  const Status status = WithAdvice(action, entry.snapshot.info);
   if (entry.is_refused)
     Publish({.kind = ResidencyEvent::Kind::kRefused,
              .device = entry.snapshot.info.device,
              .model = action.model,
-             .reason = action.reason,
-             .error = std::string(action.status.reason()),
+             .reason = std::string(status.message()),
+             .error = std::string(status.reason()),
              .bytes = entry.snapshot.info.total_bytes(),
              .decision = action.decision});
-  FinishLoad(action.model, action.status);
+  FinishLoad(action.model, status);
 }
 
 DeviceState Residency::ReadDevice(const std::string& device) const {
@@ -202,6 +222,9 @@ Result<ResidencyPlan> Residency::Preview(const ModelFile& file,
   plan.decision = controller.Preview(ReadDevice(device), wanted, Now()).decision;
   plan.reason = ExplainDecision(plan.decision, wanted);
   using Kind = ResidencyDecision::Kind;
+  if (plan.decision.kind == Kind::kRefuse &&
+      plan.decision.cause == ResidencyDecision::RefusalCause::kTooLarge)
+    plan.reason += "; " + MemoryAdvice(plan.info, plan.decision.available_alone_bytes);
   if (!plan.is_resident && controller.is_paused() &&
       (plan.decision.kind == Kind::kAdmit || plan.decision.kind == Kind::kEvict)) {
     plan.decision.kind = Kind::kWait;

@@ -7,6 +7,7 @@
 #include <limits>
 #include <tuple>
 
+#include "kernels/base/byte_text.h"
 #include "kernels/base/check.h"
 
 namespace forge {
@@ -245,6 +246,23 @@ std::string ListOf(const std::vector<std::string>& names) {
   return fmt::format("'{}'", fmt::join(names, "', '"));
 }
 
+// Where the most that a model alone may have comes from.
+std::string LimitText(AdmissionBound bound, const AdmissionPolicy& memory) {
+  const std::string reserve =
+      memory.reserve_bytes == 0 ? "" : fmt::format(" less {}", ByteText(memory.reserve_bytes));
+  switch (bound) {
+    case AdmissionBound::kShare:
+    case AdmissionBound::kIncremental:
+      return fmt::format("{:g} % of the free memory{} (memory.free_fraction)",
+                         100.0 * memory.free_fraction, reserve);
+    case AdmissionBound::kCap:
+      return fmt::format("memory.cap is {}", ByteText(memory.cap_bytes.value_or(0)));
+    case AdmissionBound::kFree:
+      break;
+  }
+  return fmt::format("all memory that is free{}", reserve);
+}
+
 // `status` with another message.
 Status Reworded(const Status& status, std::string message) {
   Status reworded = Status(status.code(), std::move(message)).WithReason(status.reason());
@@ -290,9 +308,10 @@ std::vector<std::string> ChooseToFree(std::span<const Resident> residents, uint6
 }
 
 std::string ExplainDecision(const ResidencyDecision& decision, const WantedModel& wanted) {
-  const std::string need = fmt::format(
-      "model '{}' needs {} bytes, {} are available under bound {}", wanted.name, wanted.plan_bytes,
-      decision.admission.available_bytes, AdmissionBoundName(decision.admission.bound));
+  const std::string need =
+      fmt::format("model '{}' needs {}, {} are available under bound {}", wanted.name,
+                  ByteText(wanted.plan_bytes), ByteText(decision.admission.available_bytes),
+                  AdmissionBoundName(decision.admission.bound));
   switch (decision.kind) {
     case ResidencyDecision::Kind::kAdmit:
       return need;
@@ -313,14 +332,23 @@ std::string ExplainDecision(const ResidencyDecision& decision, const WantedModel
     case ResidencyDecision::RefusalCause::kTooLarge:
       break;
   }
-  return fmt::format("{}, and {} if no model were resident", need, decision.available_alone_bytes);
+  if (decision.available_alone_bytes == decision.admission.available_bytes) return need;
+  return fmt::format("{}, and {} if no model were resident", need,
+                     ByteText(decision.available_alone_bytes));
 }
 
 Status ResidencyRefusal(const ResidencyDecision& decision, const AdmissionPolicy& memory,
                         const WantedModel& wanted, std::string_view device_id) {
   FORGE_CHECK(decision.kind == ResidencyDecision::Kind::kRefuse, "only a refusal is an error");
-  Status status = RefusalStatus(decision.admission, memory, device_id)
-                      .WithContext(fmt::format("model '{}'", wanted.name));
+  Status status = RefusalStatus(decision.admission, memory, device_id);
+  if (decision.cause == ResidencyDecision::RefusalCause::kTooLarge)
+    status = Reworded(
+        status, fmt::format("model '{}' does not fit device {}: it needs {}, and at most {} are "
+                            "there for it{}: {}",
+                            wanted.name, device_id, ByteText(wanted.plan_bytes),
+                            ByteText(decision.available_alone_bytes),
+                            decision.admission.own_bytes == 0 ? "" : ", were no other resident",
+                            LimitText(decision.admission.bound, memory)));
   if (decision.cause == ResidencyDecision::RefusalCause::kOutprioritised)
     status = Reworded(status, ExplainDecision(decision, wanted) +
                                   "; load it with as high a priority (forgectl load --priority), "

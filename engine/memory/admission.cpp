@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 
+#include "kernels/base/byte_text.h"
 #include "kernels/base/check.h"
 
 namespace forge {
@@ -54,10 +55,10 @@ std::string FractionText(double fraction) {
 
 // The bound as a formula with its numbers.
 std::string BoundText(const AdmissionDecision& decision, const AdmissionPolicy& policy) {
-  const std::string free = std::to_string(decision.free_bytes) + " free";
-  const std::string own = std::to_string(decision.own_bytes) + " own";
+  const std::string free = ByteText(decision.free_bytes) + " free";
+  const std::string own = ByteText(decision.own_bytes) + " own";
   const std::string reserve =
-      policy.reserve_bytes == 0 ? "" : " - " + std::to_string(policy.reserve_bytes) + " reserve";
+      policy.reserve_bytes == 0 ? "" : " - " + ByteText(policy.reserve_bytes) + " reserve";
   const std::string fraction = FractionText(policy.free_fraction);
   switch (decision.bound) {
     case AdmissionBound::kShare:
@@ -65,7 +66,7 @@ std::string BoundText(const AdmissionDecision& decision, const AdmissionPolicy& 
     case AdmissionBound::kIncremental:
       return fraction + " * " + free + reserve;
     case AdmissionBound::kCap:
-      return std::to_string(policy.cap_bytes.value_or(0)) + " cap - " + own;
+      return ByteText(policy.cap_bytes.value_or(0)) + " cap - " + own;
     case AdmissionBound::kFree:
       return free + reserve;
   }
@@ -116,15 +117,17 @@ AdmissionDecision DecideAdmission(const AdmissionPolicy& policy, const MemoryRea
 Status RefusalStatus(const AdmissionDecision& decision, const AdmissionPolicy& policy,
                      std::string_view device_id) {
   FORGE_CHECK(!decision.admitted, "an admitted plan is no refusal");
+  const std::string advice = decision.own_bytes == 0
+                                 ? "load it with a shorter context or fewer sequences"
+                                 : "unload another model, or load this one with a shorter context "
+                                   "or fewer sequences";
   Status status =
-      ResourceExhausted(
-          "the model does not fit the memory budget of device " + std::string(device_id) +
-          "; unload another model, or load this one with a shorter context or fewer sequences: "
-          "needs " +
-          std::to_string(decision.requested_bytes) + " bytes, " +
-          std::to_string(decision.available_bytes) + " are available under bound " +
-          std::string(AdmissionBoundName(decision.bound)) + " (" + BoundText(decision, policy) +
-          "), device total " + std::to_string(decision.total_bytes))
+      ResourceExhausted("the model does not fit the memory budget of device " +
+                        std::string(device_id) + ": needs " + ByteText(decision.requested_bytes) +
+                        ", " + ByteText(decision.available_bytes) + " are available under bound " +
+                        std::string(AdmissionBoundName(decision.bound)) + " (" +
+                        BoundText(decision, policy) + "), device total " +
+                        ByteText(decision.total_bytes) + "; " + advice)
           .WithReason("GPU_BUDGET_EXCEEDED")
           .WithDetail("device", device_id)
           .WithDetail("requestedBytes", decision.requested_bytes)

@@ -49,7 +49,7 @@ AdmissionDecision DecideAdmission(const AdmissionPolicy& policy, const MemoryRea
                                   uint64_t plan_bytes);
 
 // The refusal as an error: kResourceExhausted, reason GPU_BUDGET_EXCEEDED, every number of
-// `decision` in the message and the details. REQUIRES: !decision.admitted.
+// `decision` in the message, rounded, and in the details. REQUIRES: !decision.admitted.
 Status RefusalStatus(const AdmissionDecision& decision, const AdmissionPolicy& policy,
                      std::string_view device_id);
 

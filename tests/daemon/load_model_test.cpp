@@ -4,6 +4,7 @@
 #include <future>
 #include <thread>
 
+#include "kernels/base/byte_text.h"
 #include "tests/daemon/daemon_fixture.h"
 
 namespace forge::testing {
@@ -202,11 +203,15 @@ TEST_F(LoadModelTest, RefusalOverBudgetCarriesEveryNumberAndChangesNothing) {
   const auto info = ErrorInfoOf(status);
   EXPECT_EQ(info.domain(), "forge.local");
   EXPECT_FALSE(info.metadata().empty());
-  for (const auto& [key, value] : info.metadata()) {
-    if (value.find_first_not_of("0123456789") != std::string::npos) continue;
-    EXPECT_THAT(status.error_message(), ::testing::HasSubstr(value)) << key;
-  }
+  for (const char* key : {"requestedBytes", "availableBytes", "availableAloneBytes"})
+    EXPECT_THAT(status.error_message(),
+                ::testing::HasSubstr(ByteText(std::stoull(info.metadata().at(key)))))
+        << key;
   EXPECT_EQ(info.metadata().at("requestedBytes"), "581920");
+  EXPECT_EQ(info.metadata().at("weightsBytes"), "500000");
+  EXPECT_THAT(status.error_message(), ::testing::HasSubstr("its weights take 488 KiB"));
+  EXPECT_THAT(status.error_message(), ::testing::Not(::testing::HasSubstr("unload")))
+      << "there is nothing to unload";
   EXPECT_FALSE(DetailOf<google::rpc::RetryInfo>(status)) << "trying again does not help";
   EXPECT_EQ(daemon_.engine().reserved_bytes(), 0u);
 }

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/base/byte_text.h"
+
 namespace forge {
 namespace {
 
@@ -187,8 +189,18 @@ TEST(AdmissionTest, RefusalCarriesEveryNumber) {
   EXPECT_EQ(Detail(status, "capBytes"), "10000");
   for (const auto& [key, value] : status.details()) {
     if (key == "capBytes") continue;  // it did not bind
-    EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr(value)) << key;
+    const bool is_size = key.ends_with("Bytes");
+    const std::string shown = is_size ? ByteText(std::stoull(value)) : value;
+    EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr(shown)) << key;
   }
+  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("unload another model"));
+}
+
+TEST(AdmissionTest, RefusalAsksNobodyToUnloadWhatIsNotThere) {
+  const AdmissionPolicy policy;
+  const Status status =
+      RefusalStatus(DecideAdmission(policy, Reading(1000), 0, 0, 900), policy, "");
+  EXPECT_THAT(std::string(status.message()), ::testing::Not(::testing::HasSubstr("unload")));
 }
 
 TEST(AdmissionTest, RefusalShowsTheFormulaOfTheBound) {
@@ -198,10 +210,10 @@ TEST(AdmissionTest, RefusalShowsTheFormulaOfTheBound) {
   };
   using ::testing::HasSubstr;
   EXPECT_THAT(message(Policy(Kind::kShare, 0.70, 5), 10),
-              HasSubstr("0.7 * (1000 free + 10 own) - 10 own - 5 reserve"));
-  EXPECT_THAT(message(Policy(Kind::kIncremental, 0.25), 10), HasSubstr("(0.25 * 1000 free)"));
-  EXPECT_THAT(message(Policy(Kind::kShare, 0.70, 0, 99), 10), HasSubstr("(99 cap - 10 own)"));
-  EXPECT_THAT(message(Policy(Kind::kShare, 1.0, 5), 10), HasSubstr("(1000 free - 5 reserve)"));
+              HasSubstr("0.7 * (1000 B free + 10 B own) - 10 B own - 5 B reserve"));
+  EXPECT_THAT(message(Policy(Kind::kIncremental, 0.25), 10), HasSubstr("(0.25 * 1000 B free)"));
+  EXPECT_THAT(message(Policy(Kind::kShare, 0.70, 0, 99), 10), HasSubstr("(99 B cap - 10 B own)"));
+  EXPECT_THAT(message(Policy(Kind::kShare, 1.0, 5), 10), HasSubstr("(1000 B free - 5 B reserve)"));
 }
 
 }  // namespace
