@@ -63,7 +63,10 @@ ExitCode RunChat(const ChatOptions& options, const CommandContext& context) {
     std::cerr << model.name() << ", context " << model.details().options().context_length()
               << " tokens. /help lists the commands.\n";
   Answerer answerer(connection, options.model);
-  Conversation conversation(ToTurn(options.sampling));
+  v1::GenerateRequest::Turn turn = ToTurn(options.sampling);
+  // Where it is evicted between two messages, it comes back as it was.
+  *turn.mutable_load_options() = ToLoadOptions(options.load);
+  Conversation conversation(std::move(turn));
   conversation.SetSystem(options.system);
   const std::unique_ptr<LineReader> lines = MakeLineReader(interrupts, is_interactive);
   return Chat(context, model, answerer, conversation, *lines, interrupts, is_interactive).Run();

@@ -1,4 +1,5 @@
 #include <atomic>
+#include <ctime>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -7,6 +8,7 @@
 #include "client/commands/command.h"
 #include "client/commands/load_flags.h"
 #include "client/commands/load_progress.h"
+#include "client/commands/model_pages.h"
 #include "client/terminal/interrupt.h"
 #include "client/terminal/json_output.h"
 #include "client/terminal/progress_bar.h"
@@ -20,8 +22,10 @@ struct LoadCommandOptions {
   std::string model;
   LoadFlags flags;
   bool pin = false;
-  int priority = 0;
+  std::optional<int> priority;
   std::string keep_alive;
+
+  bool says_how_it_is_kept() const { return pin || priority || !keep_alive.empty(); }
 };
 
 // `forever` is the longest that the daemon takes.
@@ -31,15 +35,15 @@ std::optional<int64_t> ParseKeepAlive(const std::string& text) {
 
 // Adds what the flags say of how the model is kept.
 void SetResidency(const LoadCommandOptions& options, v1::ResidencyOptions& residency) {
-  residency.set_pin(options.pin);
-  residency.set_priority(options.priority);
+  if (options.pin) residency.set_pin(true);
+  if (options.priority) residency.set_priority(*options.priority);
   if (options.keep_alive.empty()) return;
   const auto milliseconds = ParseKeepAlive(options.keep_alive);
   residency.mutable_keep_alive()->set_seconds(*milliseconds / 1000);
   residency.mutable_keep_alive()->set_nanos(static_cast<int>(*milliseconds % 1000) * 1'000'000);
 }
 
-void PrintReady(const v1::Model& model, bool was_resident) {
+void PrintReady(const LoadCommandOptions& options, const v1::Model& model, bool was_resident) {
   const v1::Residency& residency = model.residency();
   const v1::MemoryPlan& memory = residency.memory();
   if (was_resident)
@@ -51,13 +55,9 @@ void PrintReady(const v1::Model& model, bool was_resident) {
             << FormatBytes(memory.weights_bytes()) << ", KV cache "
             << FormatBytes(memory.kv_cache_bytes()) << ", scratch "
             << FormatBytes(memory.scratch_bytes()) << ")\n";
-}
-
-// A model that was there before stays as it is kept.
-void ReportIgnoredFlags(const LoadCommandOptions& options) {
-  if (options.pin || options.priority != 0 || !options.keep_alive.empty())
-    std::cerr << "forgectl: --pin, --priority and --keep-alive change nothing for a model that is "
-                 "resident; 'forgectl pin' pins it, unload it first for the others\n";
+  if (was_resident && options.says_how_it_is_kept())
+    std::cout << "it has priority " << residency.priority()
+              << " now, and stays: " << UntilText(residency, std::time(nullptr)) << '\n';
 }
 
 ExitCode RunLoad(const LoadCommandOptions& options, const CommandContext& context) {
@@ -89,8 +89,7 @@ ExitCode RunLoad(const LoadCommandOptions& options, const CommandContext& contex
     was_resident = was_resident && !response.has_progress();
     if (!response.has_ready()) continue;
     bar.Clear();
-    if (!context.json()) PrintReady(response.ready(), was_resident);
-    if (was_resident) ReportIgnoredFlags(options);
+    if (!context.json()) PrintReady(options, response.ready(), was_resident);
   }
   bar.Clear();
   const grpc::Status status = stream->Finish();

@@ -1,3 +1,4 @@
+#include <ctime>
 #include <iostream>
 
 #include "client/commands/command.h"
@@ -13,19 +14,20 @@ namespace {
 struct PsOptions {};
 
 ExitCode RunPs(const PsOptions&, const CommandContext& context) {
-  std::vector<v1::Model> models;
-  const grpc::Status status = FetchModels(context.Connect(), /*resident_only=*/true, models);
+  v1::ListModelsResponse all;
+  const grpc::Status status = FetchModels(context.Connect(), /*resident_only=*/true, all);
   if (!status.ok()) return ReportFailure(status, context);
   if (context.json()) {
-    for (const v1::Model& model : models) std::cout << ToJson(model) << '\n';
+    for (const v1::Model& model : all.models()) std::cout << ToJson(model) << '\n';
     return ExitCode::kOk;
   }
-  TextTable table(
-      {"NAME", "STATE", "DEVICE", "MEMORY", "CONTEXT", "SLOTS", "QUEUED", "LOADED", ""});
-  for (const v1::Model& model : models) {
+  TextTable table({"NAME", "STATE", "DEVICE", "MEMORY", "CONTEXT", "SLOTS", "QUEUED", "LOADED",
+                   "PRIORITY", "UNTIL"});
+  for (const v1::Model& model : all.models()) {
     const v1::Residency& residency = model.residency();
     if (!residency.has_load_time()) {  // it is being loaded
-      table.AddRow({model.name(), StateName(model.state()), "-", "-", "-", "-", "-", "-", ""});
+      table.AddRow(
+          {model.name(), StateName(model.state()), "-", "-", "-", "-", "-", "-", "-", "-"});
       continue;
     }
     table.AddRow(
@@ -34,10 +36,11 @@ ExitCode RunPs(const PsOptions&, const CommandContext& context) {
          std::to_string(model.details().options().context_length()),
          std::to_string(residency.busy_slot_count()) + "/" + std::to_string(residency.slot_count()),
          std::to_string(residency.queued_turn_count()), FormatTime(residency.load_time()),
-         residency.pinned() ? "pinned" : ""});
+         std::to_string(residency.priority()), UntilText(residency, std::time(nullptr))});
   }
   table.Print(std::cout);
-  if (models.empty()) std::cerr << "no model is resident; load one with 'forgectl load NAME'\n";
+  if (all.models().empty())
+    std::cerr << "no model is resident; load one with 'forgectl load NAME'\n";
   return ExitCode::kOk;
 }
 

@@ -36,7 +36,8 @@ std::string TemplateName(const v1::ModelDetails& details) {
   if (!details.chat_template_error().empty()) return "not usable: " + details.chat_template_error();
   if (details.chat_template().empty()) return "none: text and token ids only";
   return details.chat_template() +
-         (details.is_chat_template_fallback() ? ", chosen for the family" : "");
+         (details.is_chat_template_fallback() ? ", chosen for the family" : "") +
+         (details.chat_template_takes_tools() ? ", takes tools" : ", takes no tools");
 }
 
 std::string PoolingName(v1::Pooling pooling) {
@@ -61,9 +62,10 @@ void PrintDetails(const v1::Model& model) {
   table.AddRow({"Parameters", FormatCount(details.parameter_count())});
   table.AddRow({"Layers", std::to_string(details.layer_count())});
   table.AddRow({"Embedding", std::to_string(details.embedding_length())});
-  table.AddRow({"Heads", std::to_string(details.head_count()) + " of " +
-                             std::to_string(details.head_length()) + ", KV heads " +
-                             std::to_string(details.kv_head_count())});
+  table.AddRow({"Attention", std::to_string(details.head_count()) + " heads (" +
+                                 std::to_string(details.kv_head_count()) +
+                                 " for keys and values), each " +
+                                 std::to_string(details.head_length()) + " wide"});
   table.AddRow({"Formats", FormatNames(details)});
   table.AddRow(
       {"Vocabulary", std::to_string(details.vocabulary_size()) + " (" + details.tokenizer() + ")"});

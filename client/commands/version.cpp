@@ -17,8 +17,8 @@ ExitCode RunVersion(const VersionOptions&, const CommandContext& context) {
   v1::GetServerInfoResponse info;
   const grpc::Status status = connection.stub().GetServerInfo(&call, {}, &info);
   if (context.json()) {
-    std::cout << R"({"forgectl":")" << FORGE_VERSION << R"(","forged":")" << info.version()
-              << "\"}\n";
+    const std::string forged = status.ok() ? '"' + info.version() + '"' : "null";
+    std::cout << R"({"forgectl":")" << FORGE_VERSION << R"(","forged":)" << forged << "}\n";
     return ExitCode::kOk;
   }
   std::cout << "forgectl " << FORGE_VERSION << '\n';

@@ -69,6 +69,21 @@ std::string FormatDuration(const google::protobuf::Duration& duration) {
   return std::to_string(std::lround(seconds * 1e6)) + " us";
 }
 
+std::string FormatSpan(int64_t seconds) {
+  constexpr std::pair<const char*, int64_t> kUnits[] = {
+      {"d", 86'400}, {"h", 3600}, {"m", 60}, {"s", 1}};
+  std::string text;
+  int n_units = 0;
+  for (const auto& [name, length] : kUnits) {
+    const int64_t count = seconds / length;
+    seconds %= length;
+    n_units += count > 0 || n_units > 0 ? 1 : 0;
+    if (count > 0) text += (text.empty() ? "" : " ") + std::to_string(count) + name;
+    if (n_units == 2) break;
+  }
+  return text.empty() ? "0s" : text;
+}
+
 std::string FormatFixed(double value, int digits) {
   char text[64];
   std::snprintf(text, sizeof(text), "%.*f", digits, value);

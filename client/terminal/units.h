@@ -20,6 +20,9 @@ std::string FormatBytes(int64_t bytes);
 std::string FormatDuration(const google::protobuf::Duration& duration);
 double Seconds(const google::protobuf::Duration& duration);
 
+// "45s", "4m 10s", "2h", "3d 4h": the two largest units, as --keep-alive takes them.
+std::string FormatSpan(int64_t seconds);
+
 // "6.7 B", "494 M": counts of parameters, decimal units.
 std::string FormatCount(int64_t count);
 

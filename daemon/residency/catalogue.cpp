@@ -55,8 +55,11 @@ Status NameShared(const ModelFile& file, const std::string& other_path) {
 }
 
 Status PathOutside(std::string_view model, std::string_view problem) {
-  return InvalidArgument(fmt::format("model '{}' {}; name a file inside the model directories",
-                                     SanitizeUtf8(model), problem))
+  return InvalidArgument(
+             fmt::format(
+                 "model '{}' {}; name a file inside the model directories, which 'forgectl status' "
+                 "shows",
+                 SanitizeUtf8(model), problem))
       .WithReason("MODEL_PATH_OUTSIDE")
       .WithDetail("field", "model")
       .WithDetail("model", SanitizeUtf8(model));
@@ -176,56 +179,77 @@ Result<std::optional<ModelFile>> FileNamed(const fs::path& directory, const fs::
 // Collects the models below one directory.
 class Walk {
  public:
-  Walk(const fs::path& directory, std::map<std::string, ModelFile>& models, bool& truncated)
-      : directory_(directory), models_(models), truncated_(truncated) {}
+  Walk(const fs::path& directory, std::map<std::string, ModelFile>& models,
+       Catalogue::Listing& listing)
+      : directory_(directory), models_(models), listing_(listing) {}
 
   void Run() {
     Visit({}, 0);
     // After the files, whose names go before theirs.
-    for (const fs::path& relative : first_shards_) {
-      if (models_.size() >= Catalogue::kMaxModels) truncated_ = true;
-      if (truncated_) return;
-      Result<std::optional<ModelFile>> model = ShardsBelow(directory_, relative);
-      if (model.ok() && *model) models_.emplace((*model)->name, std::move(**model));
+    for (const auto& [first_shard, shard] : shards_) {
+      if (models_.size() >= Catalogue::kMaxModels) listing_.truncated = true;
+      if (listing_.truncated) return;
+      Add(shard, ShardsBelow(directory_, shard));
     }
   }
 
  private:
   void Visit(const fs::path& relative, int depth) {
     std::error_code error;
-    fs::directory_iterator entries(directory_ / relative,
-                                   fs::directory_options::skip_permission_denied, error);
+    fs::directory_iterator entries(directory_ / relative, error);
     for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
       if (++n_entries_ > kMaxEntries || models_.size() >= Catalogue::kMaxModels) {
-        truncated_ = true;
+        listing_.truncated = true;
         return;
       }
       VisitEntry(*entries, relative / entries->path().filename(), depth);
     }
+    const bool is_absent = relative.empty() && error == std::errc::no_such_file_or_directory;
+    if (error && !is_absent)
+      LeaveOut(relative, fmt::format("the directory cannot be read: {}", error.message()));
   }
 
   void VisitEntry(const fs::directory_entry& entry, const fs::path& relative, int depth) {
     std::error_code error;
     if (entry.is_directory(error) && !entry.is_symlink(error)) {
-      if (depth < Catalogue::kMaxDepth) Visit(relative, depth + 1);
-      return;
+      if (depth < Catalogue::kMaxDepth) return Visit(relative, depth + 1);
+      return LeaveOut(
+          relative, fmt::format("directories are searched to a depth of {}", Catalogue::kMaxDepth));
     }
     if (relative.extension() != kSuffix) return;
     const std::string name = NameOf(relative);
     // Such a name could not be sent in a message, or would break a terminal.
-    if (!IsValidUtf8(name) || HasControlCharacter(name)) return;
-    if (const auto shard = ParseShardName(relative.filename().string())) {
-      if (shard->number == 1) first_shards_.push_back(relative);
+    if (!IsValidUtf8(name) || HasControlCharacter(name))
+      return LeaveOut(relative, "its name is not UTF-8, or holds a control character");
+    if (auto shard = ParseShardName(relative.filename().string())) {
+      shard->number = 1;
+      shards_.emplace(relative.parent_path() / shard->FileName(), relative);
       return;
     }
-    Result<std::optional<ModelFile>> file = FileBelow(directory_, relative);
-    if (file.ok() && *file) models_.emplace(name, std::move(**file));
+    Add(relative, FileBelow(directory_, relative));
+  }
+
+  void Add(const fs::path& relative, Result<std::optional<ModelFile>> model) {
+    if (!model.ok()) return LeaveOut(relative, std::string(model.status().message()));
+    if (!*model) return LeaveOut(relative, "is a link to what does not exist");
+    const std::string path = (*model)->path;
+    const std::string name = (*model)->name;
+    const auto [other, is_new] = models_.emplace(name, std::move(**model));
+    if (!is_new && other->second.path != path)
+      LeaveOut(relative, fmt::format("its name '{}' is that of {}", name, other->second.path));
+  }
+
+  void LeaveOut(const fs::path& relative, std::string reason) {
+    ++listing_.n_left_out;
+    if (listing_.left_out.size() < Catalogue::kMaxLeftOut)
+      listing_.left_out.push_back({(directory_ / relative).string(), std::move(reason)});
   }
 
   const fs::path& directory_;
   std::map<std::string, ModelFile>& models_;
-  bool& truncated_;
-  std::vector<fs::path> first_shards_;  // of split models
+  Catalogue::Listing& listing_;
+  // Of each split model, by the name that its first shard has: a shard that there is.
+  std::map<fs::path, fs::path> shards_;
   size_t n_entries_ = 0;
 };
 
@@ -295,7 +319,7 @@ Catalogue::Listing Catalogue::List() const {
   std::map<std::string, ModelFile> models;
   for (const std::string& directory : directories_) {
     const fs::path root(directory);
-    Walk(root, models, listing.truncated).Run();
+    Walk(root, models, listing).Run();
   }
   listing.models.reserve(models.size());
   for (auto& [name, file] : models) listing.models.push_back(std::move(file));

@@ -29,6 +29,7 @@ class Catalogue {
   // Deepest directory below a configured one that is searched, and the most files listed.
   static constexpr int kMaxDepth = 8;
   static constexpr size_t kMaxModels = 10'000;
+  static constexpr size_t kMaxLeftOut = 100;
 
   // `directories` are absolute. One that does not exist holds nothing.
   explicit Catalogue(std::vector<std::string> directories);
@@ -44,9 +45,16 @@ class Catalogue {
   // file, and for a name that is that of two split models.
   Result<ModelFile> Resolve(std::string_view model) const;
 
+  // A file, or a directory, that was come upon and holds no model, or one that cannot be had.
+  struct LeftOut {
+    std::string path;
+    std::string reason;  // a sentence
+  };
   struct Listing {
     std::vector<ModelFile> models;  // sorted by name, each name once
     bool truncated = false;         // there are more than kMaxModels
+    std::vector<LeftOut> left_out;  // the first kMaxLeftOut
+    size_t n_left_out = 0;          // all of them
   };
   // All *.gguf files, a split model once. What cannot be read, is not complete or leaves the
   // directories is left out.

@@ -34,9 +34,13 @@ struct ModelSnapshot {
   // While kReady or kUnloading:
   ModelId id = 0;
   ModelFileInfo info;
-  bool pinned = false;
   std::chrono::system_clock::time_point load_time;
   std::chrono::nanoseconds load_duration{0};  // without the wait for memory
+  // How it is kept; see ResidencyController. Of kReady:
+  bool pinned = false;
+  int priority = 0;
+  std::optional<std::chrono::milliseconds> keep_alive;
+  std::optional<std::chrono::system_clock::time_point> expire_time;
 };
 
 // One load: what a loading thread shares with the strand. The first cause to stop it counts.

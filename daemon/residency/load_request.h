@@ -21,13 +21,15 @@ struct LoadRequest {
   std::optional<uint32_t> prefill_chunk;
   std::optional<KvDType> kv_dtype;
   // How the model is kept. They do not make a load another one: who joins a load, or asks for a
-  // model that is resident, takes it as it is kept.
+  // model that is resident, changes what it sets.
   std::optional<bool> pinned = {};
   std::optional<int> priority = {};
   std::optional<std::chrono::milliseconds> keep_alive = {};
-  // Nobody asked for the load by name, so that it is refused while the model cools down.
+  // Nobody asked for the load by name, so that it is refused while the model cools down, and takes
+  // a model that is there or on its way with whatever options that has.
   bool is_on_demand = false;
-  // It is refused where it would have to evict or to wait.
+  // It is refused where it would have to evict or to wait, and changes nothing of how a model that
+  // is there is kept.
   bool must_fit_now = false;
 
   // No option is asked for that a loaded model may not have.

@@ -121,15 +121,9 @@ Status Residency::SetPinned(const std::string& name, bool pinned) {
     const auto found = entries_.find(name);
     if (found == entries_.end() || found->second.lifecycle.state() != ModelState::kReady)
       return NotLoaded(name);
-    Entry& entry = found->second;
-    FORGE_TRY(Books(entry.snapshot.info.device).controller.SetPinned(name, pinned));
-    entry.snapshot.pinned = pinned;
-    using enum ResidencyEvent::Kind;
-    Publish({.kind = pinned ? kPinned : kUnpinned,
-             .device = entry.snapshot.info.device,
-             .model = name,
-             .bytes = entry.snapshot.info.total_bytes()});
-    PublishChange();
+    LoadRequest change;
+    change.pinned = pinned;
+    Keep(found->second, change);
     return Status();
   });
 }
@@ -144,7 +138,7 @@ std::optional<ModelSnapshot> Residency::Find(const std::string& name) {
   return OnStrand([this, &name]() -> std::optional<ModelSnapshot> {
     const auto found = entries_.find(name);
     if (found == entries_.end()) return std::nullopt;
-    return found->second.snapshot;
+    return SnapshotOf(found->second);
   });
 }
 
@@ -381,13 +375,53 @@ void Residency::SetState(Entry& entry, ModelState state) {
   entry.snapshot.state = state;
 }
 
+void Residency::Keep(Entry& entry, const LoadRequest& request) {
+  const bool says_something = request.pinned || request.priority || request.keep_alive;
+  if (!says_something || request.must_fit_now) return;
+  if (request.pinned) entry.request.pinned = request.pinned;
+  if (request.priority) entry.request.priority = request.priority;
+  if (request.keep_alive) entry.request.keep_alive = request.keep_alive;
+  if (entry.job && entry.ticket == 0) return;  // the controller has not heard of it yet
+  const std::string name = entry.snapshot.file.name;
+  const std::string device = entry.snapshot.info.device;
+  const KeepingChange change = {request.pinned, request.priority, request.keep_alive};
+  const Status kept = Books(device).controller.Keep(name, change, Now());
+  FORGE_CHECK(kept.ok(), kept.message());
+  if (request.pinned && entry.lifecycle.state() == ModelState::kReady) {
+    using enum ResidencyEvent::Kind;
+    Publish({.kind = *request.pinned ? kPinned : kUnpinned,
+             .device = device,
+             .model = name,
+             .bytes = entry.snapshot.info.total_bytes()});
+  }
+  PublishChange();
+  // Later, because this may be part of carrying out what was decided.
+  boost::asio::post(strand_, [this, device] {
+    if (!shutting_down_) Decide(device);
+  });
+}
+
+ModelSnapshot Residency::SnapshotOf(const Entry& entry) const {
+  ModelSnapshot snapshot = entry.snapshot;
+  const auto books = books_.find(snapshot.info.device);
+  if (books == books_.end() || snapshot.state != ModelState::kReady) return snapshot;
+  const auto keeping = books->second.controller.KeepingOf(snapshot.file.name);
+  if (!keeping) return snapshot;
+  snapshot.pinned = keeping->pinned;
+  snapshot.priority = keeping->priority;
+  snapshot.keep_alive = keeping->keep_alive;
+  if (keeping->end)
+    snapshot.expire_time = std::chrono::system_clock::now() + (*keeping->end - Now());
+  return snapshot;
+}
+
 void Residency::PublishChange() {
   if (options_.on_change) options_.on_change(Snapshots());
 }
 
 std::vector<ModelSnapshot> Residency::Snapshots() const {
   std::vector<ModelSnapshot> snapshots;
-  for (const auto& [name, entry] : entries_) snapshots.push_back(entry.snapshot);
+  for (const auto& [name, entry] : entries_) snapshots.push_back(SnapshotOf(entry));
   return snapshots;
 }
 

@@ -98,6 +98,7 @@ class Residency {
   ~Residency();
 
   // Loads `file`, joins its load, or answers at once if it is resident. Does not block. OnLoaded
+  // What the request says of how the model is kept counts in each case. OnLoaded
   // gets kFailedPrecondition (reason MODEL_OPTIONS_DIFFER, or PINNED_MODELS_IN_THE_WAY),
   // kResourceExhausted (GPU_BUDGET_EXCEEDED), kUnavailable (MODEL_BUSY while it is being unloaded,
   // SHUTTING_DOWN), kCancelled (LOAD_CANCELLED), kDeadlineExceeded (LOAD_TOO_SLOW), or what the
@@ -227,6 +228,10 @@ class Residency {
   void Release(TicketId ticket);
   void SetState(Entry& entry, ModelState state);
   void PublishChange();
+  // Changes of how the model is kept what `request` sets, and decides anew.
+  void Keep(Entry& entry, const LoadRequest& request);
+  // The entry's snapshot with how the model is kept.
+  ModelSnapshot SnapshotOf(const Entry& entry) const;
   std::vector<ModelSnapshot> Snapshots() const;
 
   // What the controllers say.

@@ -92,12 +92,19 @@ void ResidencyController::UnloadEnded(const std::string& model, ResidencyTime no
   entry.is_closing = entry.unload_asked = false;
 }
 
-Status ResidencyController::SetPinned(const std::string& model, bool pinned) {
+Status ResidencyController::Keep(const std::string& model, const KeepingChange& change,
+                                 ResidencyTime now) {
   const auto found = entries_.find(model);
-  if (found == entries_.end() || (found->second.state() != ModelState::kReady &&
-                                  found->second.state() != ModelState::kLoading))
+  if (found == entries_.end() || found->second.state() == ModelState::kUnloading ||
+      (!found->second.holds_memory() && !IsWanted(model)))
     return NotLoaded(model);
-  found->second.demand.pinned = pinned;
+  Entry& entry = found->second;
+  entry.demand.pinned = change.pinned.value_or(entry.demand.pinned);
+  entry.demand.priority = change.priority.value_or(entry.demand.priority);
+  if (!change.keep_alive) return Status();
+  entry.demand.keep_alive = change.keep_alive;
+  entry.idle_since = now;
+  entry.was_leased = !entry.leases.empty();
   return Status();
 }
 
@@ -148,8 +155,7 @@ void ResidencyController::GrantReady(ResidencyTime now, ResidencyActions& action
 
 void ResidencyController::RetireIdle(ResidencyTime now, ResidencyActions& actions) {
   for (auto& [model, entry] : entries_) {
-    if (entry.state() != ModelState::kReady || !entry.leases.empty() || entry.demand.pinned)
-      continue;
+    if (!entry.may_retire()) continue;
     const std::optional<ResidencyTime> end = KeepAliveEnd(entry);
     if (yield_) {
       StartUnload(model, Action::UnloadCause::kYield, "its memory was asked for", actions);
@@ -272,7 +278,7 @@ std::optional<ResidencyTime> ResidencyController::NextDecision(ResidencyTime now
     if (entry.state() != ModelState::kReady) continue;
     if (!waiting_.empty()) consider(entry.ready_since + settings_.min_residence);
     const std::optional<ResidencyTime> end = KeepAliveEnd(entry);
-    if (end && entry.leases.empty() && !entry.demand.pinned) consider(*end);
+    if (end && entry.may_retire()) consider(*end);
   }
   return next;
 }
@@ -329,6 +335,16 @@ std::optional<ModelState> ResidencyController::StateOf(const std::string& model)
   const auto found = entries_.find(model);
   if (found == entries_.end()) return std::nullopt;
   return found->second.state();
+}
+
+std::optional<ModelKeeping> ResidencyController::KeepingOf(const std::string& model) const {
+  const auto found = entries_.find(model);
+  if (found == entries_.end()) return std::nullopt;
+  const Entry& entry = found->second;
+  return ModelKeeping{.pinned = entry.demand.pinned,
+                      .priority = entry.demand.priority,
+                      .keep_alive = KeepAliveOf(entry),
+                      .end = entry.may_retire() ? KeepAliveEnd(entry) : std::nullopt};
 }
 
 size_t ResidencyController::n_leases(const std::string& model) const {
@@ -398,7 +414,7 @@ bool ResidencyController::IsWanted(const std::string& model) const {
 }
 
 std::optional<ResidencyTime> ResidencyController::KeepAliveEnd(const Entry& entry) const {
-  const auto keep_alive = entry.demand.keep_alive ? entry.demand.keep_alive : settings_.keep_alive;
+  const std::optional<milliseconds> keep_alive = KeepAliveOf(entry);
   // A model that was loaded and not used yet stays for its first use, whatever its keep_alive.
   if (!keep_alive || (!entry.was_leased && *keep_alive == milliseconds(0))) return std::nullopt;
   return entry.idle_since + *keep_alive;

@@ -58,6 +58,22 @@ struct ModelDemand {
   bool ignores_cooldown = false;                             // a person asked for it
 };
 
+// How a model that is loading or ready is kept.
+struct ModelKeeping {
+  bool pinned = false;
+  int priority = 0;
+  std::optional<std::chrono::milliseconds> keep_alive;  // nullopt: until its memory is wanted
+  // When it goes if nobody uses it before; nullopt: it is in use, or stays.
+  std::optional<ResidencyTime> end;
+};
+
+// What is to change of it; nullopt leaves it as it is.
+struct KeepingChange {
+  std::optional<bool> pinned = {};
+  std::optional<int> priority = {};
+  std::optional<std::chrono::milliseconds> keep_alive = {};
+};
+
 // Something that whoever drives a ResidencyController has to do.
 struct ResidencyAction {
   enum class Kind {
@@ -110,9 +126,10 @@ class ResidencyController {
   void LoadEnded(const std::string& model, const Status& status, ResidencyTime now);
   // REQUIRES: the model is being unloaded.
   void UnloadEnded(const std::string& model, ResidencyTime now);
-  // Pins or unpins. kFailedPrecondition (reason MODEL_NOT_LOADED) if it is neither ready nor
-  // loading.
-  Status SetPinned(const std::string& model, bool pinned);
+  // Changes how a model is kept. A keep_alive counts from now, and as after a load 0 lasts until
+  // the first use. kFailedPrecondition (reason MODEL_NOT_LOADED) if it is neither ready, loading
+  // nor waited for.
+  Status Keep(const std::string& model, const KeepingChange& change, ResidencyTime now);
   // Unloads now, whoever holds a lease. kFailedPrecondition (reason MODEL_NOT_LOADED) unless ready.
   Status Unload(const std::string& model);
   // Every idle, unpinned model is to go.
@@ -129,6 +146,8 @@ class ResidencyController {
   // --- The books.
   uint64_t bytes_promised() const;
   std::optional<ModelState> StateOf(const std::string& model) const;
+  // nullopt if the model is neither in memory nor wanted.
+  std::optional<ModelKeeping> KeepingOf(const std::string& model) const;
   size_t n_leases(const std::string& model) const;
   size_t n_waiting() const { return waiting_.size(); }
   bool is_paused() const { return is_paused_; }  // by memory pressure
@@ -151,6 +170,10 @@ class ResidencyController {
 
     ModelState state() const { return lifecycle.state(); }
     bool holds_memory() const;
+    // It goes when its keep_alive is over, or with Yield.
+    bool may_retire() const {
+      return state() == ModelState::kReady && leases.empty() && !demand.pinned;
+    }
   };
   // Memory that was freed; the device's reading shows it by `until`.
   struct Returning {
@@ -172,6 +195,9 @@ class ResidencyController {
   double UsageAt(const Entry& entry, ResidencyTime now) const;
   void ForgetUnwanted(ResidencyTime now);
   bool IsWanted(const std::string& model) const;
+  std::optional<std::chrono::milliseconds> KeepAliveOf(const Entry& entry) const {
+    return entry.demand.keep_alive ? entry.demand.keep_alive : settings_.keep_alive;
+  }
   std::optional<ResidencyTime> KeepAliveEnd(const Entry& entry) const;
 
   void GrantReady(ResidencyTime now, ResidencyActions& actions);

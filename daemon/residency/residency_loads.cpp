@@ -69,14 +69,18 @@ void Residency::Join(Entry& entry, const LoadRequest& request,
   }
   if (entry.lifecycle.state() == ModelState::kReady) {
     const Status same =
-        CheckSameOptions(name, "ready", request, OptionsInEffect(entry.snapshot.info));
-    return listener->OnLoaded(same.ok() ? Result<ModelSnapshot>(entry.snapshot) : same);
+        request.is_on_demand
+            ? Status()
+            : CheckSameOptions(name, "ready", request, OptionsInEffect(entry.snapshot.info));
+    if (!same.ok()) return listener->OnLoaded(same);
+    Keep(entry, request);
+    return listener->OnLoaded(SnapshotOf(entry));
   }
   if (!request.must_fit_now) entry.request.must_fit_now = false;
   listener->OnProgress(entry.progress);
-  if (request.empty()) {
+  if (request.empty() || request.is_on_demand) {
     entry.listeners.push_back(listener);
-    return;
+    return Keep(entry, request);
   }
   entry.undecided.emplace_back(request, listener);
   if (entry.progress.plan) DecideJoins(entry, "loading", *entry.progress.plan);
@@ -90,6 +94,7 @@ void Residency::DecideJoins(Entry& entry, std::string_view state, const ModelFil
         CheckSameOptions(entry.snapshot.file.name, state, request, OptionsInEffect(info));
     if (same.ok()) {
       entry.listeners.push_back(listener);
+      Keep(entry, request);
     } else {
       listener->OnLoaded(same);
     }
@@ -152,7 +157,6 @@ void Residency::RequestMemory(const std::shared_ptr<LoadJob>& job,
                               .pinned = entry.request.pinned.value_or(false),
                               .keep_alive = entry.request.keep_alive,
                               .ignores_cooldown = !entry.request.is_on_demand};
-  entry.snapshot.pinned = demand.pinned;
   Books(plan.device).controller.Request(entry.ticket, demand, /*wants_lease=*/false, Now());
   Decide(plan.device);
 }
@@ -215,11 +219,7 @@ void Residency::PublishProgress(const LoadJob& job, const LoadProgress& progress
 void Residency::EndLoad(const std::shared_ptr<LoadJob>& job, const Result<ModelSnapshot>& result) {
   Entry& entry = entries_.at(job->name);
   const std::string device = entry.snapshot.info.device;
-  if (result.ok()) {
-    const bool pinned = entry.snapshot.pinned;
-    entry.snapshot = *result;
-    entry.snapshot.pinned = pinned;
-  }
+  if (result.ok()) entry.snapshot = *result;
   // The controller answers with a grant or a refusal of the load's ticket, which finishes it.
   Books(device).controller.LoadEnded(job->name, result.status(), Now());
   Decide(device);
@@ -260,7 +260,7 @@ void Residency::FinishLoad(const std::string& name, const Status& status) {
   }
   if (!entry.is_refused) PublishLoadEnd(entry, status);
   const Result<ModelSnapshot> answer =
-      status.ok() ? Result<ModelSnapshot>(entry.snapshot) : Result<ModelSnapshot>(status);
+      status.ok() ? Result<ModelSnapshot>(SnapshotOf(entry)) : Result<ModelSnapshot>(status);
   if (entry.lifecycle.state() == ModelState::kOnDisk) entries_.erase(name);
   for (const auto& listener : listeners) listener->OnLoaded(answer);
   PublishChange();

@@ -95,7 +95,6 @@ std::vector<ResidentRecord> Residency::Records() {
       record.request.max_sequences = actual.options.max_sequences;
       record.request.prefill_chunk = actual.options.prefill_chunk;
       record.request.kv_dtype = actual.options.kv_dtype;
-      record.request.pinned = entry.snapshot.pinned;
       records.push_back(std::move(record));
     }
     if (!restore_) return records;

@@ -33,6 +33,17 @@ Status Unloaded(const Status& status, const std::string& model, bool had_model) 
       .WithDetail("model", model);
 }
 
+Status ToolsUnsupported(const std::string& model, std::string_view chat_template) {
+  return FailedPrecondition(
+             fmt::format("the chat template of model '{}' ({}) knows no tools, so that the model "
+                         "would not see them; describe them in a message instead, or take a "
+                         "model whose template has them: forgectl show MODEL tells",
+                         model, chat_template))
+      .WithReason("CHAT_TOOLS_UNSUPPORTED")
+      .WithDetail("model", model)
+      .WithDetail("field", "turn.chat.tools");
+}
+
 Status TooSlow(std::chrono::milliseconds limit) {
   return Status(StatusCode::kDeadlineExceeded,
                 fmt::format("the turn took longer than limits.generate_deadline, {} ms",

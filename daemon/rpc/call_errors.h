@@ -21,6 +21,8 @@ Status MalformedRequest(std::string_view type);
 // that somebody unloaded the model: kFailedPrecondition. So it does when residency does not have a
 // model any more that the call `had_model`. Other errors stay as they are.
 Status Unloaded(const Status& status, const std::string& model, bool had_model);
+// kFailedPrecondition, reason CHAT_TOOLS_UNSUPPORTED: the model would never see the tools.
+Status ToolsUnsupported(const std::string& model, std::string_view chat_template);
 // kDeadlineExceeded, reason TURN_TOO_SLOW.
 Status TooSlow(std::chrono::milliseconds limit);
 // kResourceExhausted, reason SLOW_READER: `what` is the setting that was passed.

@@ -180,9 +180,10 @@ void GenerateCall::AcquireModel(const std::string& name, const Turn& turn, uint3
   if (!is_ready && MayLoad()) {
     const Result<ModelFile> file = service_.residency.catalogue().Resolve(name);
     if (!file.ok()) return FailTurn(file.status(), number);
-    LoadRequest request;
-    request.is_on_demand = true;
-    return service_.residency.Load(*file, request,
+    Result<LoadRequest> request = LoadRequestFromProto(turn.load_options(), "turn.load_options");
+    if (!request.ok()) return FailTurn(request.status(), number);
+    request->is_on_demand = true;
+    return service_.residency.Load(*file, *request,
                                    std::make_shared<TurnLoad>(Self(), turn, number));
   }
   service_.residency.Acquire(name, [self = Self(), name, turn, number](Result<ModelLease> lease) {
@@ -238,7 +239,7 @@ void GenerateCall::FailTurn(const Status& status, uint32_t number) {
 Status GenerateCall::SubmitTurn(const Turn& turn, ModelLease lease) {
   FORGE_ASSIGN_OR_RETURN(const Session session, SessionOn(lease.model()));
   GenerateRequest request = GenerateRequestFromProto(turn);
-  FORGE_TRY(SetPrompt(turn, session, request));
+  FORGE_TRY(SetPrompt(turn, session, lease.model(), request));
   request.sampling.seed = turn.sampling().has_seed() ? turn.sampling().seed() : DrawSeed();
   {
     const MutexLock lock(mutex_);
@@ -269,7 +270,8 @@ Result<GenerateCall::Session> GenerateCall::SessionOn(const ModelSnapshot& model
   return Cancelled("the client is gone").WithReason("CLIENT_GONE");
 }
 
-Status GenerateCall::SetPrompt(const Turn& turn, const Session& session, GenerateRequest& request) {
+Status GenerateCall::SetPrompt(const Turn& turn, const Session& session, const ModelSnapshot& model,
+                               GenerateRequest& request) {
   bool is_first = false;
   {
     const MutexLock lock(mutex_);
@@ -285,7 +287,7 @@ Status GenerateCall::SetPrompt(const Turn& turn, const Session& session, Generat
       return Status();
     }
     case Turn::kChat:
-      return SetChatPrompt(turn.chat(), session, is_first, request);
+      return SetChatPrompt(turn.chat(), session, model, is_first, request);
     case Turn::kTokens:
       if (turn.tokens().ids().empty()) return BadField("turn.tokens.ids", "is empty");
       request.prompt.assign(turn.tokens().ids().begin(), turn.tokens().ids().end());
@@ -297,7 +299,8 @@ Status GenerateCall::SetPrompt(const Turn& turn, const Session& session, Generat
 }
 
 Status GenerateCall::SetChatPrompt(const v1::ChatMessages& chat, const Session& session,
-                                   bool is_first, GenerateRequest& request) {
+                                   const ModelSnapshot& model, bool is_first,
+                                   GenerateRequest& request) {
   Conversation conversation;
   std::optional<ChatPlace> place;
   {
@@ -305,6 +308,10 @@ Status GenerateCall::SetChatPrompt(const v1::ChatMessages& chat, const Session& 
     FORGE_ASSIGN_OR_RETURN(conversation, chat_.With(chat));
     if (!is_first) place = ChatPlace{session.id, !chat_.is_whole()};
   }
+  // A template that cannot be used at all says so itself.
+  const bool takes_tools = model.info.chat_template_takes_tools || model.info.chat_template.empty();
+  if (!conversation.tools.empty() && !takes_tools)
+    return ToolsUnsupported(model.file.name, model.info.chat_template);
   FORGE_ASSIGN_OR_RETURN(ChatPrompt prompt,
                          service_.engine.RenderChat(session.model, conversation, place));
   request.prompt = std::move(prompt.tokens);

@@ -85,9 +85,10 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   Result<Session> SessionOn(const ModelSnapshot& model);
   // Unless the turn was cancelled before.
   void FailTurn(const Status& status, uint32_t number);
-  Status SetPrompt(const Turn& turn, const Session& session, GenerateRequest& request);
-  Status SetChatPrompt(const v1::ChatMessages& chat, const Session& session, bool is_first,
-                       GenerateRequest& request);
+  Status SetPrompt(const Turn& turn, const Session& session, const ModelSnapshot& model,
+                   GenerateRequest& request);
+  Status SetChatPrompt(const v1::ChatMessages& chat, const Session& session,
+                       const ModelSnapshot& model, bool is_first, GenerateRequest& request);
   void EndTurn();
 
   // Runs `work` on the writers' thread, where the engine may be called.

@@ -7,6 +7,7 @@
 #include "daemon/rpc/handlers.h"
 #include "daemon/rpc/proto_convert.h"
 #include "daemon/rpc/unary_call.h"
+#include "daemon/text/utf8.h"
 
 namespace forge {
 namespace {
@@ -55,11 +56,13 @@ struct Row {
   std::optional<ModelSnapshot> snapshot;
 };
 
-// All rows by name. A resident model stays in the list when its file is gone.
-std::map<std::string, Row> Rows(ServiceContext& service, bool resident_only) {
+// All rows by name; `listing` becomes what is left out. A resident model stays in the list when its
+// file is gone.
+std::map<std::string, Row> Rows(ServiceContext& service, bool resident_only,
+                                Catalogue::Listing& listing) {
   std::map<std::string, Row> rows;
   if (!resident_only) {
-    Catalogue::Listing listing = service.residency.catalogue().List();
+    listing = service.residency.catalogue().List();
     if (listing.truncated) {
       service.log.warn(
           "the model directories hold more than {} models or too many files; the "
@@ -77,11 +80,22 @@ std::map<std::string, Row> Rows(ServiceContext& service, bool resident_only) {
   return rows;
 }
 
+void AddLeftOut(const Catalogue::Listing& listing, v1::ListModelsResponse& response) {
+  response.set_left_out_count(static_cast<uint32_t>(listing.n_left_out));
+  for (const Catalogue::LeftOut& left_out : listing.left_out) {
+    v1::LeftOutFile& file = *response.add_left_out_files();
+    file.set_path(SanitizeUtf8(left_out.path));
+    file.set_reason(SanitizeUtf8(left_out.reason));
+  }
+}
+
 Status ListModels(ServiceContext& service, const v1::ListModelsRequest& request,
                   v1::ListModelsResponse& response) {
   FORGE_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request.page_size()));
   FORGE_ASSIGN_OR_RETURN(const std::string after, DecodePageToken(request.page_token()));
-  const std::map<std::string, Row> rows = Rows(service, request.resident_only());
+  Catalogue::Listing listing;
+  const std::map<std::string, Row> rows = Rows(service, request.resident_only(), listing);
+  if (after.empty()) AddLeftOut(listing, response);
   auto row = after.empty() ? rows.begin() : rows.upper_bound(after);
   for (; row != rows.end(); ++row) {
     if (static_cast<size_t>(response.models_size()) == page_size) {

@@ -103,6 +103,10 @@ v1::Residency ResidencyToProto(const ModelSnapshot& snapshot, const ModelStatus&
   *residency.mutable_memory() =
       PlanToProto(status.info.weights_bytes, status.info.kv_bytes, status.info.scratch_bytes);
   residency.set_pinned(snapshot.pinned);
+  residency.set_priority(snapshot.priority);
+  if (snapshot.keep_alive) *residency.mutable_keep_alive() = DurationToProto(*snapshot.keep_alive);
+  if (snapshot.expire_time)
+    *residency.mutable_expire_time() = TimestampToProto(*snapshot.expire_time);
   residency.set_slot_count(status.slots_total);
   residency.set_busy_slot_count(status.slots_busy);
   residency.set_queued_turn_count(status.queued);
@@ -123,9 +127,9 @@ void SetIfGiven(std::optional<T>& target, const T& value) {
 
 }  // namespace
 
-Result<LoadRequest> LoadRequestFromProto(const v1::LoadOptions& options) {
+Result<LoadRequest> LoadRequestFromProto(const v1::LoadOptions& options, std::string_view field) {
   if (options.device().size() > kMaxDeviceBytes)
-    return BadField("options.device",
+    return BadField(fmt::format("{}.device", field),
                     fmt::format("has {} bytes; the name of a device has at most {}",
                                 options.device().size(), kMaxDeviceBytes));
   LoadRequest request;
@@ -152,17 +156,15 @@ Result<LoadRequest> LoadRequestFromProto(const v1::LoadOptions& options) {
       break;
   }
   const int number = options.kv_cache_type();
-  return InvalidArgument(
-             fmt::format("options.kv_cache_type is {}, which is none of KvCacheType", number))
-      .WithReason("INVALID_REQUEST")
-      .WithDetail("field", "options.kv_cache_type")
+  return BadField(fmt::format("{}.kv_cache_type", field),
+                  fmt::format("is {}, which is none of KvCacheType", number))
       .WithDetail("value", std::to_string(number));
 }
 
 Status AddResidencyOptions(const v1::ResidencyOptions& residency, LoadRequest& request) {
   constexpr int64_t kMostSeconds = 365 * 86'400;
-  request.pinned = residency.pin();
-  request.priority = residency.priority();
+  if (residency.has_pin()) request.pinned = residency.pin();
+  if (residency.has_priority()) request.priority = residency.priority();
   if (!residency.has_keep_alive()) return Status();
   const int64_t seconds = residency.keep_alive().seconds();
   const int32_t nanos = residency.keep_alive().nanos();
@@ -269,6 +271,7 @@ v1::ModelDetails DetailsToProto(const ModelFileInfo& info) {
   details.set_tokenizer(info.tokenizer);
   details.set_chat_template(info.chat_template);
   details.set_is_chat_template_fallback(info.chat_template_is_fallback);
+  details.set_chat_template_takes_tools(info.chat_template_takes_tools);
   details.set_chat_template_error(SanitizeUtf8(info.chat_template_error));
   details.mutable_options()->set_device(info.device);
   details.mutable_options()->set_context_length(info.context_length);

@@ -13,9 +13,10 @@
 
 namespace forge {
 
-// kInvalidArgument naming the field for a value that the message's type allows but its comment does
-// not.
-Result<LoadRequest> LoadRequestFromProto(const v1::LoadOptions& options);
+// kInvalidArgument naming the field, as one of `field`, for a value that the message's type allows
+// but its comment does not.
+Result<LoadRequest> LoadRequestFromProto(const v1::LoadOptions& options,
+                                         std::string_view field = "options");
 // Adds what `residency` says. kInvalidArgument (reason INVALID_REQUEST) naming field and value.
 Status AddResidencyOptions(const v1::ResidencyOptions& residency, LoadRequest& request);
 

@@ -55,6 +55,7 @@ constexpr Reason kReasons[] = {
     {"CHAT_TEMPLATE_UNSUPPORTED", StatusCode::kFailedPrecondition},
     {"CHAT_TEMPLATE_FAILED", StatusCode::kFailedPrecondition},
     {"CHAT_TEMPLATE_REFUSED", StatusCode::kInvalidArgument},
+    {"CHAT_TOOLS_UNSUPPORTED", StatusCode::kFailedPrecondition},
     {"MODEL_NOT_FOUND", StatusCode::kNotFound},
     {"MODEL_NAME_AMBIGUOUS", StatusCode::kFailedPrecondition},
     {"MODEL_NOT_LOADED", StatusCode::kFailedPrecondition},

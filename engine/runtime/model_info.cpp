@@ -50,6 +50,7 @@ Status DescribeFile(const GgufFile& file, ModelFileInfo& info) {
   if (chat_template.ok()) {
     info.chat_template = chat_template->description();
     info.chat_template_is_fallback = chat_template->is_fallback();
+    info.chat_template_takes_tools = chat_template->takes_tools();
   } else {
     info.chat_template_error = chat_template.status().message();
   }

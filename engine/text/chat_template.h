@@ -32,6 +32,8 @@ class ChatTemplate {
   // For people: "from the file", or "chatml (built-in: the file has none)".
   std::string description() const;
   bool is_fallback() const { return !builtin_name_.empty(); }
+  // False if it leaves the tools of a conversation out, whatever they are.
+  bool takes_tools() const { return template_.Mentions("tools"); }
 
   // The prompt for the model's next turn. Special tokens appear as text; what the conversation says
   // is marked as literal, so that it never becomes one. kInvalidArgument naming the field for

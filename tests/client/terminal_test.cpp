@@ -2,6 +2,7 @@
 
 #include <sstream>
 
+#include "client/commands/model_pages.h"
 #include "client/commands/value_checks.h"
 #include "client/terminal/json_output.h"
 #include "client/terminal/progress_bar.h"
@@ -31,6 +32,29 @@ TEST(UnitsTest, ShowsDurationsInTheUnitThatFits) {
   EXPECT_EQ(FormatDuration(duration), "18.0 ms");
   duration.set_seconds(12);
   EXPECT_EQ(FormatDuration(duration), "12.0 s");
+}
+
+TEST(UnitsTest, ShowsSpansByTheirTwoLargestUnits) {
+  EXPECT_EQ(FormatSpan(0), "0s");
+  EXPECT_EQ(FormatSpan(59), "59s");
+  EXPECT_EQ(FormatSpan(300), "5m");
+  EXPECT_EQ(FormatSpan(310), "5m 10s");
+  EXPECT_EQ(FormatSpan(7205), "2h");
+  EXPECT_EQ(FormatSpan(86'400 + 3 * 3600 + 59), "1d 3h");
+}
+
+TEST(UntilTextTest, SaysHowLongAModelStays) {
+  v1::Residency residency;
+  EXPECT_EQ(UntilText(residency, 1000), "forever");
+  residency.mutable_keep_alive()->set_seconds(300);
+  EXPECT_EQ(UntilText(residency, 1000), "5m after use") << "it is in use";
+  residency.mutable_expire_time()->set_seconds(1090);
+  EXPECT_EQ(UntilText(residency, 1000), "in 1m 30s");
+  EXPECT_EQ(UntilText(residency, 2000), "in 0s");
+  residency.mutable_keep_alive()->set_seconds(int64_t{365} * 86'400);
+  EXPECT_EQ(UntilText(residency, 1000), "forever");
+  residency.set_pinned(true);
+  EXPECT_EQ(UntilText(residency, 1000), "pinned");
 }
 
 TEST(UnitsTest, ShowsCountsInDecimalUnits) {

@@ -35,6 +35,57 @@ class CancelOnDemandTest : public ::testing::Test {
   std::unique_ptr<v1::ForgeService::Stub> stub_ = daemon_.NewStub();
 };
 
+// Loads that a turn asks for.
+class LoadOnDemandTest : public ::testing::Test {
+ protected:
+  LoadOnDemandTest() { daemon_.AddModel("tiny"); }
+
+  static v1::GenerateRequest TurnWith(uint32_t context_length, int kv_cache_type) {
+    v1::GenerateRequest request = TextTurn("tiny", "abc");
+    v1::LoadOptions& options = *request.mutable_turn()->mutable_load_options();
+    options.set_context_length(context_length);
+    options.set_kv_cache_type(static_cast<v1::KvCacheType>(kv_cache_type));
+    return request;
+  }
+  grpc::Status Run(const v1::GenerateRequest& request) {
+    OpenStream open(*stub_);
+    open.stream->Write(request);
+    open.stream->WritesDone();
+    return open.End();
+  }
+
+  TestDaemon daemon_{[](Config& config) { config.residency.load_on_demand = true; }};
+  std::unique_ptr<v1::ForgeService::Stub> stub_ = daemon_.NewStub();
+};
+
+TEST_F(LoadOnDemandTest, LoadsWithTheOptionsOfTheTurnAndTakesAResidentModelAsItIs) {
+  ASSERT_TRUE(Run(TurnWith(64, v1::KV_CACHE_TYPE_F32)).ok());
+  EXPECT_EQ(daemon_.residency().Find("tiny")->info.context_length, 64u);
+  EXPECT_EQ(daemon_.residency().Find("tiny")->info.kv_dtype, KvDType::kF32);
+  EXPECT_TRUE(Run(TurnWith(32, v1::KV_CACHE_TYPE_F16)).ok());
+  EXPECT_EQ(daemon_.residency().Find("tiny")->info.context_length, 64u);
+}
+
+TEST_F(LoadOnDemandTest, JoinsALoadWithOtherOptions) {
+  daemon_.engine().HoldLoads();
+  OpenStream first(*stub_), second(*stub_);
+  for (OpenStream* open : {&first, &second}) {
+    open->stream->Write(TurnWith(open == &first ? 64 : 32, v1::KV_CACHE_TYPE_F16));
+    v1::GenerateResponse response;
+    ASSERT_TRUE(open->stream->Read(&response));
+    EXPECT_TRUE(response.has_load_progress());
+  }
+  daemon_.engine().ReleaseLoads();
+  EXPECT_TRUE(ReadTurn(*first.stream).finished);
+  EXPECT_TRUE(ReadTurn(*second.stream).finished);
+}
+
+TEST_F(LoadOnDemandTest, NamesTheFieldOfAnOptionThatThereIsNot) {
+  const grpc::Status status = Run(TurnWith(64, 99));
+  EXPECT_ERROR(status, INVALID_ARGUMENT, "INVALID_REQUEST");
+  EXPECT_EQ(ErrorInfoOf(status).metadata().at("field"), "turn.load_options.kv_cache_type");
+}
+
 TEST_F(CancelOnDemandTest, EndsTheTurnAtOnceAndTheNextOneIsTheFirst) {
   OpenStream open(*stub_);
   WaitForWeights(open, "tiny");

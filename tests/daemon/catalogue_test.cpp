@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <map>
+
 #include "tests/daemon/daemon_fixture.h"
 
 namespace forge {
@@ -158,6 +160,29 @@ TEST_F(CatalogueTest, ListsToABoundedDepthAndLeavesOutUnprintableNames) {
   Add("models/bad\nname.gguf");
   Add("models/bad\xffname.gguf");
   EXPECT_THAT(Names(), ElementsAre("d/d/d/d/d/d/d/d/at-limit"));
+}
+
+TEST_F(CatalogueTest, SaysWhatItLeavesOutAndWhy) {
+  directory_.WriteFile("secret.gguf", "x");
+  Add("models/good.gguf");
+  Add("models/readme.txt");
+  Add("models/bad\nname.gguf");
+  Add("models/half-00002-of-00002.gguf");
+  Add("more/good.gguf");
+  fs::create_symlink(directory_.path() / "secret.gguf", root_ / "outside.gguf");
+  fs::create_symlink("nowhere", root_ / "dangling.gguf");
+  const Catalogue::Listing listing = catalogue_.List();
+  EXPECT_EQ(listing.n_left_out, 5u);
+  std::map<std::string, std::string> reasons;
+  for (const Catalogue::LeftOut& left_out : listing.left_out)
+    reasons[fs::path(left_out.path).lexically_relative(directory_.path()).string()] =
+        left_out.reason;
+  EXPECT_THAT(reasons["models/bad\nname.gguf"], HasSubstr("control character"));
+  EXPECT_THAT(reasons["models/half-00002-of-00002.gguf"], HasSubstr("00001-of-00002"));
+  EXPECT_THAT(reasons["models/outside.gguf"], HasSubstr("outside the model directories"));
+  EXPECT_THAT(reasons["models/dangling.gguf"], HasSubstr("does not exist"));
+  EXPECT_THAT(reasons["more/good.gguf"], HasSubstr((root_ / "good.gguf").string()));
+  EXPECT_EQ(Catalogue({"/does/not/exist"}).List().n_left_out, 0u);
 }
 
 TEST_F(CatalogueTest, DoesNotFollowLinkedDirectoriesInCircles) {

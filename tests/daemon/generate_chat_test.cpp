@@ -54,6 +54,18 @@ TEST_F(GenerateChatTest, ToolCallsComeBackStructured) {
   EXPECT_TRUE(open.End().ok());
 }
 
+TEST_F(GenerateChatTest, RefusesToolsThatTheTemplateWouldLeaveOut) {
+  daemon_.AddModel("toolless");
+  daemon_.LoadModel("toolless");
+  v1::GenerateRequest request = ChatTurn("Weather?");
+  request.mutable_turn()->set_model("toolless");
+  EXPECT_TRUE(StatusOf(request).ok());
+  AddTool(request);
+  const grpc::Status status = StatusOf(request);
+  EXPECT_ERROR(status, FAILED_PRECONDITION, "CHAT_TOOLS_UNSUPPORTED");
+  EXPECT_THAT(status.error_message(), ::testing::HasSubstr("'toolless'"));
+}
+
 TEST_F(GenerateChatTest, AChatBehindOtherTextHasItsNewMessagesOnly) {
   OpenStream open(*stub_);
   open.stream->Write(TextTurn("tiny", "a"));

@@ -61,6 +61,24 @@ TEST_F(ListModelsTest, MayLeaveOutWhatIsOnlyOnDisk) {
   EXPECT_THAT(Names(List(request)), ElementsAre("b"));
 }
 
+TEST_F(ListModelsTest, SaysOnTheFirstPageWhatIsLeftOut) {
+  daemon_.AddModel("a");
+  daemon_.AddModel("b");
+  daemon_.directory().WriteFile("models/half-00001-of-00002.gguf", "x");
+  v1::ListModelsRequest request;
+  request.set_page_size(1);
+  const auto first = List(request);
+  ASSERT_EQ(first.left_out_count(), 1u);
+  ASSERT_EQ(first.left_out_files_size(), 1);
+  EXPECT_TRUE(first.left_out_files(0).path().ends_with("half-00001-of-00002.gguf"));
+  EXPECT_NE(first.left_out_files(0).reason().find("is missing"), std::string::npos);
+  request.set_page_token(first.next_page_token());
+  EXPECT_EQ(List(request).left_out_count(), 0u);
+  request.Clear();
+  request.set_resident_only(true);
+  EXPECT_EQ(List(request).left_out_count(), 0u);
+}
+
 TEST_F(ListModelsTest, PagesThroughEverythingOnce) {
   std::vector<std::string> expected;
   for (int i = 10; i < 35; ++i) {

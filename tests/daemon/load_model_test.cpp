@@ -24,6 +24,10 @@ struct OpenLoad {
     request.mutable_start()->set_model(model);
     stream->Write(request);
   }
+  OpenLoad(v1::ForgeService::Stub& stub, const v1::LoadModelRequest& request)
+      : stream(stub.LoadModel(&context)) {
+    stream->Write(request);
+  }
   // Reads until weights are being loaded.
   bool ReachesWeights() {
     v1::LoadModelResponse response;
@@ -193,6 +197,80 @@ TEST_F(LoadModelTest, RefusesToJoinALoadWithOtherOptions) {
   daemon_.engine().ReleaseLoads();
   EXPECT_TRUE(load.End().ok());
   EXPECT_TRUE(same.get().ok());
+}
+
+// One load with `residency`, to its end.
+v1::Residency Keep(v1::ForgeService::Stub& stub, const v1::ResidencyOptions& residency) {
+  v1::LoadModelRequest request;
+  request.mutable_start()->set_model("tiny");
+  *request.mutable_start()->mutable_residency() = residency;
+  OpenLoad load(stub, request);
+  const grpc::Status status = load.End();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return load.ready ? load.ready->residency() : v1::Residency();
+}
+
+TEST_F(LoadModelTest, ChangesHowAResidentModelIsKeptWhereTheRequestSaysSo) {
+  daemon_.AddModel("tiny");
+  v1::ResidencyOptions residency;
+  residency.set_priority(3);
+  residency.mutable_keep_alive()->set_seconds(300);
+  const v1::Residency loaded = Keep(*stub_, residency);
+  EXPECT_EQ(loaded.priority(), 3);
+  EXPECT_EQ(loaded.keep_alive().seconds(), 300);
+  EXPECT_NEAR(static_cast<double>(loaded.expire_time().seconds()),
+              static_cast<double>(loaded.load_time().seconds()) + 300.0, 30.0);
+
+  residency.Clear();
+  residency.set_pin(true);
+  const v1::Residency pinned = Keep(*stub_, residency);
+  EXPECT_TRUE(pinned.pinned());
+  EXPECT_EQ(pinned.priority(), 3) << "it was not spoken of";
+  EXPECT_FALSE(pinned.has_expire_time());
+
+  residency.Clear();
+  residency.set_pin(false);
+  residency.set_priority(0);
+  residency.mutable_keep_alive()->set_seconds(60);
+  const v1::Residency last = Keep(*stub_, residency);
+  EXPECT_FALSE(last.pinned());
+  EXPECT_EQ(last.priority(), 0);
+  EXPECT_EQ(last.keep_alive().seconds(), 60);
+  EXPECT_EQ(daemon_.engine().n_loads(), 1);
+
+  const ResidentRecord record = daemon_.residency().Records().at(0);
+  EXPECT_EQ(record.request.pinned, false);
+  EXPECT_EQ(record.request.priority, 0);
+  EXPECT_EQ(record.request.keep_alive, std::chrono::seconds(60)) << "a restart keeps it so";
+}
+
+TEST_F(LoadModelTest, AShorterKeepAliveOfAResidentModelEndsIt) {
+  daemon_.AddModel("tiny");
+  daemon_.LoadModel("tiny");
+  v1::ResidencyOptions residency;
+  residency.mutable_keep_alive()->set_nanos(20'000'000);
+  Keep(*stub_, residency);
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (daemon_.residency().Find("tiny") && std::chrono::steady_clock::now() < limit)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_FALSE(daemon_.residency().Find("tiny"));
+}
+
+TEST_F(LoadModelTest, WhoJoinsALoadMayPinItsModel) {
+  daemon_.AddModel("tiny");
+  daemon_.engine().HoldLoads();
+  OpenLoad load(*stub_, "tiny");
+  ASSERT_TRUE(load.ReachesWeights());
+  v1::LoadModelRequest request;
+  request.mutable_start()->set_model("tiny");
+  request.mutable_start()->mutable_residency()->set_pin(true);
+  OpenLoad joined(*stub_, request);
+  ASSERT_TRUE(joined.ReachesWeights());
+  daemon_.engine().ReleaseLoads();
+  EXPECT_TRUE(joined.End().ok());
+  EXPECT_TRUE(joined.ready->residency().pinned());
+  EXPECT_TRUE(load.End().ok());
+  EXPECT_TRUE(daemon_.residency().Find("tiny")->pinned);
 }
 
 TEST_F(LoadModelTest, RefusalOverBudgetCarriesEveryNumberAndChangesNothing) {

@@ -37,6 +37,41 @@ TEST(ResidencyControllerTest, ALeaseDoesNotRaiseThePriorityAndALoadDoes) {
   EXPECT_EQ(controller.Residents(milliseconds(2)).at(0).priority, 2);
 }
 
+TEST(ResidencyControllerTest, HowAModelIsKeptCanBeChanged) {
+  ResidencyController controller({.keep_alive = milliseconds(9000)});
+  Load(controller, {.name = "a", .plan_bytes = 300, .priority = 4}, 1);
+  EXPECT_EQ(controller.KeepingOf("a")->end, milliseconds(9000)) << "as the settings say";
+  ASSERT_TRUE(controller.Keep("a", {.keep_alive = milliseconds(500)}, milliseconds(100)).ok());
+  const ModelKeeping kept = *controller.KeepingOf("a");
+  EXPECT_EQ(kept.priority, 4) << "nothing was said of it";
+  EXPECT_EQ(kept.keep_alive, milliseconds(500));
+  EXPECT_EQ(kept.end, milliseconds(600));
+
+  ASSERT_TRUE(controller.Keep("a", {.pinned = true, .priority = -1}, milliseconds(200)).ok());
+  EXPECT_TRUE(controller.KeepingOf("a")->pinned);
+  EXPECT_EQ(controller.KeepingOf("a")->priority, -1);
+  EXPECT_FALSE(controller.KeepingOf("a")->end) << "it stays while it is pinned";
+  controller.Decide(DeviceWith(700, 300), milliseconds(700));
+  EXPECT_EQ(controller.StateOf("a"), ModelState::kReady);
+
+  ASSERT_TRUE(controller.Keep("a", {.pinned = false}, milliseconds(700)).ok());
+  controller.Decide(DeviceWith(700, 300), milliseconds(700));
+  EXPECT_EQ(controller.StateOf("a"), ModelState::kUnloading);
+  EXPECT_EQ(controller.Keep("a", {.pinned = true}, milliseconds(800)).reason(), "MODEL_NOT_LOADED");
+  EXPECT_EQ(controller.Keep("b", {.pinned = true}, milliseconds(800)).reason(), "MODEL_NOT_LOADED");
+}
+
+TEST(ResidencyControllerTest, AModelInUseHasNoEndYet) {
+  ResidencyController controller({});
+  Load(controller, {.name = "a", .plan_bytes = 300, .keep_alive = milliseconds(0)}, 1);
+  EXPECT_FALSE(controller.KeepingOf("a")->end) << "it stays for its first use";
+  controller.Request(2, {.name = "a", .plan_bytes = 300}, /*wants_lease=*/true, milliseconds(1));
+  controller.Decide(DeviceWith(700, 300), milliseconds(1));
+  EXPECT_FALSE(controller.KeepingOf("a")->end);
+  controller.Withdraw(2, milliseconds(5));
+  EXPECT_EQ(controller.KeepingOf("a")->end, milliseconds(5));
+}
+
 TEST(ResidencyControllerTest, ALoadAfterOneThatEndedBadlyWaitsForALateReading) {
   for (const Status& end : {Cancelled("stopped"), DataLoss("the disk broke")}) {
     SCOPED_TRACE(end.ToString());

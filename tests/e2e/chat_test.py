@@ -11,7 +11,7 @@ import termios
 import time
 import unittest
 
-from harness import FORGECTL, Daemon
+from harness import FORGECTL, Daemon, wait_until
 
 ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z~]|\x1b[=>]|\r|\x07")
 QUESTION = "Tell me a story about a fox."
@@ -86,6 +86,19 @@ class ChatTest(unittest.TestCase):
         self.assertEqual("", result.stderr)
         generated = self.daemon.ctl_ok("generate", "demo", "--temperature", 0, "--max-tokens", 30, QUESTION)
         self.assertEqual(generated, result.stdout)
+
+    def test_a_model_that_went_between_two_messages_comes_back_with_the_same_options(self):
+        self.daemon.ctl("unload", "demo")
+        terminal = Terminal(self.daemon, "--context", 320, "--kv-cache-type", "f32", "--max-tokens", 5)
+        terminal.wait_for("/help lists the commands")
+        self.daemon.ctl_ok("unload", "demo")
+        terminal.send(QUESTION + "\n")
+        wait_until(lambda: self.daemon.resident("demo"), 20)
+        options = self.daemon.ctl_json("ps")[0]["details"]["options"]
+        self.assertEqual((320, "KV_CACHE_TYPE_F32"), (options["contextLength"], options["kvCacheType"]))
+        terminal.send("\x04")
+        self.assertEqual(0, terminal.end())
+        self.daemon.ctl_ok("unload", "demo")
 
     def test_remembers_what_was_said_until_it_is_cleared(self):
         two = self.chat(f"{QUESTION}\n{QUESTION}\n").stdout.splitlines()

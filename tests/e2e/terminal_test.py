@@ -1,9 +1,12 @@
 """What a person at a terminal sees, and a pipe does not."""
 
+import json
 import os
 import pty
 import subprocess
+import tempfile
 import unittest
+from pathlib import Path
 
 from harness import FORGECTL, Daemon
 
@@ -34,13 +37,28 @@ class TerminalTest(unittest.TestCase):
             self.assertRegex(drawn, r"loading \[[#-]{30}\] +\d+%")
             self.assertTrue(drawn.endswith("\r\x1b[K"), drawn)
 
-    def test_a_second_load_says_that_nothing_was_loaded(self):
+    def test_a_second_load_says_that_nothing_was_loaded_and_how_the_model_is_kept(self):
         with Daemon() as daemon:
-            self.assertIn("loaded demo on cpu", daemon.ctl_ok("load", "demo"))
-            again = daemon.ctl("load", "demo", "--pin")
-            self.assertEqual(0, again.returncode)
-            self.assertIn("demo is resident already on cpu", again.stdout)
-            self.assertIn("--pin, --priority and --keep-alive change nothing", again.stderr)
+            self.assertIn("loaded demo on cpu", daemon.ctl_ok("load", "demo", "--keep-alive", "1h"))
+            again = daemon.ctl_ok("load", "demo", "--priority", 3)
+            self.assertIn("demo is resident already on cpu", again)
+            self.assertIn("priority 3 now, and stays: in ", again)
+            self.assertRegex(daemon.ctl_ok("ps"), r"demo .* 3 +in (1h|59m \d+s)\n")
+            self.assertIn("stays: pinned", daemon.ctl_ok("load", "demo", "--pin"))
+            self.assertRegex(daemon.ctl_ok("ps"), r"demo .* 3 +pinned\n")
+
+    def test_list_names_on_standard_error_what_it_leaves_out(self):
+        with tempfile.TemporaryDirectory() as models, Daemon(models) as daemon:
+            self.assertEqual("", daemon.ctl("list", "-o", "json").stderr)
+            Path(models, "half-00001-of-00002.gguf").write_text("x")
+            listed = daemon.ctl("list")
+            self.assertEqual(0, listed.returncode)
+            self.assertRegex(listed.stderr, r"left out of the list:\n  .*half.*00002-of-00002.* is missing")
+
+    def test_version_is_valid_json_without_a_daemon(self):
+        nowhere = {**os.environ, "FORGE_ADDRESS": "unix:///nonexistent/forge.sock"}
+        printed = subprocess.run([FORGECTL, "version", "-o", "json"], env=nowhere, capture_output=True)
+        self.assertIsNone(json.loads(printed.stdout)["forged"])
 
     def test_a_pipe_gets_no_bar(self):
         with Daemon() as daemon:

@@ -100,6 +100,11 @@ TEST(ChatTemplateTest, SaysWhereATemplateFailsAndWhatStillWorks) {
   EXPECT_THAT(std::string(refusing.message()), HasSubstr("no system"));
 }
 
+TEST(ChatTemplateTest, SaysWhetherToolsReachTheModel) {
+  EXPECT_TRUE(Create("{% if tools %}{{ tools | tojson }}{% endif %}")->takes_tools());
+  EXPECT_FALSE(Create("{{ messages[0].content }}")->takes_tools());
+}
+
 TEST(ChatTemplateTest, StandsInForAMissingTemplateByTokensThenByFamily) {
   struct Case {
     std::string token, family, name, prompt;
