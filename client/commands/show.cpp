@@ -105,7 +105,8 @@ void PrintContexts(const v1::ModelDetails& details) {
                     ? "Largest context that would be admitted now: " +
                           std::to_string(details.largest_context_length()) + " tokens"
                     : std::string("No context would be admitted now"))
-            << ", for " << details.options().max_sequences() << " sequences\n";
+            << ", for " << details.options().max_sequences()
+            << " sequences beside what is loaded\n";
 }
 
 ExitCode PrintTemplate(const v1::ModelDetails& details) {

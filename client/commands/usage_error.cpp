@@ -75,7 +75,7 @@ std::string WhatIsMissing(const CLI::App& command, std::string text) {
   if (text == "A subcommand") {
     std::string list;
     for (const std::string& name : CommandNames(command)) list += (list.empty() ? "" : ", ") + name;
-    return "a command is missing; there are " + list;
+    return "a command is missing, one of: " + list;
   }
   return (text.starts_with('-') ? text : "the argument '" + text + "'") + " is missing";
 }
@@ -139,7 +139,8 @@ std::string Nearest(const std::string& name, const Names& candidates) {
       kin.push_back(candidate);
   if (!kin.empty()) return kin.size() == 1 ? kin.front() : std::string();
   std::string nearest;
-  size_t distance = 3;  // farther away is no typing error
+  // Farther away is no typing error; of short words not even two letters are.
+  size_t distance = name.size() > 3 ? 3 : 2;
   for (const std::string& candidate : candidates) {
     const size_t its = EditDistance(name, candidate);
     if (its >= distance) continue;
@@ -150,6 +151,12 @@ std::string Nearest(const std::string& name, const Names& candidates) {
 }
 
 std::string UnknownCommand(const CLI::App& app, const std::string& name) {
+  // What other programs of the kind call it.
+  constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
+      {"ls", "list"}, {"rm", "unload"}, {"run", "chat"}, {"start", "load"}, {"top", "ps"}};
+  for (const auto& [other, ours] : kElsewhere)
+    if (name == other)
+      return "there is no command '" + name + "'; did you mean '" + std::string(ours) + "'?";
   return "there is no command '" + name + "'" + DidYouMean(name, CommandNames(app));
 }
 

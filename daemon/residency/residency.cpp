@@ -22,6 +22,14 @@ Status NotLoaded(const std::string& name) {
       .WithDetail("model", name);
 }
 
+Status NothingToUnload(const std::string& name) {
+  return FailedPrecondition(fmt::format("model '{}' is not loaded, so that there is nothing to "
+                                        "unload; forgectl ps shows what is loaded",
+                                        name))
+      .WithReason("MODEL_NOT_LOADED")
+      .WithDetail("model", name);
+}
+
 Status UnloadedByName(const std::string& name) {
   return Cancelled(fmt::format("model '{}' was unloaded before its request had its turn; load it "
                                "with: forgectl load {}",
@@ -252,12 +260,12 @@ void Residency::Stop() {
 
 void Residency::StartUnload(const std::string& name, UnloadDone done) {
   const auto found = entries_.find(name);
-  if (found == entries_.end()) return done(NotLoaded(name));
+  if (found == entries_.end()) return done(NothingToUnload(name));
   Entry& entry = found->second;
   switch (entry.lifecycle.state()) {
     case ModelState::kOnDisk:
     case ModelState::kFailed:
-      return done(NotLoaded(name));
+      return done(NothingToUnload(name));
     case ModelState::kLoading:
       // It is to be gone, so it does not come; nothing is there to be freed.
       entry.job->Stop(LoadJob::StopCause::kCancelled);

@@ -45,13 +45,15 @@ TEST(UsageErrorTest, NamesTheCommandAndTheOptionThatWasMeant) {
 
 TEST(UsageErrorTest, NamesTheCommandThatWasMeant) {
   EXPECT_EQ(Complaint("-o json lst"), "forgectl: there is no command 'lst'; did you mean 'list'?");
+  EXPECT_EQ(Complaint("run demo"), "forgectl: there is no command 'run'; did you mean 'chat'?");
+  EXPECT_EQ(Complaint("fit demo"), "forgectl: there is no command 'fit'") << "rather than 'pin'";
   EXPECT_EQ(Complaint("policy reply x"),
             "forgectl policy: there is no command 'reply'; did you mean 'replay'?");
 }
 
 TEST(UsageErrorTest, SaysWhatIsMissingAndWhatAnOptionTakes) {
   EXPECT_EQ(Complaint("load"), "forgectl load: the argument 'model' is missing");
-  EXPECT_EQ(Complaint("policy"), "forgectl policy: a command is missing; there are replay");
+  EXPECT_EQ(Complaint("policy"), "forgectl policy: a command is missing, one of: replay");
   EXPECT_EQ(Complaint("policy replay"), "forgectl policy replay: the argument 'file' is missing");
   EXPECT_EQ(Complaint("load demo --context"), "forgectl load: --context needs a value");
   EXPECT_EQ(Complaint("load demo --context many"),

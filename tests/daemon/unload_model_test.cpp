@@ -63,6 +63,14 @@ TEST_F(UnloadModelTest, EndsALoadThatIsUnderWay) {
   EXPECT_FALSE(daemon_.residency().Find("tiny"));
 }
 
+TEST_F(UnloadModelTest, AsksNobodyToLoadWhatIsToBeUnloaded) {
+  daemon_.AddModel("tiny");
+  const grpc::Status status = Unload("tiny");
+  EXPECT_ERROR(status, FAILED_PRECONDITION, "MODEL_NOT_LOADED");
+  EXPECT_EQ(status.error_message().find("forgectl load"), std::string::npos)
+      << status.error_message();
+}
+
 TEST_F(UnloadModelTest, DoesNotWaitForLoads) {
   daemon_.AddModel("tiny");
   daemon_.LoadModel("tiny");
