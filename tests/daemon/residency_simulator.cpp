@@ -142,7 +142,10 @@ void ResidencySimulator::Meddle() {
   SimulatedModel& simulated = models_.at(model);
   const uint64_t what = Below(10);
   if (what < 5) {
-    if (controller_.SetPinned(model, what == 0).ok()) simulated.is_pinned = what == 0;
+    const std::optional<ModelState> state = controller_.StateOf(model);
+    const bool is_there = state == ModelState::kReady || state == ModelState::kLoading;
+    if (is_there && controller_.Keep(model, {.pinned = what == 0}, now_).ok())
+      simulated.is_pinned = what == 0;
   } else if (what == 5) {
     // Clears the leases, as the engine ends the turns of a model that is unloaded.
     if (controller_.Unload(model).ok()) {

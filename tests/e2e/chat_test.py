@@ -93,7 +93,7 @@ class ChatTest(unittest.TestCase):
         terminal.wait_for("/help lists the commands")
         self.daemon.ctl_ok("unload", "demo")
         terminal.send(QUESTION + "\n")
-        wait_until(lambda: self.daemon.resident("demo"), 20)
+        wait_until(lambda: "MODEL_STATE_READY" in {m["state"] for m in self.daemon.ctl_json("ps")}, 20)
         options = self.daemon.ctl_json("ps")[0]["details"]["options"]
         self.assertEqual((320, "KV_CACHE_TYPE_F32"), (options["contextLength"], options["kvCacheType"]))
         terminal.send("\x04")
