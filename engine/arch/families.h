@@ -7,6 +7,7 @@ namespace forge {
 
 Architecture ChatGlmArchitecture();
 Architecture Ernie45Architecture();
+Architecture ExaoneArchitecture();
 Architecture Exaone4Architecture();
 Architecture GemmaArchitecture();
 Architecture Gemma2Architecture();
@@ -20,6 +21,7 @@ Architecture MistralArchitecture();
 Architecture Mistral3Architecture();
 Architecture MixtralArchitecture();
 Architecture Olmo2Architecture();
+Architecture OlmoeArchitecture();
 Architecture Phi3Architecture();
 Architecture Qwen2Architecture();
 Architecture Qwen2MoeArchitecture();

@@ -22,6 +22,13 @@ LlamaCppModel LlamaWithBiases() {
   return {"llama-biases", MakeTinyModel(options)};
 }
 
+// llama.cpp takes the norm of this family's keys for as long as the embedding.
+LlamaCppModel OlmoeOfEqualHeads() {
+  TinyModelOptions options = Family("olmoe");
+  options.n_kv_heads = options.n_heads;
+  return {"olmoe", MakeTinyModel(options)};
+}
+
 // As Ministral 3: queries that grow from the 65th token on, and YaRN that does not magnify.
 LlamaCppModel Ministral3() {
   GgufBuilder file = MakeTinyModel(Family("mistral3"));
@@ -78,11 +85,12 @@ LlamaCppModel Exaone4Of32B() {
 
 std::vector<LlamaCppModel> LlamaCppModels() {
   std::vector<LlamaCppModel> models;
-  for (const char* family : {"ernie4_5", "exaone4", "granite", "granitemoe", "mistral3", "olmo2",
-                             "qwen3vl", "qwen3vlmoe", "seed_oss", "smollm3"})
+  for (const char* family : {"ernie4_5", "exaone", "exaone4", "granite", "granitemoe", "mistral3",
+                             "olmo2", "qwen3vl", "qwen3vlmoe", "seed_oss", "smollm3"})
     models.push_back(Plain(family));
-  for (auto* const make : {Exaone4Of32B, GraniteOfLargeEpsilon, GraniteWithoutPositions,
-                           LlamaWithBiases, Ministral3, Olmo3, Qwen2VlOfNoEpsilon})
+  for (auto* const make :
+       {Exaone4Of32B, GraniteOfLargeEpsilon, GraniteWithoutPositions, LlamaWithBiases, Ministral3,
+        Olmo3, OlmoeOfEqualHeads, Qwen2VlOfNoEpsilon})
     models.push_back(make());
   return models;
 }

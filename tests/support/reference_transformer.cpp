@@ -347,7 +347,8 @@ std::vector<std::pair<uint64_t, double>> ReferenceTransformer::Route(const Vecto
     weights.push_back(Is("gpt-oss") ? logits[expert] : all[expert]);
   if (Is("gpt-oss")) weights = Softmax(weights);
   const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
-  const double divisor = Is("qwen2moe") ? 1.0 : sum;  // norm_topk_prob is false there
+  const double divisor =
+      Is("qwen2moe") || Is("olmoe") ? 1.0 : sum;  // norm_topk_prob is false there
   std::vector<std::pair<uint64_t, double>> chosen;
   for (size_t i = 0; i < order.size(); ++i) chosen.emplace_back(order[i], weights[i] / divisor);
   return chosen;

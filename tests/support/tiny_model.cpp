@@ -53,6 +53,8 @@ Family FamilyOf(const std::string& name) {
             .norms_whole_projections = true,
             .has_pre_norms = false,
             .has_post_norms = true};
+  if (name == "olmoe")
+    return {.has_qk_norm = true, .norms_whole_projections = true, .has_experts = true};
   if (name == "phi3") return {.has_fused_qkv = true, .has_fused_gate_up = true};
   if (name == "qwen2") return {.has_qkv_bias = true};
   if (name == "qwen2moe")
@@ -67,7 +69,7 @@ Family FamilyOf(const std::string& name) {
   if (name == "qwen3vlmoe")
     return {.has_qk_norm = true, .has_rope_sections = true, .has_experts = true};
   if (name == "seed_oss") return {.has_qkv_bias = true, .has_ffn_norm_after_attention = true};
-  return {};  // gemma, smollm3, llama and its other names
+  return {};  // exaone, gemma, smollm3, llama and its other names
 }
 
 // Half an expert, or where that is no whole number of blocks, a whole one.

@@ -49,7 +49,7 @@ TEST(ArchitectureTest, ListsFamiliesByName) {
   std::vector<std::string_view> names;
   for (const Architecture& architecture : Architectures()) names.push_back(architecture.name);
   EXPECT_TRUE(std::ranges::is_sorted(names));
-  EXPECT_EQ(names.size(), 26u);
+  EXPECT_EQ(names.size(), 28u);
   for (const std::string_view name : names) EXPECT_EQ(FindArchitecture(name)->name, name);
   EXPECT_EQ(FindArchitecture("mamba"), nullptr);
   EXPECT_EQ(FindArchitecture(""), nullptr);
@@ -322,6 +322,7 @@ TEST(ArchitectureTest, ReadsExpertsAsTheFamilyWeighsThem) {
   EXPECT_TRUE(experts("mixtral").normalizes_weights);
   EXPECT_TRUE(experts("qwen3moe").normalizes_weights);
   EXPECT_FALSE(experts("qwen2moe").normalizes_weights);
+  EXPECT_FALSE(experts("olmoe").normalizes_weights);
   EXPECT_EQ(experts("qwen2moe").n_shared_ff, 48u);
   EXPECT_EQ(experts("qwen3moe").n_shared_ff, 0u);
   EXPECT_TRUE(experts("qwen2moe").has_shared_gate);
@@ -445,6 +446,7 @@ TEST(ArchitectureTest, NormsProjectionsOrHeads) {
   };
   EXPECT_EQ(dims("exaone4"), (std::pair<uint64_t, uint64_t>(16, 16)));
   EXPECT_EQ(dims("olmo2"), (std::pair<uint64_t, uint64_t>(64, 32)));
+  EXPECT_EQ(dims("olmoe"), (std::pair<uint64_t, uint64_t>(64, 32)));
 }
 
 TEST(ArchitectureTest, TakesBiasesOfTheDenseNetFromTheFile) {

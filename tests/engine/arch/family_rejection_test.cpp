@@ -45,7 +45,7 @@ Case Without(std::string name, const std::string& family, std::string_view key) 
 std::vector<Case> ExpertCases() {
   std::vector<Case> cases;
   for (const std::string family :
-       {"mixtral", "qwen2moe", "qwen3moe", "qwen3vlmoe", "granitemoe", "gpt-oss"}) {
+       {"mixtral", "qwen2moe", "qwen3moe", "qwen3vlmoe", "granitemoe", "gpt-oss", "olmoe"}) {
     const std::string id = "E_" + (family == "gpt-oss" ? "gpt_oss" : family) + "_";
     cases.push_back(Without(id + "CountAbsent", family, "expert_count"));
     cases.push_back(WithUint32(id + "Count0", family, "expert_count", 0));
@@ -107,7 +107,7 @@ std::vector<Case> WindowCases() {
                             "50000.0", kUnimplemented));
   for (const std::string family :
        {"qwen2", "qwen2vl", "qwen3", "qwen3vl", "gemma", "glm4", "chatglm", "granite", "smollm3",
-        "seed_oss", "ernie4_5", "mistral3"})
+        "seed_oss", "ernie4_5", "mistral3", "exaone", "olmoe"})
     cases.push_back(WithUint32("W_" + family + "_HasNone", family, "attention.sliding_window", 256,
                                kUnimplemented));
   return cases;
