@@ -7,6 +7,7 @@
 #include <cmath>
 #include <functional>
 #include <iostream>
+#include <set>
 
 #include "kernels/formats/formats.h"
 #include "tests/engine/runtime/forward_harness.h"
@@ -311,9 +312,13 @@ TEST_P(FamilyInEveryFormatTest, StaysCloseToTheOracle) {
   std::cout << GetParam() << ": largest KL " << largest << ", in " << worst << '\n';
 }
 
+// All but those that compute as another one under another name: they show nothing new of formats.
 std::vector<std::string> FamilyNames() {
+  const std::set<std::string_view> same = {"ernie4_5", "mistral",    "yi",      "qwen2vl",
+                                           "qwen3vl",  "qwen3vlmoe", "seed_oss"};
   std::vector<std::string> names;
-  for (const Architecture& family : Architectures()) names.emplace_back(family.name);
+  for (const Architecture& family : Architectures())
+    if (!same.contains(family.name)) names.emplace_back(family.name);
   return names;
 }
 
