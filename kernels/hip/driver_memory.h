@@ -17,6 +17,11 @@ struct DriverMemory {
   // Shares the host's memory: little memory of its own, much of the host's, and no board of its
   // own.
   bool looks_integrated = false;
+
+  // Where the driver puts what is allocated on an integrated GPU: in the host's memory, but where
+  // more was carved out for the GPU than it may use of the host's (apu_prefer_gtt of Linux 6.10 and
+  // later).
+  bool PrefersGtt() const { return vram_total < gtt_total; }
 };
 
 // Reads <root>/sys/class/drm/renderD*/device/mem_info_* of the GPU at `pci_id` ("0000:03:00.0", in

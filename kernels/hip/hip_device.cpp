@@ -28,8 +28,8 @@ namespace fs = std::filesystem;
 struct HipProperties {
   DeviceInfo info;
   std::string pci_id;
-  std::string target;       // its instruction set: "gfx1100"
-  bool integrated = false;  // as the runtime or the driver says
+  std::string target;               // its instruction set: "gfx1100"
+  bool shares_host_memory = false;  // an integrated GPU without much memory carved out for it
   HipTraits traits;
 };
 
@@ -76,7 +76,7 @@ class HipDevice final : public Device {
   }
 
  private:
-  Result<MemoryReading> ReadIntegratedMemory(const DriverMemory& driver) const;
+  Result<MemoryReading> ReadSharedMemory(const DriverMemory& driver) const;
   bool IsWholeAllocation(const void* data, uint64_t bytes) const;
 
   // Constant once created.
@@ -106,7 +106,7 @@ Result<MemoryReading> HipDevice::ReadMemory() const {
   size_t free = 0, total = 0;
   FORGE_TRY(context_.Check(hipMemGetInfo(&free, &total), "hipMemGetInfo"));
   const std::optional<DriverMemory> driver = ReadDriverMemory(system_root_, properties_.pci_id);
-  if (driver && properties_.integrated) return ReadIntegratedMemory(*driver);
+  if (driver && properties_.shares_host_memory) return ReadSharedMemory(*driver);
   MemoryReading reading = {.total_bytes = total,
                            .free_bytes = free,
                            .runtime_free_bytes = free,
@@ -121,7 +121,7 @@ Result<MemoryReading> HipDevice::ReadMemory() const {
 
 // The runtime's figures of an integrated GPU do not say how much of the host's memory is left: its
 // free memory has been seen to exceed its total.
-Result<MemoryReading> HipDevice::ReadIntegratedMemory(const DriverMemory& driver) const {
+Result<MemoryReading> HipDevice::ReadSharedMemory(const DriverMemory& driver) const {
   FORGE_ASSIGN_OR_RETURN(const MemoryReading host, ReadHostMemory(system_root_));
   MemoryReading reading = {
       .total_bytes = driver.gtt_total,
@@ -248,11 +248,12 @@ Result<HipProperties> ReadProperties(int index, const fs::path& root) {
     return Unimplemented(properties.info.id + " has waves of " + std::to_string(gpu.warpSize) +
                          " lanes; there are kernels for 32 and 64");
   const std::optional<DriverMemory> driver = ReadDriverMemory(root, properties.pci_id);
-  properties.integrated = gpu.integrated != 0 || (driver && driver->looks_integrated);
+  const bool is_integrated = gpu.integrated != 0 || (driver && driver->looks_integrated);
+  properties.shares_host_memory = is_integrated && (!driver || driver->PrefersGtt());
   properties.info.description =
       std::string(gpu.name) + ", " + properties.target + ", " +
-      GibText(properties.integrated && driver ? driver->gtt_total : gpu.totalGlobalMem) +
-      (properties.integrated ? " shared with the host" : "");
+      GibText(properties.shares_host_memory && driver ? driver->gtt_total : gpu.totalGlobalMem) +
+      (properties.shares_host_memory ? " shared with the host" : "");
   return properties;
 }
 

@@ -19,6 +19,7 @@ struct DeviceSettings {
   std::string name = "Emulated GPU";
   std::string target = "emulated";    // TargetName
   bool integrated = false;            // its memory is the host's: SysfsRoot() has a GTT instead
+  uint64_t gtt_bytes = 0;             // integrated only: memory_bytes are carved out, beside these
   uint64_t host_free_bytes = 0;       // integrated only: MemAvailable below SysfsRoot(); 0: no file
   uint64_t foreign_bytes = 0;         // see SetForeignBytes
   bool runtime_sees_foreign = false;  // AMD's does not: hipMemGetInfo counts compute memory only

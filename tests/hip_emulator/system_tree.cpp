@@ -40,15 +40,15 @@ void WriteGpu(const fs::path& root, int index, const SystemTreeGpu& gpu) {
   if (!fs::exists(link)) fs::create_symlink(pci, link);
   const DeviceSettings& settings = gpu.settings;
   const uint64_t used = gpu.used_bytes + settings.foreign_bytes;
-  const bool integrated = settings.integrated;
-  constexpr uint64_t kCarvedOut = uint64_t{512} << 20;
+  const bool in_gtt = settings.integrated && settings.gtt_bytes == 0;
   Write(pci / "vendor", "0x1002");
   Write(pci / "mem_info_vram_total",
-        std::to_string(integrated ? kCarvedOut : settings.memory_bytes));
-  Write(pci / "mem_info_vram_used", std::to_string(integrated ? 0 : used));
-  Write(pci / "mem_info_gtt_total", std::to_string(settings.memory_bytes));
-  Write(pci / "mem_info_gtt_used", std::to_string(integrated ? used : 0));
-  if (!integrated) WriteComputeNode(root, index, gpu.used_bytes);
+        std::to_string(in_gtt ? settings.memory_bytes / 8 : settings.memory_bytes));
+  Write(pci / "mem_info_vram_used", std::to_string(in_gtt ? 0 : used));
+  Write(pci / "mem_info_gtt_total",
+        std::to_string(settings.gtt_bytes != 0 ? settings.gtt_bytes : settings.memory_bytes));
+  Write(pci / "mem_info_gtt_used", std::to_string(in_gtt ? used : 0));
+  if (!in_gtt) WriteComputeNode(root, index, gpu.used_bytes);
   if (settings.host_free_bytes == 0) return;
   fs::create_directories(root / "proc");
   Write(root / "proc/meminfo",

@@ -25,6 +25,7 @@ namespace {
 using emulator::DeviceSettings;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using namespace std::chrono_literals;
 
 constexpr uint64_t kMiB = 1 << 20;
@@ -224,6 +225,23 @@ TEST_F(HipDeviceTest, CountsHostMemoryOnAnIntegratedGpu) {
   EXPECT_EQ(device_->ReadMemory()->free_bytes, 40 * kMiB);         // MemAvailable
   emulator::SetForeignBytes(0, 30 * kMiB);
   EXPECT_EQ(device_->ReadMemory()->free_bytes, 34 * kMiB);
+}
+
+TEST_F(HipDeviceTest, CountsItsOwnMemoryOnAnIntegratedGpuThatHasMoreOfItThanOfTheHosts) {
+  Start({{.memory_bytes = 96 * kMiB,
+          .integrated = true,
+          .gtt_bytes = 16 * kMiB,
+          .host_free_bytes = 8 * kMiB,
+          .foreign_bytes = 6 * kMiB}});
+  EXPECT_THAT(device_->info().description, Not(HasSubstr("shared with the host")));
+  void* const data = Allocate(10 * kMiB);
+  const Result<MemoryReading> reading = device_->ReadMemory();
+  ASSERT_TRUE(reading.ok());
+  EXPECT_EQ(reading->total_bytes, 96 * kMiB);
+  EXPECT_EQ(reading->driver_free_bytes, 80 * kMiB);
+  EXPECT_EQ(reading->free_bytes, 80 * kMiB);
+  EXPECT_TRUE(reading->process_bytes);
+  device_->Free(data, 10 * kMiB);
 }
 
 TEST_F(HipDeviceTest, CountsWhatItAllocated) {
