@@ -138,6 +138,19 @@ void PlanExpertScratch(const ModelConfig& config, const ModelPlan& plan, const D
                                         LongestRow(plan.weights), static_cast<int>(experts.count)));
 }
 
+// The arrays of a largest step.
+std::optional<uint64_t> IndexBytes(const KvPlan& kv, const ScratchPlan& scratch) {
+  ArenaLayout arrays;
+  for (int i = 0; i < 3; ++i)  // tokens, their positions and their sequences
+    arrays.AddWords(scratch.max_tokens);
+  if (scratch.scales_queries) arrays.AddWords(scratch.max_tokens);
+  arrays.AddWords(uint64_t{kv.max_sequences} + 1);
+  arrays.AddWords(scratch.max_logit_rows);
+  for (const KvGroup& group : kv.groups)
+    arrays.AddWords(kv.max_sequences, group.blocks_per_sequence);
+  return arrays.total();
+}
+
 Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan,
                                 const Device& device) {
   ScratchPlan scratch;
@@ -161,17 +174,12 @@ Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan
   scratch.logit_area = {
       scratch.q.offset_bytes,
       scratch.logits.offset_bytes + scratch.logits.size_bytes - scratch.q.offset_bytes};
-  scratch.tokens = layout.AddWords(n_tokens);
-  scratch.positions = layout.AddWords(n_tokens);
-  scratch.token_sequence = layout.AddWords(n_tokens);
-  scratch.first_token = layout.AddWords(uint64_t{plan.kv.max_sequences} + 1);
-  scratch.logit_rows = layout.AddWords(n_logit_rows);
-  if (config.query_growth.scale != 0.0 && plan.kv.context_length > config.query_growth.period)
-    scratch.query_scales = layout.AddWords(n_tokens);
+  scratch.scales_queries =
+      config.query_growth.scale != 0.0 && plan.kv.context_length > config.query_growth.period;
+  const std::optional<uint64_t> index_bytes = IndexBytes(plan.kv, scratch);
+  if (!index_bytes) return TooLargeToPlan("the activations of a step");
+  scratch.indices = layout.Add(*index_bytes);
   scratch.top_logits = layout.Add(n_logit_rows * kTopLogitsBytes);
-  for (const KvGroup& group : plan.kv.groups)
-    scratch.block_tables.push_back(
-        layout.AddWords(plan.kv.max_sequences, group.blocks_per_sequence));
   const auto max_tokens = static_cast<int>(scratch.max_tokens);
   scratch.matmul_workspace =
       layout.Add(device.MatmulWorkspaceBytes(max_tokens, LongestRow(plan.weights)));

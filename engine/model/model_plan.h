@@ -44,9 +44,8 @@ struct ScratchPlan {
   // From q to logits: free once the layers of a step are computed, and then the place of the logits
   // of many rows at once. Takes no bytes of its own.
   ScratchSlot logit_area;
-  ScratchSlot tokens, positions, token_sequence, first_token, logit_rows;
-  ScratchSlot query_scales;  // [n_tokens]; empty where no position of the context needs one
-  std::vector<ScratchSlot> block_tables;  // of each KV group
+  bool scales_queries = false;  // a position of the context is beyond the first of query_growth
+  ScratchSlot indices;          // the arrays of StepIndices, each at a multiple of 64 bytes
   ScratchSlot matmul_workspace, attention_workspace;
   std::vector<ScratchSlot> rope_frequencies;  // of rope and, where it is there, window_rope
   // Experts; empty in a dense model. Pairs: a token and an expert it uses.

@@ -63,11 +63,10 @@ Status Append(const StepContext& step, uint32_t layer) {
 
 // Multiplies each token's queries by a number of its own, if the model's grow with their position.
 Status ScaleQueries(const StepContext& step) {
-  const ScratchPlan& scratch = step.scratch();
-  if (scratch.query_scales.size_bytes == 0) return Status();
-  float* const queries = step.Floats(scratch.q);
+  if (step.indices().query_scales == nullptr) return Status();
+  float* const queries = step.Floats(step.scratch().q);
   return step.ops().combine_experts({.x = queries,
-                                     .weights = step.Floats(scratch.query_scales),
+                                     .weights = step.indices().query_scales,
                                      .y = queries,
                                      .n_tokens = step.n_tokens(),
                                      .n_used = 1,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,8 +37,8 @@ Status Forward::Run(const StepBatch& batch, const RowReader& read_row) {
 }
 
 Status Forward::ComputeStep(const StepBatch& batch, const RowReader& read_row) {
-  FORGE_TRY(CopyBatchIn());
-  const StepContext step = Context();
+  const StepContext step(model_, *stream_, PlaceIndices());
+  FORGE_TRY(CopyIndicesIn());
   // The launches of a longer step take less time than what they launch, and are others each time.
   constexpr size_t kMostGroupedTokens = 32;
   const bool is_short = host_.tokens.size() <= kMostGroupedTokens;
@@ -74,7 +75,7 @@ void Forward::Flatten(const StepBatch& batch) {
   }
   host_.first_token.push_back(static_cast<int32_t>(host_.tokens.size()));
   FlattenBlocks(batch);
-  if (model_.plan().scratch.query_scales.size_bytes != 0) ScaleQueries();
+  if (model_.plan().scratch.scales_queries) ScaleQueries();
 }
 
 void Forward::ScaleQueries() {
@@ -104,49 +105,55 @@ void Forward::FlattenBlocks(const StepBatch& batch) {
   }
 }
 
-Status Forward::CopyBatchIn() {
+// The block tables come last: their size changes from step to step, and launches that come again
+// (Stream::BeginGroup) find the other arrays where they were.
+StepIndices Forward::PlaceIndices() {
+  StepIndices indices;
+  indices.tokens = Place(host_.tokens);
+  const RaggedBatch batch = {.n_tokens = static_cast<int>(host_.tokens.size()),
+                             .n_sequences = static_cast<int>(host_.first_token.size()) - 1,
+                             .positions = Place(host_.positions),
+                             .token_sequence = Place(host_.token_sequence),
+                             .first_token = Place(host_.first_token)};
+  indices.logit_rows = Place(host_.logit_rows);
+  if (!host_.query_scales.empty()) indices.query_scales = Place(host_.query_scales);
+  for (const BlockTables& tables : host_.block_tables) {
+    indices.batches.push_back(batch);
+    indices.batches.back().block_tables = Place(tables.values);
+    indices.batches.back().max_blocks = tables.max_blocks;
+  }
+  return indices;
+}
+
+// Where the values will be once CopyIndicesIn has run.
+template <typename T>
+const T* Forward::Place(const std::vector<T>& values) {
+  constexpr size_t kAlignment = ArenaLayout::kAlignment;
+  const size_t first_byte = host_.placed.size();
+  const auto bytes = std::as_bytes(std::span(values));
+  host_.placed.insert(host_.placed.end(), bytes.begin(), bytes.end());
+  host_.placed.resize((host_.placed.size() + kAlignment - 1) / kAlignment * kAlignment);
+  return model_.Scratch<T>(model_.plan().scratch.indices) + first_byte / sizeof(T);
+}
+
+Status Forward::CopyIndicesIn() {
   const ScratchPlan& scratch = model_.plan().scratch;
   FORGE_CHECK(host_.tokens.size() <= scratch.max_tokens,
               std::to_string(host_.tokens.size()) + " tokens in a step");
   FORGE_CHECK(host_.logit_rows.size() <= scratch.max_logit_rows,
               std::to_string(host_.logit_rows.size()) + " rows of logits in a step");
-  FORGE_TRY(CopyIn(scratch.tokens, host_.tokens));
-  FORGE_TRY(CopyIn(scratch.positions, host_.positions));
-  FORGE_TRY(CopyIn(scratch.token_sequence, host_.token_sequence));
-  FORGE_TRY(CopyIn(scratch.first_token, host_.first_token));
-  FORGE_TRY(CopyIn(scratch.query_scales, host_.query_scales));
-  for (size_t group = 0; group < host_.block_tables.size(); ++group)
-    FORGE_TRY(CopyIn(scratch.block_tables[group], host_.block_tables[group].values));
-  return CopyIn(scratch.logit_rows, host_.logit_rows);
-}
-
-template <typename T>
-Status Forward::CopyIn(const ScratchSlot& slot, const std::vector<T>& values) {
-  if (values.empty()) return Status();
-  const uint64_t n_bytes = values.size() * sizeof(T);
-  FORGE_CHECK(n_bytes <= slot.size_bytes, std::to_string(n_bytes) + " bytes of batch arrays");
-  return model_.device().CopyIn(model_.Scratch<T>(slot), values.data(), n_bytes, *stream_);
-}
-
-StepContext Forward::Context() const {
-  const ScratchPlan& scratch = model_.plan().scratch;
-  std::vector<RaggedBatch> batches;
-  for (size_t group = 0; group < host_.block_tables.size(); ++group)
-    batches.push_back({.n_tokens = static_cast<int>(host_.tokens.size()),
-                       .n_sequences = static_cast<int>(host_.first_token.size()) - 1,
-                       .positions = model_.Scratch<int32_t>(scratch.positions),
-                       .token_sequence = model_.Scratch<int32_t>(scratch.token_sequence),
-                       .first_token = model_.Scratch<int32_t>(scratch.first_token),
-                       .block_tables = model_.Scratch<int32_t>(scratch.block_tables[group]),
-                       .max_blocks = host_.block_tables[group].max_blocks});
-  return StepContext(model_, *stream_, std::move(batches));
+  const uint64_t n_bytes = host_.placed.size();
+  FORGE_CHECK(n_bytes <= scratch.indices.size_bytes,
+              std::to_string(n_bytes) + " bytes of batch indices");
+  return model_.device().CopyIn(model_.Scratch<std::byte>(scratch.indices), host_.placed.data(),
+                                n_bytes, *stream_);
 }
 
 Status Forward::Embed(const StepContext& step) {
   const ModelConfig& config = model_.config();
   const ScratchPlan& scratch = model_.plan().scratch;
   return ops_.embed({.table = model_.weights().token_embedding,
-                     .tokens = model_.Scratch<int32_t>(scratch.tokens),
+                     .tokens = step.indices().tokens,
                      .y = model_.Scratch<float>(scratch.hidden),
                      .n_tokens = step.n_tokens(),
                      .scale = static_cast<float>(config.embedding_scale / config.residual_scale)},

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -34,6 +35,7 @@ class Forward final : public StepRunner {
     std::vector<int32_t> tokens, positions, token_sequence, first_token, logit_rows;
     std::vector<float> query_scales;        // of each token, if the model's queries grow
     std::vector<BlockTables> block_tables;  // of each KvGroup
+    std::vector<std::byte> placed;          // all of these one after the other, for one copy
   };
 
   Forward(const Model& model, std::unique_ptr<Stream> stream);
@@ -42,10 +44,10 @@ class Forward final : public StepRunner {
   void FlattenBlocks(const StepBatch& batch);
   void ScaleQueries();
   Status ComputeStep(const StepBatch& batch, const RowReader& read_row);
-  Status CopyBatchIn();
+  StepIndices PlaceIndices();
   template <typename T>
-  Status CopyIn(const ScratchSlot& slot, const std::vector<T>& values);
-  StepContext Context() const;
+  const T* Place(const std::vector<T>& values);
+  Status CopyIndicesIn();
   Status Embed(const StepContext& step);
   Status RunLayers(const StepContext& step, const StepBatch& batch);
 

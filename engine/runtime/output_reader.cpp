@@ -75,7 +75,7 @@ Status OutputReader::ComputeLastLogits(const StepContext& step, int n_rows) {
   const ScratchPlan& scratch = step.scratch();
   float* const gathered = step.Floats(scratch.gathered);
   FORGE_TRY(step.ops().gather_rows({.x = step.Floats(scratch.hidden),
-                                    .rows = step.Indices(scratch.logit_rows),
+                                    .rows = step.indices().logit_rows,
                                     .y = gathered,
                                     .n_x_rows = step.n_tokens(),
                                     .n_rows = n_rows,

@@ -22,10 +22,9 @@ class OutputReader {
  public:
   explicit OutputReader(const Model& model);
 
-  // REQUIRES: the layers of `batch` are enqueued on the stream of `step`, and scratch.logit_rows
-  // holds the last token of each sequence of which WantsLastToken. `first_token`: [n_sequences +
-  // 1], the row of each sequence's first token. Waits for the stream where there is something to
-  // read.
+  // REQUIRES: the layers of `batch` are enqueued on the stream of `step`. `first_token`:
+  // [n_sequences + 1], the row of each sequence's first token. Waits for the stream where there is
+  // something to read.
   Status Read(const StepContext& step, const StepBatch& batch, std::span<const int32_t> first_token,
               const RowReader& read_row);
 
@@ -48,7 +47,7 @@ class OutputReader {
   // Of the sequences whose rows of scratch.logits are [0, wanted.size()).
   Status ReadTop(const StepContext& step, const StepBatch& batch, std::span<const size_t> wanted,
                  const RowReader& read_row);
-  // scratch.logits = those of the rows that scratch.logit_rows names.
+  // scratch.logits = those of the rows that the step's logit_rows names.
   static Status ComputeLastLogits(const StepContext& step, int n_rows);
   // The `n_top` greatest of each row of scratch.logits, on their way to host_top_.
   Status CopyTopOut(const StepContext& step, size_t n_rows, size_t n_top);

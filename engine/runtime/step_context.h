@@ -7,6 +7,14 @@
 
 namespace forge {
 
+// The arrays that describe a step, in the model's scratch memory.
+struct StepIndices {
+  const int32_t* tokens = nullptr;
+  const int32_t* logit_rows = nullptr;  // the last token of each sequence of which WantsLastToken
+  const float* query_scales = nullptr;  // of each token; null where ScratchPlan scales no queries
+  std::vector<RaggedBatch> batches;     // of each KvGroup, differing in their block tables only
+};
+
 // What the blocks of a forward pass share while a step runs: the model, and the step's batch in the
 // model's scratch memory. Thread-compatible. Lifetime: model and stream must outlive it.
 //
@@ -15,9 +23,8 @@ namespace forge {
 // the same of both if its epsilon is divided by s^2.
 class StepContext {
  public:
-  // `batches`: of each KvGroup, differing in their block tables only.
-  StepContext(const Model& model, Stream& stream, std::vector<RaggedBatch> batches)
-      : model_(model), stream_(stream), batches_(std::move(batches)) {}
+  StepContext(const Model& model, Stream& stream, StepIndices indices)
+      : model_(model), stream_(stream), indices_(std::move(indices)) {}
 
   const ModelConfig& config() const { return model_.config(); }
   const ScratchPlan& scratch() const { return model_.plan().scratch; }
@@ -26,10 +33,11 @@ class StepContext {
   const OpTable& ops() const { return model_.device().ops(); }
   Stream& stream() const { return stream_; }
 
-  int n_tokens() const { return batches_.front().n_tokens; }
+  const StepIndices& indices() const { return indices_; }
+  int n_tokens() const { return indices_.batches.front().n_tokens; }
   // With the block tables of this layer's group.
   const RaggedBatch& BatchOf(uint32_t layer) const {
-    return batches_[model_.plan().kv.layers[layer].group];
+    return indices_.batches[model_.plan().kv.layers[layer].group];
   }
 
   float* Floats(const ScratchSlot& slot) const { return model_.Scratch<float>(slot); }
@@ -57,7 +65,7 @@ class StepContext {
 
   const Model& model_;
   Stream& stream_;
-  const std::vector<RaggedBatch> batches_;
+  const StepIndices indices_;
 };
 
 }  // namespace forge

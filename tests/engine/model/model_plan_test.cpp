@@ -308,12 +308,7 @@ TEST(ModelPlanTest, ScratchHoldsEveryBufferOfALargestStep) {
       {s.up, 16 * 96},
       {s.gathered, 3 * 64},
       {s.logits, 3 * uint64_t{config.n_vocab}},
-      {s.tokens, 16},
-      {s.positions, 16},
-      {s.token_sequence, 16},
-      {s.first_token, 4},
-      {s.block_tables[0], 3 * 4},
-      {s.logit_rows, 3},
+      {s.indices, 3 * 16 + 16 + 16 + 16},  // each of the six from a multiple of 16 words on
       {s.top_logits, 3 * (2 + 64 + 64)},
       {s.rope_frequencies[0], 4},
       {s.matmul_workspace, device.MatmulWorkspaceBytes(16, 128) / 4},
