@@ -88,13 +88,18 @@ void Forward::ScaleQueries() {
 }
 
 // A ring has one length in all sequences, though the table of a short one has not grown to it: the
-// position decides on the slot by that length. Tables of all positions are cut to the longest.
+// position decides on the slot by that length. Tables of all positions are cut to the longest,
+// rounded up, so that a block more seldom makes a step's launches others than those of the last.
 void Forward::FlattenBlocks(const StepBatch& batch) {
   const std::vector<KvGroup>& groups = model_.plan().kv.groups;
   for (size_t group = 0; group < groups.size(); ++group) {
-    size_t max_blocks = groups[group].window != 0 ? groups[group].blocks_per_sequence : 0;
+    constexpr size_t kRounding = 8;
+    const size_t most_blocks = groups[group].blocks_per_sequence;
+    size_t longest = groups[group].window != 0 ? most_blocks : 0;
     for (const StepSequence& sequence : batch.sequences)
-      max_blocks = std::max(max_blocks, sequence.blocks[group].size());
+      longest = std::max(longest, sequence.blocks[group].size());
+    const size_t rounded = (longest + kRounding - 1) / kRounding * kRounding;
+    const size_t max_blocks = std::max(longest, std::min(rounded, most_blocks));
     BlockTables tables = {.values = {}, .max_blocks = static_cast<int>(max_blocks)};
     for (const StepSequence& sequence : batch.sequences) {
       const KvBlockTable& table = sequence.blocks[group];

@@ -36,5 +36,23 @@ TEST_F(HipForwardTest, OneCopyTakesAStepsIndicesToTheDeviceAndOneForEachRowItsLo
   EXPECT_EQ(CallsOfStep(model, "hipMemcpyAsync", 2), 3u);
 }
 
+TEST_F(HipForwardTest, LaunchesAreTheSameWhileASequenceTakesBlocks) {
+  const TempFile file(MakeTinyModel({.n_context = 1024}).Build());
+  ForwardHarness model(file.path(), {.context_length = 1024});
+  const auto updates_at = [&](uint32_t position) {
+    const uint64_t before = emulator::Calls("hipGraphExecKernelNodeSetParams");
+    KvBlockTables blocks = model.blocks(0);
+    blocks[0].resize(position / kKvBlockTokens + 1);
+    const std::vector<TokenId> tokens = {7};
+    StepBatch batch;
+    batch.sequences.push_back({.tokens = tokens, .first_position = position, .blocks = blocks});
+    EXPECT_TRUE(model.forward().Run(batch, [](size_t, size_t, const StepRow&) {}).ok());
+    return emulator::Calls("hipGraphExecKernelNodeSetParams") - before;
+  };
+  for (const uint32_t position : {257u, 258u, 259u, 288u, 320u, 511u})
+    EXPECT_EQ(updates_at(position), 0u) << position;
+  EXPECT_GT(updates_at(512), 0u) << "no graph was in use";
+}
+
 }  // namespace
 }  // namespace forge::testing
