@@ -123,7 +123,8 @@ Status HipStream::CopyIn(void* to, const void* from, uint64_t bytes) {
 }
 
 Status HipStream::SendPiece(void* to, const void* from, size_t bytes, PinnedRing& ring) {
-  FORGE_ASSIGN_OR_RETURN(std::byte* const staged, ring.Take(bytes, handle_));
+  FORGE_ASSIGN_OR_RETURN(std::byte* const staged,
+                         ring.Take(bytes, handle_, [this] { return HasMoved(); }));
   std::memcpy(staged, from, bytes);
   FORGE_TRY(context_.Check(hipMemcpyAsync(to, staged, bytes, hipMemcpyHostToDevice, handle_),
                            "a copy of " + std::to_string(bytes) + " bytes to the device"));
@@ -134,7 +135,8 @@ Status HipStream::Upload(void* to, size_t bytes, FunctionRef<Status(std::byte*)>
   FORGE_TRY(LaunchHeld());
   FORGE_TRY(context_.Select());
   FORGE_TRY(EnsureRing(uploads_, kUploadBytes));
-  FORGE_ASSIGN_OR_RETURN(std::byte* const staged, uploads_->Take(bytes, handle_));
+  FORGE_ASSIGN_OR_RETURN(std::byte* const staged,
+                         uploads_->Take(bytes, handle_, [this] { return HasMoved(); }));
   FORGE_TRY(fill(staged));
   FORGE_TRY(context_.Check(hipMemcpyAsync(to, staged, bytes, hipMemcpyHostToDevice, handle_),
                            "a copy of " + std::to_string(bytes) + " bytes to the device"));

@@ -34,7 +34,7 @@ PinnedRing::~PinnedRing() {
   if (data_ != nullptr && context_.Drain().ok()) static_cast<void>(hipHostFree(data_));
 }
 
-Result<std::byte*> PinnedRing::Take(size_t bytes, hipStream_t stream) {
+Result<std::byte*> PinnedRing::Take(size_t bytes, hipStream_t stream, FunctionRef<bool()> moved) {
   FORGE_CHECK(bytes <= half_bytes_, "more than half of a pinned ring");
   if (used_ + bytes > half_bytes_) {
     FORGE_TRY(context_.Check(hipEventRecord(left_[half_], stream), "hipEventRecord"));
@@ -42,7 +42,7 @@ Result<std::byte*> PinnedRing::Take(size_t bytes, hipStream_t stream) {
     half_ = 1 - half_;
     used_ = 0;
     if (pending_[half_]) {
-      FORGE_TRY(context_.Await([this] { return hipEventQuery(left_[half_]); }, [] { return false; },
+      FORGE_TRY(context_.Await([this] { return hipEventQuery(left_[half_]); }, moved,
                                context_.hang_limit(), "a copy to the device"));
       pending_[half_] = false;
     }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 
+#include "kernels/base/function_ref.h"
 #include "kernels/base/result.h"
 #include "kernels/hip/hip_context.h"
 
@@ -21,8 +22,8 @@ class PinnedRing {
 
   size_t half_bytes() const { return half_bytes_; }
   // Memory to fill and then copy from in `stream`, 64-byte aligned. Waits until the copies out of
-  // it are done; fails as HipContext::Await does. REQUIRES: bytes <= half_bytes().
-  Result<std::byte*> Take(size_t bytes, hipStream_t stream);
+  // it are done; `moved` and failures as of HipContext::Await. REQUIRES: bytes <= half_bytes().
+  Result<std::byte*> Take(size_t bytes, hipStream_t stream, FunctionRef<bool()> moved);
   // Tells that the stream has been synchronised: all of the ring is free.
   void Clear();
 

@@ -293,6 +293,22 @@ TEST_F(HipDeviceTest, ManySmallCopiesMayBeUnderWayAtOnce) {
   EXPECT_EQ(Fetch(data, 0, kCopies * kBytes), bytes);
 }
 
+TEST_F(HipDeviceTest, AWaitForPinnedMemoryThatSeesCopiesEndIsNoHang) {
+  constexpr size_t kPieces = 65, kBytes = 8 << 10;  // one more than the ring holds
+  static_assert(kPieces * kBytes > 2 * (256 << 10));
+  emulator::SetCopyRate(0, 640 << 10);  // half of the ring in 400 ms, eight pieces in 100
+  std::byte* const data = static_cast<std::byte*>(Allocate(kPieces * kBytes));
+  const std::vector<std::byte> bytes = Bytes(kPieces * kBytes);
+  for (size_t i = 0; i < kPieces; ++i)
+    ASSERT_TRUE(
+        device_->CopyIn(data + i * kBytes, bytes.data() + i * kBytes, kBytes, *stream_).ok())
+        << i;
+  ASSERT_TRUE(stream_->Synchronize().ok());
+  emulator::SetCopyRate(0, 0);
+  EXPECT_EQ(Fetch(data, 0, kPieces * kBytes), bytes);
+  device_->Free(data, kPieces * kBytes);
+}
+
 TEST_F(HipDeviceTest, ReadsThroughWholeAllocationsWhereOffsetsAreBroken) {
   stream_.reset();
   device_.reset();
