@@ -9,14 +9,16 @@
 
 namespace forge {
 
-// Gives `kernel` to the stream and says whether the launch was accepted; a fault while it runs
-// shows when the stream is synchronised, and within a group a launch that is not accepted when the
-// group is given to the device. A grid without blocks is a launch error: return before.
+// Gives `kernel` to the stream, if the launch is none that HIP refuses (CheckThreads), and says
+// whether the launch was accepted; a fault while it runs shows when the stream is synchronised, and
+// within a group a launch that is not accepted when the group is given to the device. A grid
+// without blocks is a launch error: return before.
 //   return LaunchKernel("rms_norm", RmsNormKernel<kWave>, {.grid = n_rows, .block = 256}, stream,
 //                       args.x, args.y, args.dim);
 template <typename... Parameters>
 Status LaunchKernel(const char* name, void (*kernel)(Parameters...), const LaunchShape& shape,
                     HipStream& stream, std::type_identity_t<Parameters>... arguments) {
+  FORGE_TRY(CheckThreads(name, shape));
   if (stream.is_grouping()) {
 #if defined(FORGE_GPU_EMULATED)
     emulator::DescribeKernel(kernel, name);

@@ -1,8 +1,21 @@
 #include "kernels/hip/launch_group.h"
 
 #include <algorithm>
+#include <string>
 
 namespace forge {
+
+Status CheckThreads(const char* name, const LaunchShape& shape) {
+  const auto fits = [](uint64_t blocks, uint64_t threads) {
+    return blocks * threads <= UINT32_MAX;
+  };
+  const dim3 &grid = shape.grid, &block = shape.block;
+  if (fits(grid.x, block.x) && fits(grid.y, block.y) && fits(grid.z, block.z)) return Status();
+  return InvalidArgument(std::string("kernel ") + name +
+                         " has more threads than one launch may; use a smaller prefill_chunk: " +
+                         std::to_string(grid.x) + " x " + std::to_string(grid.y) + " x " +
+                         std::to_string(grid.z) + " blocks of " + std::to_string(block.x));
+}
 
 void LaunchGroup::Clear() {
   launches_.clear();

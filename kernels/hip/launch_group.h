@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/base/status.h"
 #include "kernels/hip/argument_bytes.h"
 #include "kernels/hip/gpu_runtime.h"
 
@@ -16,6 +17,9 @@ struct LaunchShape {
   dim3 block;
   size_t shared_bytes = 0;
 };
+
+// kInvalidArgument for 2^32 threads or more along a dimension, which HIP does not launch.
+Status CheckThreads(const char* name, const LaunchShape& shape);
 
 // Launches that are held back, with copies of their arguments. Not thread-safe.
 class LaunchGroup {

@@ -28,6 +28,13 @@ std::string WrongShape(const Kernel& kernel) {
            std::to_string(kernel.wave_size);
   if (kernel.grid.x > 0x7fffffffu || kernel.grid.y > 65535 || kernel.grid.z > 65535)
     return "a grid of " + size(kernel.grid) + " blocks; at most 2147483647 x 65535 x 65535";
+  const auto exceeds = [](uint64_t blocks, uint64_t threads) {
+    return blocks * threads >> 32 != 0;
+  };
+  if (exceeds(kernel.grid.x, kernel.block.x) || exceeds(kernel.grid.y, kernel.block.y) ||
+      exceeds(kernel.grid.z, kernel.block.z))
+    return "a grid of " + size(kernel.grid) + " blocks of " + size(kernel.block) +
+           " threads; less than 2^32 threads along each";
   if (kernel.shared_bytes > kernel.shared_limit_bytes)
     return std::to_string(kernel.shared_bytes) + " bytes of shared memory; at most " +
            std::to_string(kernel.shared_limit_bytes);

@@ -16,6 +16,7 @@
 namespace forge::testing {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 using Kernels = std::map<std::string, uint64_t>;  // launches by name
@@ -277,3 +278,19 @@ TEST_F(HipLaunchTest, AttentionOfPromptsGoesToTheMatrixUnitsThatKeepTheirNumbers
 
 }  // namespace
 }  // namespace forge::testing
+TEST_F(HipLaunchTest, AProductOfMoreThreadsThanOneLaunchMayHaveIsRefusedAloneAndInAGroup) {
+  Start("gfx1100");
+  MatmulArgs args = Product(F32Format::kDType, 1);
+  args.n_tokens = 4096;
+  args.targets[0].weight.shape.n_rows = int64_t{1} << 22;  // never read
+  for (const bool is_grouping : {false, true}) {
+    if (is_grouping) stream_->BeginGroup();
+    const Status status = device_->ops().matmul(args, *stream_);
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+    EXPECT_THAT(status.message(), HasSubstr("kernel matvec has more threads"));
+    if (is_grouping) {
+      EXPECT_TRUE(stream_->EndGroup().ok());
+    }
+  }
+}
+
