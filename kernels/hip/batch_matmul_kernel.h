@@ -130,14 +130,16 @@ FORGE_DEVICE void MultiplyTile(const BatchStage& stage, int p, int half, int tok
 }
 
 template <typename Format, int kWave>
-FORGE_DEVICE void MultiplyStage(const BatchStage& stage, BatchWave<kWave>& wave) {
+FORGE_DEVICE void MultiplyStage(const BatchStage& stage, int n_tokens, BatchWave<kWave>& wave) {
   FORGE_NO_UNROLL  // four times the code needs twice the registers
       for (int p = 0; p < kBatchParts; ++p) {
     FORGE_UNROLL
     for (int t = 0; t < BatchWave<kWave>::kTokenTiles; ++t) {
+      if (t * BatchWave<kWave>::kTokenStep >= n_tokens) continue;  // the same for all of the block
       FORGE_UNROLL
       for (int r = 0; r < BatchWave<kWave>::kRowTiles; ++r) {
-        const int token = wave.first_token + 16 * t, row = wave.first_row + 16 * r;
+        const int token = wave.first_token + BatchWave<kWave>::kTokenStep * t;
+        const int row = wave.first_row + 16 * r;
         if constexpr (RowLayout<Format>::kScales == 1) {
           MultiplyTile<Format, kWave>(stage, p, -1, token, row, wave.lane, wave.sums[t][r]);
         } else {
@@ -167,7 +169,7 @@ __global__ void __launch_bounds__(kBatchThreads) BatchMatmulKernel(MatvecArgs ar
                             offsets, token_scales, token_sums, {x_rows, y_rows}};
 
   const BatchBlock block = FindBatchBlock(args);
-  if (block.is_empty) return;
+  if (block.n_tokens == 0) return;
   FindBatchRows(args, block, stage.rows);
   __syncthreads();
   BatchWave<kWave> wave = MakeBatchWave<kWave>();
@@ -177,7 +179,7 @@ __global__ void __launch_bounds__(kBatchThreads) BatchMatmulKernel(MatvecArgs ar
                          block.target.n_rows, part, n_parts);
     StageTokens<Format>(stage, args.quantized, part, n_parts);
     __syncthreads();
-    MultiplyStage<Format, kWave>(stage, wave);
+    MultiplyStage<Format, kWave>(stage, block.n_tokens, wave);
     __syncthreads();  // the next parts take the place of these
   }
   StoreSums<kWave>(block.target, stage.rows, wave, block.first_row, block.expert);

@@ -26,9 +26,9 @@ struct BatchBlock {
   const std::byte* matrix;    // of the expert, where there are some
   const ExpertTile* experts;  // or null
   int64_t tile;
+  int n_tokens;  // of the tile
   int64_t first_row;
   int expert;  // 0 where there are none, negative for one that there is not
-  bool is_empty;
 };
 
 FORGE_DEVICE BatchBlock FindBatchBlock(const MatvecArgs& args) {
@@ -37,7 +37,9 @@ FORGE_DEVICE BatchBlock FindBatchBlock(const MatvecArgs& args) {
   block.tile = blockIdx.x % args.n_tiles;
   const int row_block = static_cast<int>(blockIdx.x / args.n_tiles);
   block.experts = args.tiles != nullptr ? args.tiles + block.tile : nullptr;
-  block.is_empty = block.experts != nullptr && block.experts->count == 0;
+  const int64_t n_left = block.experts != nullptr ? block.experts->count
+                                                  : args.n_tokens - block.tile * kBatchTileTokens;
+  block.n_tokens = static_cast<int>(n_left < kBatchTileTokens ? n_left : kBatchTileTokens);
   block.target = args.targets[0];
   if (args.n_targets > 1 && row_block >= args.targets[1].first_block)
     block.target = args.targets[1];
@@ -58,10 +60,9 @@ FORGE_DEVICE void FindBatchRows(const MatvecArgs& args, const BatchBlock& block,
   if (token >= kBatchTileTokens) return;
   const bool is_of_experts = block.experts != nullptr;
   const int64_t first = is_of_experts ? block.experts->first : block.tile * kBatchTileTokens;
-  const int64_t count = is_of_experts ? block.experts->count : args.n_tokens - first;
   const int64_t at = first + token;
   int x_row = -1, y_row = -1;
-  if (token < count) {
+  if (token < block.n_tokens) {
     y_row = is_of_experts ? args.order[at] : static_cast<int>(at);
     x_row = is_of_experts ? y_row / args.pairs_per_row : y_row;
   }
@@ -69,12 +70,14 @@ FORGE_DEVICE void FindBatchRows(const MatvecArgs& args, const BatchBlock& block,
   rows.y[token] = y_row;
 }
 
-// The tiles of 16 tokens times 16 rows that a wave computes.
+// The tiles of 16 tokens times 16 rows that a wave computes. The waves take the tiles of tokens in
+// turn, so that all of them have less to do for half a block of tokens.
 template <int kWave>
 struct BatchWave {
   static constexpr int kTokenTiles = 2;
   static constexpr int kRowTiles = kWave == 64 ? 4 : 2;
   static constexpr int kValues = ByteTile<kWave>::kValues;
+  static constexpr int kTokenStep = kBatchTileTokens / kTokenTiles;  // from a tile to the next
   int first_token;
   int first_row;
   int lane;
@@ -85,8 +88,8 @@ template <int kWave>
 FORGE_DEVICE BatchWave<kWave> MakeBatchWave() {
   using Wave = BatchWave<kWave>;
   const int index = static_cast<int>(threadIdx.x) / kWave;
-  constexpr int kWavesAlongTokens = kBatchTileTokens / (16 * Wave::kTokenTiles);
-  return {.first_token = index % kWavesAlongTokens * 16 * Wave::kTokenTiles,
+  constexpr int kWavesAlongTokens = Wave::kTokenStep / 16;
+  return {.first_token = index % kWavesAlongTokens * 16,
           .first_row = index / kWavesAlongTokens * 16 * Wave::kRowTiles,
           .lane = static_cast<int>(threadIdx.x) % kWave,
           .sums = {}};
@@ -103,7 +106,8 @@ FORGE_DEVICE void StoreSums(const MatvecTarget& target, const BatchRowIndices& r
     for (int r = 0; r < BatchWave<kWave>::kRowTiles; ++r) {
       FORGE_UNROLL
       for (int i = 0; i < Tile::kValues; ++i) {
-        const int64_t token = rows.y[wave.first_token + 16 * t + Tile::Row(wave.lane, i)];
+        const int64_t token =
+            rows.y[wave.first_token + BatchWave<kWave>::kTokenStep * t + Tile::Row(wave.lane, i)];
         const int64_t row = first_row + wave.first_row + 16 * r + Tile::Column(wave.lane, i);
         if (token < 0 || row >= target.n_rows) continue;
         float sum = expert < 0 ? NAN : wave.sums[t][r][i];

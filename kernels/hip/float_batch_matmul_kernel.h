@@ -114,7 +114,7 @@ __global__ void __launch_bounds__(kBatchThreads) FloatBatchMatmulKernel(MatvecAr
     FORGE_SHARED(int, y_rows, kBatchTileTokens);
     const FloatBatchStage<Element> stage = {weights, pieces, token_scales, {x_rows, y_rows}};
     const BatchBlock block = FindBatchBlock(args);
-    if (block.is_empty) return;
+    if (block.n_tokens == 0) return;
     FindBatchRows(args, block, stage.rows);
     __syncthreads();
     BatchWave<kWave> wave = MakeBatchWave<kWave>();
@@ -127,9 +127,11 @@ __global__ void __launch_bounds__(kBatchThreads) FloatBatchMatmulKernel(MatvecAr
           for (int p = 0; p < kFloatBatchParts; ++p) {
         FORGE_UNROLL
         for (int t = 0; t < BatchWave<kWave>::kTokenTiles; ++t) {
+          if (t * BatchWave<kWave>::kTokenStep >= block.n_tokens) continue;
           FORGE_UNROLL
           for (int r = 0; r < BatchWave<kWave>::kRowTiles; ++r)
-            MultiplyHalfTile<Element, kWave>(stage, p, wave.first_token + 16 * t,
+            MultiplyHalfTile<Element, kWave>(stage, p,
+                                             wave.first_token + BatchWave<kWave>::kTokenStep * t,
                                              wave.first_row + 16 * r, wave.lane, wave.sums[t][r]);
         }
       }
