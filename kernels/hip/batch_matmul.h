@@ -13,8 +13,11 @@ namespace forge {
 
 constexpr int kBatchTileTokens = 64;
 
-// From here on the matrix units are used; with experts, from so many pairs for each on average.
+// From here on the matrix units are used.
 constexpr int kMinBatchTokens = 33;
+// With experts, from so many pairs for each on average: LaunchMatvec would read the weights twice.
+// A prompt's default chunk of 128 tokens has 16 where a token uses 4 of 32 experts.
+constexpr int kMinBatchPairs = 16;
 
 // REQUIRES: n_tokens and n_targets are positive, the format is not F32; `tiles`, if there are
 // any, have up to kBatchTileTokens pairs.

@@ -116,7 +116,7 @@ Status Check(const ExpertMatmulArgs& args) {
 // Whether all targets go to the matrix units.
 bool IsBatch(const ExpertMatmulArgs& args, const HipStream& stream) {
   const int64_t n_pairs = int64_t{args.n_x_rows} * args.pairs_per_row;
-  bool is_batch = n_pairs >= int64_t{kMinBatchTokens} * args.targets[0].weights.n_experts;
+  bool is_batch = n_pairs >= int64_t{kMinBatchPairs} * args.targets[0].weights.n_experts;
   for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i)
     is_batch =
         is_batch && HasBatch(FindMatvecFormat(args.targets[i].weights.first.shape.dtype), stream);

@@ -215,6 +215,14 @@ TEST_F(HipLaunchTest, AnActivationIsPartOfTheProducts) {
   EXPECT_EQ(Multiply(args), (Kernels{{"quantize", 1}, {"matvec", 2}, {"gated_activation", 1}}));
 }
 
+TEST_F(HipLaunchTest, ExpertsGoToTheMatrixUnitsFromSixteenPairsForEachOn) {
+  Start("gfx1100");
+  EXPECT_EQ(Multiply(ExpertProduct(Q4_K::kDType, 31)),
+            (Kernels{{"plan_pairs", 1}, {"quantize", 1}, {"matvec", 1}}));
+  EXPECT_EQ(Multiply(ExpertProduct(Q4_K::kDType, 32)),
+            (Kernels{{"plan_pairs", 1}, {"quantize", 1}, {"batch_matmul", 1}}));
+}
+
 TEST_F(HipLaunchTest, HeadNormsRotationAndCacheAreOneKernel) {
   Start("gfx1100");
   for (const int n_tokens : {1, 40}) {
@@ -257,6 +265,22 @@ TEST_F(HipLaunchTest, ManyVectorsGoToTheMatrixUnitsThatKeepTheirNumbers) {
   EXPECT_EQ(Multiply(Product(Q8_0::kDType, 40)), (Kernels{{"quantize", 1}, {"batch_matmul", 1}}));
 }
 
+TEST_F(HipLaunchTest, AProductOfMoreThreadsThanOneLaunchMayHaveIsRefusedAloneAndInAGroup) {
+  Start("gfx1100");
+  MatmulArgs args = Product(F32Format::kDType, 1);
+  args.n_tokens = 4096;
+  args.targets[0].weight.shape.n_rows = int64_t{1} << 22;  // never read
+  for (const bool is_grouping : {false, true}) {
+    if (is_grouping) stream_->BeginGroup();
+    const Status status = device_->ops().matmul(args, *stream_);
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+    EXPECT_THAT(status.message(), HasSubstr("kernel matvec has more threads"));
+    if (is_grouping) {
+      EXPECT_TRUE(stream_->EndGroup().ok());
+    }
+  }
+}
+
 TEST_F(HipLaunchTest, AttentionOfPromptsGoesToTheMatrixUnitsThatKeepTheirNumbers) {
   const Kernels plain = {{"attention", 1}}, on_units = {{"prompt_attention", 1}};
   Start("gfx1100");
@@ -278,19 +302,3 @@ TEST_F(HipLaunchTest, AttentionOfPromptsGoesToTheMatrixUnitsThatKeepTheirNumbers
 
 }  // namespace
 }  // namespace forge::testing
-TEST_F(HipLaunchTest, AProductOfMoreThreadsThanOneLaunchMayHaveIsRefusedAloneAndInAGroup) {
-  Start("gfx1100");
-  MatmulArgs args = Product(F32Format::kDType, 1);
-  args.n_tokens = 4096;
-  args.targets[0].weight.shape.n_rows = int64_t{1} << 22;  // never read
-  for (const bool is_grouping : {false, true}) {
-    if (is_grouping) stream_->BeginGroup();
-    const Status status = device_->ops().matmul(args, *stream_);
-    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
-    EXPECT_THAT(status.message(), HasSubstr("kernel matvec has more threads"));
-    if (is_grouping) {
-      EXPECT_TRUE(stream_->EndGroup().ok());
-    }
-  }
-}
-
