@@ -63,6 +63,7 @@ Status MultiplyExperts(const StepContext& step, uint32_t layer) {
                                    .targets = {{{.weights = weights.expert_down,
                                                  .bias = weights.expert_down_bias,
                                                  .y = step.Floats(scratch.expert_out)}}},
+                                   .repeats_pairs = true,
                                    .workspace = step.WorkspaceOf(scratch.expert_workspace)},
                                   step.stream());
 }

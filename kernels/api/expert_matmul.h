@@ -41,6 +41,9 @@ struct ExpertMatmulArgs {
   // If set, the two targets are gate and up, of the same n_out, and the first's y is
   // activation(gate, up); the second's is unspecified afterwards.
   std::optional<Activation> activation = std::nullopt;
+  // The same experts for as many pairs as in the stream's last expert_matmul, with its workspace as
+  // it left it: a device may go on with how it gathered the pairs there.
+  bool repeats_pairs = false;
   Workspace workspace;  // Device::ExpertMatmulWorkspaceBytes(...)
 };
 Status Validate(const ExpertMatmulArgs& args);

@@ -128,6 +128,17 @@ bool HaveOneFormat(const ExpertMatmulArgs& args) {
          args.targets[0].weights.first.shape.dtype == args.targets[1].weights.first.shape.dtype;
 }
 
+// Sorts the pairs, unless the last product did and they are the same.
+Status SortPairs(const ExpertMatmulArgs& args, const SortedPairs& pairs, int64_t n_tiles,
+                 const PairPlan& plan, HipStream& stream) {
+  if (args.repeats_pairs && stream.sorted_pairs() == pairs) return Status();
+  FORGE_TRY(LaunchKernel("plan_pairs", PlanPairsKernel, {.grid = 1, .block = kThreads}, stream,
+                         pairs.experts, pairs.n_pairs, pairs.n_experts, pairs.tile_tokens, n_tiles,
+                         plan));
+  stream.set_sorted_pairs(pairs);
+  return Status();
+}
+
 // Rounds the activations for the products that take them so.
 Status PrepareActivations(const ExpertMatmulArgs& args, std::byte* workspace, HipStream& stream,
                           MatvecArgs& matvec) {
@@ -201,9 +212,8 @@ Status HipExpertMatmul(const ExpertMatmulArgs& args, Stream& stream) {
   matvec.pairs_per_row = args.pairs_per_row;
   matvec.n_experts = weights.n_experts;
   matvec.n_tiles = CountTiles(n_pairs, weights.n_experts, tile_tokens);
-  FORGE_TRY(LaunchKernel("plan_pairs", PlanPairsKernel, {.grid = 1, .block = kThreads}, hip,
-                         args.experts, n_pairs, weights.n_experts, tile_tokens, matvec.n_tiles,
-                         plan));
+  FORGE_TRY(SortPairs(args, {args.experts, workspace, n_pairs, weights.n_experts, tile_tokens},
+                      matvec.n_tiles, plan, hip));
   FORGE_TRY(PrepareActivations(args, workspace, hip, matvec));
   const bool is_gated = args.activation && !is_batch && HaveOneFormat(args);
   if (is_gated) matvec.activation = *args.activation;

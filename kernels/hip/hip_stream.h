@@ -18,6 +18,16 @@
 
 namespace forge {
 
+// The pairs of token and expert that an expert_matmul sorted in its workspace.
+struct SortedPairs {
+  const int32_t* experts = nullptr;
+  const void* workspace = nullptr;
+  int n_pairs = 0;
+  int n_experts = 0;
+  int tile_tokens = 0;
+  bool operator==(const SortedPairs&) const = default;
+};
+
 // A queue of work on one HIP device: kernels that ops launch, and copies, which go through pinned
 // memory so that the runtime never waits in them. Owns the handle. Not thread-safe; different
 // threads may use it one after another. Lifetime: the context must outlive it.
@@ -58,6 +68,10 @@ class HipStream final : public Stream {
   // Copies `bytes`, at most kUploadBytes, that `fill` writes to host memory. The copies of earlier
   // calls run meanwhile.
   Status Upload(void* to, size_t bytes, FunctionRef<Status(std::byte*)> fill);
+
+  // For HipExpertMatmul: what the last one sorted.
+  const SortedPairs& sorted_pairs() const { return sorted_pairs_; }
+  void set_sorted_pairs(const SortedPairs& pairs) { sorted_pairs_ = pairs; }
 
   // kUnavailable, and the device is lost, if anything failed or nothing has moved for the hang
   // limit.
@@ -102,6 +116,7 @@ class HipStream final : public Stream {
   LaunchGroup held_;
   size_t n_groups_ = 0;  // given to the device since the last Synchronize
   GraphCache graphs_;
+  SortedPairs sorted_pairs_;
 
   int work_since_mark_ = 0;
   std::deque<hipEvent_t> marks_;  // in the stream, oldest first

@@ -215,6 +215,23 @@ TEST_F(HipLaunchTest, AnActivationIsPartOfTheProducts) {
   EXPECT_EQ(Multiply(args), (Kernels{{"quantize", 1}, {"matvec", 2}, {"gated_activation", 1}}));
 }
 
+TEST_F(HipLaunchTest, PairsOfTokenAndExpertAreSortedOnceForBothProducts) {
+  Start("gfx90a");  // multiplies F16 without matrix units
+  const auto sorts = [this](const ExpertMatmulArgs& args) { return Multiply(args)["plan_pairs"]; };
+  ExpertMatmulArgs args = ExpertProduct(Q4_K::kDType, 40);
+  EXPECT_EQ(sorts(args), 1u);
+  EXPECT_EQ(sorts(args), 1u) << "the experts may be others";
+  args.repeats_pairs = true;
+  EXPECT_EQ(sorts(args), 0u);
+  // Not where the other product's kernel takes tiles of another size.
+  ExpertMatmulArgs floats = ExpertProduct(F16Format::kDType, 40);
+  floats.experts = args.experts;
+  floats.workspace = args.workspace;
+  floats.repeats_pairs = true;
+  EXPECT_EQ(sorts(floats), 1u);
+  EXPECT_EQ(sorts(floats), 0u);
+}
+
 TEST_F(HipLaunchTest, ExpertsGoToTheMatrixUnitsFromSixteenPairsForEachOn) {
   Start("gfx1100");
   EXPECT_EQ(Multiply(ExpertProduct(Q4_K::kDType, 31)),

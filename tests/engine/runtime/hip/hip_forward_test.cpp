@@ -54,5 +54,11 @@ TEST_F(HipForwardTest, LaunchesAreTheSameWhileASequenceTakesBlocks) {
   EXPECT_GT(updates_at(512), 0u) << "no graph was in use";
 }
 
+TEST_F(HipForwardTest, PairsOfTokenAndExpertAreSortedOnceInALayer) {
+  const TempFile file(MakeTinyModel({.architecture = "qwen3moe", .n_layers = 3}).Build());
+  ForwardHarness model(file.path(), {.context_length = 128});
+  EXPECT_EQ(CallsOfStep(model, "plan_pairs"), 3u);
+}
+
 }  // namespace
 }  // namespace forge::testing
