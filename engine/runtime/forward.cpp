@@ -65,6 +65,7 @@ void Forward::Flatten(const StepBatch& batch) {
   for (size_t s = 0; s < batch.sequences.size(); ++s) {
     const StepSequence& sequence = batch.sequences[s];
     host_.first_token.push_back(static_cast<int32_t>(host_.tokens.size()));
+    if (static_cast<size_t>(host_.n_decodes) == s && sequence.tokens.size() == 1) ++host_.n_decodes;
     for (size_t i = 0; i < sequence.tokens.size(); ++i) {
       host_.tokens.push_back(sequence.tokens[i]);
       host_.positions.push_back(static_cast<int32_t>(sequence.first_position + i));
@@ -119,7 +120,8 @@ StepIndices Forward::PlaceIndices() {
                              .n_sequences = static_cast<int>(host_.first_token.size()) - 1,
                              .positions = Place(host_.positions),
                              .token_sequence = Place(host_.token_sequence),
-                             .first_token = Place(host_.first_token)};
+                             .first_token = Place(host_.first_token),
+                             .n_decodes = host_.n_decodes};
   indices.logit_rows = Place(host_.logit_rows);
   if (!host_.query_scales.empty()) indices.query_scales = Place(host_.query_scales);
   for (const BlockTables& tables : host_.block_tables) {

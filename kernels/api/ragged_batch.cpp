@@ -20,6 +20,10 @@ Status Validate(const RaggedBatch& batch) {
     return InvalidArgument("ragged batch: tokens need 1 to n_tokens sequences: n_sequences " +
                            std::to_string(batch.n_sequences) + ", n_tokens " +
                            std::to_string(batch.n_tokens));
+  if (batch.n_decodes < 0 || batch.n_decodes > batch.n_sequences)
+    return InvalidArgument("ragged batch: n_decodes must be in [0, " +
+                           std::to_string(batch.n_sequences) +
+                           "], the number of sequences: " + std::to_string(batch.n_decodes));
   if (batch.max_blocks == 0)
     return InvalidArgument("ragged batch: block tables have no room for a block: max_blocks 0");
   if (batch.positions == nullptr || batch.token_sequence == nullptr ||

@@ -33,6 +33,7 @@ struct RaggedBatch {
   const int32_t* first_token = nullptr;     // [n_sequences + 1], the batch range of each sequence
   const int32_t* block_tables = nullptr;    // [n_sequences, max_blocks], see KvLayerView
   int max_blocks = 0;
+  int n_decodes = 0;  // so many sequences that the batch begins with have one token each
 };
 
 // Checks the shape of a batch: kInvalidArgument for null pointers and negative or zero sizes. Does

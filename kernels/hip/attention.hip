@@ -86,53 +86,88 @@ Status LaunchAttention(const AttentionLaunch& launch, int rows, HipStream& strea
   return Status();
 }
 
+// Adjacent tokens of a step that one launch takes.
+struct Tokens {
+  AttentionArgs args;  // of these tokens; the sequences are the step's
+  bool are_decodes;    // one of a sequence each
+  bool are_split;      // so few that their positions are split among blocks
+};
+
+Tokens AllTokens(const AttentionArgs& args) {
+  return {args, args.batch.n_tokens == args.batch.n_sequences,
+          args.batch.n_tokens <= kMaxSplitTokens};
+}
+
+// [first, first + n) of a step.
+AttentionArgs PartOf(AttentionArgs args, int first, int n) {
+  const int64_t first_head = int64_t{first} * args.n_heads;
+  args.batch.n_tokens = n;
+  args.batch.positions += first;
+  args.batch.token_sequence += first;
+  args.q += first_head * args.cache.head_dim;
+  args.y += first_head * args.cache.value_dim;
+  return args;
+}
+
 // The most rows whose queries and sums fit shared memory, 0 if not even the fewest do; no more than
 // are of use.
-int ChooseRows(const AttentionArgs& args, int group) {
-  const bool is_decode = args.batch.n_tokens == args.batch.n_sequences;
-  const size_t row_bytes = sizeof(float) * (static_cast<size_t>(args.cache.head_dim) +
-                                            static_cast<size_t>(args.cache.value_dim));
+int ChooseRows(const Tokens& tokens, int group) {
+  const KvLayerView& cache = tokens.args.cache;
+  const size_t row_bytes =
+      sizeof(float) * (static_cast<size_t>(cache.head_dim) + static_cast<size_t>(cache.value_dim));
   int rows = kMaxRows;
-  while (rows > 4 && is_decode && rows / 2 >= group) rows /= 2;
+  while (rows > 4 && tokens.are_decodes && rows / 2 >= group) rows /= 2;
   while (rows >= 4 && static_cast<size_t>(rows) * row_bytes > kSharedBytes - kStaticSharedBytes)
     rows /= 2;
   return rows >= 4 ? rows : 0;
 }
 
-// As many as the block tables have room for partitions: constant for a model, so that bits are too.
-int CountSplits(const AttentionArgs& args) {
-  if (args.batch.n_tokens > kMaxSplitTokens) return 1;
+// As many as the block tables have room for partitions: a sequence of fewer has nothing in the
+// others, and has the same bits.
+int CountSplits(const Tokens& tokens) {
+  if (!tokens.are_split) return 1;
+  const AttentionArgs& args = tokens.args;
   const int64_t positions = static_cast<int64_t>(args.batch.max_blocks) * args.cache.block_tokens;
   const int64_t partitions = (positions + kPartitionPositions - 1) / kPartitionPositions;
   return static_cast<int>(std::clamp<int64_t>(partitions, 1, kMaxSplits));
 }
 
-// Steps whose positions are split are too short for tiles of prompts, and streams that generate
-// have one token each.
-bool IsPrompt(const AttentionArgs& args, const HipStream& stream) {
-  return args.batch.n_tokens > kMaxSplitTokens && args.batch.n_tokens != args.batch.n_sequences &&
-         CanAttendPrompt(args, stream);
-}
-
-Status Plan(const AttentionArgs& args, bool is_prompt, AttentionLaunch& launch, int& rows) {
+Status Plan(const Tokens& tokens, bool is_prompt, AttentionLaunch& launch, int& rows) {
+  const AttentionArgs& args = tokens.args;
   launch.args = args;
   launch.group = args.n_heads / args.cache.n_kv_heads;
-  rows = is_prompt ? kPromptRows : ChooseRows(args, launch.group);
+  rows = is_prompt ? kPromptRows : ChooseRows(tokens, launch.group);
   if (rows == 0)
     return Unimplemented("attention: heads are too large for shared memory: head_dim " +
                          std::to_string(args.cache.head_dim) + ", value_dim " +
                          std::to_string(args.cache.value_dim));
   launch.tile_heads = std::min(launch.group, rows);
   launch.head_groups = (launch.group + launch.tile_heads - 1) / launch.tile_heads;
-  const bool is_decode = args.batch.n_tokens == args.batch.n_sequences;
-  launch.tile_tokens = is_decode ? 1 : rows / launch.tile_heads;
-  launch.n_splits = CountSplits(args);
+  launch.tile_tokens = tokens.are_decodes ? 1 : rows / launch.tile_heads;
+  launch.n_splits = CountSplits(tokens);
   const uint64_t n_rows = SplitRows(args.batch.n_tokens, args.n_heads);
   auto* base = static_cast<std::byte*>(args.workspace.data);
   launch.maxima = reinterpret_cast<float*>(base);
   launch.totals = reinterpret_cast<float*>(base + AlignUp(4 * n_rows));
   launch.sums = reinterpret_cast<float*>(base + 2 * AlignUp(4 * n_rows));
   return Status();
+}
+
+Status Attend(const Tokens& tokens, HipStream& stream) {
+  const AttentionArgs& args = tokens.args;
+  // Tokens whose positions are split are too few for tiles of prompts.
+  const bool is_prompt = !tokens.are_split && !tokens.are_decodes && CanAttendPrompt(args, stream);
+  AttentionLaunch launch;
+  int rows = 0;
+  FORGE_TRY(Plan(tokens, is_prompt, launch, rows));
+  if (is_prompt) return LaunchPromptAttention(launch, stream);
+  FORGE_TRY(LaunchAttention(launch, rows, stream));
+  if (launch.n_splits == 1) return Status();
+  return LaunchKernel(
+      "combine_splits", CombineSplitsKernel,
+      {.grid = static_cast<unsigned>(args.batch.n_tokens) * static_cast<unsigned>(args.n_heads),
+       .block = kAttentionThreads},
+      stream, launch);
 }
 
 }  // namespace
@@ -154,18 +189,14 @@ Status HipAttention(const AttentionArgs& args, Stream& stream) {
                            std::to_string(needed) + " bytes, given " +
                            std::to_string(args.workspace.bytes));
   HipStream& hip = AsHip(stream);
-  AttentionLaunch launch;
-  int rows = 0;
-  const bool is_prompt = IsPrompt(args, hip);
-  FORGE_TRY(Plan(args, is_prompt, launch, rows));
-  if (is_prompt) return LaunchPromptAttention(launch, hip);
-  FORGE_TRY(LaunchAttention(launch, rows, hip));
-  if (launch.n_splits == 1) return Status();
-  return LaunchKernel(
-      "combine_splits", CombineSplitsKernel,
-      {.grid = static_cast<unsigned>(args.batch.n_tokens) * static_cast<unsigned>(args.n_heads),
-       .block = kAttentionThreads},
-      hip, launch);
+  const int n_decodes = args.batch.n_decodes, n_others = args.batch.n_tokens - n_decodes;
+  if (args.batch.n_tokens <= kMaxSplitTokens || n_decodes == 0 || n_decodes > kMaxSplitTokens ||
+      n_others == 0)
+    return Attend(AllTokens(args), hip);
+  // Beside a prompt, streams that generate would each have one block go through all positions.
+  FORGE_TRY(Attend({PartOf(args, 0, n_decodes), /*are_decodes=*/true, /*are_split=*/true}, hip));
+  return Attend({PartOf(args, n_decodes, n_others), /*are_decodes=*/false, /*are_split=*/false},
+                hip);
 }
 
 }  // namespace forge

@@ -178,6 +178,15 @@ TEST_P(AttentionTest, MatchesReferenceAroundEveryBorderOfDepth) {
   }
 }
 
+TEST_P(AttentionTest, StreamsBesideAPromptHaveTheBitsOfAStepOfTheirOwn) {
+  const std::unique_ptr<OpRig> rig = device().Create();
+  Scene scene(*rig, {.dtype = dtype()}, 6, {{0, 700, 1}, {1, 0, 1}, {2, 9, 40}}, 90);
+  const std::vector<float> together = scene.Run(*rig);
+  EXPECT_TRUE(testing::Near(together, scene.Reference(), testing::kAttentionTolerance));
+  const std::vector<float> streams = scene.Run(*rig, {{0, 700, 1}, {1, 0, 1}});
+  EXPECT_EQ(std::memcmp(streams.data(), together.data(), streams.size() * sizeof(float)), 0);
+}
+
 TEST_P(AttentionTest, MatchesReferenceWithCapsWindowsAndSinks) {
   const std::unique_ptr<OpRig> rig = device().Create(3);
   const std::vector<Piece> pieces = {{0, 0, 40}, {1, 250, 12}, {2, 1029, 7}, {3, 511, 2}};

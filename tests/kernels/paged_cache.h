@@ -121,6 +121,7 @@ class Batch {
       : max_blocks_(cache.max_blocks()), first_token_{0} {
     for (const Piece& piece : pieces) {
       const auto index = static_cast<int32_t>(first_token_.size()) - 1;
+      if (n_decodes_ == index && piece.n_tokens == 1) ++n_decodes_;
       for (int i = 0; i < piece.n_tokens; ++i) {
         positions_.push_back(piece.first_position + i);
         token_sequence_.push_back(index);
@@ -144,7 +145,8 @@ class Batch {
             .token_sequence = token_sequence_.data(),
             .first_token = first_token_.data(),
             .block_tables = tables_.data(),
-            .max_blocks = max_blocks_};
+            .max_blocks = max_blocks_,
+            .n_decodes = n_decodes_};
   }
   RopeAppendArgs append_args(PagedCache& cache) {
     return {.batch = view(), .cache = cache.view(), .keys = keys_.data(), .values = values_.data()};
@@ -152,6 +154,7 @@ class Batch {
 
  private:
   int max_blocks_;
+  int n_decodes_ = 0;
   std::vector<int32_t> positions_;
   std::vector<int32_t> token_sequence_;
   std::vector<int32_t> first_token_;

@@ -54,6 +54,14 @@ TEST_F(HipForwardTest, LaunchesAreTheSameWhileASequenceTakesBlocks) {
   EXPECT_GT(updates_at(512), 0u) << "no graph was in use";
 }
 
+TEST_F(HipForwardTest, TheContextOfAStreamIsSplitAmongBlocksAlsoBesideAPrompt) {
+  const TempFile file(MakeTinyModel({.n_layers = 3}).Build());
+  ForwardHarness model(file.path(), {.context_length = 512, .max_sequences = 2});
+  const uint64_t before = emulator::Calls("combine_splits");
+  model.Step({{0, {TokenId{7}}}, {1, std::vector<TokenId>(40, 9)}});
+  EXPECT_EQ(emulator::Calls("combine_splits") - before, 3u);
+}
+
 TEST_F(HipForwardTest, PairsOfTokenAndExpertAreSortedOnceInALayer) {
   const TempFile file(MakeTinyModel({.architecture = "qwen3moe", .n_layers = 3}).Build());
   ForwardHarness model(file.path(), {.context_length = 128});
