@@ -33,8 +33,8 @@ class Forward final : public StepRunner {
   // The batch's index arrays on the host, as RaggedBatch lays them out.
   struct HostBatch {
     std::vector<int32_t> tokens, positions, token_sequence, first_token, logit_rows;
-    std::vector<float> query_scales;  // of each token, if the model's queries grow
-    int n_decodes = 0;
+    std::vector<float> query_scales;        // of each token, if the model's queries grow
+    int n_decodes = 0;                      // as in RaggedBatch
     std::vector<BlockTables> block_tables;  // of each KvGroup
     std::vector<std::byte> placed;          // all of these one after the other, for one copy
   };
