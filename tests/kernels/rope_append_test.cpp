@@ -181,6 +181,8 @@ TEST_P(RopeAppendTest, RefusesBadArguments) {
   EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.batch.n_sequences = 6; }), refused);
   EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.batch.max_blocks = 0; }), refused);
   EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.batch.positions = nullptr; }), refused);
+  EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.batch.n_decodes = a.batch.n_sequences + 1; }),
+            refused);
   EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.batch.token_sequence = nullptr; }), refused);
   EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.batch.first_token = nullptr; }), refused);
   EXPECT_EQ(code_with([](RopeAppendArgs& a) { a.batch.block_tables = nullptr; }), refused);
