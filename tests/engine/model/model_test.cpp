@@ -23,8 +23,10 @@ namespace forge {
 namespace {
 
 using ::testing::AnyOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using testing::OpenedModel;
+using ::testing::Pair;
 using testing::RowDevice;
 using testing::TinyModelOptions;
 using testing::TinyVocabulary;
@@ -212,7 +214,7 @@ TEST_F(ModelTest, LoadThatDoesNotFitTouchesNoDeviceMemory) {
   ASSERT_FALSE(model.ok());
   EXPECT_EQ(model.status().code(), StatusCode::kResourceExhausted);
   EXPECT_EQ(model.status().reason(), "GPU_BUDGET_EXCEEDED");
-  EXPECT_THAT(std::string(model.status().message()), HasSubstr(std::to_string(needed)));
+  EXPECT_THAT(model.status().details(), Contains(Pair("requestedBytes", std::to_string(needed))));
   EXPECT_EQ(small.allocate_calls(), 0u);
   EXPECT_EQ(small.pack_calls(), 0u);
   EXPECT_EQ(ledger.reserved_bytes(), 0u);
