@@ -113,11 +113,11 @@ std::string WhatIsNotAllowed(const std::string& text) {
 std::string WhatIsWrong(const CLI::App& app, const CLI::App& command,
                         const CLI::ParseError& error) {
   const std::string text = error.what();
-  if (const std::string argument = UnexpectedArgument(app); argument.starts_with("-"))
-    return "there is no option '" + argument + "'" +
-           DidYouMean(argument, OptionNames(app, command));
-  else if (!argument.empty())
-    return "there is no place for the argument '" + argument + "'";
+  const std::string unexpected = UnexpectedArgument(app);
+  if (unexpected.starts_with("-"))
+    return "there is no option '" + unexpected + "'" +
+           DidYouMean(unexpected, OptionNames(app, command));
+  if (!unexpected.empty()) return "there is no place for the argument '" + unexpected + "'";
   const std::string& kind = error.get_name();
   if (kind == "RequiredError") return WhatIsMissing(command, text);
   if (kind == "ConversionError") return WhatIsNoNumber(app, command, text);

@@ -131,8 +131,7 @@ Status Residency::SetPinned(const std::string& name, bool pinned) {
       return NotLoaded(name);
     LoadRequest change;
     change.pinned = pinned;
-    Keep(found->second, change);
-    return Status();
+    return Keep(found->second, change);
   });
 }
 
@@ -383,18 +382,17 @@ void Residency::SetState(Entry& entry, ModelState state) {
   entry.snapshot.state = state;
 }
 
-void Residency::Keep(Entry& entry, const LoadRequest& request) {
+Status Residency::Keep(Entry& entry, const LoadRequest& request) {
   const bool says_something = request.pinned || request.priority || request.keep_alive;
-  if (!says_something || request.must_fit_now) return;
+  if (!says_something || request.must_fit_now) return Status();
   if (request.pinned) entry.request.pinned = request.pinned;
   if (request.priority) entry.request.priority = request.priority;
   if (request.keep_alive) entry.request.keep_alive = request.keep_alive;
-  if (entry.job && entry.ticket == 0) return;  // the controller has not heard of it yet
+  if (entry.job && entry.ticket == 0) return Status();  // the controller has not heard of it yet
   const std::string name = entry.snapshot.file.name;
   const std::string device = entry.snapshot.info.device;
   const KeepingChange change = {request.pinned, request.priority, request.keep_alive};
-  const Status kept = Books(device).controller.Keep(name, change, Now());
-  FORGE_CHECK(kept.ok(), kept.message());
+  FORGE_TRY(Books(device).controller.Keep(name, change, Now()));
   if (request.pinned && entry.lifecycle.state() == ModelState::kReady) {
     using enum ResidencyEvent::Kind;
     Publish({.kind = *request.pinned ? kPinned : kUnpinned,
@@ -407,6 +405,7 @@ void Residency::Keep(Entry& entry, const LoadRequest& request) {
   boost::asio::post(strand_, [this, device] {
     if (!shutting_down_) Decide(device);
   });
+  return Status();
 }
 
 ModelSnapshot Residency::SnapshotOf(const Entry& entry) const {

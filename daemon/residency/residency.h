@@ -228,8 +228,9 @@ class Residency {
   void Release(TicketId ticket);
   void SetState(Entry& entry, ModelState state);
   void PublishChange();
-  // Changes of how the model is kept what `request` sets, and decides anew.
-  void Keep(Entry& entry, const LoadRequest& request);
+  // Changes of how the model is kept what `request` sets, and decides anew. kFailedPrecondition
+  // (reason MODEL_NOT_LOADED) where it is on its way out.
+  Status Keep(Entry& entry, const LoadRequest& request);
   // The entry's snapshot with how the model is kept.
   ModelSnapshot SnapshotOf(const Entry& entry) const;
   std::vector<ModelSnapshot> Snapshots() const;

@@ -73,14 +73,15 @@ void Residency::Join(Entry& entry, const LoadRequest& request,
             ? Status()
             : CheckSameOptions(name, "ready", request, OptionsInEffect(entry.snapshot.info));
     if (!same.ok()) return listener->OnLoaded(same);
-    Keep(entry, request);
-    return listener->OnLoaded(SnapshotOf(entry));
+    const Status kept = Keep(entry, request);
+    return listener->OnLoaded(kept.ok() ? Result<ModelSnapshot>(SnapshotOf(entry)) : kept);
   }
   if (!request.must_fit_now) entry.request.must_fit_now = false;
   listener->OnProgress(entry.progress);
   if (request.empty() || request.is_on_demand) {
     entry.listeners.push_back(listener);
-    return Keep(entry, request);
+    static_cast<void>(Keep(entry, request));  // a load that ends without the model says so itself
+    return;
   }
   entry.undecided.emplace_back(request, listener);
   if (entry.progress.plan) DecideJoins(entry, "loading", *entry.progress.plan);
@@ -94,7 +95,7 @@ void Residency::DecideJoins(Entry& entry, std::string_view state, const ModelFil
         CheckSameOptions(entry.snapshot.file.name, state, request, OptionsInEffect(info));
     if (same.ok()) {
       entry.listeners.push_back(listener);
-      Keep(entry, request);
+      static_cast<void>(Keep(entry, request));  // as above
     } else {
       listener->OnLoaded(same);
     }
