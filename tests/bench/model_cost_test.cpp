@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 #include "tools/synth/synth_model.h"
 

@@ -5,6 +5,7 @@
 
 #include "bench/comparison.h"
 #include "bench/measure.h"
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge {

@@ -7,6 +7,7 @@
 
 #include "bench/model_runner.h"
 #include "kernels/cpu/cpu_device.h"
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge {

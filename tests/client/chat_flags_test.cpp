@@ -4,10 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
-#include <fstream>
 
 #include "client/commands/answer_printer.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge::client {
 namespace {
@@ -36,14 +35,11 @@ std::string Refusal(const std::string& line) {
 // A file of tools, gone with the test.
 class ToolsFile {
  public:
-  explicit ToolsFile(const std::string& text) : path_(::testing::TempDir() + "tools.json") {
-    std::ofstream(path_) << text;
-  }
-  ~ToolsFile() { std::remove(path_.c_str()); }
-  std::string Flag() const { return "--tools " + path_; }
+  explicit ToolsFile(const std::string& text) : file_(text, ".json") {}
+  std::string Flag() const { return "--tools " + file_.path().string(); }
 
  private:
-  std::string path_;
+  testing::TempFile file_;
 };
 
 TEST(ChatFlagsTest, ReadsToolsInBothShapesAndKeepsTheirOrder) {

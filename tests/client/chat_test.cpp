@@ -6,6 +6,7 @@
 
 #include "client/chat/conversation.h"
 #include "client/chat/message_reader.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge::client {
 namespace {
@@ -81,7 +82,8 @@ TEST(ConversationTest, SaysWhatIsWrongWithAnOption) {
 }
 
 TEST(ConversationTest, IsTheSameAfterSavingAndLoading) {
-  const auto path = std::filesystem::path(::testing::TempDir()) / "conversation.json";
+  const testing::TempDirectory directory;
+  const std::filesystem::path path = directory.path() / "conversation.json";
   Conversation saved({});
   saved.SetSystem("be \"brief\"");
   saved.Add("user", "hello\nworld");

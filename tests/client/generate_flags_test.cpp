@@ -3,7 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <CLI/CLI.hpp>
-#include <fstream>
+
+#include "tests/support/temporary_files.h"
 
 namespace forge::client {
 namespace {
@@ -70,8 +71,8 @@ TEST(GenerateFlagsTest, RefusesMalformedLogitBias) {
 }
 
 TEST(GenerateFlagsTest, TakesASchemaInlineOrFromAFileAndAGrammarFromAFile) {
-  const std::string path = ::testing::TempDir() + "generate_flags_test.json";
-  std::ofstream(path) << "{\"type\":\"null\"}";
+  const testing::TempFile file("{\"type\":\"null\"}", ".json");
+  const std::string path = file.path().string();
   EXPECT_EQ(Parse("demo hi --json-schema true").json_schema(), "true");
   EXPECT_EQ(Parse("demo hi --json-schema " + path).json_schema(), "{\"type\":\"null\"}");
   EXPECT_EQ(Parse("demo hi --json-schema '{}'").json_schema(), "{}");

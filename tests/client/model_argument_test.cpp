@@ -3,7 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
+
+#include "tests/support/temporary_files.h"
 
 namespace forge::client {
 namespace {
@@ -16,19 +17,15 @@ constexpr char kSocket[] = "unix:///run/forge/forge.sock";
 class ModelArgumentTest : public ::testing::Test {
  protected:
   ModelArgumentTest() {
-    fs::remove_all(root_);
-    fs::create_directories(root_ / "here");
+    directory_.WriteFile("here/a.gguf", "x");
+    directory_.WriteFile("b.gguf", "x");
     fs::current_path(root_ / "here");
-    std::ofstream("a.gguf") << "x";
-    std::ofstream("../b.gguf") << "x";
   }
-  ~ModelArgumentTest() override {
-    fs::current_path(before_);
-    fs::remove_all(root_);
-  }
+  ~ModelArgumentTest() override { fs::current_path(before_); }
 
   const fs::path before_ = fs::current_path();
-  const fs::path root_ = fs::canonical(::testing::TempDir()) / "model_argument_test";
+  const testing::TempDirectory directory_;
+  const fs::path root_ = directory_.path();
 };
 
 TEST_F(ModelArgumentTest, APathFromTheWorkingDirectoryBecomesAbsolute) {

@@ -12,6 +12,7 @@
 #include "tests/conformance/llama_cpp_model.h"
 #include "tests/conformance/reference_case.h"
 #include "tests/engine/runtime/forward_harness.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge {
 namespace {

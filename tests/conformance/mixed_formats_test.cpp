@@ -12,6 +12,7 @@
 #include "tests/conformance/expand_weights.h"
 #include "tests/engine/runtime/forward_harness.h"
 #include "tests/kernels/random_weights.h"
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge {

@@ -8,6 +8,7 @@
 #include "engine/gguf/shard_name.h"
 #include "tests/conformance/copy_model.h"
 #include "tests/engine/runtime/forward_harness.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge {
 namespace {
@@ -38,9 +39,8 @@ void Split(const GgufFile& file, const fs::path& directory) {
 
 TEST(ShardsTest, GiveTheLogitsOfTheUnsplitModelToTheBit) {
   const fs::path whole = fs::path(FORGE_SOURCE_DIR) / "models/demo.gguf";
-  std::string pattern = (fs::temp_directory_path() / "forge-split-XXXXXX").string();
-  ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-  const fs::path directory = pattern;
+  const testing::TempDirectory temporary;
+  const fs::path& directory = temporary.path();
   Split(*GgufFile::Open(whole.string()).value(), directory);
   ForwardHarness expected(whole, {});
   const std::vector<TokenId> prompt = {1, 5, 9, 200, 31, 77, 12, 3};
@@ -49,7 +49,6 @@ TEST(ShardsTest, GiveTheLogitsOfTheUnsplitModelToTheBit) {
     ForwardHarness split(directory / ShardName{"split", shard, kShards}.FileName(), {});
     EXPECT_EQ(split.Feed(0, prompt, 64), logits) << "opened by shard " << shard;
   }
-  fs::remove_all(directory);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "tests/engine/runtime/forward_harness.h"
 #include "tests/support/conformance.h"
 #include "tests/support/gguf_builder.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge {
 namespace {

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "tests/conformance/llama_cpp_model.h"
+#include "tests/support/temporary_files.h"
 
 int main(int argc, char** argv) {
   if (argc != 2) {

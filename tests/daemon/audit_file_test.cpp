@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "tests/daemon/daemon_fixture.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge::testing {
 namespace {

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "tests/daemon/daemon_fixture.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge {
 namespace {

@@ -11,6 +11,7 @@
 #include "daemon/config/config_sources.h"
 #include "daemon/config/quantity.h"
 #include "tests/daemon/daemon_fixture.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge {
 namespace {

@@ -3,30 +3,9 @@
 #include <google/rpc/status.pb.h>
 
 #include <atomic>
-#include <fstream>
 #include <future>
 
 namespace forge::testing {
-
-TempDirectory::TempDirectory() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "forge-test-XXXXXX").string();
-  const char* made = ::mkdtemp(pattern.data());
-  FORGE_CHECK(made != nullptr, pattern);
-  path_ = std::filesystem::canonical(made);
-}
-
-TempDirectory::~TempDirectory() {
-  std::error_code ignored;  // nothing depends on it
-  std::filesystem::remove_all(path_, ignored);
-}
-
-std::filesystem::path TempDirectory::WriteFile(const std::string& relative,
-                                               const std::string& contents) const {
-  const std::filesystem::path path = path_ / relative;
-  std::filesystem::create_directories(path.parent_path());
-  std::ofstream(path, std::ios::binary) << contents;
-  return path;
-}
 
 TestDaemon::TestDaemon(const std::function<void(Config&)>& configure,
                        const std::function<void(FakeEngine&)>& prepare)

@@ -20,24 +20,9 @@
 #include "daemon/residency/state_store.h"
 #include "daemon/rpc/server.h"
 #include "tests/daemon/fake_engine.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge::testing {
-
-// A directory of its own for a test; removed at its end.
-class TempDirectory {
- public:
-  TempDirectory();
-  ~TempDirectory();
-  TempDirectory(const TempDirectory&) = delete;
-  TempDirectory& operator=(const TempDirectory&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-  // Creates a file with its directories.
-  std::filesystem::path WriteFile(const std::string& relative, const std::string& contents) const;
-
- private:
-  std::filesystem::path path_;
-};
 
 // Everything of the daemon but its main, around a FakeEngine, on a Unix socket.
 class TestDaemon {

@@ -2,19 +2,18 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <thread>
 #include <vector>
 
 #include "tests/daemon/fake_engine.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge {
 namespace {
 
 TEST(LoadJobTest, ReportsNoPhaseThatIsOver) {
-  const std::string path = ::testing::TempDir() + "load_job_test.gguf";
-  std::ofstream(path) << "weights";
+  const testing::TempFile file("weights");
+  const std::string path = file.path().string();
   testing::FakeEngine engine;
   LoadJob job({"m", path, 7, {}}, std::chrono::minutes(1));
   const auto plan = engine.Inspect(path, "cpu", LoadOptions());
@@ -27,15 +26,14 @@ TEST(LoadJobTest, ReportsNoPhaseThatIsOver) {
     last = progress.phase;
     ++n_reports;
   });
-  std::filesystem::remove(path);
   ASSERT_TRUE(loaded.ok()) << loaded.status().message();
   EXPECT_EQ(last, LoadPhase::kLoadingWeights);
   EXPECT_GE(n_reports, 3u);
 }
 
 TEST(LoadJobTest, ItsDurationLeavesOutTheWaitBeforeIt) {
-  const std::string path = ::testing::TempDir() + "load_job_duration_test.gguf";
-  std::ofstream(path) << "weights";
+  const testing::TempFile file("weights");
+  const std::string path = file.path().string();
   testing::FakeEngine engine;
   LoadJob job({"m", path, 7, {}}, std::chrono::minutes(1));
   const auto plan = engine.Inspect(path, "cpu", LoadOptions());
@@ -44,7 +42,6 @@ TEST(LoadJobTest, ItsDurationLeavesOutTheWaitBeforeIt) {
   const auto start = std::chrono::steady_clock::now();
   const auto loaded = job.Run(engine, *plan, [](const LoadProgress&) {});
   const auto passed = std::chrono::steady_clock::now() - start;
-  std::filesystem::remove(path);
   ASSERT_TRUE(loaded.ok()) << loaded.status().message();
   EXPECT_LE(loaded->load_duration, passed);
 }

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "tests/daemon/daemon_fixture.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge::testing {
 namespace {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/daemon/daemon_fixture.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge::testing {
 namespace {

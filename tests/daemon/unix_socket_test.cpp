@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tests/daemon/daemon_fixture.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge::testing {
 namespace {

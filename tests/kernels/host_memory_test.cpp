@@ -2,12 +2,12 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <string>
+
+#include "tests/support/temporary_files.h"
 
 namespace forge {
 namespace {
@@ -18,20 +18,12 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 class HostMemoryTest : public ::testing::Test {
  protected:
   HostMemoryTest() {
-    root_ = std::filesystem::temp_directory_path() /
-            ("forge-host-memory-" + std::to_string(getpid()) + "-" +
-             ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(root_);
     Write(
         "proc/meminfo",
         "MemTotal:        1048576 kB\nMemFree:          102400 kB\nMemAvailable:     512000 kB\n");
   }
-  ~HostMemoryTest() override { std::filesystem::remove_all(root_); }
 
-  void Write(const std::string& path, const std::string& text) {
-    std::filesystem::create_directories((root_ / path).parent_path());
-    std::ofstream(root_ / path) << text;
-  }
+  void Write(const std::string& path, const std::string& text) { directory_.WriteFile(path, text); }
   // A cgroup v2 hierarchy with this process in `path`.
   void MountV2(const std::string& path, const std::string& mounted_root = "/") {
     Write("proc/self/cgroup", "0::" + path + "\n");
@@ -70,7 +62,8 @@ class HostMemoryTest : public ::testing::Test {
     return std::string(reading.status().message());
   }
 
-  std::filesystem::path root_;
+  const testing::TempDirectory directory_;
+  const std::filesystem::path root_ = directory_.path();
 };
 
 TEST_F(HostMemoryTest, IsMemAvailableWithoutACgroup) {

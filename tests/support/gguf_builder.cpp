@@ -1,13 +1,7 @@
 #include "tests/support/gguf_builder.h"
 
-#include <unistd.h>
-
 #include <bit>
-#include <cstdlib>
-#include <fstream>
 #include <utility>
-
-#include "kernels/base/check.h"
 
 namespace forge::testing {
 namespace {
@@ -170,28 +164,6 @@ std::string GgufBuilder::Build() const {
   PadTo(file, alignment_);
   PadTo(data, alignment_);
   return file + data;
-}
-
-TempFile::TempFile(std::string_view contents, std::string_view suffix) {
-  std::string name =
-      (std::filesystem::temp_directory_path() / "forge-test-XXXXXX").string() + std::string(suffix);
-  const int descriptor = mkstemps(name.data(), static_cast<int>(suffix.size()));
-  FORGE_CHECK(descriptor >= 0, "cannot create a temporary file: " + name);
-  close(descriptor);
-  path_ = name;
-  if (!contents.empty()) WriteFile(path_, contents);
-}
-
-TempFile::~TempFile() {
-  std::error_code ignored;  // the test may have removed it
-  if (!path_.empty()) std::filesystem::remove(path_, ignored);
-}
-
-void WriteFile(const std::filesystem::path& path, std::string_view contents) {
-  std::ofstream stream(path, std::ios::binary | std::ios::trunc);
-  stream.write(contents.data(), static_cast<std::streamsize>(contents.size()));
-  stream.close();
-  FORGE_CHECK(stream.good(), "cannot write " + path.string());
 }
 
 }  // namespace forge::testing

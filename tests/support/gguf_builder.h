@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
@@ -77,23 +76,5 @@ class GgufBuilder {
   std::string metadata_;
   std::vector<Tensor> tensors_;
 };
-
-// Holds a file in the directory for temporary files and removes it when destroyed. Move-only.
-class TempFile {
- public:
-  explicit TempFile(std::string_view contents = {}, std::string_view suffix = ".gguf");
-  ~TempFile();
-  TempFile(TempFile&& other) noexcept : path_(std::move(other.path_)) { other.path_.clear(); }
-  TempFile(const TempFile&) = delete;
-  TempFile& operator=(const TempFile&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
-// Creates or overwrites a file. Aborts when that fails.
-void WriteFile(const std::filesystem::path& path, std::string_view contents);
 
 }  // namespace forge::testing

@@ -6,6 +6,7 @@
 
 #include "kernels/base/check.h"
 #include "tests/kernels/random_weights.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge::testing {
 namespace {

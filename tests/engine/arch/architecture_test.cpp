@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/gguf/gguf_file.h"
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge {

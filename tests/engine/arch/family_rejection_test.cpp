@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/engine/arch/rejection_case.h"
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge {

@@ -13,6 +13,7 @@
 #include "engine/gguf/gguf_fault.h"
 #include "engine/gguf/gguf_file.h"
 #include "tests/engine/arch/rejection_case.h"
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge {

@@ -17,6 +17,7 @@
 #include "engine/gguf/gguf_fault.h"
 #include "tests/support/conformance.h"
 #include "tests/support/gguf_builder.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge {
 namespace {

@@ -12,6 +12,7 @@
 #include "engine/gguf/gguf_fault.h"
 #include "engine/gguf/gguf_file.h"
 #include "tests/support/gguf_builder.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge {
 namespace {

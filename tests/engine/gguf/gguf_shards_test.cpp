@@ -1,6 +1,5 @@
 // Models that are split into several files.
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <functional>
 #include <string>
@@ -10,6 +9,7 @@
 #include "engine/gguf/gguf_file.h"
 #include "engine/gguf/shard_name.h"
 #include "tests/support/gguf_builder.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge {
 namespace {
@@ -45,12 +45,8 @@ void AddTensor(const std::string& name, char fill, GgufBuilder& builder) {
 class GgufShardsTest : public ::testing::Test {
  protected:
   GgufShardsTest() {
-    std::string pattern = (fs::temp_directory_path() / "forge-shards-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) std::abort();
-    directory_ = pattern;
     WriteShards([](int, SplitKeys&, GgufBuilder&) {});
   }
-  ~GgufShardsTest() override { fs::remove_all(directory_); }
 
   std::string PathOf(int number) const {
     return directory_ / ShardName{"m", static_cast<uint32_t>(number), 3}.FileName();
@@ -83,7 +79,8 @@ class GgufShardsTest : public ::testing::Test {
     EXPECT_NE(status.message().find(text), std::string::npos) << status.ToString();
   }
 
-  fs::path directory_;
+  const testing::TempDirectory temporary_;
+  const fs::path directory_ = temporary_.path();
 };
 
 std::string Bytes(const GgufFile& file, const std::string& name) {

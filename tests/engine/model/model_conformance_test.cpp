@@ -14,6 +14,7 @@
 #include "kernels/formats/formats.h"
 #include "tests/support/conformance.h"
 #include "tests/support/fake_device.h"
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge {

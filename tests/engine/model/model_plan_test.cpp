@@ -12,6 +12,7 @@
 #include "kernels/formats/formats.h"
 #include "tests/engine/model/opened_model.h"
 #include "tests/engine/model/row_device.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge {
 namespace {

@@ -18,6 +18,7 @@
 #include "tests/engine/model/bound_address.h"
 #include "tests/engine/model/opened_model.h"
 #include "tests/engine/model/row_device.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge {
 namespace {

@@ -8,6 +8,7 @@
 #include "engine/gguf/gguf_file.h"
 #include "engine/model/model_plan.h"
 #include "kernels/base/check.h"
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge::testing {

@@ -11,6 +11,7 @@
 #include "tests/engine/runtime/collecting_sink.h"
 #include "tests/engine/runtime/fake_model.h"
 #include "tests/engine/runtime/scheduler_fixture.h"
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge {

@@ -8,6 +8,7 @@
 #include "tests/engine/grammar/schema_validator.h"
 #include "tests/engine/runtime/collecting_sink.h"
 #include "tests/engine/runtime/fake_model.h"
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge {

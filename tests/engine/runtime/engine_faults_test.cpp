@@ -11,6 +11,7 @@
 #include "tests/engine/runtime/collecting_sink.h"
 #include "tests/engine/runtime/fake_model.h"
 #include "tests/support/fake_device.h"
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 // A life of load, generate, unload and reload in which every allocation of the device, and every

@@ -12,6 +12,7 @@
 #include "tests/engine/runtime/failing_device.h"
 #include "tests/engine/runtime/fake_model.h"
 #include "tests/engine/runtime/forward_harness.h"
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge {

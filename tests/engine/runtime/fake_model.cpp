@@ -12,6 +12,7 @@
 #include "engine/gguf/gguf_file.h"
 #include "engine/runtime/output_reader.h"
 #include "kernels/base/log_sum_exp.h"
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge::testing {

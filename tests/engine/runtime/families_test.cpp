@@ -12,6 +12,7 @@
 #include "kernels/formats/formats.h"
 #include "tests/engine/runtime/forward_harness.h"
 #include "tests/support/reference_transformer.h"
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge {

@@ -7,6 +7,7 @@
 
 #include "kernels/cpu/kv_layout.h"
 #include "tests/engine/runtime/forward_harness.h"
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge {

@@ -15,6 +15,7 @@
 #include "tests/engine/runtime/collecting_sink.h"
 #include "tests/engine/runtime/fake_model.h"
 #include "tests/support/fake_device.h"
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 // Requests in which the host's memory ends at any of their allocations, and turns in which it ends

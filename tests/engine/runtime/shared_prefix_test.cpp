@@ -12,6 +12,7 @@
 #include "tests/engine/runtime/fake_model.h"
 #include "tests/engine/runtime/reading_sinks.h"
 #include "tests/engine/runtime/scheduler_fixture.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge {
 namespace {

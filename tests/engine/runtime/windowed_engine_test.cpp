@@ -9,6 +9,7 @@
 #include "kernels/cpu/cpu_device.h"
 #include "tests/engine/runtime/collecting_sink.h"
 #include "tests/engine/runtime/fake_model.h"
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge {

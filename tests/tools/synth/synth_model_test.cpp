@@ -14,6 +14,7 @@
 #include "kernels/cpu/cpu_device.h"
 #include "tests/engine/runtime/collecting_sink.h"
 #include "tests/support/gguf_builder.h"
+#include "tests/support/temporary_files.h"
 
 namespace forge {
 namespace {

@@ -5,6 +5,7 @@
 
 #include "tests/engine/runtime/forward_harness.h"
 #include "tests/hip_emulator/control.h"
+#include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge::testing {
