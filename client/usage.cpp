@@ -11,6 +11,12 @@ uint32_t ComputedTokens(const v1::Usage& usage) {
              : 0;
 }
 
+std::string GuessesText(const v1::Usage& usage) {
+  if (usage.drafted_tokens() == 0) return "";
+  return ", " + std::to_string(usage.accepted_tokens()) + " of " +
+         std::to_string(usage.drafted_tokens()) + " guesses right";
+}
+
 std::string FormatRate(uint32_t n_tokens, const google::protobuf::Duration& duration) {
   const double seconds = Seconds(duration);
   return seconds > 0.0 ? FormatFixed(n_tokens / seconds, 0) + " tokens/s" : "-";

@@ -157,9 +157,10 @@ Chat::End Chat::SayStats(const std::string& /*argument*/) {
   std::cerr << "computed " << ComputedTokens(usage) << " tokens and found " << usage.cached_tokens()
             << " in the cache, " << FormatRate(ComputedTokens(usage), usage.prefill_duration())
             << "; answer " << usage.output_tokens() << " tokens, "
-            << FormatRate(usage.output_tokens(), usage.decode_duration()) << "; context "
-            << usage.context_used() << " of " << model_.details().options().context_length()
-            << " tokens; seed " << last_->seed() << '\n';
+            << FormatRate(usage.output_tokens(), usage.decode_duration()) << GuessesText(usage)
+            << "; context " << usage.context_used() << " of "
+            << model_.details().options().context_length() << " tokens; seed " << last_->seed()
+            << '\n';
   return std::nullopt;
 }
 

@@ -27,9 +27,10 @@ void PrintUsage(const v1::GenerateResponse::Finished& finished) {
             << " from the cache, in " << FormatDuration(usage.prefill_duration()) << " ("
             << FormatRate(ComputedTokens(usage), usage.prefill_duration()) << "), answer "
             << usage.output_tokens() << " tokens in " << FormatDuration(usage.decode_duration())
-            << " (" << FormatRate(usage.output_tokens(), usage.decode_duration()) << "), queued "
-            << FormatDuration(usage.queue_duration()) << ", seed " << finished.seed() << ", "
-            << v1::FinishReason_Name(finished.reason()) << '\n';
+            << " (" << FormatRate(usage.output_tokens(), usage.decode_duration()) << ')'
+            << GuessesText(usage) << ", queued " << FormatDuration(usage.queue_duration())
+            << ", seed " << finished.seed() << ", " << v1::FinishReason_Name(finished.reason())
+            << '\n';
 }
 
 }  // namespace

@@ -44,7 +44,8 @@ Result<Devices> OpenDevices(const Config& config, spdlog::logger& log) {
       log.info("models run on the CPU: {}", gpus.status().message());
   }
   FORGE_ASSIGN_OR_RETURN(std::unique_ptr<Device> cpu,
-                         CreateCpuDevice({static_cast<int>(config.device_threads)}));
+                         CreateCpuDevice({.n_threads = static_cast<int>(config.device_threads),
+                                          .max_draft_tokens = config.speculative_tokens}));
   devices.push_back(std::move(cpu));
   return devices;
 }

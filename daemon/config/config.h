@@ -84,6 +84,7 @@ struct Config {
   LoadOptions load_defaults;
   Limits limits;
   bool prefix_cache = true;
+  uint32_t speculative_tokens = 7;  // of a step on the CPU, guesses of what comes next
   std::chrono::milliseconds drain_timeout{20'000};
   LogOptions log;
   bool reflection = true;

@@ -370,6 +370,8 @@ v1::Usage UsageToProto(const GenerateUsage& usage) {
   out.set_prompt_tokens(usage.prompt_tokens);
   out.set_cached_tokens(usage.cached_tokens);
   out.set_output_tokens(usage.output_tokens);
+  out.set_drafted_tokens(usage.drafted_tokens);
+  out.set_accepted_tokens(usage.accepted_tokens);
   out.set_context_used(usage.context_used);
   *out.mutable_queue_duration() = DurationToProto(usage.queue_time);
   *out.mutable_prefill_duration() = DurationToProto(usage.prefill_time);

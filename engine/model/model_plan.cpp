@@ -155,9 +155,12 @@ Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan
                                 const Device& device) {
   ScratchPlan scratch;
   scratch.max_tokens = plan.options.max_sequences + plan.options.prefill_chunk;
+  // A step with guesses holds no prompt, and has room for them where a chunk would be.
+  scratch.max_draft_tokens =
+      std::min(device.info().max_draft_tokens, plan.options.prefill_chunk - 1);
   // A sequence decodes or prefills, and either way generating takes the logits of its last token
-  // only. Those of more rows are computed in groups that fit logit_area.
-  scratch.max_logit_rows = plan.options.max_sequences;
+  // and of guesses behind it. Those of more rows are computed in groups that fit logit_area.
+  scratch.max_logit_rows = plan.options.max_sequences + scratch.max_draft_tokens;
   const uint64_t n_tokens = scratch.max_tokens, n_logit_rows = scratch.max_logit_rows;
   ArenaLayout layout;
   scratch.hidden = layout.AddWords(n_tokens, config.n_embd);

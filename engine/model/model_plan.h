@@ -36,8 +36,9 @@ inline constexpr uint64_t kTopLogitsBytes = uint64_t{kMaxTopLogits} * 8 + 8;
 
 // The activations of one step, for max_tokens tokens, and the ops' workspaces.
 struct ScratchPlan {
-  uint32_t max_tokens = 0;      // tokens of a step: max_sequences + prefill_chunk
-  uint32_t max_logit_rows = 0;  // tokens of a step whose logits are wanted
+  uint32_t max_tokens = 0;        // tokens of a step: max_sequences + prefill_chunk
+  uint32_t max_logit_rows = 0;    // tokens of a step whose logits are wanted
+  uint32_t max_draft_tokens = 0;  // of a step, guesses of what comes next
   ScratchSlot hidden, normed, q, k, v, attention, gathered, logits;
   ScratchSlot top_logits;  // of each row of logits: kTopLogitsBytes
   ScratchSlot gate, up;    // of tokens, or of pairs of a token and an expert it uses

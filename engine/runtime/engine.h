@@ -122,6 +122,8 @@ struct GenerateUsage {
   // or in another session whose sequence begins alike.
   uint32_t cached_tokens = 0;
   uint32_t output_tokens = 0;
+  // Guesses that were computed beside the next token, and those of them that were right.
+  uint32_t drafted_tokens = 0, accepted_tokens = 0;
   uint32_t context_used = 0;  // tokens in the sequence at the end
   std::chrono::nanoseconds queue_time{0}, prefill_time{0}, decode_time{0};
 };

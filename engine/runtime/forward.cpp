@@ -71,8 +71,9 @@ void Forward::Flatten(const StepBatch& batch) {
       host_.positions.push_back(static_cast<int32_t>(sequence.first_position + i));
       host_.token_sequence.push_back(static_cast<int32_t>(s));
     }
-    if (WantsLastToken(sequence))
-      host_.logit_rows.push_back(static_cast<int32_t>(host_.tokens.size()) - 1);
+    const auto end = static_cast<int32_t>(host_.tokens.size());
+    for (auto row = end - static_cast<int32_t>(CountLastRows(sequence)); row < end; ++row)
+      host_.logit_rows.push_back(row);
   }
   host_.first_token.push_back(static_cast<int32_t>(host_.tokens.size()));
   FlattenBlocks(batch);

@@ -21,7 +21,7 @@ class Forward final : public StepRunner {
   static Result<std::unique_ptr<Forward>> Create(const Model& model);
 
   // REQUIRES: at most plan().scratch.max_tokens tokens, prefill_chunk of them of one sequence, and
-  // max_logit_rows sequences that want logits of their last token. Errors of the device as they
+  // max_logit_rows of them wanted by kLastLogits and kTopLogits. Errors of the device as they
   // come: kUnavailable (reason DEVICE_LOST) when it is gone.
   Status Run(const StepBatch& batch, const RowReader& read_row) override;
 

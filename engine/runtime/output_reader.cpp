@@ -26,23 +26,27 @@ Status OutputReader::Read(const StepContext& step, const StepBatch& batch,
 
 Status OutputReader::ReadLastTokens(const StepContext& step, const StepBatch& batch,
                                     const RowReader& read_row) {
-  std::vector<size_t> wanted;  // sequences
-  for (size_t s = 0; s < batch.sequences.size(); ++s)
-    if (WantsLastToken(batch.sequences[s])) wanted.push_back(s);
+  std::vector<LastRow> wanted;
+  for (size_t s = 0; s < batch.sequences.size(); ++s) {
+    const size_t n_tokens = batch.sequences[s].tokens.size();
+    for (size_t token = n_tokens - CountLastRows(batch.sequences[s]); token < n_tokens; ++token)
+      wanted.push_back({s, token});
+  }
   if (wanted.empty()) return Status();
   const size_t n_vocab = step.config().n_vocab;
   const float* const logits = step.Floats(step.scratch().logits);
   FORGE_TRY(ComputeLastLogits(step, static_cast<int>(wanted.size())));
   FORGE_TRY(ReadTop(step, batch, wanted, read_row));
   const auto wants_all = [&](size_t row) {
-    return row < wanted.size() && batch.sequences[wanted[row]].wants == StepOutput::kLastLogits;
+    return row < wanted.size() &&
+           batch.sequences[wanted[row].sequence].wants == StepOutput::kLastLogits;
   };
   for (size_t begin = 0; begin < wanted.size(); ++begin) {
     size_t end = begin;
     while (wants_all(end)) ++end;
     const auto read = [&](size_t row, std::span<const float> values) {
-      const size_t s = wanted[begin + row];
-      read_row(s, batch.sequences[s].tokens.size() - 1, {.values = values});
+      const LastRow& last = wanted[begin + row];
+      read_row(last.sequence, last.token, {.values = values});
     };
     FORGE_TRY(ReadRows(step, logits + begin * n_vocab, end - begin, n_vocab, read));
     begin = end;
@@ -51,19 +55,18 @@ Status OutputReader::ReadLastTokens(const StepContext& step, const StepBatch& ba
 }
 
 Status OutputReader::ReadTop(const StepContext& step, const StepBatch& batch,
-                             std::span<const size_t> wanted, const RowReader& read_row) {
+                             std::span<const LastRow> wanted, const RowReader& read_row) {
   size_t n_top = 0;
-  for (const size_t s : wanted)
-    if (batch.sequences[s].wants == StepOutput::kTopLogits)
-      n_top = std::max<size_t>(n_top, batch.sequences[s].n_top);
+  for (const StepSequence& sequence : batch.sequences)
+    if (sequence.wants == StepOutput::kTopLogits) n_top = std::max<size_t>(n_top, sequence.n_top);
   if (n_top == 0) return Status();
   FORGE_TRY(CopyTopOut(step, wanted.size(), n_top));
   FORGE_TRY(step.stream().Synchronize());
   const TopRows top = TopRowsAt(host_top_.data(), wanted.size(), n_top);
   for (size_t row = 0; row < wanted.size(); ++row) {
-    const StepSequence& sequence = batch.sequences[wanted[row]];
+    const StepSequence& sequence = batch.sequences[wanted[row].sequence];
     if (sequence.wants != StepOutput::kTopLogits) continue;
-    read_row(wanted[row], sequence.tokens.size() - 1,
+    read_row(wanted[row].sequence, wanted[row].token,
              {.values = {top.values + row * n_top, sequence.n_top},
               .tokens = {top.tokens + row * n_top, sequence.n_top},
               .log_sum_exp = top.log_sum_exp[row]});

@@ -9,9 +9,11 @@
 
 namespace forge {
 
-// Whether it wants logits of its last token, all or the greatest.
-inline bool WantsLastToken(const StepSequence& sequence) {
-  return sequence.wants == StepOutput::kLastLogits || sequence.wants == StepOutput::kTopLogits;
+// Of how many of its last tokens it wants logits, all or the greatest.
+inline size_t CountLastRows(const StepSequence& sequence) {
+  const bool wants_any =
+      sequence.wants == StepOutput::kLastLogits || sequence.wants == StepOutput::kTopLogits;
+  return wants_any ? sequence.n_last : 0;
 }
 
 // Computes what the sequences of a step want of its hidden states, and hands it out row by row.
@@ -44,8 +46,11 @@ class OutputReader {
   };
 
   Status ReadLastTokens(const StepContext& step, const StepBatch& batch, const RowReader& read_row);
-  // Of the sequences whose rows of scratch.logits are [0, wanted.size()).
-  Status ReadTop(const StepContext& step, const StepBatch& batch, std::span<const size_t> wanted,
+  // A row of scratch.logits.
+  struct LastRow {
+    size_t sequence, token;
+  };
+  Status ReadTop(const StepContext& step, const StepBatch& batch, std::span<const LastRow> wanted,
                  const RowReader& read_row);
   // scratch.logits = those of the rows that the step's logit_rows names.
   static Status ComputeLastLogits(const StepContext& step, int n_rows);

@@ -31,13 +31,14 @@ class Reading : public Task {
   }
   uint32_t n_to_compute() const final { return n_to_compute_; }
 
-  Outcome TakeOutcome(uint32_t n_pending) final {
-    Outcome outcome;
+  std::vector<Outcome> TakeOutcomes(uint32_t n_pending) final {
+    std::vector<Outcome> outcomes(1);
+    Outcome& outcome = outcomes.front();
     outcome.status = failure_;
-    if (!failure_.ok()) return outcome;
+    if (!failure_.ok()) return outcomes;
     if (n_pending == 0) outcome.finish = FinishReason::kEndOfText;
     outcome.delivery = TakeResults(n_pending == 0);
-    return outcome;
+    return outcomes;
   }
 
   std::function<void()> End(const Status& status, FinishReason reason,

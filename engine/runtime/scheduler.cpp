@@ -156,7 +156,8 @@ Result<std::vector<TokenId>> Scheduler::Tokens(SessionId id) const {
   MutexLock lock(mutex_);
   const Session* session = Find(id);
   if (session == nullptr) return SessionNotFound(id);
-  return session->tokens;
+  return std::vector<TokenId>(session->tokens.begin(),
+                              session->tokens.begin() + session->n_tokens());
 }
 
 SchedulerStatus Scheduler::Snapshot() const {

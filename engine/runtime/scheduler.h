@@ -14,6 +14,7 @@
 #include "engine/runtime/engine.h"
 #include "engine/runtime/kv_blocks.h"
 #include "engine/runtime/session.h"
+#include "engine/runtime/step_cost.h"
 #include "engine/runtime/step_runner.h"
 #include "engine/runtime/turn.h"
 #include "kernels/base/mutex.h"
@@ -27,8 +28,11 @@ struct SchedulerOptions {
   uint32_t max_queued_turns = 0;
   std::vector<KvGroup> kv_groups;  // each with blocks for max_sequences whole contexts
   uint32_t block_tokens = 1;
-  bool shares_prefixes =
-      true;  // turns read what others computed of the tokens that they begin with
+  // Whether turns read what others computed of the tokens that they begin with.
+  bool shares_prefixes = true;
+  // Most tokens of a step that are guesses; below prefill_chunk. 0: none.
+  uint32_t max_draft_tokens = 0;
+  std::function<std::chrono::steady_clock::time_point()> now = std::chrono::steady_clock::now;
 };
 
 struct SchedulerStatus {
@@ -46,6 +50,10 @@ struct SchedulerStatus {
 // streams nor short prompts wait for a long one. Idle sessions keep their KV blocks until a running
 // one needs them; then the session unused for longest loses its own and is computed again at its
 // next turn.
+//
+// Where no prompt waits, a step computes guesses of what comes after its tokens beside them, as
+// many as are likely to make the answers faster (Drafter). What a turn is told is the same with and
+// without: a guess counts if the turn chose the very token.
 //
 // A turn that begins with the tokens of another sequence reads the full blocks that hold them, be
 // that sequence running, idle or gone: where several turns with one beginning wait, what each chunk
@@ -99,6 +107,7 @@ class Scheduler {
   struct PlannedStep {
     StepBatch batch;
     std::vector<Session*> sessions;  // of batch.sequences
+    bool has_prompt = false;         // some of them
   };
 
   // Puts a valid task into the queue.
@@ -124,6 +133,8 @@ class Scheduler {
   // Takes what others computed of the session's tokens since. False: there was nothing.
   bool Adopt(Session& session) FORGE_REQUIRES(mutex_);
   PlannedStep Compose() FORGE_REQUIRES(mutex_);
+  // Puts guesses behind the tokens of sessions that decode, in a step without a prompt.
+  void AddDrafts(const std::vector<Session*>& decoding) FORGE_REQUIRES(mutex_);
   // Most prompt tokens in a step.
   uint32_t ChunkBeside(size_t n_decoding) const FORGE_REQUIRES(mutex_);
   // Whether somebody waits for what the step computes.
@@ -134,7 +145,7 @@ class Scheduler {
   void EvictOne() FORGE_REQUIRES(mutex_);
   // After a step that succeeded.
   void Apply(const PlannedStep& step, Deliveries& deliveries) FORGE_REQUIRES(mutex_);
-  void ApplyOutcome(Session& session, Task::Outcome outcome, Deliveries& deliveries)
+  void ApplyOutcomes(Session& session, std::vector<Task::Outcome> outcomes, Deliveries& deliveries)
       FORGE_REQUIRES(mutex_);
   void Finish(Session& session, const Status& status, FinishReason reason, Deliveries& deliveries)
       FORGE_REQUIRES(mutex_);
@@ -158,6 +169,7 @@ class Scheduler {
 
   // The executor's: what a prompt token costs in a step, as lately measured; 0 before that.
   double seconds_per_token_ = 0.0;
+  StepCost cost_;  // of steps without a prompt
 };
 
 }  // namespace forge

@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "engine/runtime/draft_choice.h"
 #include "engine/runtime/scheduler.h"
 #include "kernels/base/check.h"
 
@@ -62,7 +63,7 @@ void Scheduler::Prepare(PlannedStep& step, Deliveries& deliveries) {
 
 void Scheduler::Compute(PlannedStep& step, Deliveries& deliveries) {
   step.batch.goes_on = [this, &step] { return GoesOn(step); };
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = options_.now();
   const Status status = runner_.Run(step.batch, [&](size_t i, size_t token, const StepRow& row) {
     Session& session = *step.sessions[i];
     const auto position = static_cast<uint32_t>(session.n_computed + token);
@@ -72,7 +73,7 @@ void Scheduler::Compute(PlannedStep& step, Deliveries& deliveries) {
   });
   // A step that was given up leaves every session as it was.
   if (status.code() == StatusCode::kCancelled) return;
-  NoteDuration(step, std::chrono::steady_clock::now() - start);
+  NoteDuration(step, options_.now() - start);
   MutexLock lock(mutex_);
   if (status.ok())
     Apply(step, deliveries);
@@ -113,6 +114,7 @@ bool Scheduler::GoesOn(const PlannedStep& step) const {
 void Scheduler::NoteDuration(const PlannedStep& step, std::chrono::duration<double> duration) {
   size_t n_tokens = 0;
   for (const StepSequence& sequence : step.batch.sequences) n_tokens += sequence.tokens.size();
+  if (!step.has_prompt) cost_.Note(static_cast<double>(n_tokens), duration.count());
   if (n_tokens < kLeastChunk) return;  // says more about the weights' way from memory
   const double seconds = duration.count() / static_cast<double>(n_tokens);
   seconds_per_token_ = seconds_per_token_ == 0.0 ? seconds : (seconds_per_token_ + seconds) / 2;
@@ -199,13 +201,12 @@ Scheduler::PlannedStep Scheduler::Compose() {
   PlannedStep step;
   if (active_.empty()) return step;
   ++n_steps_;
-  std::vector<Session*> prefilling;
-  for (Session* session : active_) {
-    if (session->state == State::kDecode)
-      AddToStep(*session, 1, step);
-    else
-      prefilling.push_back(session);
-  }
+  std::vector<Session*> decoding, prefilling;
+  for (Session* session : active_)
+    (session->state == State::kDecode ? decoding : prefilling).push_back(session);
+  step.has_prompt = !prefilling.empty();
+  if (!step.has_prompt) AddDrafts(decoding);
+  for (Session* session : decoding) AddToStep(*session, 1 + session->n_drafted, step);
   std::stable_sort(prefilling.begin(), prefilling.end(),
                    [](const Session* a, const Session* b) { return a->last_step < b->last_step; });
   uint32_t budget = ChunkBeside(step.sessions.size());
@@ -220,6 +221,30 @@ Scheduler::PlannedStep Scheduler::Compose() {
   return step;
 }
 
+void Scheduler::AddDrafts(const std::vector<Session*>& decoding) {
+  if (options_.max_draft_tokens == 0) return;
+  std::vector<Session*> sessions;
+  std::vector<const Draft*> drafts;
+  for (Session* session : decoding) {
+    EnsureBlocks(*session, session->n_tokens());  // before any guess has one
+    const Draft* draft = session->task->Propose(session->tokens, options_.max_draft_tokens);
+    if (draft == nullptr) continue;
+    sessions.push_back(session);
+    drafts.push_back(draft);
+  }
+  const std::vector<size_t> lengths = ChooseDrafts(drafts, options_.max_draft_tokens, cost_);
+  for (size_t i = 0; i < sessions.size(); ++i) {
+    Session& session = *sessions[i];
+    const auto n_drafted = static_cast<uint32_t>(lengths[i]);
+    // Nobody loses blocks for a guess.
+    if (!blocks_.CanExtend(session.kv, session.n_tokens() + n_drafted)) continue;
+    blocks_.Extend(session.kv, session.n_tokens() + n_drafted);
+    session.tokens.insert(session.tokens.end(), drafts[i]->tokens.begin(),
+                          drafts[i]->tokens.begin() + n_drafted);
+    session.n_drafted = n_drafted;
+  }
+}
+
 void Scheduler::AddToStep(Session& session, uint32_t n_tokens, PlannedStep& step) {
   const uint32_t end = session.n_computed + n_tokens;
   EnsureBlocks(session, end);
@@ -230,6 +255,7 @@ void Scheduler::AddToStep(Session& session, uint32_t n_tokens, PlannedStep& step
        .first_position = session.n_computed,
        .blocks = session.kv.tables,
        .wants = session.task->Wants(session.n_computed, end, session.n_tokens()),
+       .n_last = 1 + session.n_drafted,
        .n_top = session.task->n_top()});
 }
 
@@ -259,10 +285,15 @@ void Scheduler::EvictOne() {
 
 void Scheduler::Apply(const PlannedStep& step, Deliveries& deliveries) {
   // A token that is told is in its sequence: no more than the call itself fails from there on.
-  deliveries.reserve(deliveries.size() + 2 * step.sessions.size());
+  size_t n_calls = 2 * step.sessions.size();
+  for (const Session* session : step.sessions) n_calls += session->n_drafted;
+  deliveries.reserve(deliveries.size() + n_calls);
   for (size_t i = 0; i < step.sessions.size(); ++i) {
     Session& session = *step.sessions[i];
-    session.n_computed += static_cast<uint32_t>(step.batch.sequences[i].tokens.size());
+    const auto n_step = static_cast<uint32_t>(step.batch.sequences[i].tokens.size());
+    session.n_computed += n_step - session.n_drafted;
+    session.DropDraft();
+    std::vector<Task::Outcome> outcomes = session.task->TakeOutcomes(session.n_pending());
     if (options_.shares_prefixes && !session.task->is_reading())
       blocks_.Publish(session.kv, std::span(session.tokens).first(session.n_computed));
     if (session.state == State::kPrefill) {
@@ -272,20 +303,25 @@ void Scheduler::Apply(const PlannedStep& step, Deliveries& deliveries) {
                               sink->OnPromptProgress(done, total);
                             }});
     }
-    ApplyOutcome(session, session.task->TakeOutcome(session.n_pending()), deliveries);
+    ApplyOutcomes(session, std::move(outcomes), deliveries);
   }
 }
 
-void Scheduler::ApplyOutcome(Session& session, Task::Outcome outcome, Deliveries& deliveries) {
-  if (!outcome.status.ok())
-    return Finish(session, outcome.status, FinishReason::kCancelled, deliveries);
-  if (outcome.token) {
-    session.tokens.push_back(*outcome.token);
-    session.state = State::kDecode;
-    ++session.n_output;
+void Scheduler::ApplyOutcomes(Session& session, std::vector<Task::Outcome> outcomes,
+                              Deliveries& deliveries) {
+  for (size_t i = 0; i < outcomes.size(); ++i) {
+    Task::Outcome& outcome = outcomes[i];
+    if (i > 0) ++session.n_computed;  // the token before was in the draft
+    if (!outcome.status.ok())
+      return Finish(session, outcome.status, FinishReason::kCancelled, deliveries);
+    if (outcome.token) {
+      session.tokens.push_back(*outcome.token);
+      session.state = State::kDecode;
+      ++session.n_output;
+    }
+    if (outcome.delivery) deliveries.push_back({session.id, std::move(outcome.delivery)});
+    if (outcome.finish) return Finish(session, Status(), *outcome.finish, deliveries);
   }
-  if (outcome.delivery) deliveries.push_back({session.id, std::move(outcome.delivery)});
-  if (outcome.finish) Finish(session, Status(), *outcome.finish, deliveries);
 }
 
 void Scheduler::Finish(Session& session, const Status& status, FinishReason reason,
@@ -295,6 +331,7 @@ void Scheduler::Finish(Session& session, const Status& status, FinishReason reas
                         .is_last = true});
   EraseValue(active_, &session);
   EraseValue(queue_, &session);
+  session.DropDraft();
   session.task.reset();
   session.state = State::kIdle;
   session.cancelled = false;

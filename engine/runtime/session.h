@@ -15,11 +15,13 @@ namespace forge {
 //
 // Invariants: the keys and values of tokens[0, n_computed) are in `kv`, or those that the next
 // token sees where a layer has a window; n_computed < tokens.size() while a task runs, because the
-// token chosen last is never in the cache; tokens never outnumber the context length. A session
-// with a task is removed by the executor thread only.
+// token chosen last is never in the cache; tokens never outnumber the context length. While a step
+// runs that computes a draft, the draft stands behind the tokens, and its keys and values behind
+// theirs. A session with a task is removed by the executor thread only.
 struct Session {
   SessionId id = 0;
-  std::vector<TokenId> tokens;
+  std::vector<TokenId> tokens;  // and a draft behind them
+  uint32_t n_drafted = 0;
   uint32_t n_computed = 0;
   KvSequence kv;
   SequenceStatus::State state = SequenceStatus::State::kIdle;
@@ -33,8 +35,12 @@ struct Session {
 
   static constexpr uint32_t kNotTold = UINT32_MAX;
 
-  uint32_t n_tokens() const { return static_cast<uint32_t>(tokens.size()); }
+  uint32_t n_tokens() const { return static_cast<uint32_t>(tokens.size()) - n_drafted; }
   uint32_t n_pending() const { return n_tokens() - n_computed; }
+  void DropDraft() {
+    tokens.resize(n_tokens());
+    n_drafted = 0;
+  }
 };
 
 }  // namespace forge

@@ -10,7 +10,7 @@ namespace forge {
 // The arrays that describe a step, in the model's scratch memory.
 struct StepIndices {
   const int32_t* tokens = nullptr;
-  const int32_t* logit_rows = nullptr;  // the last token of each sequence of which WantsLastToken
+  const int32_t* logit_rows = nullptr;  // the tokens that CountLastRows counts
   const float* query_scales = nullptr;  // of each token; null where ScratchPlan scales no queries
   std::vector<RaggedBatch> batches;     // of each KvGroup, differing in their block tables only
 };

@@ -14,7 +14,7 @@ namespace forge {
 // What a sequence wants of a step, in float32.
 enum class StepOutput {
   kNothing,     // its keys and values in the cache
-  kLastLogits,  // [n_vocab] after its last token
+  kLastLogits,  // [n_vocab] after its last tokens
   kTopLogits,   // the n_top greatest of those
   kAllLogits,   // [n_vocab] after each token
   kAllHidden,   // [n_embd] of each token, after the output norm
@@ -26,7 +26,8 @@ struct StepSequence {
   uint32_t first_position = 0;           // of tokens[0]; everything before it is in the cache
   std::span<const KvBlockTable> blocks;  // of each KvGroup, enough for the last token's position
   StepOutput wants = StepOutput::kNothing;
-  uint32_t n_top = 0;  // of kTopLogits: in [1, min(n_vocab, kMaxTopLogits)]
+  uint32_t n_last = 1;  // of kLastLogits and kTopLogits: how many of its tokens
+  uint32_t n_top = 0;   // of kTopLogits: in [1, min(n_vocab, kMaxTopLogits)]
 };
 
 // One step: tokens of several sequences that go through the model together.

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/runtime/drafter.h"
 #include "engine/runtime/engine.h"
 #include "engine/runtime/step_runner.h"
 
@@ -43,15 +44,23 @@ class Task {
   // `n_tokens` of those to compute were found in the cache after all.
   virtual void TakeCached(uint32_t /*n_tokens*/) {}
 
-  // What it wants of a step that computes positions [first, end) of `n_tokens`.
+  // What may follow `sequence`, at most `most` tokens, for a step to compute beside the next one;
+  // valid until the next call. Null: nothing that could be of use.
+  virtual const Draft* Propose(std::span<const TokenId> /*sequence*/, size_t /*most*/) {
+    return nullptr;
+  }
+  // What it wants of a step that computes positions [first, end) of `n_tokens`; `end` is above
+  // those where a draft follows.
   virtual StepOutput Wants(uint32_t first, uint32_t end, uint32_t n_tokens) const = 0;
   // How many, where that is kTopLogits.
   virtual uint32_t n_top() const { return 0; }
-  // A row it wanted, of the token at `position` of `sequence`.
+  // A row it wanted, of the token at `position` of `sequence`, which a draft may follow. Of the
+  // rows behind one another in a draft those count that are of tokens that the task chose.
   virtual void TakeRow(uint32_t position, const StepRow& row,
                        std::span<const TokenId> sequence) = 0;
-  // After each step it took part in; `n_pending` tokens of the sequence are still to be computed.
-  virtual Outcome TakeOutcome(uint32_t n_pending) = 0;
+  // After each step it took part in, at least one; several where a draft was right, for each of its
+  // tokens one more. `n_pending` tokens of the sequence are still to be computed.
+  virtual std::vector<Outcome> TakeOutcomes(uint32_t n_pending) = 0;
 
   // The call that tells the sink how the task ended; made again where it throws. `context_used`:
   // tokens in the sequence.

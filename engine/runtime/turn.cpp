@@ -92,24 +92,45 @@ StepOutput Turn::Wants(uint32_t /*first*/, uint32_t end, uint32_t n_tokens) cons
   return n_top_ > 0 ? StepOutput::kTopLogits : StepOutput::kLastLogits;
 }
 
-void Turn::TakeRow(uint32_t /*position*/, const StepRow& row, std::span<const TokenId> sequence) {
-  next_ = NextToken(row, sequence);
+const Draft* Turn::Propose(std::span<const TokenId> sequence, size_t most) {
+  // The step gives a token without a draft, and none after the last one that there may be.
+  const size_t n_left =
+      limits_.context_length - 1 - std::min<size_t>(limits_.context_length - 1, sequence.size());
+  most = std::min(most, n_left);
+  if (request_.max_tokens > 0) most = std::min<size_t>(most, request_.max_tokens - n_output_ - 1);
+  return &drafter_.Propose(sequence, most);
 }
 
-Task::Outcome Turn::TakeOutcome(uint32_t /*n_pending*/) {
-  Outcome outcome;
-  if (!next_) return outcome;
-  Result<Token> next = *std::exchange(next_, std::nullopt);
-  if (!next.ok()) {
-    outcome.status = next.status();
-    return outcome;
+void Turn::TakeRow(uint32_t position, const StepRow& row, std::span<const TokenId> sequence) {
+  const bool is_of_draft = !next_.empty();
+  if (is_of_draft) {
+    ++n_drafted_;
+    const Result<Token>& before = next_.back();
+    const bool counts = position == next_position_ + 1 && before.ok() && !before->finish &&
+                        before->event.token == sequence[position];
+    if (!counts) return;
+    ++n_accepted_;
   }
-  outcome.token = next->event.token;
-  outcome.finish = next->finish;
-  outcome.delivery = [sink = sink_, event = std::move(next->event)]() mutable {
-    sink->OnToken(std::move(event));
-  };
-  return outcome;
+  next_.push_back(NextToken(row, sequence.first(position + 1)));
+  next_position_ = position;
+  if (next_.back().ok()) drafter_.Learn(next_.back()->event.token);
+}
+
+std::vector<Task::Outcome> Turn::TakeOutcomes(uint32_t /*n_pending*/) {
+  std::vector<Outcome> outcomes(std::max<size_t>(1, next_.size()));
+  for (size_t i = 0; i < next_.size(); ++i) {
+    Outcome& outcome = outcomes[i];
+    Result<Token>& next = next_[i];
+    outcome.status = next.status();
+    if (!next.ok()) continue;
+    outcome.token = next->event.token;
+    outcome.finish = next->finish;
+    outcome.delivery = [sink = sink_, event = std::move(next->event)]() mutable {
+      sink->OnToken(std::move(event));
+    };
+  }
+  next_.clear();
+  return outcomes;
 }
 
 std::function<void()> Turn::End(const Status& status, FinishReason reason, uint32_t context_used) {
@@ -192,6 +213,8 @@ GenerateUsage Turn::Usage(uint32_t context_used) const {
   usage.prompt_tokens = static_cast<uint32_t>(request_.prompt.size());
   usage.cached_tokens = n_cached_;
   usage.output_tokens = n_output_;
+  usage.drafted_tokens = n_drafted_;
+  usage.accepted_tokens = n_accepted_;
   usage.context_used = context_used;
   usage.queue_time = started_.value_or(now) - submitted_;
   if (started_) usage.prefill_time = first_token_.value_or(now) - *started_;

@@ -8,6 +8,7 @@
 
 #include "engine/grammar/constraint_compiler.h"
 #include "engine/runtime/answer_text.h"
+#include "engine/runtime/drafter.h"
 #include "engine/runtime/engine.h"
 #include "engine/runtime/sampler.h"
 #include "engine/runtime/task.h"
@@ -54,10 +55,11 @@ class Turn final : public Task {
   void Start(uint32_t n_cached, uint32_t n_to_compute) override;
   void TakeCached(uint32_t n_tokens) override { n_cached_ += n_tokens; }
   uint32_t n_to_compute() const override { return n_to_compute_; }
+  const Draft* Propose(std::span<const TokenId> sequence, size_t most) override;
   StepOutput Wants(uint32_t first, uint32_t end, uint32_t n_tokens) const override;
   uint32_t n_top() const override { return n_top_; }
   void TakeRow(uint32_t position, const StepRow& row, std::span<const TokenId> sequence) override;
-  Outcome TakeOutcome(uint32_t n_pending) override;
+  std::vector<Outcome> TakeOutcomes(uint32_t n_pending) override;
   std::function<void()> End(const Status& status, FinishReason reason,
                             uint32_t context_used) override;
 
@@ -86,10 +88,13 @@ class Turn final : public Task {
   Sampler sampler_;
   uint32_t n_top_;  // of the greatest logits, all that it needs; 0: it needs all of them
   AnswerText text_;
-  std::optional<Result<Token>> next_;  // chosen in the running step
+  Drafter drafter_;
+  std::vector<Result<Token>> next_;  // chosen in the running step
+  uint32_t next_position_ = 0;       // of the last row that one was chosen from
   uint32_t n_cached_ = 0;
   uint32_t n_to_compute_ = 0;
   uint32_t n_output_ = 0;
+  uint32_t n_drafted_ = 0, n_accepted_ = 0;
   Clock::time_point submitted_;
   std::optional<Clock::time_point> started_, first_token_;
 };

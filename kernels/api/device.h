@@ -33,6 +33,9 @@ struct AllocationCount {
 struct DeviceInfo {
   std::string id;           // "cpu", "hip:0"; what users write in configuration
   std::string description;  // "Intel Xeon, AVX-512 VNNI, 2 threads"
+  // Most tokens of a step that may be guesses of what comes next, computed beside the tokens that
+  // are known; where the weights' way from memory takes most of a step, they cost little. 0: none.
+  uint32_t max_draft_tokens = 0;
 };
 
 // A place where models live and run: memory, weight layout and ops.

@@ -157,7 +157,8 @@ Result<std::unique_ptr<Device>> CreateCpuDevice(const CpuDeviceOptions& options)
   DeviceInfo info = {.id = "cpu",
                      .description = ReadCpuName() + ", " + LevelForPeople(level) + ", " +
                                     std::to_string(n_threads) +
-                                    (n_threads == 1 ? " thread" : " threads")};
+                                    (n_threads == 1 ? " thread" : " threads"),
+                     .max_draft_tokens = options.max_draft_tokens};
   return std::unique_ptr<Device>(
       std::make_unique<CpuDevice>(std::move(pool), level, std::move(info)));
 }

@@ -8,6 +8,7 @@ namespace forge {
 
 struct CpuDeviceOptions {
   int n_threads = 0;  // 0: one for each CPU this process may use (affinity and cgroup quota)
+  uint32_t max_draft_tokens = 0;  // as in DeviceInfo
 };
 
 // Creates the device that runs on the host's processor; always available. Kernels for AVX-512 VNNI,

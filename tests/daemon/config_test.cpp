@@ -161,6 +161,7 @@ TEST(ConfigKeysTest, TakesTheBordersAndRefusesWhatLiesBeyond) {
       {"limits.stalled_reader_timeout", {"1s"}, {"0"}},
       {"limits.step_timeout", {"1s"}, {"0"}},
       {"prefix_cache", {"true", "false"}, {"yes", "1", ""}},
+      {"speculative_tokens", {"0", "31"}, {"32", "-1", "auto", ""}},
       {"state_directory", {"auto", "none", "/var/lib/forge"}, {"", "relative"}},
       {"audit.path", {"auto", "none", "/var/log/forge.jsonl"}, {"", "relative"}},
       {"audit.max_size", {"64KiB", "1TiB"}, {"65535", "0", "2TiB"}},

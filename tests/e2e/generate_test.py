@@ -80,6 +80,26 @@ class GenerateTest(unittest.TestCase):
                 told = daemon.ctl("generate", "demo", "--raw", "--max-tokens", 3, "--verbose", story).stderr
                 self.assertIn(" 0 from the cache", told)
 
+    def test_guesses_change_nothing_but_the_time(self):
+        # Below 1 the penalty makes the model say again what it said.
+        args = ("--raw", "-o", "json", "--ignore-end", "--max-tokens", 300, "--seed", 5,
+                "--repetition-penalty", 0.7, "--penalty-window", -1, "Once upon a time")
+
+        def tokens_and_usage(daemon):
+            events = [json.loads(line) for line in daemon.ctl("generate", "demo", *args).stdout.splitlines()]
+            return [e["token"] for e in events if "token" in e], events[-1]["finished"]["usage"]
+
+        tokens, usage = tokens_and_usage(self.daemon)
+        self.assertGreater(usage["acceptedTokens"], 0)
+        self.assertGreaterEqual(usage["draftedTokens"], usage["acceptedTokens"])
+        self.assertRegex(self.daemon.ctl("generate", "demo", *args[:1], "--verbose", *args[3:]).stderr,
+                         r", [1-9]\d* of [1-9]\d* guesses right, queued")
+        with Daemon(config="speculative_tokens: 0\n") as daemon:
+            plain, plain_usage = tokens_and_usage(daemon)
+            self.assertEqual(0, plain_usage["draftedTokens"])
+            self.assertEqual(plain, tokens)
+            self.assertNotIn("guesses", daemon.ctl("generate", "demo", *args[:1], "--verbose", *args[3:]).stderr)
+
     def test_a_prompt_larger_than_a_message_is_told(self):
         result = self.daemon.ctl("generate", "demo", input="hello fox " * 500_000)
         self.assertEqual(1, result.returncode)

@@ -48,8 +48,8 @@ Status FakeModel::Run(const StepBatch& batch, const RowReader& read_row) {
     parts.push_back({sequence.first_position, static_cast<uint32_t>(n_tokens), sequence.wants});
     if (sequence.wants == StepOutput::kNothing) continue;
     const std::vector<TokenId> all = ReadBack(sequence);
-    const bool wants_last = WantsLastToken(sequence);
-    for (size_t token = wants_last ? n_tokens - 1 : 0; token < n_tokens; ++token) {
+    const size_t n_last = CountLastRows(sequence);
+    for (size_t token = n_last > 0 ? n_tokens - n_last : 0; token < n_tokens; ++token) {
       const auto tokens = std::span(all).first(sequence.first_position + token + 1);
       ReadRow(sequence, tokens, [&](const StepRow& row) { read_row(s, token, row); });
     }
@@ -76,8 +76,7 @@ void FakeModel::ReadRow(const StepSequence& sequence, std::span<const TokenId> t
 std::vector<float> FakeModel::Logits(std::span<const TokenId> sequence) const {
   std::vector<float> logits(options_.limits.n_vocab,
                             computes_nonsense ? std::numeric_limits<float>::quiet_NaN() : 0.0f);
-  const std::optional<TokenId> scripted = script ? script(sequence) : std::nullopt;
-  logits[static_cast<size_t>(scripted.value_or(Next(sequence)))] += 20.0f;
+  logits[static_cast<size_t>(Next(sequence))] += 20.0f;
   return logits;
 }
 
@@ -124,6 +123,8 @@ std::vector<TokenId> FakeModel::ReadBack(const StepSequence& sequence) {
 }
 
 TokenId FakeModel::Next(std::span<const TokenId> sequence) const {
+  if (const std::optional<TokenId> scripted = script ? script(sequence) : std::nullopt)
+    return *scripted;
   uint64_t hash = 1469598103934665603u;  // FNV-1a
   for (const TokenId token : sequence)
     hash = (hash ^ static_cast<uint64_t>(token)) * 1099511628211u;

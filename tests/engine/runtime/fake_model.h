@@ -51,7 +51,7 @@ class FakeModel final : public StepRunner {
   std::function<void()> during_step;
   // If set and true for a step, it fails with this.
   std::optional<Status> failure;
-  // Overrides Next where it gives a token.
+  // What Next gives, where it gives a token.
   std::function<std::optional<TokenId>(std::span<const TokenId>)> script;
   // Makes every logit NaN.
   bool computes_nonsense = false;

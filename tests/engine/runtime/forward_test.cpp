@@ -87,6 +87,41 @@ TEST(ForwardTest, ManySequencesGetTheLogitsThatEachWouldGetAlone) {
   }
 }
 
+TEST(ForwardTest, GivesTheLogitsOfAsManyLastTokensAsAreWanted) {
+  const TempFile file = Write({});
+  LoadOptions options = WithF32Cache();
+  options.max_sequences = 12;
+  ForwardHarness model(file.path(), options);
+  const std::vector<TokenId> tokens = Prompt(5);
+  StepBatch batch;
+  for (uint32_t s = 0; s < 4; ++s)
+    batch.sequences.push_back(
+        {.tokens = std::span(tokens).first(2 + s),
+         .blocks = model.blocks(s),
+         .wants = s % 2 == 0 ? StepOutput::kTopLogits : StepOutput::kLastLogits,
+         .n_last = 1 + s % 3,
+         .n_top = 1});
+  std::vector<std::vector<Logits>> rows(4);  // of each sequence, in order
+  const Status status = model.forward().Run(batch, [&](size_t s, size_t token, const StepRow& row) {
+    const StepSequence& sequence = batch.sequences[s];
+    EXPECT_EQ(token, sequence.tokens.size() - sequence.n_last + rows[s].size()) << s;
+    rows[s].emplace_back(row.values.begin(), row.values.end());
+  });
+  ASSERT_TRUE(status.ok()) << status.ToString();
+  std::vector<Logits> alone;
+  for (const TokenId token : tokens) alone.push_back(model.Step({{5, {token}}}).front());
+  for (uint32_t s = 0; s < 4; ++s) {
+    SCOPED_TRACE(s);
+    const StepSequence& sequence = batch.sequences[s];
+    ASSERT_EQ(rows[s].size(), sequence.n_last);
+    for (size_t i = 0; i < sequence.n_last; ++i) {
+      Logits expected = alone[sequence.tokens.size() - sequence.n_last + i];
+      if (s % 2 == 0) expected = {*std::ranges::max_element(expected)};
+      EXPECT_LT(LargestDifference(rows[s][i], expected), 1e-4f) << i;
+    }
+  }
+}
+
 TEST(ForwardTest, AsksBetweenLayersWhetherToGoOn) {
   const TempFile file = Write({.n_layers = 3});
   ForwardHarness model(file.path(), WithF32Cache());

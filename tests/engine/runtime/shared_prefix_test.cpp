@@ -152,9 +152,9 @@ TEST_F(UnsharedPrefixTest, NothingIsSharedWhereThatIsOff) {
 
 // Many sessions with few beginnings, which go on, go back, fail, are cancelled and closed, in less
 // memory than they would take: the fake model answers wrongly if one reads a block that is
-// another's.
+// another's, or what a wrong guess left. Parameters: a window, and whether steps hold guesses.
 class ManySharedPrefixesTest : public SchedulerTest,
-                               public ::testing::WithParamInterface<uint32_t> {
+                               public ::testing::WithParamInterface<std::pair<uint32_t, bool>> {
  protected:
   struct Running {
     std::vector<TokenId> sequence;  // with the prompt
@@ -166,12 +166,25 @@ class ManySharedPrefixesTest : public SchedulerTest,
     options.max_sequences = 3;
     options.max_queued_turns = 100;
     options.kv_groups[0].n_blocks = 3 * 32;
-    if (GetParam() != 0)
-      options.kv_groups.push_back(
-          {.window = GetParam(), .blocks_per_sequence = 7, .n_blocks = 3 * 7});
+    const auto [window, has_guesses] = GetParam();
+    if (window != 0)
+      options.kv_groups.push_back({.window = window, .blocks_per_sequence = 7, .n_blocks = 3 * 7});
+    options.max_draft_tokens = has_guesses ? 9 : 0;
+    // Every step takes as long: guesses are as cheap as can be.
+    options.now = [time = std::chrono::steady_clock::time_point()]() mutable {
+      return time += std::chrono::milliseconds(1);
+    };
     return options;
   }
-  ManySharedPrefixesTest() : SchedulerTest(Options()) {}
+  ManySharedPrefixesTest() : SchedulerTest(Options()) {
+    // Answers repeat themselves, most of the time.
+    if (GetParam().second)
+      model_.script = [](std::span<const TokenId> sequence) {
+        return sequence.size() > 10 && sequence.size() % 13 != 0
+                   ? std::optional(sequence[sequence.size() - 7])
+                   : std::nullopt;
+      };
+  }
 
   uint32_t Draw(uint32_t below) { return static_cast<uint32_t>(random_() % below); }
 
@@ -213,6 +226,8 @@ class ManySharedPrefixesTest : public SchedulerTest,
       if (!sink->finished()) return false;
       EXPECT_EQ(sink->tokens, model_.Continue(sequence, sink->tokens.size()));
       n_cached_ += sink->usage.cached_tokens;
+      n_accepted_ += sink->usage.accepted_tokens;
+      n_rejected_ += sink->usage.drafted_tokens - sink->usage.accepted_tokens;
       ++n_checked_;
       return true;
     });
@@ -220,7 +235,7 @@ class ManySharedPrefixesTest : public SchedulerTest,
 
   std::mt19937 random_{20261128};
   std::map<SessionId, Running> running_;
-  uint64_t n_cached_ = 0;
+  uint64_t n_cached_ = 0, n_accepted_ = 0, n_rejected_ = 0;
   int n_checked_ = 0;
 };
 
@@ -249,10 +264,20 @@ TEST_P(ManySharedPrefixesTest, NoneReadsWhatIsNotItsOwn) {
   CheckFinished();
   EXPECT_GT(n_checked_, 500);
   EXPECT_GT(n_cached_, 10'000u);
+  const bool has_guesses = GetParam().second;
+  EXPECT_EQ(n_accepted_ > 150, has_guesses) << n_accepted_;
+  EXPECT_EQ(n_rejected_ > 30, has_guesses) << n_rejected_;
 }
 
-INSTANTIATE_TEST_SUITE_P(Windows, ManySharedPrefixesTest, ::testing::Values(0u, 1u, 12u, 30u),
-                         [](const auto& test) { return std::to_string(test.param); });
+INSTANTIATE_TEST_SUITE_P(Windows, ManySharedPrefixesTest,
+                         ::testing::Values(std::pair(0u, false), std::pair(1u, false),
+                                           std::pair(12u, false), std::pair(30u, false),
+                                           std::pair(0u, true), std::pair(12u, true),
+                                           std::pair(30u, true)),
+                         [](const auto& test) {
+                           return std::to_string(test.param.first) +
+                                  (test.param.second ? "Guessing" : "");
+                         });
 
 // The same on a real model: what comes from the cache is what would have been computed, bit by bit.
 TEST(SharedPrefixEngineTest, AnswersAreTheSameBitsWithAndWithoutTheCache) {
