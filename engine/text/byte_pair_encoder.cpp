@@ -95,13 +95,11 @@ void BytePairEncoder::Encode(std::string_view segment, std::vector<TokenId>& ids
     segment = normalized;
   }
   Scratch scratch;
-  for (size_t begin = 0; begin < segment.size();) {
-    const size_t end = pre_tokenizer_.piece_end(segment, begin);
-    for (; end - begin > kMaxPieceBytes; begin += kMaxPieceBytes)
-      EncodePiece(segment.substr(begin, kMaxPieceBytes), scratch, ids);
-    EncodePiece(segment.substr(begin, end - begin), scratch, ids);
-    begin = end;
-  }
+  pre_tokenizer_.ForEachPiece(segment, [&](std::string_view piece) {
+    for (; piece.size() > kMaxPieceBytes; piece.remove_prefix(kMaxPieceBytes))
+      EncodePiece(piece.substr(0, kMaxPieceBytes), scratch, ids);
+    EncodePiece(piece, scratch, ids);
+  });
 }
 
 void BytePairEncoder::EncodePiece(std::string_view piece, Scratch& scratch,

@@ -15,7 +15,7 @@ bool IsWhiteSpace(char32_t c) {
          c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
-uint8_t ClassesOf(char32_t c) {
+CharClasses ClassesOf(char32_t c) {
   if (IsWhiteSpace(c)) return kSpace;
   switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
     case UTF8PROC_CATEGORY_LU:
@@ -31,6 +31,7 @@ uint8_t ClassesOf(char32_t c) {
     case UTF8PROC_CATEGORY_ME:
       return kMark;
     case UTF8PROC_CATEGORY_ND:
+      return kNumber | kDigit;
     case UTF8PROC_CATEGORY_NL:
     case UTF8PROC_CATEGORY_NO:
       return kNumber;
@@ -42,6 +43,11 @@ uint8_t ClassesOf(char32_t c) {
     case UTF8PROC_CATEGORY_PF:
     case UTF8PROC_CATEGORY_PO:
       return kPunctuation;
+    case UTF8PROC_CATEGORY_SM:
+    case UTF8PROC_CATEGORY_SC:
+    case UTF8PROC_CATEGORY_SK:
+    case UTF8PROC_CATEGORY_SO:
+      return kSymbol;
     default:
       return 0;
   }

@@ -10,44 +10,50 @@
 namespace forge {
 
 // Classes of a character, as bits; a character may be in several, and in none.
-enum CharClass : uint8_t {
-  kLetter = 1,        // \p{L}
-  kUpper = 2,         // \p{Lu} and \p{Lt}
-  kLower = 4,         // \p{Ll}
-  kMark = 8,          // \p{M}
-  kNumber = 16,       // \p{N}
-  kSpace = 32,        // \s: the property White_Space
-  kNewline = 64,      // carriage return and line feed
-  kPunctuation = 128  // \p{P} and the symbols $ + < = > ^ ~ |
+using CharClasses = uint16_t;
+enum CharClass : CharClasses {
+  kLetter = 1,         // \p{L}
+  kUpper = 2,          // \p{Lu} and \p{Lt}
+  kLower = 4,          // \p{Ll}
+  kMark = 8,           // \p{M}
+  kNumber = 16,        // \p{N}
+  kSpace = 32,         // \s: the property White_Space
+  kNewline = 64,       // carriage return and line feed
+  kPunctuation = 128,  // \p{P} and the symbols $ + < = > ^ ~ |
+  kSymbol = 256,       // \p{S}
+  kDigit = 512         // \p{Nd}
 };
 
 struct Char {
   char32_t code_point;
-  uint8_t size;     // bytes, >= 1
-  uint8_t classes;  // of CharClass
+  uint8_t size;         // bytes, >= 1
+  CharClasses classes;  // of CharClass
 
-  bool Is(uint8_t any_of) const { return (classes & any_of) != 0; }
+  bool Is(CharClasses any_of) const { return (classes & any_of) != 0; }
 };
 
 namespace internal {
 
-constexpr uint8_t AsciiClasses(uint8_t c) {
+constexpr CharClasses AsciiClasses(uint8_t c) {
   if (c == '\r' || c == '\n') return kSpace | kNewline;
   if (c == ' ' || (c >= '\t' && c <= '\r')) return kSpace;
-  if (c >= '0' && c <= '9') return kNumber;
+  if (c >= '0' && c <= '9') return kNumber | kDigit;
   if (c >= 'A' && c <= 'Z') return kLetter | kUpper;
   if (c >= 'a' && c <= 'z') return kLetter | kLower;
-  if (c == '`') return 0;  // the only printable ASCII symbol outside kPunctuation
-  return c > ' ' && c < 0x7f ? kPunctuation : 0;
+  if (c == '`') return kSymbol;
+  if (c <= ' ' || c >= 0x7f) return 0;
+  const bool is_symbol =
+      c == '$' || c == '+' || (c >= '<' && c <= '>') || c == '^' || c == '|' || c == '~';
+  return is_symbol ? kPunctuation | kSymbol : kPunctuation;
 }
 
-constexpr std::array<uint8_t, 128> MakeAsciiClasses() {
-  std::array<uint8_t, 128> classes{};
+constexpr std::array<CharClasses, 128> MakeAsciiClasses() {
+  std::array<CharClasses, 128> classes{};
   for (uint8_t c = 0; c < classes.size(); ++c) classes[c] = AsciiClasses(c);
   return classes;
 }
 
-inline constexpr std::array<uint8_t, 128> kAsciiClasses = MakeAsciiClasses();
+inline constexpr std::array<CharClasses, 128> kAsciiClasses = MakeAsciiClasses();
 
 Char NonAsciiCharAt(std::string_view text, size_t position);
 

@@ -1,113 +1,9 @@
 #include "engine/text/pre_tokenizer.h"
 
-#include <limits>
-
-#include "engine/text/characters.h"
+#include "engine/text/character_runs.h"
 
 namespace forge {
 namespace {
-
-constexpr size_t kNoLimit = std::numeric_limits<size_t>::max();
-
-// True for a character of `any_of` that is in none of `none_of`.
-bool Matches(const Char& c, uint8_t any_of, uint8_t none_of = 0) {
-  return c.Is(any_of) && !c.Is(none_of);
-}
-
-// The end of the longest run from `begin` of characters for which `belongs` holds.
-template <typename Predicate>
-size_t RunEnd(std::string_view text, size_t begin, const Predicate& belongs,
-              size_t max_chars = kNoLimit) {
-  size_t end = begin;
-  for (size_t n = 0; end < text.size() && n < max_chars; ++n) {
-    const Char c = CharAt(text, end);
-    if (!belongs(c)) break;
-    end += c.size;
-  }
-  return end;
-}
-
-size_t RunEndOf(std::string_view text, size_t begin, uint8_t any_of, size_t max_chars = kNoLimit) {
-  return RunEnd(
-      text, begin, [any_of](const Char& c) { return c.Is(any_of); }, max_chars);
-}
-
-// [^\s\p{L}\p{N}]
-bool IsSymbol(const Char& c) { return !c.Is(kSpace | kLetter | kNumber); }
-
-// The length of 's 't 're 've 'm 'll 'd at `begin`, 0 if there is none. U+017F, the long s, is an s
-// where case is ignored.
-size_t ContractionLength(std::string_view text, size_t begin, bool ignore_case) {
-  const auto at = [&](size_t i) -> char {
-    if (begin + i >= text.size()) return '\0';
-    const char c = text[begin + i];
-    return ignore_case && c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  };
-  if (at(0) != '\'') return 0;
-  switch (at(1)) {
-    case 's':
-    case 't':
-    case 'm':
-    case 'd':
-      return 2;
-    case 'r':
-    case 'v':
-      return at(2) == 'e' ? 3 : 0;
-    case 'l':
-      return at(2) == 'l' ? 3 : 0;
-    default:
-      return ignore_case && text.substr(begin + 1, 2) == "\xc5\xbf" ? 3 : 0;
-  }
-}
-
-// \s+(?!\S)|\s+ : a run of spaces, but not the last one before something else. A character of
-// `barrier` counts as the end of the text. REQUIRES: a space at `begin`.
-size_t SpacesEnd(std::string_view text, size_t begin, uint8_t barrier = 0) {
-  size_t last = begin;  // start of the last space of the run
-  size_t end = begin;
-  while (end < text.size()) {
-    const Char c = CharAt(text, end);
-    if (!Matches(c, kSpace, barrier)) break;
-    last = end;
-    end += c.size;
-  }
-  const bool at_end = end == text.size() || CharAt(text, end).Is(barrier);
-  return at_end || last == begin ? end : last;
-}
-
-// \s*[\r\n]+ : up to the last line break of a run of spaces; `begin` if the run has none.
-size_t LineBreaksEnd(std::string_view text, size_t begin) {
-  size_t after_newline = begin;
-  for (size_t i = begin; i < text.size();) {
-    const Char c = CharAt(text, i);
-    if (!c.Is(kSpace)) break;
-    i += c.size;
-    if (c.Is(kNewline)) after_newline = i;
-  }
-  return after_newline;
-}
-
-// 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
-// within a stretch of text that ends before the next character of `barrier`.
-size_t Gpt2PieceEndUpTo(std::string_view text, size_t begin, uint8_t barrier) {
-  if (const size_t length = ContractionLength(text, begin, false)) return begin + length;
-  const size_t first = begin + (text[begin] == ' ' ? 1 : 0);
-  if (first < text.size()) {
-    const Char c = CharAt(text, first);
-    const auto run_of = [&](uint8_t classes) {
-      return RunEnd(text, first, [&](const Char& x) { return Matches(x, classes, barrier); });
-    };
-    if (Matches(c, kLetter, barrier)) return run_of(kLetter);
-    if (Matches(c, kNumber, barrier)) return run_of(kNumber);
-    if (IsSymbol(c) && !c.Is(barrier))
-      return RunEnd(text, first, [&](const Char& x) { return IsSymbol(x) && !x.Is(barrier); });
-  }
-  return SpacesEnd(text, begin, barrier);
-}
-
-size_t Gpt2PieceEnd(std::string_view text, size_t begin) {
-  return Gpt2PieceEndUpTo(text, begin, 0);
-}
 
 // Every \p{N} is a piece; what lies between is split as for gpt-2.
 size_t SmolLmPieceEnd(std::string_view text, size_t begin) {
@@ -146,22 +42,24 @@ size_t DefaultPieceEnd(std::string_view text, size_t begin) {
 // What tells the relatives of llama-bpe apart.
 struct CasedRule {
   size_t max_digits;
+  CharClasses letters = kLetter;      // L = \p{L}, or [\p{L}\p{M}]
   bool symbols_take_newlines = true;  // N = [\r\n]* after symbols, else nothing
 };
 
-// (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,max_digits}
-// | ?[^\s\p{L}\p{N}]+N|\s*[\r\n]+|\s+(?!\S)|\s+
+// (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?L+|\p{N}{1,max_digits}
+// | ?[^\sL\p{N}]+N|\s*[\r\n]+|\s+(?!\S)|\s+
 size_t CasedPieceEnd(std::string_view text, size_t begin, CasedRule rule) {
   if (const size_t length = ContractionLength(text, begin, true)) return begin + length;
   const Char c = CharAt(text, begin);
   const size_t second = begin + c.size;
-  if (c.Is(kLetter)) return RunEndOf(text, second, kLetter);
-  const bool letter_follows = second < text.size() && CharAt(text, second).Is(kLetter);
-  if (letter_follows && !c.Is(kNewline | kNumber)) return RunEndOf(text, second, kLetter);
+  if (c.Is(rule.letters)) return RunEndOf(text, second, rule.letters);
+  const bool letter_follows = second < text.size() && CharAt(text, second).Is(rule.letters);
+  if (letter_follows && !c.Is(kNewline | kNumber)) return RunEndOf(text, second, rule.letters);
   if (c.Is(kNumber)) return RunEndOf(text, begin, kNumber, rule.max_digits);
 
   const size_t first = text[begin] == ' ' ? second : begin;
-  const size_t symbols = RunEnd(text, first, IsSymbol);
+  const size_t symbols =
+      RunEnd(text, first, [&](const Char& x) { return IsSymbol(x) && !x.Is(rule.letters); });
   if (symbols > first)
     return rule.symbols_take_newlines ? RunEndOf(text, symbols, kNewline) : symbols;
   if (const size_t end = LineBreaksEnd(text, begin); end > begin) return end;
@@ -173,6 +71,17 @@ size_t Llama3PieceEnd(std::string_view text, size_t begin) {
 }
 size_t Qwen2PieceEnd(std::string_view text, size_t begin) {
   return CasedPieceEnd(text, begin, {.max_digits = 1});
+}
+// \p{N}{1,3}, and what lies between as for llama-bpe.
+std::span<const PieceStage> MiniCpm5Stages() {
+  static constexpr PieceStage kStages[] = {FindNumbersOfThree,
+                                           [](std::string_view text, size_t from) {
+                                             return PieceMatch{from, Llama3PieceEnd(text, from)};
+                                           }};
+  return kStages;
+}
+size_t Qwen35PieceEnd(std::string_view text, size_t begin) {
+  return CasedPieceEnd(text, begin, {.max_digits = 1, .letters = kLetter | kMark});
 }
 size_t SeedPieceEnd(std::string_view text, size_t begin) {
   return CasedPieceEnd(text, begin, {.max_digits = 1, .symbols_take_newlines = false});
@@ -250,6 +159,9 @@ constexpr PreTokenizer kPreTokenizers[] = {
     {.name = "gigachat", .piece_end = Gpt2PieceEnd},
     {.name = "a.x-4.0", .piece_end = Gpt2PieceEnd},
     {.name = "exaone4", .piece_end = Gpt2PieceEnd},
+    {.name = "trillion", .piece_end = Gpt2PieceEnd},
+    {.name = "granite-docling", .piece_end = Gpt2PieceEnd},
+    {.name = "mellum", .piece_end = Gpt2PieceEnd},
     {.name = "smollm", .piece_end = SmolLmPieceEnd},
     {.name = "starcoder", .piece_end = SmolLmPieceEnd},
     {.name = "refact", .piece_end = SmolLmPieceEnd},
@@ -257,27 +169,54 @@ constexpr PreTokenizer kPreTokenizers[] = {
     {.name = "codeshell", .piece_end = SmolLmPieceEnd},
     {.name = "exaone", .piece_end = SmolLmPieceEnd},
     {.name = "minerva-7b", .piece_end = SmolLmPieceEnd},
+    {.name = "mellum2", .piece_end = SmolLmPieceEnd},
     {.name = "qwen2", .piece_end = Qwen2PieceEnd, .normalizes_nfc = true},
     {.name = "deepseek-r1-qwen", .piece_end = Qwen2PieceEnd, .normalizes_nfc = true},
+    {.name = "qwen35", .piece_end = Qwen35PieceEnd, .normalizes_nfc = true},
     {.name = "stablelm2", .piece_end = Qwen2PieceEnd},
     {.name = "hunyuan", .piece_end = Qwen2PieceEnd},
     {.name = "megrez", .piece_end = Qwen2PieceEnd},
+    {.name = "kormo", .piece_end = Qwen2PieceEnd},
+    {.name = "grok-2", .piece_end = Qwen2PieceEnd},
+    {.name = "solar-open", .piece_end = Qwen2PieceEnd},
+    {.name = "bailingmoe", .piece_end = Qwen2PieceEnd},
+    {.name = "bailingmoe2", .piece_end = Qwen2PieceEnd},
+    {.name = "llada-moe", .piece_end = Qwen2PieceEnd},
     {.name = "seed-coder", .piece_end = SeedPieceEnd},
     {.name = "llama-bpe", .piece_end = Llama3PieceEnd, .ignores_merges = true, .adds_bos = true},
     {.name = "llama-v3", .piece_end = Llama3PieceEnd, .ignores_merges = true, .adds_bos = true},
     {.name = "llama3", .piece_end = Llama3PieceEnd, .ignores_merges = true, .adds_bos = true},
     {.name = "falcon3", .piece_end = Llama3PieceEnd, .ignores_merges = true, .adds_bos = true},
     {.name = "pixtral", .piece_end = Llama3PieceEnd, .ignores_merges = true, .adds_bos = true},
+    {.name = "falcon-h1", .piece_end = Llama3PieceEnd, .ignores_merges = true, .adds_bos = true},
+    {.name = "midm-2.0", .piece_end = Llama3PieceEnd, .ignores_merges = true, .adds_bos = true},
+    {.name = "lfm2", .piece_end = Llama3PieceEnd, .ignores_merges = true, .adds_bos = true},
+    {.name = "glm4", .piece_end = Llama3PieceEnd, .ignores_merges = true},
+    {.name = "minicpm5", .stages = MiniCpm5Stages, .ignores_merges = true},
     {.name = "smaug-bpe", .piece_end = Llama3PieceEnd},
     {.name = "dbrx", .piece_end = Llama3PieceEnd},
-    {.name = "glm4", .piece_end = Llama3PieceEnd},
     {.name = "chatglm-bpe", .piece_end = Llama3PieceEnd},
     {.name = "tekken", .piece_end = TekkenPieceEnd, .ignores_merges = true, .adds_bos = true},
     {.name = "gpt-4o", .piece_end = Gpt4oPieceEnd},
     {.name = "llama4", .piece_end = Gpt4oPieceEnd},
+    {.name = "kanana2", .piece_end = Gpt4oPieceEnd},
+    {.name = "minimax-m2", .piece_end = Gpt4oPieceEnd},
+    {.name = "deepseek-llm", .stages = DeepSeekLlmStages},
+    {.name = "deepseek-coder", .stages = DeepSeekCoderStages},
+    {.name = "deepseek-v3", .stages = DeepSeekV3Stages},
+    {.name = "hunyuan-dense", .stages = DeepSeekV3Stages},
+    {.name = "joyai-llm", .stages = DeepSeekV3Stages},
+    {.name = "falcon", .stages = FalconStages},
+    {.name = "bloom", .stages = BloomStages},
+    {.name = "poro-chat", .stages = BloomStages},
+    {.name = "gpt3-finnish", .stages = BloomStages},
+    {.name = "viking", .stages = VikingStages},
+    {.name = "superbpe", .stages = SuperBpeStages},
 };
 
 }  // namespace
+
+std::span<const PreTokenizer> PreTokenizers() { return kPreTokenizers; }
 
 const PreTokenizer* FindPreTokenizer(std::string_view name) {
   for (const PreTokenizer& pre_tokenizer : kPreTokenizers)

@@ -97,7 +97,11 @@ TEST(CharactersTest, ClassifiesCharacters) {
   EXPECT_EQ(CharAt("\n", 0).classes, kSpace | kNewline);
   EXPECT_EQ(CharAt("\u3000", 0).classes, kSpace);
   EXPECT_EQ(CharAt("\u2014", 0).classes, kPunctuation);
-  EXPECT_EQ(CharAt("`", 0).classes, 0);
+  EXPECT_EQ(CharAt("`", 0).classes, kSymbol);
+  EXPECT_EQ(CharAt("$", 0).classes, kPunctuation | kSymbol);
+  EXPECT_EQ(CharAt("\u00a3", 0).classes, kSymbol);
+  EXPECT_EQ(CharAt("7", 0).classes, kNumber | kDigit);
+  EXPECT_EQ(CharAt("\u0663", 0).classes, kNumber | kDigit);
   EXPECT_EQ(CharAt("\xff", 0).classes, 0);
   EXPECT_EQ(CharAt("\xe2\x82", 0).size, 1);
   EXPECT_EQ(CharAt("x\U0001f600", 1).size, 4);

@@ -1,0 +1,109 @@
+// What llama.cpp 0.7.0 made of random texts under each pre-tokenizer, recorded by llama_cpp/record.py.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/text/characters.h"
+#include "engine/text/pre_tokenizer.h"
+#include "engine/text/tokenizer.h"
+#include "tests/engine/text/mixture_vocabulary.h"
+#include "tests/engine/text/vocabulary_builder.h"
+
+namespace forge::testing {
+namespace {
+
+const nlohmann::json& Recorded() {
+  static const nlohmann::json recorded = [] {
+    const char* const other = std::getenv("FORGE_LLAMA_CPP_IDS");
+    std::ifstream file(other != nullptr ? other : FORGE_LLAMA_CPP_IDS);
+    return nlohmann::json::parse(file);
+  }();
+  return recorded;
+}
+
+std::unique_ptr<Tokenizer> TokenizerWith(std::string_view pre_tokenizer) {
+  const MixtureVocabulary vocabulary = MakeMixtureVocabulary();
+  return VocabularyBuilder::BytePairs(pre_tokenizer)
+      .Set("tokenizer.ggml.tokens", StringsValue(vocabulary.tokens))
+      .Set("tokenizer.ggml.token_type", Int32sValue(vocabulary.types))
+      .Set("tokenizer.ggml.merges", StringsValue(vocabulary.merges))
+      .BuildTokenizer();
+}
+
+bool AnyCharacter(std::string_view text, bool (*is_such)(const Char&)) {
+  for (size_t i = 0; i < text.size();) {
+    const Char c = CharAt(text, i);
+    if (is_such(c)) return true;
+    i += c.size;
+  }
+  return false;
+}
+
+// Where llama.cpp leaves the upstream tokenizer, which we follow: docs/tokenizers.md, "Where
+// llama.cpp differs".
+struct Difference {
+  std::set<std::string> names;
+  bool (*concerns)(const std::string& text);
+};
+
+const Difference kDifferences[] = {
+    {{"qwen2", "deepseek-r1-qwen", "qwen35"},
+     [](const std::string& text) { return NormalizeNfc(text) != text; }},
+    {{"tekken", "gpt-4o", "llama4", "kanana2", "minimax-m2"},
+     [](const std::string& text) {
+       return AnyCharacter(text, [](const Char& c) { return c.size > 1 && c.Is(kLetter | kMark); });
+     }},
+    {{"deepseek-llm", "deepseek-coder"},
+     [](const std::string& text) {
+       return AnyCharacter(text, [](const Char& c) { return c.size > 1 && c.Is(kSpace); });
+     }},
+    {{"superbpe"},
+     [](const std::string& text) {
+       return AnyCharacter(text, [](const Char& c) { return c.size > 1 && c.Is(kDigit); });
+     }},
+};
+
+bool IsKnownToDiffer(const std::string& name, const std::string& text) {
+  return std::ranges::any_of(kDifferences, [&](const Difference& difference) {
+    return difference.names.contains(name) && difference.concerns(text);
+  });
+}
+
+TEST(LlamaCppIdsTest, EveryTextHasTheIdsThatLlamaCppGivesIt) {
+  const auto texts = Recorded()["texts"].get<std::vector<std::string>>();
+  for (const nlohmann::json& answer : Recorded()["answers"]) {
+    const auto expected = answer["ids"].get<std::vector<std::vector<TokenId>>>();
+    ASSERT_EQ(expected.size(), texts.size());
+    for (const std::string name : answer["names"]) {
+      const std::unique_ptr<Tokenizer> tokenizer = TokenizerWith(name);
+      size_t n_compared = 0;
+      for (size_t i = 0; i < texts.size(); ++i) {
+        if (IsKnownToDiffer(name, texts[i])) continue;
+        ++n_compared;
+        EXPECT_EQ(tokenizer->Encode(texts[i], {}), expected[i])
+            << name << " on " << ::testing::PrintToString(texts[i]);
+      }
+      EXPECT_GT(n_compared, texts.size() / 8) << name;
+    }
+  }
+}
+
+TEST(LlamaCppIdsTest, EveryPreTokenizerIsRecorded) {
+  std::set<std::string> recorded;
+  for (const nlohmann::json& answer : Recorded()["answers"])
+    for (const std::string name : answer["names"]) recorded.insert(name);
+  std::set<std::string> known;
+  for (const PreTokenizer& pre_tokenizer : PreTokenizers()) known.emplace(pre_tokenizer.name);
+  EXPECT_EQ(known, recorded);
+}
+
+}  // namespace
+}  // namespace forge::testing

@@ -1,0 +1,112 @@
+#include "tests/engine/text/mixture_vocabulary.h"
+
+#include <iterator>
+#include <random>
+#include <set>
+#include <utility>
+
+#include "tests/engine/text/vocabulary_builder.h"
+
+namespace forge::testing {
+namespace {
+
+constexpr std::string_view kAlphabet[] = {
+    " ",      " ",      "  ",     "   ",    "\n",         "\n",         "\r\n",   "\t",     "\r",
+    "\v",     "\u00a0", "\u0085", "\u2028", "\u3000",     "'s",         "'S",     "'re",    "'Re",
+    "'ll",    "'LL",    "'t",     "'d",     "'x",         "'",          "a",      "b",      "c",
+    "e",      "z",      "A",      "B",      "Z",          "\u00e9",     "\u00c9", "\u00df", "\u00b5",
+    "\u00aa", "\u0434", "\u0414", "\u03b1", "\u03a9",     "\u4e2d",     "\u6587", "\u3042", "\u30a2",
+    "\u30fc", "\u30fb", "\uac00", "\uae00", "\u05d0",     "\u0627",     "\u0e01", "\u0915", "\u093f",
+    "\u0301", "\u0308", "\u200d", "\u200b", "\ufe0f",     "\U0001f600", "1",      "2",      "34",
+    "567",    "0",      "\u0663", "\u00bd", "\u2163",     "\uff11",     ".",      ",",      "!",
+    "?",      ";",      ":",      "(",      ")",          "[",          "]",      "{",      "}",
+    "/",      "//",     "\\",     "\"",     "#",          "$",          "%",      "&",      "*",
+    "+",      "-",      "<",      "=",      ">",          "@",          "^",      "_",      "`",
+    "|",      "~",      "\u00a3", "\u20ac", "\u2014",     "\u2026",     "\u201c", "\u2019", "\u3002",
+    "\uff0c", "\uff01", "\u060c", "\u0964", "\U00010400", "\U0001d400", "\x01",   "\x7f",   "\ufffd",
+};
+
+// The characters of the alphabet, each once, written as byte-level vocabularies write them.
+std::vector<std::vector<std::string>> Characters() {
+  std::vector<std::vector<std::string>> characters;
+  std::set<std::string> known;
+  for (const std::string_view part : kAlphabet) {
+    for (size_t i = 0; i < part.size();) {
+      size_t end = i + 1;
+      while (end < part.size() && (static_cast<uint8_t>(part[end]) & 0xc0) == 0x80) ++end;
+      if (known.emplace(part.substr(i, end - i)).second) {
+        std::vector<std::string>& bytes = characters.emplace_back();
+        for (; i < end; ++i) bytes.push_back(ByteLevelCharacter(static_cast<uint8_t>(part[i])));
+      }
+      i = end;
+    }
+  }
+  return characters;
+}
+
+class Maker {
+ public:
+  void AddToken(std::string text, int32_t type = 1) {
+    if (!known_.insert(text).second) return;
+    made_.tokens.push_back(std::move(text));
+    made_.types.push_back(type);
+  }
+  std::string AddMerge(const std::string& left, const std::string& right) {
+    if (merges_.insert(left + ' ' + right).second) made_.merges.push_back(left + ' ' + right);
+    AddToken(left + right);
+    return left + right;
+  }
+  MixtureVocabulary Take() { return std::move(made_); }
+
+ private:
+  MixtureVocabulary made_;
+  std::set<std::string> known_, merges_;
+};
+
+}  // namespace
+
+MixtureVocabulary MakeMixtureVocabulary() {
+  constexpr size_t kFours = 4000;
+  constexpr uint32_t kSeed = 7;
+  Maker maker;
+  for (int byte = 0; byte < 256; ++byte)
+    maker.AddToken(ByteLevelCharacter(static_cast<uint8_t>(byte)));
+  std::vector<std::string> characters;
+  for (const std::vector<std::string>& bytes : Characters()) {
+    std::string character = bytes[0];
+    for (size_t i = 1; i < bytes.size(); ++i) character = maker.AddMerge(character, bytes[i]);
+    characters.push_back(character);
+  }
+  std::mt19937 random(kSeed);
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (const std::string& left : characters)
+    for (const std::string& right : characters) pairs.emplace_back(left, right);
+  for (size_t i = pairs.size(); i > 1; --i) std::swap(pairs[i - 1], pairs[random() % i]);
+  for (const auto& [left, right] : pairs) maker.AddMerge(left, right);
+  for (size_t i = 0; i < kFours; ++i) {
+    const auto& [a, b] = pairs[random() % pairs.size()];
+    const auto& [c, d] = pairs[random() % pairs.size()];
+    maker.AddMerge(a + b, c + d);
+  }
+  // Tokens that no merge leads to: only a piece that is taken whole is one.
+  for (const char* word : {"abc", "\xc4\xa0" "abc", "bca", "123", "!!!", "zzz"}) maker.AddToken(word);
+  maker.AddToken(std::string(kMixtureSeparator), 3);
+  return maker.Take();
+}
+
+std::vector<std::string> RandomMixtures(uint32_t seed, size_t n_texts, size_t max_parts) {
+  std::mt19937 random(seed);
+  std::vector<std::string> texts(n_texts);
+  for (std::string& text : texts) {
+    // Some texts of a few parts only, in which these meet more often.
+    const size_t n_parts = 1 + random() % max_parts;
+    const size_t n_kinds = random() % 2 == 0 ? std::size(kAlphabet) : 2 + random() % 8;
+    const size_t offset = random() % std::size(kAlphabet);
+    const size_t stride = 1 + random() % std::size(kAlphabet);
+    for (size_t i = 0; i < n_parts; ++i)
+      text += kAlphabet[(offset + random() % n_kinds * stride) % std::size(kAlphabet)];
+  }
+  return texts;
+}
+
+}  // namespace forge::testing
