@@ -30,7 +30,8 @@ size_t RunEnd(std::string_view text, size_t begin, const Predicate& belongs,
   return end;
 }
 
-inline size_t RunEndOf(std::string_view text, size_t begin, CharClasses any_of, size_t max_chars = kNoLimit) {
+inline size_t RunEndOf(std::string_view text, size_t begin, CharClasses any_of,
+                       size_t max_chars = kNoLimit) {
   return RunEnd(
       text, begin, [any_of](const Char& c) { return c.Is(any_of); }, max_chars);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/text/chat_markers.h"
 #include "engine/text/tool_call_json.h"
 
 namespace forge {
@@ -15,15 +16,7 @@ constexpr std::string_view kEndToolCall = "</tool_call>";
 constexpr std::string_view kPythonTag = "<|python_tag|>";
 constexpr std::string_view kMistralCalls = "[TOOL_CALLS]";
 constexpr std::string_view kSpace = " \t\r\n";
-constexpr size_t kMaxCallBytes = size_t{256} << 10;
 constexpr size_t kMaxSpaceBytes = 4096;  // held back; bounds what looking at it again costs
-
-// The length of the longest end of `text` that is the start of `marker`, but not all of it.
-size_t PartialMarker(std::string_view text, std::string_view marker) {
-  for (size_t size = std::min(text.size(), marker.size() - 1); size > 0; --size)
-    if (text.ends_with(marker.substr(0, size))) return size;
-  return 0;
-}
 
 // Where the trailing characters of `set` in text[0, end) begin.
 size_t TrimEnd(std::string_view text, size_t end, std::string_view set) {
@@ -34,13 +27,15 @@ size_t TrimEnd(std::string_view text, size_t end, std::string_view set) {
 }  // namespace
 
 ChatOutputParser::ChatOutputParser(const ChatOutputOptions& options)
-    : options_(options), state_(options.starts_in_reasoning ? State::kReasoning : State::kStart) {}
+    : options_(options), state_(options.starts_in_reasoning ? State::kReasoning : State::kStart) {
+  if (options.has_channels) state_ = State::kHeader;
+}
 
 bool ChatOutputParser::IsMarker(std::string_view token) {
   for (const std::string_view marker :
        {kThink, kEndThink, kToolCall, kEndToolCall, kPythonTag, kMistralCalls})
     if (token == marker) return true;
-  return false;
+  return IsChannelMarker(token);
 }
 
 void ChatOutputParser::Add(std::string_view text) {
@@ -63,6 +58,12 @@ bool ChatOutputParser::Step() {
       return StepCall();
     case State::kAfterCall:
       return StepAfterCall();
+    case State::kHeader:
+      return StepHeader();
+    case State::kMessage:
+      return StepMessage();
+    case State::kAfterMessage:
+      return StepAfterMessage();
     case State::kPlain:
       break;
   }
@@ -135,6 +136,7 @@ std::string_view ChatOutputParser::CallMarker() const {
       return kPythonTag;
     case ToolFormat::kMistral:
       return kMistralCalls;
+    case ToolFormat::kGptOss:
     case ToolFormat::kNone:
       break;
   }
@@ -230,19 +232,22 @@ bool ChatOutputParser::StepAfterCall() {
 bool ChatOutputParser::AddCalls(std::string_view json) {
   std::optional<std::vector<ToolCall>> calls = ReadToolCalls(json, options_.tool_format);
   if (!calls) return false;
-  for (ToolCall& call : *calls) {
-    if (call.id.empty()) {
-      // Nine characters, as Mistral's templates demand.
-      std::string number = std::to_string(options_.n_earlier_calls + tool_calls_.size() + 1);
-      if (number.size() < 5) number.insert(0, 5 - number.size(), '0');
-      call.id = "call" + number;
-    }
-    tool_calls_.push_back(std::move(call));
-  }
+  for (ToolCall& call : *calls) AddCall(std::move(call));
   return true;
 }
 
+void ChatOutputParser::AddCall(ToolCall call) {
+  if (call.id.empty()) {
+    // Nine characters, as Mistral's templates demand.
+    std::string number = std::to_string(options_.n_earlier_calls + tool_calls_.size() + 1);
+    if (number.size() < 5) number.insert(0, 5 - number.size(), '0');
+    call.id = "call" + number;
+  }
+  tool_calls_.push_back(std::move(call));
+}
+
 void ChatOutputParser::Finish() {
+  if (options_.has_channels) FinishMessage();
   if (state_ == State::kCall) {
     const bool may_be_open = options_.tool_format != ToolFormat::kQwen || !held_.empty();
     if (may_be_open) EndCall(held_.size(), 0);

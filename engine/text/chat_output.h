@@ -19,10 +19,14 @@ enum class ToolFormat : uint8_t {
   kQwen,     // <tool_call>{"name": ..., "arguments": {...}}</tool_call>, any number of times
   kLlama3,   // {"name": ..., "parameters": {...}} as the whole answer, or after <|python_tag|>
   kMistral,  // [TOOL_CALLS][{"name": ..., "arguments": {...}}, ...] at the end
+  kGptOss,   // a message to functions.NAME, see has_channels
 };
 
 struct ChatOutputOptions {
   bool starts_in_reasoning = false;  // the prompt ends with <think>
+  // The answer is a row of messages with headers, gpt-oss's harmony format; the prompt ends with
+  // <|start|>assistant.
+  bool has_channels = false;
   ToolFormat tool_format = ToolFormat::kNone;
   uint32_t n_earlier_calls = 0;  // in the conversation: ids of calls go on from there
 };
@@ -38,6 +42,11 @@ struct TextPiece {
 // the line breaks beside them are dropped. A tool call that is complete and well-formed becomes
 // structured and its text is of kind kToolCall; anything else stays content, byte for byte. Text
 // that may still become a marker or a call is held back. Not thread-safe.
+//
+// With channels an answer is <|channel|>NAME to=RECIPIENT<|message|>TEXT<|end|>, then
+// <|start|>assistant and the same again. What the channel `analysis` holds is reasoning, a message
+// to functions.NAME whose text is an object is a call, and all others are content; headers are
+// dropped, and two messages of one kind have a line break between them.
 class ChatOutputParser {
  public:
   explicit ChatOutputParser(const ChatOutputOptions& options);
@@ -68,6 +77,9 @@ class ChatOutputParser {
     kCall,       // after the marker of a call
     kAfterCall,  // only white space since
     kPlain,      // no markers are looked for any more
+    kHeader,     // with channels: up to <|message|>
+    kMessage,    // the text of a message
+    kAfterMessage,
   };
 
   // Each looks at held_ and returns whether it got any further.
@@ -79,6 +91,15 @@ class ChatOutputParser {
   bool StepCall();
   bool StepAfterCall();
 
+  bool StepHeader();
+  bool StepMessage();
+  bool StepAfterMessage();
+  // The header that stands in held_[0, size) is that of the message that follows.
+  void BeginMessage(size_t size);
+  // The message is held_[0, size).
+  void EndMessage(size_t size);
+  void FinishMessage();
+
   void Emit(TextKind kind, std::string_view text);
   // Emits the first `size` bytes of held_ and drops them.
   void EmitHeld(TextKind kind, size_t size);
@@ -87,6 +108,7 @@ class ChatOutputParser {
   // Reads the call in held_, or gives it out as content.
   void EndCall(size_t body_size, size_t end_size);
   bool AddCalls(std::string_view json);
+  void AddCall(ToolCall call);
   std::string_view CallMarker() const;
 
   // Constant after construction.
@@ -98,6 +120,8 @@ class ChatOutputParser {
   std::string marker_;     // that opened the call
   size_t n_searched_ = 0;  // bytes of held_ before which the call does not end
   bool has_content_ = false;
+  TextKind message_kind_ = TextKind::kContent;
+  std::string function_;  // that the message calls
   std::deque<TextPiece> pieces_;
   std::string content_, reasoning_;
   std::vector<ToolCall> tool_calls_;

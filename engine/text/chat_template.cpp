@@ -217,10 +217,13 @@ ChatOutputOptions ChatTemplate::OutputOptions(const Conversation& conversation,
   ChatOutputOptions options;
   rendered = rendered.substr(0, rendered.find_last_not_of(" \t\r\n") + 1);
   options.starts_in_reasoning = rendered.ends_with("<think>");
+  options.has_channels = template_.Mentions("<|channel|>");
   for (const ChatMessage& message : conversation.messages)
     options.n_earlier_calls += static_cast<uint32_t>(message.tool_calls.size());
   if (conversation.tools.empty()) return options;
-  if (template_.Mentions("<tool_call>")) {
+  if (options.has_channels) {
+    options.tool_format = ToolFormat::kGptOss;
+  } else if (template_.Mentions("<tool_call>")) {
     options.tool_format = ToolFormat::kQwen;
   } else if (template_.Mentions("[TOOL_CALLS]")) {
     options.tool_format = ToolFormat::kMistral;

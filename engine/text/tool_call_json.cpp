@@ -70,6 +70,15 @@ std::vector<std::string_view> SplitObjects(std::string_view json) {
 
 }  // namespace
 
+std::optional<std::string> ReadArguments(std::string_view json) {
+  jinja::Runtime runtime(jinja::Limits(), std::tm{});
+  const Result<Value> value = jinja::ReadJson(json, runtime.budget());
+  if (!value.ok() || !value->Is(Kind::kDict)) return std::nullopt;
+  Result<jinja::Text> text = jinja::ToJson(*value, {}, runtime);
+  if (!text.ok()) return std::nullopt;
+  return std::move(text->bytes);
+}
+
 std::optional<std::vector<ToolCall>> ReadToolCalls(std::string_view json, ToolFormat format) {
   jinja::Runtime runtime(jinja::Limits(), std::tm{});
   CallReader reader(runtime);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -12,5 +13,8 @@ namespace forge {
 // The calls that a model wrote as JSON; nullopt for what is none in this format. Arguments are
 // written anew, with one space after separators, as templates write them.
 std::optional<std::vector<ToolCall>> ReadToolCalls(std::string_view json, ToolFormat format);
+
+// Arguments that stand alone, an object, written anew in the same way.
+std::optional<std::string> ReadArguments(std::string_view json);
 
 }  // namespace forge

@@ -42,5 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (const bool in_reasoning : {false, true})
       forge::Run(answer, n_bytes_each,
                  {.starts_in_reasoning = in_reasoning, .tool_format = format});
+  for (const forge::ToolFormat format : {forge::ToolFormat::kNone, forge::ToolFormat::kGptOss})
+    forge::Run(answer, n_bytes_each, {.has_channels = true, .tool_format = format});
   return 0;
 }

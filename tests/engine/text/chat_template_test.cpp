@@ -170,6 +170,9 @@ TEST(ChatTemplateTest, KnowsHowItsModelsAnswer) {
   EXPECT_EQ(format("{{ '[TOOL_CALLS]' }}", with_tools), ToolFormat::kMistral);
   EXPECT_EQ(format("{{ '<|start_header_id|>\"parameters\"' }}", with_tools), ToolFormat::kLlama3);
   EXPECT_EQ(format("{{ '<|start_header_id|>' }}", with_tools), ToolFormat::kNone);
+  EXPECT_EQ(format("{{ '<|channel|>' }}", with_tools), ToolFormat::kGptOss);
+  EXPECT_TRUE(Create("<|channel|>")->OutputOptions(plain, "").has_channels);
+  EXPECT_FALSE(Create("x")->OutputOptions(plain, "").has_channels);
   EXPECT_TRUE(Create("x")->OutputOptions(plain, "a<think>\n").starts_in_reasoning);
   EXPECT_FALSE(Create("x")->OutputOptions(plain, "<think>\n\n</think>\n\n").starts_in_reasoning);
 }

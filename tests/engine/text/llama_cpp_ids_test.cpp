@@ -1,4 +1,5 @@
-// What llama.cpp 0.7.0 made of random texts under each pre-tokenizer, recorded by llama_cpp/record.py.
+// What llama.cpp 0.7.0 made of random texts under each pre-tokenizer, recorded by
+// llama_cpp/record.py.
 
 #include <gtest/gtest.h>
 

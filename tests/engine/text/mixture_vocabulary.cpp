@@ -11,19 +11,21 @@ namespace forge::testing {
 namespace {
 
 constexpr std::string_view kAlphabet[] = {
-    " ",      " ",      "  ",     "   ",    "\n",         "\n",         "\r\n",   "\t",     "\r",
-    "\v",     "\u00a0", "\u0085", "\u2028", "\u3000",     "'s",         "'S",     "'re",    "'Re",
-    "'ll",    "'LL",    "'t",     "'d",     "'x",         "'",          "a",      "b",      "c",
-    "e",      "z",      "A",      "B",      "Z",          "\u00e9",     "\u00c9", "\u00df", "\u00b5",
-    "\u00aa", "\u0434", "\u0414", "\u03b1", "\u03a9",     "\u4e2d",     "\u6587", "\u3042", "\u30a2",
-    "\u30fc", "\u30fb", "\uac00", "\uae00", "\u05d0",     "\u0627",     "\u0e01", "\u0915", "\u093f",
-    "\u0301", "\u0308", "\u200d", "\u200b", "\ufe0f",     "\U0001f600", "1",      "2",      "34",
-    "567",    "0",      "\u0663", "\u00bd", "\u2163",     "\uff11",     ".",      ",",      "!",
-    "?",      ";",      ":",      "(",      ")",          "[",          "]",      "{",      "}",
-    "/",      "//",     "\\",     "\"",     "#",          "$",          "%",      "&",      "*",
-    "+",      "-",      "<",      "=",      ">",          "@",          "^",      "_",      "`",
-    "|",      "~",      "\u00a3", "\u20ac", "\u2014",     "\u2026",     "\u201c", "\u2019", "\u3002",
-    "\uff0c", "\uff01", "\u060c", "\u0964", "\U00010400", "\U0001d400", "\x01",   "\x7f",   "\ufffd",
+    " ",          " ",          "  ",     "   ",        "\n",     "\n",     "\r\n",   "\t",
+    "\r",         "\v",         "\u00a0", "\u0085",     "\u2028", "\u3000", "'s",     "'S",
+    "'re",        "'Re",        "'ll",    "'LL",        "'t",     "'d",     "'x",     "'",
+    "a",          "b",          "c",      "e",          "z",      "A",      "B",      "Z",
+    "\u00e9",     "\u00c9",     "\u00df", "\u00b5",     "\u00aa", "\u0434", "\u0414", "\u03b1",
+    "\u03a9",     "\u4e2d",     "\u6587", "\u3042",     "\u30a2", "\u30fc", "\u30fb", "\uac00",
+    "\uae00",     "\u05d0",     "\u0627", "\u0e01",     "\u0915", "\u093f", "\u0301", "\u0308",
+    "\u200d",     "\u200b",     "\ufe0f", "\U0001f600", "1",      "2",      "34",     "567",
+    "0",          "\u0663",     "\u00bd", "\u2163",     "\uff11", ".",      ",",      "!",
+    "?",          ";",          ":",      "(",          ")",      "[",      "]",      "{",
+    "}",          "/",          "//",     "\\",         "\"",     "#",      "$",      "%",
+    "&",          "*",          "+",      "-",          "<",      "=",      ">",      "@",
+    "^",          "_",          "`",      "|",          "~",      "\u00a3", "\u20ac", "\u2014",
+    "\u2026",     "\u201c",     "\u2019", "\u3002",     "\uff0c", "\uff01", "\u060c", "\u0964",
+    "\U00010400", "\U0001d400", "\x01",   "\x7f",       "\ufffd",
 };
 
 // The characters of the alphabet, each once, written as byte-level vocabularies write them.
@@ -89,7 +91,11 @@ MixtureVocabulary MakeMixtureVocabulary() {
     maker.AddMerge(a + b, c + d);
   }
   // Tokens that no merge leads to: only a piece that is taken whole is one.
-  for (const char* word : {"abc", "\xc4\xa0" "abc", "bca", "123", "!!!", "zzz"}) maker.AddToken(word);
+  for (const char* word : {"abc",
+                           "\xc4\xa0"
+                           "abc",
+                           "bca", "123", "!!!", "zzz"})
+    maker.AddToken(word);
   maker.AddToken(std::string(kMixtureSeparator), 3);
   return maker.Take();
 }
