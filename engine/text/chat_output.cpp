@@ -9,12 +9,33 @@
 namespace forge {
 namespace {
 
-constexpr std::string_view kThink = "<think>";
-constexpr std::string_view kEndThink = "</think>";
-constexpr std::string_view kToolCall = "<tool_call>";
-constexpr std::string_view kEndToolCall = "</tool_call>";
-constexpr std::string_view kPythonTag = "<|python_tag|>";
-constexpr std::string_view kMistralCalls = "[TOOL_CALLS]";
+struct Markers {
+  std::string_view begin;
+  std::string_view end;  // empty: the end of the answer
+};
+
+constexpr Markers kThink[] = {{"<think>", "</think>"}, {"<seed:think>", "</seed:think>"}};
+
+constexpr Markers CallMarkers(ToolFormat format) {
+  switch (format) {
+    case ToolFormat::kQwen:
+    case ToolFormat::kGlm:
+      return {"<tool_call>", "</tool_call>"};
+    case ToolFormat::kSeed:
+      return {"<seed:tool_call>", "</seed:tool_call>"};
+    case ToolFormat::kLlama3:
+      return {"<|python_tag|>", ""};
+    case ToolFormat::kMistral:
+      return {"[TOOL_CALLS]", ""};
+    case ToolFormat::kGranite:
+      return {"<|tool_call|>", ""};
+    case ToolFormat::kGptOss:
+    case ToolFormat::kNone:
+      break;
+  }
+  return {};
+}
+
 constexpr std::string_view kSpace = " \t\r\n";
 constexpr size_t kMaxSpaceBytes = 4096;  // held back; bounds what looking at it again costs
 
@@ -28,14 +49,19 @@ size_t TrimEnd(std::string_view text, size_t end, std::string_view set) {
 
 ChatOutputParser::ChatOutputParser(const ChatOutputOptions& options)
     : options_(options), state_(options.starts_in_reasoning ? State::kReasoning : State::kStart) {
+  end_think_ = kThink[options.is_seed ? 1 : 0].end;
   if (options.has_channels) state_ = State::kHeader;
 }
 
 bool ChatOutputParser::IsMarker(std::string_view token) {
-  for (const std::string_view marker :
-       {kThink, kEndThink, kToolCall, kEndToolCall, kPythonTag, kMistralCalls})
-    if (token == marker) return true;
-  return IsChannelMarker(token);
+  constexpr ToolFormat kFormats[] = {ToolFormat::kQwen, ToolFormat::kSeed, ToolFormat::kLlama3,
+                                     ToolFormat::kMistral, ToolFormat::kGranite};
+  const auto is_of = [&](const Markers& markers) {
+    return token == markers.begin || token == markers.end;
+  };
+  if (token.empty()) return false;
+  return std::ranges::any_of(kThink, is_of) || std::ranges::any_of(kFormats, is_of, CallMarkers) ||
+         token == "[ARGS]" || token == "[CALL_ID]" || IsChannelMarker(token);
 }
 
 void ChatOutputParser::Add(std::string_view text) {
@@ -94,27 +120,30 @@ bool ChatOutputParser::StepStart() {
     return state_ != State::kStart;
   }
   const std::string_view text = std::string_view(held_).substr(begin);
-  if (text.starts_with(kThink)) {
-    held_.erase(0, begin + kThink.size());
-    state_ = State::kReasoning;
-    return true;
+  for (const Markers& think : kThink) {
+    if (text.starts_with(think.begin)) {
+      held_.erase(0, begin + think.begin.size());
+      end_think_ = think.end;
+      state_ = State::kReasoning;
+      return true;
+    }
+    if (think.begin.starts_with(text)) return false;
   }
-  if (kThink.starts_with(text)) return false;
   state_ = State::kContent;
   return true;
 }
 
 bool ChatOutputParser::StepReasoning() {
   if (reasoning_.empty()) held_.erase(0, std::min(held_.find_first_not_of('\n'), held_.size()));
-  const size_t end = held_.find(kEndThink);
+  const size_t end = held_.find(end_think_);
   if (end == std::string::npos) {
-    const size_t safe = held_.size() - PartialMarker(held_, kEndThink);
+    const size_t safe = held_.size() - PartialMarker(held_, end_think_);
     const size_t text_end = TrimEnd(held_, safe, "\n");
     EmitHeld(TextKind::kReasoning, safe - text_end > kMaxSpaceBytes ? safe : text_end);
     return false;
   }
   const size_t text_end = TrimEnd(held_, end, "\n");
-  const size_t dropped = end - text_end + kEndThink.size();
+  const size_t dropped = end - text_end + end_think_.size();
   EmitHeld(TextKind::kReasoning, text_end);
   held_.erase(0, dropped);
   state_ = State::kAfterReasoning;
@@ -129,18 +158,11 @@ bool ChatOutputParser::StepAfterReasoning() {
 }
 
 std::string_view ChatOutputParser::CallMarker() const {
-  switch (options_.tool_format) {
-    case ToolFormat::kQwen:
-      return kToolCall;
-    case ToolFormat::kLlama3:
-      return kPythonTag;
-    case ToolFormat::kMistral:
-      return kMistralCalls;
-    case ToolFormat::kGptOss:
-    case ToolFormat::kNone:
-      break;
-  }
-  return {};
+  return CallMarkers(options_.tool_format).begin;
+}
+
+std::string_view ChatOutputParser::EndCallMarker() const {
+  return CallMarkers(options_.tool_format).end;
 }
 
 bool ChatOutputParser::StepContent() {
@@ -182,12 +204,12 @@ void ChatOutputParser::BeginCall(std::string_view marker) {
 }
 
 bool ChatOutputParser::StepCall() {
-  if (options_.tool_format == ToolFormat::kQwen) {
+  if (const std::string_view marker = EndCallMarker(); !marker.empty()) {
     // A call is long, and comes a few bytes at a time.
-    const size_t end = held_.find(kEndToolCall, n_searched_);
-    n_searched_ = held_.size() - std::min(held_.size(), kEndToolCall.size() - 1);
+    const size_t end = held_.find(marker, n_searched_);
+    n_searched_ = held_.size() - std::min(held_.size(), marker.size() - 1);
     if (end != std::string::npos) {
-      EndCall(end, kEndToolCall.size());
+      EndCall(end, marker.size());
       return true;
     }
   }
@@ -229,8 +251,9 @@ bool ChatOutputParser::StepAfterCall() {
   return true;
 }
 
-bool ChatOutputParser::AddCalls(std::string_view json) {
-  std::optional<std::vector<ToolCall>> calls = ReadToolCalls(json, options_.tool_format);
+bool ChatOutputParser::AddCalls(std::string_view text) {
+  std::optional<std::vector<ToolCall>> calls =
+      ReadToolCalls(text, options_.tool_format, options_.string_parameters);
   if (!calls) return false;
   for (ToolCall& call : *calls) AddCall(std::move(call));
   return true;
@@ -249,7 +272,7 @@ void ChatOutputParser::AddCall(ToolCall call) {
 void ChatOutputParser::Finish() {
   if (options_.has_channels) FinishMessage();
   if (state_ == State::kCall) {
-    const bool may_be_open = options_.tool_format != ToolFormat::kQwen || !held_.empty();
+    const bool may_be_open = EndCallMarker().empty() || !held_.empty();
     if (may_be_open) EndCall(held_.size(), 0);
     while (!held_.empty() && Step()) {
     }

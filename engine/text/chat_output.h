@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <deque>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/text/chat_messages.h"
@@ -15,20 +17,33 @@ enum class TextKind : uint8_t { kContent, kReasoning, kToolCall };
 
 // How a family of models writes the calls of tools.
 enum class ToolFormat : uint8_t {
-  kNone,     // calls are not looked for
-  kQwen,     // <tool_call>{"name": ..., "arguments": {...}}</tool_call>, any number of times
-  kLlama3,   // {"name": ..., "parameters": {...}} as the whole answer, or after <|python_tag|>
-  kMistral,  // [TOOL_CALLS][{"name": ..., "arguments": {...}}, ...] at the end
+  kNone,  // calls are not looked for
+  // Between <tool_call> and </tool_call>, any number of times: {"name": ..., "arguments": {...}},
+  // or <function=NAME><parameter=KEY>VALUE</parameter>...</function> as Qwen3-Coder writes it.
+  kQwen,
+  kSeed,    // the latter, or the former, between <seed:tool_call> and </seed:tool_call>
+  kGlm,     // <tool_call>NAME<arg_key>KEY</arg_key><arg_value>VALUE</arg_value>...</tool_call>
+  kLlama3,  // {"name": ..., "parameters": {...}} as the whole answer, or after <|python_tag|>
+  // At the end, [TOOL_CALLS][{"name": ..., "arguments": {...}}, ...], or as newer models write it
+  // [TOOL_CALLS]NAME[ARGS]{...} any number of times, with [CALL_ID]ID after the name or not.
+  kMistral,
+  kGranite,  // <|tool_call|>[{"name": ..., "arguments": {...}}, ...] at the end
   kGptOss,   // a message to functions.NAME, see has_channels
 };
 
+// Pairs of a tool's name and that of a parameter whose schema says that it is a string.
+using StringParameters = std::set<std::pair<std::string, std::string>>;
+
 struct ChatOutputOptions {
-  bool starts_in_reasoning = false;  // the prompt ends with <think>
+  bool starts_in_reasoning = false;  // the prompt ends with <think>,
+  bool is_seed = false;              // or with <seed:think>
   // The answer is a row of messages with headers, gpt-oss's harmony format; the prompt ends with
   // <|start|>assistant.
   bool has_channels = false;
   ToolFormat tool_format = ToolFormat::kNone;
   uint32_t n_earlier_calls = 0;  // in the conversation: ids of calls go on from there
+  // For the formats that write strings without quotes.
+  StringParameters string_parameters = {};
 };
 
 struct TextPiece {
@@ -38,10 +53,11 @@ struct TextPiece {
 
 // Tells what a model thinks, says and calls apart in the stream of its answer.
 //
-// Reasoning is what stands between <think> and </think> at the start of an answer; the markers and
-// the line breaks beside them are dropped. A tool call that is complete and well-formed becomes
-// structured and its text is of kind kToolCall; anything else stays content, byte for byte. Text
-// that may still become a marker or a call is held back. Not thread-safe.
+// Reasoning is what stands between <think> and </think>, or <seed:think> and </seed:think>, at the
+// start of an answer; the markers and the line breaks beside them are dropped. A tool call that is
+// complete and well-formed becomes structured and its text is of kind kToolCall; anything else
+// stays content, byte for byte. Text that may still become a marker or a call is held back. Not
+// thread-safe.
 //
 // With channels an answer is <|channel|>NAME to=RECIPIENT<|message|>TEXT<|end|>, then
 // <|start|>assistant and the same again. What the channel `analysis` holds is reasoning, a message
@@ -107,18 +123,20 @@ class ChatOutputParser {
   void BeginCall(std::string_view marker);
   // Reads the call in held_, or gives it out as content.
   void EndCall(size_t body_size, size_t end_size);
-  bool AddCalls(std::string_view json);
+  bool AddCalls(std::string_view text);
   void AddCall(ToolCall call);
   std::string_view CallMarker() const;
+  std::string_view EndCallMarker() const;
 
   // Constant after construction.
   const ChatOutputOptions options_;
 
   State state_;
   std::string held_;
-  std::string space_;      // before a call, or since the last: content only if more content follows
-  std::string marker_;     // that opened the call
-  size_t n_searched_ = 0;  // bytes of held_ before which the call does not end
+  std::string space_;   // before a call, or since the last: content only if more content follows
+  std::string marker_;  // that opened the call
+  std::string_view end_think_;  // that ends the reasoning
+  size_t n_searched_ = 0;       // bytes of held_ before which the call does not end
   bool has_content_ = false;
   TextKind message_kind_ = TextKind::kContent;
   std::string function_;  // that the message calls

@@ -149,6 +149,27 @@ Status DefineConversation(const Conversation& conversation, jinja::Runtime& runt
       .WithReason(jinja::kFailedReason);
 }
 
+StringParameters FindStringParameters(const std::vector<ChatTool>& tools) {
+  StringParameters found;
+  jinja::Runtime runtime(jinja::Limits(), std::tm{});
+  Budget& budget = runtime.budget();
+  const auto field = [&](const Value* value, std::string_view name) -> const Value* {
+    const bool is_dict = value != nullptr && value->Is(Value::Kind::kDict);
+    return is_dict ? value->dict().Find(name, budget) : nullptr;
+  };
+  for (const ChatTool& tool : tools) {
+    const Result<Value> schema = jinja::ReadJson(tool.parameters_json, budget);
+    const Value* const properties = schema.ok() ? field(&*schema, "properties") : nullptr;
+    if (properties == nullptr || !properties->Is(Value::Kind::kDict)) continue;
+    for (const auto& [name, property] : properties->dict().entries) {
+      const Value* const type = field(&property, "type");
+      if (type != nullptr && type->Is(Value::Kind::kString) && type->bytes() == "string")
+        found.emplace(tool.name, name.bytes());
+    }
+  }
+  return found;
+}
+
 }  // namespace
 
 std::tm ChatTemplate::LocalTime() {
@@ -216,7 +237,10 @@ ChatOutputOptions ChatTemplate::OutputOptions(const Conversation& conversation,
                                               std::string_view rendered) const {
   ChatOutputOptions options;
   rendered = rendered.substr(0, rendered.find_last_not_of(" \t\r\n") + 1);
-  options.starts_in_reasoning = rendered.ends_with("<think>");
+  // With a budget of zero Seed's template opens the reasoning and its first remark at once.
+  options.is_seed = rendered.ends_with("<seed:think>") ||
+                    rendered.ends_with("<seed:think><seed:cot_budget_reflect>");
+  options.starts_in_reasoning = options.is_seed || rendered.ends_with("<think>");
   options.has_channels = template_.Mentions("<|channel|>");
   for (const ChatMessage& message : conversation.messages)
     options.n_earlier_calls += static_cast<uint32_t>(message.tool_calls.size());
@@ -224,13 +248,18 @@ ChatOutputOptions ChatTemplate::OutputOptions(const Conversation& conversation,
   if (options.has_channels) {
     options.tool_format = ToolFormat::kGptOss;
   } else if (template_.Mentions("<tool_call>")) {
-    options.tool_format = ToolFormat::kQwen;
+    options.tool_format = template_.Mentions("<arg_key>") ? ToolFormat::kGlm : ToolFormat::kQwen;
+  } else if (template_.Mentions("<seed:tool_call>")) {
+    options.tool_format = ToolFormat::kSeed;
+  } else if (template_.Mentions("<|tool_call|>")) {
+    options.tool_format = ToolFormat::kGranite;
   } else if (template_.Mentions("[TOOL_CALLS]")) {
     options.tool_format = ToolFormat::kMistral;
   } else if (template_.Mentions("<|python_tag|>") ||
              (template_.Mentions("<|start_header_id|>") && template_.Mentions("\"parameters\""))) {
     options.tool_format = ToolFormat::kLlama3;
   }
+  options.string_parameters = FindStringParameters(conversation.tools);
   return options;
 }
 

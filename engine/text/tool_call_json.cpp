@@ -1,5 +1,6 @@
 #include "engine/text/tool_call_json.h"
 
+#include <algorithm>
 #include <ctime>
 #include <string>
 #include <utility>
@@ -7,6 +8,7 @@
 #include "engine/text/jinja/json_reader.h"
 #include "engine/text/jinja/native.h"
 #include "engine/text/jinja/runtime.h"
+#include "engine/text/tool_call_xml.h"
 
 namespace forge {
 namespace {
@@ -41,6 +43,30 @@ class CallReader {
 
   jinja::Runtime& runtime_;
 };
+
+std::string_view Trim(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
+  return text.substr(0, text.find_last_not_of(kSpace) + 1);
+}
+
+// The end of what opens with a brace at `begin`, as braces outside of strings tell.
+size_t ObjectEnd(std::string_view json, size_t begin) {
+  size_t depth = 0;
+  bool in_string = false;
+  for (size_t i = begin; i < json.size(); ++i) {
+    if (in_string && json[i] == '\\') {
+      ++i;
+    } else if (json[i] == '"') {
+      in_string = !in_string;
+    } else if (!in_string && json[i] == '{') {
+      ++depth;
+    } else if (!in_string && json[i] == '}' && --depth == 0) {
+      return i + 1;
+    }
+  }
+  return json.size();
+}
 
 // Llama 3 separates several calls with semicolons.
 std::vector<std::string_view> SplitObjects(std::string_view json) {
@@ -79,7 +105,10 @@ std::optional<std::string> ReadArguments(std::string_view json) {
   return std::move(text->bytes);
 }
 
-std::optional<std::vector<ToolCall>> ReadToolCalls(std::string_view json, ToolFormat format) {
+namespace {
+
+// [{...}, ...], or in Llama 3's format {...}; {...}
+std::optional<std::vector<ToolCall>> ReadJsonCalls(std::string_view json, ToolFormat format) {
   jinja::Runtime runtime(jinja::Limits(), std::tm{});
   CallReader reader(runtime);
   std::vector<Value> values;
@@ -87,7 +116,7 @@ std::optional<std::vector<ToolCall>> ReadToolCalls(std::string_view json, ToolFo
        format == ToolFormat::kLlama3 ? SplitObjects(json) : std::vector<std::string_view>{json}) {
     Result<Value> value = jinja::ReadJson(object, runtime.budget());
     if (!value.ok()) return std::nullopt;
-    if (format == ToolFormat::kMistral) {
+    if (format == ToolFormat::kMistral || format == ToolFormat::kGranite) {
       if (!value->Is(Kind::kList)) return std::nullopt;
       values = value->list().items;
     } else {
@@ -103,6 +132,62 @@ std::optional<std::vector<ToolCall>> ReadToolCalls(std::string_view json, ToolFo
   }
   if (calls.empty()) return std::nullopt;
   return calls;
+}
+
+// NAME[ARGS]{...}, or NAME[CALL_ID]ID[ARGS]{...}; older tokenizers leave out [ARGS]. More of them
+// follow after [TOOL_CALLS].
+std::optional<std::vector<ToolCall>> ReadNamedCalls(std::string_view text) {
+  constexpr std::string_view kArgs = "[ARGS]";
+  constexpr std::string_view kCallId = "[CALL_ID]";
+  constexpr std::string_view kNext = "[TOOL_CALLS]";
+  std::vector<ToolCall> calls;
+  while (true) {
+    const size_t object = text.find('{');
+    if (object == text.npos) return std::nullopt;
+    std::string_view head = Trim(text.substr(0, object));
+    if (head.ends_with(kArgs)) head.remove_suffix(kArgs.size());
+    ToolCall call;
+    const size_t id = head.find(kCallId);
+    if (id != head.npos) call.id = Trim(head.substr(id + kCallId.size()));
+    call.name = Trim(head.substr(0, id));
+    if (call.name.empty() || call.name.find_first_of(" \t\r\n[]\"") != call.name.npos)
+      return std::nullopt;
+    const size_t end = ObjectEnd(text, object);
+    std::optional<std::string> arguments = ReadArguments(text.substr(object, end - object));
+    if (!arguments) return std::nullopt;
+    call.arguments_json = *std::move(arguments);
+    calls.push_back(std::move(call));
+    text = Trim(text.substr(end));
+    if (text.empty()) return calls;
+    if (!text.starts_with(kNext)) return std::nullopt;
+    text.remove_prefix(kNext.size());
+  }
+}
+
+}  // namespace
+
+std::optional<std::vector<ToolCall>> ReadToolCalls(std::string_view text, ToolFormat format,
+                                                   const StringParameters& strings) {
+  const std::string_view body = Trim(text);
+  switch (format) {
+    case ToolFormat::kQwen:
+    case ToolFormat::kSeed:
+      if (body.starts_with('<')) return ReadFunctionCalls(body, strings);
+      break;
+    case ToolFormat::kGlm:
+      if (!body.starts_with('{')) {
+        std::optional<ToolCall> call = ReadArgKeyCall(body, strings);
+        if (!call) return std::nullopt;
+        return std::vector<ToolCall>{*std::move(call)};
+      }
+      break;
+    case ToolFormat::kMistral:
+      if (!body.starts_with('[')) return ReadNamedCalls(body);
+      break;
+    default:
+      break;
+  }
+  return ReadJsonCalls(text, format);
 }
 
 }  // namespace forge

@@ -10,9 +10,10 @@
 
 namespace forge {
 
-// The calls that a model wrote as JSON; nullopt for what is none in this format. Arguments are
-// written anew, with one space after separators, as templates write them.
-std::optional<std::vector<ToolCall>> ReadToolCalls(std::string_view json, ToolFormat format);
+// The calls that a model wrote between the markers of a format; nullopt for what is none. Arguments
+// are written anew, with one space after separators, as templates write them.
+std::optional<std::vector<ToolCall>> ReadToolCalls(std::string_view text, ToolFormat format,
+                                                   const StringParameters& strings = {});
 
 // Arguments that stand alone, an object, written anew in the same way.
 std::optional<std::string> ReadArguments(std::string_view json);

@@ -128,9 +128,9 @@ TEST(ChatOutputParserTest, ReadsTheCallsOfMistral) {
   EXPECT_EQ(Tools("Hm. " + calls, ToolFormat::kMistral).content, "Hm.");
 }
 
-constexpr ChatOutputOptions kChannels = {.has_channels = true};
-constexpr ChatOutputOptions kChannelsWithTools = {.has_channels = true,
-                                                  .tool_format = ToolFormat::kGptOss};
+const ChatOutputOptions kChannels = {.has_channels = true};
+const ChatOutputOptions kChannelsWithTools = {.has_channels = true,
+                                              .tool_format = ToolFormat::kGptOss};
 
 TEST(ChatOutputParserTest, TellsChannelsApart) {
   EXPECT_EQ(
@@ -189,6 +189,117 @@ TEST(ChatOutputParserTest, ReadsLongMessagesInTimeHoweverTheyAreCut) {
   std::string messages;
   while (messages.size() < 200'000) messages += "<|channel|>final<|message|>a<|end|><|start|>";
   EXPECT_EQ(Read(messages, kChannels, 1).content.size(), 2 * (messages.size() / 44) - 1);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+}
+
+// The texts are those that the models' published templates teach.
+TEST(ChatOutputParserTest, ReadsTheCallsOfNewerMistrals) {
+  const auto calls = [](const std::string& answer) {
+    return Tools(answer, ToolFormat::kMistral).calls;
+  };
+  EXPECT_EQ(Tools("[TOOL_CALLS]get_weather[ARGS]{\"city\": \"Paris\"}", ToolFormat::kMistral),
+            (Told{"", "", "call00001:get_weather{\"city\": \"Paris\"};",
+                  "T([TOOL_CALLS]get_weather[ARGS]{\"city\": \"Paris\"})"}));
+  EXPECT_EQ(calls("[TOOL_CALLS]f[CALL_ID]abcdefghi[ARGS]{\"a\":\"}[TOOL_CALLS]\\\"\"}"
+                  "[TOOL_CALLS]g[CALL_ID]abcdefghj[ARGS]{}"),
+            "abcdefghi:f{\"a\": \"}[TOOL_CALLS]\\\"\"};abcdefghj:g{};");
+  EXPECT_EQ(calls("[TOOL_CALLS]f{\"a\": {\"b\": 1}}"), "call00001:f{\"a\": {\"b\": 1}};");
+  EXPECT_EQ(calls("[TOOL_CALLS] [{\"name\": \"f\", \"arguments\": {}}]"), "call00001:f{};");
+  for (const std::string answer :
+       {"[TOOL_CALLS]f[ARGS]", "[TOOL_CALLS][ARGS]{}", "[TOOL_CALLS]f[ARGS]{} more",
+        "[TOOL_CALLS]f[ARGS]{\"a\"}", "[TOOL_CALLS]a b[ARGS]{}",
+        "[TOOL_CALLS]f[ARGS]{}[TOOL_CALLS]", "[TOOL_CALLS]f[ARGS]{{{{"})
+    EXPECT_EQ(Tools(answer, ToolFormat::kMistral), Content(answer));
+}
+
+TEST(ChatOutputParserTest, ReadsTheCallsOfGranite) {
+  const std::string calls =
+      "<|tool_call|>[{\"name\": \"f\", \"arguments\": {\"a\": 1}}, {\"name\": \"g\", "
+      "\"arguments\": {}}]";
+  EXPECT_EQ(Tools(calls, ToolFormat::kGranite),
+            (Told{"", "", "call00001:f{\"a\": 1};call00002:g{};", "T(" + calls + ")"}));
+  for (const std::string answer : {"<|tool_call|>", "<|tool_call|>[]", "<|tool_call|>f()", "[{}]"})
+    EXPECT_EQ(Tools(answer, ToolFormat::kGranite), Content(answer));
+}
+
+TEST(ChatOutputParserTest, ReadsTheCallsOfQwenCoder) {
+  const std::string call =
+      "<tool_call>\n<function=write>\n<parameter=path>\n/a b\n</parameter>\n<parameter=text>\n"
+      "This is the value\nthat can span\n</parameter>\n\n</parameter>\n<parameter=n>\n20\n"
+      "</parameter>\n<parameter=id>\n20\n</parameter>\n<parameter=on>\nTrue\n</parameter>\n"
+      "</function>\n</tool_call>";
+  const ChatOutputOptions options = {.tool_format = ToolFormat::kQwen,
+                                     .string_parameters = {{"write", "id"}, {"write", "text"}}};
+  const std::string arguments =
+      "{\"path\": \"/a b\", \"text\": \"This is the value\\nthat can span\\n</parameter>\\n\", "
+      "\"n\": 20, \"id\": \"20\", \"on\": true}";
+  EXPECT_EQ(
+      Read("I write.\n" + call, options),
+      (Told{"I write.", "", "call00001:write" + arguments + ";", "C(I write.)T(" + call + ")"}));
+  EXPECT_EQ(Tools("<tool_call>\n<function=f>\n</function>\n<function=g></function></tool_call>",
+                  ToolFormat::kQwen)
+                .calls,
+            "call00001:f{};call00002:g{};");
+  EXPECT_EQ(Tools("<tool_call><function=f><parameter=a>1</parameter><parameter=a>2</parameter>"
+                  "</function></tool_call>",
+                  ToolFormat::kQwen)
+                .calls,
+            "call00001:f{\"a\": 2};");
+  for (const std::string body :
+       {"<function=f>", "<function=></function>", "<function=f></function>x",
+        "<function=f><parameter=a>1</function>", "<function=f><parameter=>1</parameter></function>",
+        "<function=f x></function>", "<function=f", "<f></f>"})
+    EXPECT_EQ(Tools("<tool_call>" + body + "</tool_call>", ToolFormat::kQwen),
+              Content("<tool_call>" + body + "</tool_call>"));
+}
+
+TEST(ChatOutputParserTest, ReadsTheCallsAndTheReasoningOfSeed) {
+  const std::string call =
+      "<seed:tool_call>\n<function=f>\n<parameter=a>value_1</parameter>\n<parameter=b>two\nlines"
+      "</parameter>\n</function>\n</seed:tool_call>";
+  EXPECT_EQ(Tools("<seed:think>\nhm <think>\n</seed:think>\n" + call, ToolFormat::kSeed),
+            (Told{"", "hm <think>", "call00001:f{\"a\": \"value_1\", \"b\": \"two\\nlines\"};",
+                  "R(hm <think>)T(" + call + ")"}));
+  EXPECT_EQ(Read("none</seed:think>Hi", {.starts_in_reasoning = true, .is_seed = true}),
+            (Told{"Hi", "none", "", "R(none)C(Hi)"}));
+  EXPECT_EQ(Read("<seed:thin"), Content("<seed:thin"));
+}
+
+TEST(ChatOutputParserTest, ReadsTheCallsOfGlm) {
+  const std::string call =
+      "<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>Paris</arg_value>\n"
+      "<arg_key>days</arg_key>\n<arg_value>[1, 2]</arg_value>\n</tool_call>";
+  EXPECT_EQ(Tools("\n<think>x</think>\n" + call, ToolFormat::kGlm),
+            (Told{"", "x", "call00001:get_weather{\"city\": \"Paris\", \"days\": [1, 2]};",
+                  "R(x)T(" + call + ")"}));
+  EXPECT_EQ(Tools("<tool_call>now</tool_call>", ToolFormat::kGlm).calls, "call00001:now{};");
+  EXPECT_EQ(
+      Tools("<tool_call>f<arg_key>a</arg_key><arg_value></arg_value></tool_call>", ToolFormat::kGlm)
+          .calls,
+      "call00001:f{\"a\": \"\"};");
+  for (const std::string body : {"", "two words", "f<arg_key>a</arg_key>", "<arg_key>a</arg_key>",
+                                 "f<arg_key>a</arg_key><arg_value>1", "f x<arg_key>"})
+    EXPECT_EQ(Tools("<tool_call>" + body + "</tool_call>", ToolFormat::kGlm),
+              Content("<tool_call>" + body + "</tool_call>"));
+}
+
+// Each would take minutes where a tag was looked for anew from every other.
+TEST(ChatOutputParserTest, ReadsHostileCallsInTime) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto repeated = [](const std::string& unit) {
+    std::string text;
+    while (text.size() < 200'000) text += unit;
+    return text;
+  };
+  for (const std::string unit : {"<parameter=a>", "</parameter>", "</parameter> ", "<function=f>",
+                                 "<arg_key>", "</function>", "<function=f></function>"})
+    for (const ToolFormat format : {ToolFormat::kQwen, ToolFormat::kGlm})
+      Read("<tool_call><function=f><parameter=a>" + repeated(unit) + "</tool_call>",
+           {.tool_format = format}, 64);
+  Read("<tool_call>f" + repeated("<arg_key>a</arg_key><arg_value>1</arg_value>") + "</tool_call>",
+       {.tool_format = ToolFormat::kGlm}, 64);
+  for (const std::string unit : {"{", "f[ARGS]{}[TOOL_CALLS]", "[CALL_ID]", "[ARGS]", "{\"", "}"})
+    Read("[TOOL_CALLS]f" + repeated(unit), {.tool_format = ToolFormat::kMistral}, 64);
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
 }
 

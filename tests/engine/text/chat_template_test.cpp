@@ -170,11 +170,24 @@ TEST(ChatTemplateTest, KnowsHowItsModelsAnswer) {
   EXPECT_EQ(format("{{ '[TOOL_CALLS]' }}", with_tools), ToolFormat::kMistral);
   EXPECT_EQ(format("{{ '<|start_header_id|>\"parameters\"' }}", with_tools), ToolFormat::kLlama3);
   EXPECT_EQ(format("{{ '<|start_header_id|>' }}", with_tools), ToolFormat::kNone);
+  EXPECT_EQ(format("{{ '<tool_call>' + '<arg_key>' }}", with_tools), ToolFormat::kGlm);
+  EXPECT_EQ(format("{{ '<seed:tool_call>' }}", with_tools), ToolFormat::kSeed);
+  EXPECT_EQ(format("{{ 'respond only with <|tool_call|>' }}", with_tools), ToolFormat::kGranite);
   EXPECT_EQ(format("{{ '<|channel|>' }}", with_tools), ToolFormat::kGptOss);
   EXPECT_TRUE(Create("<|channel|>")->OutputOptions(plain, "").has_channels);
   EXPECT_FALSE(Create("x")->OutputOptions(plain, "").has_channels);
   EXPECT_TRUE(Create("x")->OutputOptions(plain, "a<think>\n").starts_in_reasoning);
   EXPECT_FALSE(Create("x")->OutputOptions(plain, "<think>\n\n</think>\n\n").starts_in_reasoning);
+  for (const char* prompt : {"a<seed:think>", "a<seed:think><seed:cot_budget_reflect>"}) {
+    EXPECT_TRUE(Create("x")->OutputOptions(plain, prompt).starts_in_reasoning);
+    EXPECT_TRUE(Create("x")->OutputOptions(plain, prompt).is_seed);
+  }
+  const std::string schema =
+      R"({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}})";
+  EXPECT_EQ(Create("x")
+                ->OutputOptions({{kUser}, {{"f", "", schema}, {"g", "", "[]"}}}, "")
+                .string_parameters,
+            (StringParameters{{"f", "a"}}));
 }
 
 // Whatever a message says, the tokens of its text are those of plain text.
