@@ -24,14 +24,21 @@ namespace {
 using testing::VocabularyBuilder;
 
 constexpr size_t kMaxEntries = 64;
-constexpr std::array<std::string_view, 8> kPreTokenizers = {
-    "gpt-2", "qwen2", "llama-bpe", "tekken", "default", "smollm", "gpt-4o", "no-such"};
+constexpr uint8_t kSentencePiece = 8;
+constexpr std::array<std::string_view, 16> kPreTokenizers = {
+    "gpt-2",       "qwen2",          "llama-bpe",
+    "tekken",      "default",        "smollm",
+    "gpt-4o",      "no-such",        /*kSentencePiece*/ "",
+    "falcon",      "viking",         "deepseek-llm",
+    "deepseek-v3", "deepseek-coder", "superbpe",
+    "qwen35"};
 
 VocabularyBuilder ReadVocabulary(uint8_t kind, std::string_view lines) {
-  const bool is_sentence_piece = kind % 9 == 8;
-  VocabularyBuilder builder = is_sentence_piece
-                                  ? VocabularyBuilder::SentencePiece()
-                                  : VocabularyBuilder::BytePairs(kPreTokenizers[kind % 9]);
+  const bool is_sentence_piece = kind % kPreTokenizers.size() == kSentencePiece;
+  VocabularyBuilder builder =
+      is_sentence_piece
+          ? VocabularyBuilder::SentencePiece()
+          : VocabularyBuilder::BytePairs(kPreTokenizers[kind % kPreTokenizers.size()]);
   for (size_t n_entries = 0; n_entries < kMaxEntries && !lines.empty(); ++n_entries) {
     const std::string_view line = lines.substr(0, lines.find('\n'));
     lines.remove_prefix(std::min(lines.size(), line.size() + 1));

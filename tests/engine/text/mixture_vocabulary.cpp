@@ -1,5 +1,6 @@
 #include "tests/engine/text/mixture_vocabulary.h"
 
+#include <cstdio>
 #include <iterator>
 #include <random>
 #include <set>
@@ -28,18 +29,16 @@ constexpr std::string_view kAlphabet[] = {
     "\U00010400", "\U0001d400", "\x01",   "\x7f",       "\ufffd",
 };
 
-// The characters of the alphabet, each once, written as byte-level vocabularies write them.
-std::vector<std::vector<std::string>> Characters() {
-  std::vector<std::vector<std::string>> characters;
+// The characters of the alphabet, each once.
+std::vector<std::string> Characters() {
+  std::vector<std::string> characters;
   std::set<std::string> known;
   for (const std::string_view part : kAlphabet) {
     for (size_t i = 0; i < part.size();) {
       size_t end = i + 1;
       while (end < part.size() && (static_cast<uint8_t>(part[end]) & 0xc0) == 0x80) ++end;
-      if (known.emplace(part.substr(i, end - i)).second) {
-        std::vector<std::string>& bytes = characters.emplace_back();
-        for (; i < end; ++i) bytes.push_back(ByteLevelCharacter(static_cast<uint8_t>(part[i])));
-      }
+      std::string character(part.substr(i, end - i));
+      if (known.insert(character).second) characters.push_back(std::move(character));
       i = end;
     }
   }
@@ -65,25 +64,69 @@ class Maker {
   std::set<std::string> known_, merges_;
 };
 
-}  // namespace
-
-MixtureVocabulary MakeMixtureVocabulary() {
-  constexpr size_t kFours = 4000;
-  constexpr uint32_t kSeed = 7;
-  Maker maker;
-  for (int byte = 0; byte < 256; ++byte)
-    maker.AddToken(ByteLevelCharacter(static_cast<uint8_t>(byte)));
-  std::vector<std::string> characters;
-  for (const std::vector<std::string>& bytes : Characters()) {
-    std::string character = bytes[0];
-    for (size_t i = 1; i < bytes.size(); ++i) character = maker.AddMerge(character, bytes[i]);
-    characters.push_back(character);
-  }
-  std::mt19937 random(kSeed);
+std::vector<std::pair<std::string, std::string>> ShuffledPairs(
+    const std::vector<std::string>& characters, std::mt19937& random) {
   std::vector<std::pair<std::string, std::string>> pairs;
   for (const std::string& left : characters)
     for (const std::string& right : characters) pairs.emplace_back(left, right);
   for (size_t i = pairs.size(); i > 1; --i) std::swap(pairs[i - 1], pairs[random() % i]);
+  return pairs;
+}
+
+constexpr size_t kFours = 4000;
+constexpr uint32_t kSeed = 7;
+
+}  // namespace
+
+MixtureVocabulary MakeMixtureSentencePiece() {
+  Maker maker;
+  maker.AddToken("<unk>", 2);
+  maker.AddToken("<s>", 3);
+  maker.AddToken("</s>", 3);
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    char text[8];
+    std::snprintf(text, sizeof(text), "<0x%02X>", byte);
+    maker.AddToken(text, 6);
+  }
+  std::mt19937 random(kSeed);
+  std::vector<std::string> characters;
+  for (const std::string& character : Characters())
+    if (character == " ") {
+      characters.emplace_back("\u2581");
+    } else if (random() % 4 != 0) {
+      characters.push_back(character);
+    }
+  const std::vector<std::pair<std::string, std::string>> pairs = ShuffledPairs(characters, random);
+  // Fours come between the pairs, as a better score may go to a longer token.
+  for (const auto& [left, right] : pairs) {
+    maker.AddToken(left + right);
+    const auto& [c, d] = pairs[random() % pairs.size()];
+    if (random() % 3 == 0) maker.AddToken(left + right + c + d);
+  }
+  for (const std::string& character : characters) maker.AddToken(character);
+  maker.AddToken(std::string(kMixtureSeparator), 3);
+  MixtureVocabulary vocabulary = maker.Take();
+  // Many share a score: then the left one is merged first.
+  for (size_t i = 0; i < vocabulary.tokens.size(); ++i)
+    vocabulary.scores.push_back(-static_cast<float>(i / 64));
+  return vocabulary;
+}
+
+MixtureVocabulary MakeMixtureVocabulary() {
+  Maker maker;
+  for (int byte = 0; byte < 256; ++byte)
+    maker.AddToken(ByteLevelCharacter(static_cast<uint8_t>(byte)));
+  std::vector<std::string> characters;
+  for (const std::string& bytes : Characters()) {
+    std::string character;
+    for (const char byte : bytes) {
+      const std::string symbol = ByteLevelCharacter(static_cast<uint8_t>(byte));
+      character = character.empty() ? symbol : maker.AddMerge(character, symbol);
+    }
+    characters.push_back(character);
+  }
+  std::mt19937 random(kSeed);
+  const std::vector<std::pair<std::string, std::string>> pairs = ShuffledPairs(characters, random);
   for (const auto& [left, right] : pairs) maker.AddMerge(left, right);
   for (size_t i = 0; i < kFours; ++i) {
     const auto& [a, b] = pairs[random() % pairs.size()];

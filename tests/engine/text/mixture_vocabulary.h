@@ -14,10 +14,13 @@ struct MixtureVocabulary {
   std::vector<std::string> tokens;  // as a file holds them
   std::vector<int32_t> types;
   std::vector<std::string> merges;
+  std::vector<float> scores;  // of SentencePiece
 };
 
 // The same in every build. The last token is kMixtureSeparator, of type control.
 MixtureVocabulary MakeMixtureVocabulary();
+// The same for SentencePiece, with characters that are no tokens and fall back to bytes.
+MixtureVocabulary MakeMixtureSentencePiece();
 inline constexpr std::string_view kMixtureSeparator = "<|endoftext|>";
 
 // Random texts of the alphabet: letters of many scripts and of both cases, digits, contractions,

@@ -1,4 +1,4 @@
-// Writes the vocabulary of mixture_vocabulary.h once for each pre-tokenizer, NAME.gguf, and random
+// Writes the vocabularies of mixture_vocabulary.h, NAME.gguf for each pre-tokenizer, and random
 // texts, texts.txt, for llama_cpp/record.py.
 #include <cstdio>
 #include <cstdlib>
@@ -12,15 +12,24 @@
 namespace forge::testing {
 namespace {
 
-std::string VocabularyFile(const MixtureVocabulary& vocabulary, const char* pre_tokenizer) {
+// `name`: that of a pre-tokenizer, or "sentencepiece" with or without "-unspaced".
+std::string VocabularyFile(const std::string& name) {
+  const bool is_sentence_piece = name.starts_with("sentencepiece");
+  const MixtureVocabulary vocabulary =
+      is_sentence_piece ? MakeMixtureSentencePiece() : MakeMixtureVocabulary();
   GgufBuilder file;
   file.AddString("general.architecture", "llama")
-      .AddString("tokenizer.ggml.model", "gpt2")
-      .AddString("tokenizer.ggml.pre", pre_tokenizer)
+      .AddString("tokenizer.ggml.model", is_sentence_piece ? "llama" : "gpt2")
+      .AddString("tokenizer.ggml.pre", is_sentence_piece ? "default" : name)
       .AddStringArray("tokenizer.ggml.tokens", vocabulary.tokens)
       .AddInt32Array("tokenizer.ggml.token_type", vocabulary.types)
-      .AddStringArray("tokenizer.ggml.merges", vocabulary.merges)
       .AddBool("tokenizer.ggml.add_bos_token", false);
+  if (is_sentence_piece) {
+    file.AddFloat32Array("tokenizer.ggml.scores", vocabulary.scores)
+        .AddBool("tokenizer.ggml.add_space_prefix", !name.ends_with("-unspaced"));
+  } else {
+    file.AddStringArray("tokenizer.ggml.merges", vocabulary.merges);
+  }
   // What llama.cpp asks of a model before it reads the vocabulary.
   for (const char* key : {"llama.context_length", "llama.embedding_length", "llama.block_count",
                           "llama.feed_forward_length", "llama.attention.head_count"})
@@ -48,8 +57,7 @@ int main(int argc, char** argv) {
     joined += text;
   }
   WriteFile(folder / "texts.txt", joined);
-  const MixtureVocabulary vocabulary = MakeMixtureVocabulary();
   for (int i = 5; i < argc; ++i)
-    WriteFile(folder / (std::string(argv[i]) + ".gguf"), VocabularyFile(vocabulary, argv[i]));
+    WriteFile(folder / (std::string(argv[i]) + ".gguf"), VocabularyFile(argv[i]));
   return 0;
 }

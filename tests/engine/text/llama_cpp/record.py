@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what llama.cpp makes of random texts under each pre-tokenizer: ids.json beside this script.
+"""Writes what llama.cpp makes of random texts with each tokenizer: ids.json beside this script.
 
     ninja -C build/release write_mixtures
     tests/engine/text/llama_cpp/record.py build/release/tests/engine/text/write_mixtures FOLDER llama-tokenize
@@ -22,6 +22,7 @@ NAMES = """
     solar-open bailingmoe bailingmoe2 llada-moe seed-coder llama-bpe llama-v3 llama3 falcon3 pixtral falcon-h1 midm-2.0
     lfm2 glm4 minicpm5 smaug-bpe dbrx chatglm-bpe tekken gpt-4o llama4 kanana2 minimax-m2 deepseek-llm deepseek-coder
     deepseek-v3 hunyuan-dense joyai-llm falcon bloom poro-chat gpt3-finnish viking superbpe
+    sentencepiece sentencepiece-unspaced
 """.split()
 
 
