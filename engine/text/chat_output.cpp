@@ -23,6 +23,8 @@ constexpr Markers CallMarkers(ToolFormat format) {
       return {"<tool_call>", "</tool_call>"};
     case ToolFormat::kSeed:
       return {"<seed:tool_call>", "</seed:tool_call>"};
+    case ToolFormat::kOlmo:
+      return {"<function_calls>", "</function_calls>"};
     case ToolFormat::kLlama3:
       return {"<|python_tag|>", ""};
     case ToolFormat::kMistral:
@@ -54,7 +56,8 @@ ChatOutputParser::ChatOutputParser(const ChatOutputOptions& options)
 }
 
 bool ChatOutputParser::IsMarker(std::string_view token) {
-  constexpr ToolFormat kFormats[] = {ToolFormat::kQwen, ToolFormat::kSeed, ToolFormat::kLlama3,
+  constexpr ToolFormat kFormats[] = {ToolFormat::kQwen,    ToolFormat::kSeed,
+                                     ToolFormat::kOlmo,    ToolFormat::kLlama3,
                                      ToolFormat::kMistral, ToolFormat::kGranite};
   const auto is_of = [&](const Markers& markers) {
     return token == markers.begin || token == markers.end;

@@ -23,6 +23,7 @@ enum class ToolFormat : uint8_t {
   kQwen,
   kSeed,    // the latter, or the former, between <seed:tool_call> and </seed:tool_call>
   kGlm,     // <tool_call>NAME<arg_key>KEY</arg_key><arg_value>VALUE</arg_value>...</tool_call>
+  kOlmo,    // <function_calls>NAME(key=value, ...) NAME(...)</function_calls>
   kLlama3,  // {"name": ..., "parameters": {...}} as the whole answer, or after <|python_tag|>
   // At the end, [TOOL_CALLS][{"name": ..., "arguments": {...}}, ...], or as newer models write it
   // [TOOL_CALLS]NAME[ARGS]{...} any number of times, with [CALL_ID]ID after the name or not.

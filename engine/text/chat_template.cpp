@@ -251,6 +251,8 @@ ChatOutputOptions ChatTemplate::OutputOptions(const Conversation& conversation,
     options.tool_format = template_.Mentions("<arg_key>") ? ToolFormat::kGlm : ToolFormat::kQwen;
   } else if (template_.Mentions("<seed:tool_call>")) {
     options.tool_format = ToolFormat::kSeed;
+  } else if (template_.Mentions("<function_calls>")) {
+    options.tool_format = ToolFormat::kOlmo;
   } else if (template_.Mentions("<|tool_call|>")) {
     options.tool_format = ToolFormat::kGranite;
   } else if (template_.Mentions("[TOOL_CALLS]")) {

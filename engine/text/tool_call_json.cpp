@@ -8,6 +8,7 @@
 #include "engine/text/jinja/json_reader.h"
 #include "engine/text/jinja/native.h"
 #include "engine/text/jinja/runtime.h"
+#include "engine/text/tool_call_python.h"
 #include "engine/text/tool_call_xml.h"
 
 namespace forge {
@@ -181,6 +182,8 @@ std::optional<std::vector<ToolCall>> ReadToolCalls(std::string_view text, ToolFo
         return std::vector<ToolCall>{*std::move(call)};
       }
       break;
+    case ToolFormat::kOlmo:
+      return ReadPythonCalls(body);
     case ToolFormat::kMistral:
       if (!body.starts_with('[')) return ReadNamedCalls(body);
       break;

@@ -39,8 +39,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const size_t n_bytes_each = data[0] % 16 + 1;
   for (const forge::ToolFormat format :
        {forge::ToolFormat::kNone, forge::ToolFormat::kQwen, forge::ToolFormat::kSeed,
-        forge::ToolFormat::kGlm, forge::ToolFormat::kLlama3, forge::ToolFormat::kMistral,
-        forge::ToolFormat::kGranite})
+        forge::ToolFormat::kGlm, forge::ToolFormat::kOlmo, forge::ToolFormat::kLlama3,
+        forge::ToolFormat::kMistral, forge::ToolFormat::kGranite})
     for (const bool in_reasoning : {false, true})
       forge::Run(answer, n_bytes_each,
                  {.starts_in_reasoning = in_reasoning, .tool_format = format});

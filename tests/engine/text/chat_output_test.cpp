@@ -283,6 +283,30 @@ TEST(ChatOutputParserTest, ReadsTheCallsOfGlm) {
               Content("<tool_call>" + body + "</tool_call>"));
 }
 
+TEST(ChatOutputParserTest, ReadsTheCallsOfOlmo) {
+  const std::string calls =
+      "<function_calls>get_weather(location=\"San Francisco\")\n"
+      "book.flight(from='it\\'s \"so\"', to=[1, -2.5, True, None], how={'a': {\"b\": False}})"
+      "</function_calls>";
+  EXPECT_EQ(
+      Tools("Let me check.\n" + calls, ToolFormat::kOlmo),
+      (Told{"Let me check.", "",
+            "call00001:get_weather{\"location\": \"San Francisco\"};"
+            "call00002:book.flight{\"from\": \"it's \\\"so\\\"\", \"to\": [1, -2.5, true, null], "
+            "\"how\": {\"a\": {\"b\": false}}};",
+            "C(Let me check.)T(" + calls + ")"}));
+  const auto body_of = [](const std::string& body) {
+    return Tools("<function_calls>" + body + "</function_calls>", ToolFormat::kOlmo);
+  };
+  EXPECT_EQ(body_of("f()").calls, "call00001:f{};");
+  EXPECT_EQ(body_of("f( a = 1 , b=',)',)").calls, "call00001:f{\"a\": 1, \"b\": \",)\"};");
+  EXPECT_EQ(body_of("f(a='\n\\x41\\n')").calls, "call00001:f{\"a\": \"\\nA\\n\"};");
+  for (const std::string body :
+       {"", "f", "f(", "f(1)", "f(a=)", "f(a=1", "f(a=x)", "f(a=1))", "f(a='b)", "f(a=])", "f(a=[)",
+        "f(a=1 2)", "f(a=g())", "f(a='\\", "()", "f()x", "f(a='a' 'b')", "f(a=(1, 2))"})
+    EXPECT_EQ(body_of(body), Content("<function_calls>" + body + "</function_calls>")) << body;
+}
+
 // Each would take minutes where a tag was looked for anew from every other.
 TEST(ChatOutputParserTest, ReadsHostileCallsInTime) {
   const auto start = std::chrono::steady_clock::now();
@@ -300,6 +324,9 @@ TEST(ChatOutputParserTest, ReadsHostileCallsInTime) {
        {.tool_format = ToolFormat::kGlm}, 64);
   for (const std::string unit : {"{", "f[ARGS]{}[TOOL_CALLS]", "[CALL_ID]", "[ARGS]", "{\"", "}"})
     Read("[TOOL_CALLS]f" + repeated(unit), {.tool_format = ToolFormat::kMistral}, 64);
+  for (const std::string unit : {"f()", "[", "a=1,", "'", "\\", "f(a=1) "})
+    Read("<function_calls>f(a=" + repeated(unit) + "</function_calls>",
+         {.tool_format = ToolFormat::kOlmo}, 64);
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
 }
 

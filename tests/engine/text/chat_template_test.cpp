@@ -171,6 +171,8 @@ TEST(ChatTemplateTest, KnowsHowItsModelsAnswer) {
   EXPECT_EQ(format("{{ '<|start_header_id|>\"parameters\"' }}", with_tools), ToolFormat::kLlama3);
   EXPECT_EQ(format("{{ '<|start_header_id|>' }}", with_tools), ToolFormat::kNone);
   EXPECT_EQ(format("{{ '<tool_call>' + '<arg_key>' }}", with_tools), ToolFormat::kGlm);
+  EXPECT_EQ(format("{{ 'within <function_calls></function_calls>' }}", with_tools),
+            ToolFormat::kOlmo);
   EXPECT_EQ(format("{{ '<seed:tool_call>' }}", with_tools), ToolFormat::kSeed);
   EXPECT_EQ(format("{{ 'respond only with <|tool_call|>' }}", with_tools), ToolFormat::kGranite);
   EXPECT_EQ(format("{{ '<|channel|>' }}", with_tools), ToolFormat::kGptOss);
