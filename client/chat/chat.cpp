@@ -5,7 +5,7 @@
 #include <iostream>
 
 #include "client/commands/answer_printer.h"
-#include "client/commands/usage_error.h"
+#include "client/nearest.h"
 #include "client/usage.h"
 
 namespace forge::client {

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "client/commands/usage_error.h"
+#include "client/nearest.h"
 #include "client/text_input.h"
 
 namespace forge::client {

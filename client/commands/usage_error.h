@@ -3,12 +3,8 @@
 #include <CLI/App.hpp>
 #include <CLI/Error.hpp>
 #include <string>
-#include <vector>
 
 namespace forge::client {
-
-// The candidate that `name` was probably meant to be; empty if none is near.
-std::string Nearest(const std::string& name, const std::vector<std::string>& candidates);
 
 // "there is no command 'lst'; did you mean 'list'?"
 std::string UnknownCommand(const CLI::App& app, const std::string& name);
