@@ -9,8 +9,12 @@
 #include <exception>
 #include <iostream>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "client/commands/command.h"
+#include "client/commands/completion.h"
+#include "client/commands/manual.h"
 #include "client/commands/usage_error.h"
 #include "client/commands/value_checks.h"
 #include "client/text_input.h"
@@ -45,6 +49,16 @@ bool HasCommand(const CLI::App& app, const std::string& name) {
   });
 }
 
+// Prints what the last of the arguments may become, a line each: for the scripts of the shells in
+// client/completion/, and so with no word of what goes wrong.
+int PrintCandidates(const CLI::App& app, int argc, char** argv) {
+  const std::vector<std::string> words(argv, argv + argc);
+  for (const auto& [text, description] :
+       forge::client::Complete(app, words, forge::client::FetchModelNames))
+    std::cout << text << (description.empty() ? "" : "\t" + description) << '\n';
+  return static_cast<int>(forge::client::ExitCode::kOk);
+}
+
 int Run(int argc, char** argv) {
   CLI::App app("Loads and runs language models through the forged daemon.", "forgectl");
   app.require_subcommand(1);
@@ -62,6 +76,11 @@ int Run(int argc, char** argv) {
   SetCommandFooters(app);
   if (argc == 1) {
     std::cout << app.help();
+    return static_cast<int>(forge::client::ExitCode::kOk);
+  }
+  if (std::string_view(argv[1]) == "__complete") return PrintCandidates(app, argc - 2, argv + 2);
+  if (std::string_view(argv[1]) == "__manual") {
+    std::cout << forge::client::ManualPage(app, FORGE_VERSION);
     return static_cast<int>(forge::client::ExitCode::kOk);
   }
   for (int i = 1; i < argc; ++i) forge::client::CheckUtf8("argument " + std::to_string(i), argv[i]);

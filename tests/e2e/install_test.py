@@ -3,6 +3,8 @@ generated from."""
 
 import importlib
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,6 +35,31 @@ class InstallTest(unittest.TestCase):
         for pattern in ("**/systemd/system/forged.service", "**/sysusers.d/forge*.conf",
                         "**/etc/forge/config.yaml"):
             self.assertEqual(1, len(list(self.prefix.glob(pattern))), pattern)
+
+    def test_lays_out_what_shells_complete_with_and_the_manual_pages(self):
+        for name in ("share/bash-completion/completions/forgectl", "share/zsh/vendor-completions/_forgectl",
+                     "share/fish/vendor_completions.d/forgectl.fish", "share/man/man1/forgectl.1",
+                     "share/man/man8/forged.8"):
+            self.assertTrue((self.root / name).is_file(), name)
+
+    def test_the_page_of_forged_has_its_options(self):
+        help_text = subprocess.run([self.root / "bin/forged", "--help"], capture_output=True, text=True,
+                                   check=True).stdout
+        page = (self.root / "share/man/man8/forged.8").read_text().replace("\\-", "-")
+        self.assertEqual(set(re.findall(r"^  (?:-h,)?(--[a-z-]+)", help_text, re.M)),
+                         set(re.findall(r"^(?:\\fB-h\\fR, )?\\fB(--[a-z-]+)", page, re.M)))
+
+    def test_the_page_of_forgectl_has_every_command_and_roff_understands_both(self):
+        page = (self.root / "share/man/man1/forgectl.1").read_text()
+        for text in ('.SS "forgectl load model"', '.SS "forgectl policy replay file"', "f16|f32|bf16|q8_0",
+                     ".SH EXIT CODES", ".SH EXAMPLES"):
+            self.assertIn(text, page)
+        self.assertNotIn("system\\-root", page)
+        if shutil.which("groff"):
+            for name in ("man1/forgectl.1", "man8/forged.8"):
+                run = subprocess.run(["groff", "-man", "-ww", "-Tascii", self.root / "share/man" / name],
+                                     capture_output=True, text=True)
+                self.assertEqual((0, ""), (run.returncode, run.stderr))
 
     def test_the_unit_names_the_program_wherever_it_was_installed(self):
         with tempfile.TemporaryDirectory(prefix="forge-install-") as folder:
@@ -76,6 +103,8 @@ class InstallTest(unittest.TestCase):
             self.assertIn("ExecStart=/usr/bin/forged\n",
                           (root / "usr/lib/systemd/system/forged.service").read_text())
             self.assertFalse((root / "usr/local").exists())
+            for name in ("man/man1/forgectl.1", "bash-completion/completions/forgectl"):
+                self.assertTrue((root / "usr/share" / name).is_file(), name)
             for name in (scripts / "conffiles").read_text().split():
                 self.assertTrue((root / name.lstrip("/")).is_file(), name)
             subprocess.run([root / "usr/bin/forged", "--version"], check=True, stdout=subprocess.DEVNULL)
