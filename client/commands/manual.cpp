@@ -39,7 +39,8 @@ std::string ValueOf(const CLI::Option& option) {
 std::string Entry(const CLI::Option& option) {
   std::string names;
   for (const std::string& name : option.get_snames()) names += ", \\fB\\-" + name + "\\fR";
-  for (const std::string& name : option.get_lnames()) names += ", \\fB" + Escape("--" + name) + "\\fR";
+  for (const std::string& name : option.get_lnames())
+    names += ", \\fB" + Escape("--" + name) + "\\fR";
   if (names.empty()) names = ", \\fI" + Escape(option.get_name(/*positional=*/true)) + "\\fR";
   const std::string value = option.get_positional() ? "" : ValueOf(option);
   if (!value.empty()) names += " \\fI" + Escape(value) + "\\fR";

@@ -11,6 +11,7 @@ grpc::Status FetchModels(const Connection& connection, bool resident_only,
                          v1::ListModelsResponse& all) {
   v1::ListModelsRequest request;
   request.set_resident_only(resident_only);
+  request.set_page_size(1000);  // the most: the daemon looks at the disk for each page
   for (;;) {
     grpc::ClientContext call;
     v1::ListModelsResponse response;

@@ -1,7 +1,9 @@
 #include "daemon/residency/catalogue.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -176,6 +178,29 @@ Result<std::optional<ModelFile>> FileNamed(const fs::path& directory, const fs::
   return ShardsNamed(directory, relative);
 }
 
+// Why the regular file at `path` cannot be a model by its first bytes; empty if it may be one. What
+// follows the start of a header is for a load to judge.
+std::string WhyNoModel(const std::string& path) {
+  constexpr std::string_view kMagic = "GGUF";
+  constexpr std::string_view kPointer = "version https://git-lfs";
+  char bytes[24];  // a header's least
+  const int file = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  const ssize_t n_bytes = file < 0 ? -1 : ::pread(file, bytes, sizeof(bytes), 0);
+  const int error = errno;
+  if (file >= 0) ::close(file);
+  if (n_bytes < 0) return fmt::format("the daemon cannot read it: {}", std::strerror(error));
+  if (n_bytes == 0) return "is empty";
+  const std::string_view start(bytes, static_cast<size_t>(n_bytes));
+  if (start.starts_with(kPointer))
+    return "is a pointer of Git LFS in place of the model; 'git lfs pull' fetches the model";
+  if (!start.starts_with(kMagic.substr(0, start.size())))
+    return "is no GGUF file, which starts with \"GGUF\"";
+  if (start.size() < sizeof(bytes))
+    return fmt::format("is cut off: it has {} bytes, and a header alone {}", n_bytes,
+                       sizeof(bytes));
+  return "";
+}
+
 // Collects the models below one directory.
 class Walk {
  public:
@@ -233,6 +258,8 @@ class Walk {
     if (!model.ok()) return LeaveOut(relative, std::string(model.status().message()));
     if (!*model) return LeaveOut(relative, "is a link to what does not exist");
     const std::string path = (*model)->path;
+    if (std::string reason = WhyNoModel(path); !reason.empty())
+      return LeaveOut(relative, std::move(reason));
     const std::string name = (*model)->name;
     const auto [other, is_new] = models_.emplace(name, std::move(**model));
     if (!is_new && other->second.path != path)
@@ -321,6 +348,7 @@ Catalogue::Listing Catalogue::List() const {
     const fs::path root(directory);
     Walk(root, models, listing).Run();
   }
+  std::ranges::sort(listing.left_out, {}, &LeftOut::path);
   listing.models.reserve(models.size());
   for (auto& [name, file] : models) listing.models.push_back(std::move(file));
   return listing;

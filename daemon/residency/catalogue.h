@@ -53,11 +53,11 @@ class Catalogue {
   struct Listing {
     std::vector<ModelFile> models;  // sorted by name, each name once
     bool truncated = false;         // there are more than kMaxModels
-    std::vector<LeftOut> left_out;  // the first kMaxLeftOut
+    std::vector<LeftOut> left_out;  // kMaxLeftOut of them, sorted by path
     size_t n_left_out = 0;          // all of them
   };
-  // All *.gguf files, a split model once. What cannot be read, is not complete or leaves the
-  // directories is left out.
+  // All *.gguf files, a split model once. What cannot be read, does not begin as a GGUF file does,
+  // is not complete or leaves the directories is left out.
   Listing List() const;
 
  private:

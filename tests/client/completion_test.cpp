@@ -34,8 +34,8 @@ TEST(CompletionTest, OffersCommandsOptionsAndTheValuesOfOptions) {
   EXPECT_THAT(Texts({"lo"}), ElementsAre("load"));
   EXPECT_THAT(Texts({}), Contains("doctor"));
   EXPECT_THAT(Texts({"-o", "json", "policy", ""}), ElementsAre("replay"));
-  EXPECT_THAT(Texts({"load", "--p"}), ElementsAre("--parallel", "--prefill-chunk", "--pin",
-                                                  "--priority"));
+  EXPECT_THAT(Texts({"load", "--p"}),
+              ElementsAre("--parallel", "--prefill-chunk", "--pin", "--priority"));
   EXPECT_THAT(Texts({"load", "demo", "--o"}), ElementsAre("--output")) << "a global one";
   EXPECT_THAT(Texts({"doctor", "--"}), Not(Contains("--system-root"))) << "which is hidden";
   EXPECT_THAT(Texts({"load", "--kv-cache-type", "f"}), ElementsAre("f16", "f32"));

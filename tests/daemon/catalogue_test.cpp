@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <map>
 
 #include "tests/daemon/daemon_fixture.h"
@@ -24,7 +25,8 @@ class CatalogueTest : public ::testing::Test {
     fs::create_directories(root_);
     fs::create_directories(second_);
   }
-  void Add(const std::string& relative) { directory_.WriteFile(relative, "gguf"); }
+  // A file of 24 bytes that begins as a model does.
+  void Add(const std::string& relative) { directory_.WriteFile(relative, kStart); }
   std::vector<std::string> Names() const {
     std::vector<std::string> names;
     for (const ModelFile& file : catalogue_.List().models) names.push_back(file.name);
@@ -34,6 +36,7 @@ class CatalogueTest : public ::testing::Test {
     return std::string(catalogue_.Resolve(model).status().reason());
   }
 
+  const std::string kStart = "GGUF" + std::string(20, '\0');
   TempDirectory directory_;
   const fs::path root_ = directory_.path() / "models";
   const fs::path second_ = directory_.path() / "more";
@@ -49,7 +52,7 @@ TEST_F(CatalogueTest, FindsByNameWithAndWithoutSuffixAndByPath) {
     ASSERT_TRUE(file.ok()) << model << ": " << file.status().message();
     EXPECT_EQ(file->name, "qwen/q");
     EXPECT_EQ(file->path, (root_ / "qwen/q.gguf").string());
-    EXPECT_EQ(file->size_bytes, 4u);
+    EXPECT_EQ(file->size_bytes, 24u);
   }
 }
 
@@ -144,7 +147,7 @@ TEST_F(CatalogueTest, TheFirstDirectoryWinsANameAndTheOtherFileIsAmbiguous) {
 
 TEST_F(CatalogueTest, AConfiguredDirectoryMayItselfBeALink) {
   fs::create_directory(directory_.path() / "disk");
-  directory_.WriteFile("disk/m.gguf", "x");
+  Add("disk/m.gguf");
   fs::create_directory_symlink(directory_.path() / "disk", directory_.path() / "linked");
   const Catalogue catalogue({(directory_.path() / "linked").string()});
   EXPECT_TRUE(catalogue.Resolve("m").ok());
@@ -186,6 +189,31 @@ TEST_F(CatalogueTest, SaysWhatItLeavesOutAndWhy) {
   EXPECT_EQ(Catalogue({"/does/not/exist"}).List().n_left_out, 0u);
 }
 
+TEST_F(CatalogueTest, LeavesOutWhatDoesNotBeginAsAModelDoesAndStillResolvesIt) {
+  const std::pair<const char*, std::string> files[] = {
+      {"empty", ""},
+      {"short", "GGUF\x03"},
+      {"shorter", "GG"},
+      {"text", "This is a shopping list.\n"},
+      {"pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"}};
+  for (const auto& [name, contents] : files)
+    directory_.WriteFile("models/" + std::string(name) + ".gguf", contents);
+  directory_.WriteFile("models/split-00001-of-00001.gguf", "text");
+  Add("models/good.gguf");
+  EXPECT_THAT(Names(), ElementsAre("good"));
+  std::map<std::string, std::string> reasons;
+  for (const Catalogue::LeftOut& left_out : catalogue_.List().left_out)
+    reasons[fs::path(left_out.path).stem().string()] = left_out.reason;
+  EXPECT_TRUE(std::ranges::is_sorted(catalogue_.List().left_out, {}, &Catalogue::LeftOut::path));
+  EXPECT_EQ(reasons["empty"], "is empty");
+  EXPECT_THAT(reasons["short"], HasSubstr("it has 5 bytes, and a header alone 24"));
+  EXPECT_THAT(reasons["shorter"], HasSubstr("it has 2 bytes"));
+  EXPECT_THAT(reasons["text"], HasSubstr("is no GGUF file"));
+  EXPECT_THAT(reasons["pointer"], HasSubstr("git lfs pull"));
+  EXPECT_THAT(reasons["split-00001-of-00001"], HasSubstr("is no GGUF file"));
+  EXPECT_TRUE(catalogue_.Resolve("text").ok()) << "so that a load tells its fault";
+}
+
 TEST_F(CatalogueTest, DoesNotFollowLinkedDirectoriesInCircles) {
   Add("models/a/m.gguf");
   fs::create_directory_symlink(root_, root_ / "a/up");
@@ -203,10 +231,10 @@ TEST_F(CatalogueTest, FindsASplitModelByItsNameAndByTheFileOfEveryShard) {
     ASSERT_TRUE(file.ok()) << model << ": " << file.status().message();
     EXPECT_EQ(file->name, "big/m");
     EXPECT_EQ(file->path, (root_ / "big/m-00001-of-00002.gguf").string());
-    EXPECT_EQ(file->size_bytes, 14u);
+    EXPECT_EQ(file->size_bytes, 34u);
   }
   EXPECT_THAT(Names(), ElementsAre("big/m"));
-  EXPECT_EQ(catalogue_.List().models.front().size_bytes, 14u);
+  EXPECT_EQ(catalogue_.List().models.front().size_bytes, 34u);
 }
 
 TEST_F(CatalogueTest, RefusesASplitModelOfWhichAShardIsMissing) {

@@ -75,7 +75,7 @@ std::unique_ptr<v1::ForgeService::Stub> TestDaemon::NewStub() const {
 
 std::filesystem::path TestDaemon::AddModel(const std::string& name, size_t size_bytes) const {
   return directory_.WriteFile(std::string("models/").append(name).append(".gguf"),
-                              std::string(size_bytes, 'x'));
+                              std::string("GGUF").append(size_bytes - 4, 'x'));
 }
 
 void TestDaemon::LoadModel(const std::string& name) const {

@@ -51,9 +51,12 @@ class TerminalTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as models, Daemon(models) as daemon:
             self.assertEqual("", daemon.ctl("list", "-o", "json").stderr)
             Path(models, "half-00001-of-00002.gguf").write_text("x")
+            Path(models, "list.gguf").write_text("milk, bread, butter and eggs\n")
             listed = daemon.ctl("list")
             self.assertEqual(0, listed.returncode)
             self.assertRegex(listed.stderr, r"left out of the list:\n  .*half.*00002-of-00002.* is missing")
+            self.assertRegex(listed.stderr, r"/list.gguf.?: is no GGUF file")
+            self.assertNotIn("list", listed.stdout)
 
     def test_version_is_valid_json_without_a_daemon(self):
         nowhere = {**os.environ, "FORGE_ADDRESS": "unix:///nonexistent/forge.sock"}
