@@ -12,7 +12,7 @@ struct Candidate {
   int expert;
 };
 
-FORGE_DEVICE float Key(float logit) { return logit == logit ? logit : -INFINITY; }
+FORGE_DEVICE float Key(float key) { return key == key ? key : -INFINITY; }
 
 FORGE_DEVICE bool ComesBefore(const Candidate& a, const Candidate& b) {
   return a.key > b.key || (a.key == b.key && a.expert < b.expert);
@@ -30,6 +30,33 @@ FORGE_DEVICE Candidate FirstOfWave(Candidate candidate) {
   return candidate;
 }
 
+// What each logit of a token stands for by itself. `is_needed` where experts are chosen or weighed
+// by that; else the softmax over all is left unknown.
+struct Probability {
+  bool is_needed, is_sigmoid;
+  float greatest, total;
+
+  FORGE_DEVICE float Of(float logit) const {
+    return is_sigmoid ? 1.0f / (1.0f + expf(-logit)) : expf(logit - greatest) / total;
+  }
+};
+
+template <int kWave>
+FORGE_DEVICE Probability ProbabilityOf(const RouteExpertsArgs& args, const float* logits,
+                                       int lane) {
+  const bool is_sigmoid = args.gate == ExpertGate::kSigmoid;
+  const bool has_bias = args.selection_bias != nullptr;
+  Probability probability = {is_sigmoid || has_bias, is_sigmoid, 0.0f, 1.0f};
+  if (is_sigmoid || !has_bias) return probability;
+  float greatest = -INFINITY;
+  for (int e = lane; e < args.n_experts; e += kWave) greatest = fmaxf(greatest, Key(logits[e]));
+  probability.greatest = WaveMax<kWave>(greatest);
+  float sum = 0.0f;
+  for (int e = lane; e < args.n_experts; e += kWave) sum += expf(logits[e] - probability.greatest);
+  probability.total = WaveSum<kWave>(sum);
+  return probability;
+}
+
 // A wave for each token. Round k takes the first of the candidates that come after the one chosen
 // in round k - 1, which needs no memory of those chosen before.
 template <int kWave>
@@ -39,6 +66,7 @@ __global__ void __launch_bounds__(kWave) RouteExpertsKernel(RouteExpertsArgs arg
   const float* logits = args.logits + token * args.n_experts;
   int32_t* experts = args.experts + token * args.n_used;
   float* weights = args.weights + token * args.n_used;
+  const Probability probability = ProbabilityOf<kWave>(args, logits, lane);
 
   float greatest = 0.0f;  // the first expert's own logit, NaN included
   float chosen_sum = 0.0f;
@@ -46,13 +74,16 @@ __global__ void __launch_bounds__(kWave) RouteExpertsKernel(RouteExpertsArgs arg
   for (int k = 0; k < args.n_used; ++k) {
     Candidate best = {-INFINITY, args.n_experts};
     for (int e = lane; e < args.n_experts; e += kWave) {
-      const Candidate candidate = {Key(logits[e]), e};
+      const float key = args.selection_bias == nullptr
+                            ? logits[e]
+                            : probability.Of(logits[e]) + args.selection_bias[e];
+      const Candidate candidate = {Key(key), e};
       if (ComesBefore(last, candidate) && ComesBefore(candidate, best)) best = candidate;
     }
     last = FirstOfWave<kWave>(best);
     const float logit = logits[last.expert];
     if (k == 0) greatest = logit;
-    const float weight = expf(logit - greatest);
+    const float weight = probability.is_needed ? probability.Of(logit) : expf(logit - greatest);
     chosen_sum += weight;
     if (lane == 0) {
       experts[k] = last.expert;
@@ -60,8 +91,10 @@ __global__ void __launch_bounds__(kWave) RouteExpertsKernel(RouteExpertsArgs arg
     }
   }
   float total = chosen_sum;
-  // Dividing by the sum of the chosen weights undoes any softmax that came before.
-  if (!args.normalize && args.gate == ExpertGate::kSoftmaxThenTopK) {
+  if (probability.is_needed) {
+    total = args.normalize ? chosen_sum + static_cast<float>(kLeastWeightSum) : 1.0f;
+  } else if (!args.normalize && args.gate == ExpertGate::kSoftmaxThenTopK) {
+    // Dividing by the sum of the chosen weights, as above, undoes any softmax that came before.
     float sum = 0.0f;
     for (int e = lane; e < args.n_experts; e += kWave) sum += expf(logits[e] - greatest);
     total = WaveSum<kWave>(sum);

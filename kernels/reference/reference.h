@@ -60,11 +60,9 @@ void ReferenceGatedActivation(Activation activation, const float* gate, const fl
 // See SoftCapArgs. x, y: [n].
 void ReferenceSoftCap(const float* x, double* y, int64_t n, double cap);
 
-// See RouteExpertsArgs. logits: [n_tokens, n_experts], experts and weights: [n_tokens, n_used].
-// REQUIRES: no logit is NaN.
-void ReferenceRouteExperts(const float* logits, int64_t n_tokens, int64_t n_experts, int64_t n_used,
-                           ExpertGate gate, bool normalize, double scale, int32_t* experts,
-                           double* weights);
+// See RouteExpertsArgs, of which `experts` and `weights` are not used. experts and weights:
+// [n_tokens, n_used]. REQUIRES: no logit and no bias is NaN.
+void ReferenceRouteExperts(const RouteExpertsArgs& args, int32_t* experts, double* weights);
 
 // See CombineExpertsArgs, of which `y` is not used. y: [n_tokens, dim].
 void ReferenceCombineExperts(const CombineExpertsArgs& args, double* y);

@@ -6,30 +6,54 @@
 #include "kernels/reference/reference.h"
 
 namespace forge {
+namespace {
 
-void ReferenceRouteExperts(const float* logits, int64_t n_tokens, int64_t n_experts, int64_t n_used,
-                           ExpertGate gate, bool normalize, double scale, int32_t* experts,
-                           double* weights) {
-  std::vector<int32_t> order(static_cast<size_t>(n_experts));
-  for (int64_t t = 0; t < n_tokens; ++t) {
-    const float* row = logits + t * n_experts;
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(),
-                     [row](int32_t a, int32_t b) { return row[a] > row[b]; });
-    const int64_t n_summed = gate == ExpertGate::kSoftmaxThenTopK ? n_experts : n_used;
-    const double greatest = row[order[0]];
-    double total = 0.0;
-    for (int64_t i = 0; i < n_summed; ++i)
-      total += std::exp(static_cast<double>(row[order[static_cast<size_t>(i)]]) - greatest);
-    double sum = 0.0;
-    for (int64_t k = 0; k < n_used; ++k) {
-      const int32_t expert = order[static_cast<size_t>(k)];
-      const double weight = std::exp(static_cast<double>(row[expert]) - greatest) / total;
-      experts[t * n_used + k] = expert;
-      weights[t * n_used + k] = weight;
-      sum += weight;
+// The sigmoid of each value, or its share of the softmax over all of them.
+std::vector<double> Probabilities(const std::vector<double>& logits, ExpertGate gate) {
+  std::vector<double> p;
+  if (gate == ExpertGate::kSigmoid) {
+    for (const double logit : logits) p.push_back(1.0 / (1.0 + std::exp(-logit)));
+    return p;
+  }
+  const double greatest = *std::max_element(logits.begin(), logits.end());
+  for (const double logit : logits) p.push_back(std::exp(logit - greatest));
+  const double total = std::accumulate(p.begin(), p.end(), 0.0);
+  for (double& value : p) value /= total;
+  return p;
+}
+
+// The indices of the n greatest keys, ties to the lower index.
+std::vector<size_t> Greatest(const std::vector<double>& keys, size_t n) {
+  std::vector<size_t> order(keys.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&keys](size_t a, size_t b) { return keys[a] > keys[b]; });
+  order.resize(n);
+  return order;
+}
+
+}  // namespace
+
+void ReferenceRouteExperts(const RouteExpertsArgs& args, int32_t* experts, double* weights) {
+  const auto n_used = static_cast<size_t>(args.n_used);
+  for (int64_t t = 0; t < args.n_tokens; ++t) {
+    const float* const row = args.logits + t * args.n_experts;
+    const std::vector<double> logits(row, row + args.n_experts);
+    std::vector<double> p = Probabilities(logits, args.gate);
+    std::vector<double> keys = logits;
+    if (args.selection_bias != nullptr)
+      for (size_t i = 0; i < keys.size(); ++i) keys[i] = p[i] + double{args.selection_bias[i]};
+    const std::vector<size_t> chosen = Greatest(keys, n_used);
+    std::vector<double> chosen_p;
+    for (const size_t expert : chosen)
+      chosen_p.push_back(args.gate == ExpertGate::kTopKThenSoftmax ? logits[expert] : p[expert]);
+    if (args.gate == ExpertGate::kTopKThenSoftmax) chosen_p = Probabilities(chosen_p, args.gate);
+    const double sum = std::accumulate(chosen_p.begin(), chosen_p.end(), kLeastWeightSum);
+    for (size_t k = 0; k < n_used; ++k) {
+      experts[t * args.n_used + static_cast<int64_t>(k)] = static_cast<int32_t>(chosen[k]);
+      weights[t * args.n_used + static_cast<int64_t>(k)] =
+          double{args.scale} * chosen_p[k] / (args.normalize ? sum : 1.0);
     }
-    for (int64_t k = 0; k < n_used; ++k) weights[t * n_used + k] *= scale / (normalize ? sum : 1.0);
   }
 }
 

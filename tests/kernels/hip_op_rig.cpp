@@ -210,6 +210,7 @@ class HipOpRig final : public OpRig {
     DeviceArrays arrays(*device_, *stream_);
     RouteExpertsArgs on = args;
     on.logits = arrays.In(args.logits, args.n_tokens * args.n_experts);
+    on.selection_bias = arrays.In(args.selection_bias, args.n_experts);
     on.experts = arrays.Out(args.experts, args.n_tokens * args.n_used);
     on.weights = arrays.Out(args.weights, args.n_tokens * args.n_used);
     return arrays.Finish(ops().route_experts(on, *stream_));

@@ -35,13 +35,90 @@ class RouteExpertsTest
                     .ok());
     std::vector<int32_t> want_experts(n);
     std::vector<double> want_weights(n);
-    ReferenceRouteExperts(logits.data(), n_tokens, n_experts, n_used, gate(), normalize(), scale,
+    ReferenceRouteExperts({.logits = logits.data(),
+                           .n_tokens = n_tokens,
+                           .n_experts = n_experts,
+                           .n_used = n_used,
+                           .gate = gate(),
+                           .normalize = normalize(),
+                           .scale = scale},
                           want_experts.data(), want_weights.data());
     const std::vector<int32_t> got(experts.span().begin(), experts.span().end());
     EXPECT_EQ(got, want_experts);
     EXPECT_TRUE(testing::Near(weights.span(), want_weights, testing::kRouteTolerance));
     EXPECT_TRUE(experts.GuardsIntact() && weights.GuardsIntact());
     return got;
+  }
+
+  // Routes with a bias, by which an expert that is chosen may change places with one whose key is
+  // next to its own; compares with the reference, and returns the chosen experts.
+  std::vector<int32_t> CheckBiased(const std::vector<float>& logits,
+                                   const std::vector<float>& biases, int n_used) {
+    const int n_experts = static_cast<int>(biases.size());
+    const int n_tokens = static_cast<int>(logits.size()) / n_experts;
+    RouteExpertsArgs args = {.logits = logits.data(),
+                             .selection_bias = biases.data(),
+                             .n_tokens = n_tokens,
+                             .n_experts = n_experts,
+                             .n_used = n_used,
+                             .gate = gate(),
+                             .normalize = normalize(),
+                             .scale = 1.5f};
+    const auto n = static_cast<size_t>(n_tokens) * static_cast<size_t>(n_used);
+    GuardedArray<int32_t> experts(n);
+    GuardedArray<float> weights(n);
+    args.experts = experts.data();
+    args.weights = weights.data();
+    EXPECT_TRUE(rig_->Run(args).ok());
+    EXPECT_TRUE(experts.GuardsIntact() && weights.GuardsIntact());
+    const std::vector<int32_t> got(experts.span().begin(), experts.span().end());
+    std::vector<double> want_weights;
+    args.n_tokens = 1;
+    for (int t = 0; t < n_tokens; ++t) {
+      args.logits = logits.data() + t * n_experts;
+      const std::span<const int32_t> chosen(got.data() + t * n_used, static_cast<size_t>(n_used));
+      EXPECT_LE(GreatestLoss(args, chosen), 1e-6);
+      const std::vector<double> wanted = WeightsOf(args, chosen);
+      want_weights.insert(want_weights.end(), wanted.begin(), wanted.end());
+    }
+    EXPECT_TRUE(testing::Near(weights.span(), want_weights, testing::kRouteTolerance));
+    return got;
+  }
+
+  // By how much the key of a token's k-th expert differs at most from that of the k-th of the
+  // reference's choice; experts that are none, or one twice, are a loss of 1000.
+  static double GreatestLoss(RouteExpertsArgs token, std::span<const int32_t> chosen) {
+    const auto n_experts = static_cast<size_t>(token.n_experts);
+    std::vector<int32_t> order(n_experts);
+    std::vector<double> weights(n_experts), keys(n_experts);
+    token.n_used = token.n_experts;
+    token.normalize = false;
+    token.scale = 1.0f;
+    ReferenceRouteExperts(token, order.data(), weights.data());
+    for (size_t k = 0; k < n_experts; ++k) {
+      const auto expert = static_cast<size_t>(order[k]);
+      keys[expert] = weights[k] + double{token.selection_bias[expert]};
+    }
+    double loss = std::set<int32_t>(chosen.begin(), chosen.end()).size() == chosen.size() ? 0 : 1e3;
+    for (size_t k = 0; k < chosen.size(); ++k) {
+      if (chosen[k] < 0 || chosen[k] >= token.n_experts) return 1e3;
+      loss = std::max(loss, std::abs(keys[static_cast<size_t>(chosen[k])] -
+                                     keys[static_cast<size_t>(order[k])]));
+    }
+    return loss;
+  }
+
+  // What the reference weighs exactly these experts by: a bias that outweighs all else names them.
+  static std::vector<double> WeightsOf(RouteExpertsArgs token, std::span<const int32_t> chosen) {
+    std::vector<float> naming(static_cast<size_t>(token.n_experts));
+    for (size_t k = 0; k < chosen.size(); ++k)
+      naming.at(static_cast<size_t>(chosen[k])) = 2.0f * static_cast<float>(chosen.size() - k);
+    token.selection_bias = naming.data();
+    std::vector<int32_t> named(chosen.size());
+    std::vector<double> weights(chosen.size());
+    ReferenceRouteExperts(token, named.data(), weights.data());
+    EXPECT_TRUE(std::ranges::equal(named, chosen));
+    return weights;
   }
 
   std::unique_ptr<OpRig> rig_ = std::get<0>(GetParam()).Create(3);
@@ -85,11 +162,14 @@ TEST_P(RouteExpertsTest, ChoosesDifferentValidExpertsWhateverTheLogits) {
   const std::vector<float> odd = {NAN, INFINITY, -INFINITY, NAN, 0.0f, NAN, -INFINITY, INFINITY};
   std::mt19937 random(4);
   for (int round = 0; round < 100; ++round) {
-    std::vector<float> logits(9);
+    std::vector<float> logits(9), biases(9);
     for (float& logit : logits) logit = odd[random() % odd.size()];
+    for (float& bias : biases) bias = odd[random() % odd.size()];
+    const bool has_bias = gate() != ExpertGate::kTopKThenSoftmax && round % 2 == 0;
     std::vector<int32_t> experts(6, -1);
     std::vector<float> weights(6);
     ASSERT_TRUE(rig_->Run(RouteExpertsArgs{.logits = logits.data(),
+                                           .selection_bias = has_bias ? biases.data() : nullptr,
                                            .n_tokens = 1,
                                            .n_experts = 9,
                                            .n_used = 6,
@@ -129,6 +209,42 @@ TEST_P(RouteExpertsTest, GivesATokenTheSameBitsInEveryBatch) {
   }
 }
 
+TEST_P(RouteExpertsTest, ChoosesByTheBiasAndWeighsWithoutIt) {
+  if (gate() == ExpertGate::kTopKThenSoftmax) return;  // takes no bias
+  uint32_t seed = 1;
+  for (const int n_experts : {1, 2, 8, 17, 64, 128, 257, 1000}) {
+    for (const int n_used : {1, 2, 8, 13}) {
+      if (n_used > n_experts) continue;
+      SCOPED_TRACE("n_experts " + std::to_string(n_experts) + ", n_used " + std::to_string(n_used) +
+                   ", seed " + std::to_string(seed));
+      std::mt19937 random(seed++);
+      constexpr int kTokens = 30;
+      const std::vector<float> logits =
+          testing::NormalFloats(static_cast<size_t>(kTokens * n_experts), random, 3.0f);
+      const std::vector<float> biases =
+          testing::NormalFloats(static_cast<size_t>(n_experts), random, 0.2f);
+      CheckBiased(logits, biases, n_used);
+      if (HasFailure()) return;
+    }
+  }
+}
+
+TEST_P(RouteExpertsTest, ABiasTurnsTheChoice) {
+  if (gate() == ExpertGate::kTopKThenSoftmax) return;  // takes no bias
+  const std::vector<float> logits = {2.0f, 1.0f, 0.0f, -1.0f};
+  EXPECT_EQ(CheckBiased(logits, {0.0f, 0.0f, 0.0f, 0.0f}, 2), (std::vector<int32_t>{0, 1}));
+  EXPECT_EQ(CheckBiased(logits, {-2.0f, 0.0f, 0.0f, 3.0f}, 2), (std::vector<int32_t>{3, 1}));
+  // Of equal keys and of none, the lower index.
+  EXPECT_EQ(CheckBiased(std::vector<float>(300, 0.5f), std::vector<float>(300, 0.25f), 3),
+            (std::vector<int32_t>{0, 1, 2}));
+}
+
+TEST_P(RouteExpertsTest, SigmoidsNextToNothingAreWeighedWithoutDivisionByNothing) {
+  if (gate() != ExpertGate::kSigmoid) return;  // a softmax adds up to one
+  Check({-60.0f, -70.0f, -50.0f}, 3, 2);
+  Check({-1000.0f, -2000.0f, -INFINITY}, 3, 3);
+}
+
 TEST_P(RouteExpertsTest, RefusesBadArguments) {
   float logits[4] = {}, weights[4] = {};
   int32_t experts[4] = {};
@@ -154,18 +270,26 @@ TEST_P(RouteExpertsTest, RefusesBadArguments) {
   EXPECT_EQ(code_with([](RouteExpertsArgs& a) { a.n_used = 5; }), refused);
   EXPECT_EQ(code_with([](RouteExpertsArgs& a) { a.scale = NAN; }), refused);
   EXPECT_EQ(code_with([](RouteExpertsArgs& a) { a.gate = static_cast<ExpertGate>(7); }), refused);
+  EXPECT_EQ(code_with([&](RouteExpertsArgs& a) {
+              a.gate = ExpertGate::kTopKThenSoftmax;
+              a.selection_bias = logits;
+            }),
+            refused);
   EXPECT_EQ(code_with([](RouteExpertsArgs& a) { a.n_tokens = 0; }), StatusCode::kOk);
 }
 
 std::string NameOf(ExpertGate gate, bool normalize) {
-  return std::string(gate == ExpertGate::kSoftmaxThenTopK ? "SoftmaxThenTopK" : "TopKThenSoftmax") +
-         (normalize ? "Normalized" : "");
+  const std::string name = gate == ExpertGate::kSoftmaxThenTopK   ? "SoftmaxThenTopK"
+                           : gate == ExpertGate::kTopKThenSoftmax ? "TopKThenSoftmax"
+                                                                  : "Sigmoid";
+  return name + (normalize ? "Normalized" : "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, RouteExpertsTest,
                          ::testing::Combine(::testing::ValuesIn(testing::OpRigKinds()),
                                             ::testing::Values(ExpertGate::kSoftmaxThenTopK,
-                                                              ExpertGate::kTopKThenSoftmax),
+                                                              ExpertGate::kTopKThenSoftmax,
+                                                              ExpertGate::kSigmoid),
                                             ::testing::Bool()),
                          [](const auto& test) {
                            return std::get<0>(test.param).name +
