@@ -1,5 +1,6 @@
 #include "bench/model_cost.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "engine/gguf/gguf_file.h"
@@ -12,8 +13,28 @@ Result<uint32_t> KeyOr(const GgufMetadata& metadata, const std::string& key, uin
   return value.value_or(fallback);
 }
 
-Result<uint64_t> ReadKvElements(const GgufMetadata& metadata, const std::string& prefix) {
-  FORGE_ASSIGN_OR_RETURN(const uint32_t n_layers, KeyOr(metadata, prefix + "block_count", 0));
+// Those that a token goes through. Layers that guess tokens further ahead come after them.
+struct Layers {
+  uint32_t n_used = 0, n_left_out = 0;
+
+  bool LeavesOut(std::string_view tensor) const {
+    for (uint32_t i = 0; i < n_left_out; ++i)
+      if (tensor.starts_with("blk." + std::to_string(n_used + i) + '.')) return true;
+    return false;
+  }
+};
+
+Result<Layers> ReadLayers(const GgufMetadata& metadata, const std::string& prefix) {
+  Layers layers;
+  FORGE_ASSIGN_OR_RETURN(const uint32_t n_all, KeyOr(metadata, prefix + "block_count", 0));
+  FORGE_ASSIGN_OR_RETURN(layers.n_left_out, KeyOr(metadata, prefix + "nextn_predict_layers", 0));
+  layers.n_left_out = std::min(layers.n_left_out, n_all);
+  layers.n_used = n_all - layers.n_left_out;
+  return layers;
+}
+
+Result<uint64_t> ReadKvElements(const GgufMetadata& metadata, const std::string& prefix,
+                                uint32_t n_layers) {
   FORGE_ASSIGN_OR_RETURN(const uint32_t n_embd, KeyOr(metadata, prefix + "embedding_length", 0));
   FORGE_ASSIGN_OR_RETURN(const uint32_t n_heads,
                          KeyOr(metadata, prefix + "attention.head_count", 0));
@@ -49,10 +70,12 @@ Result<ModelCost> ReadModelCost(const std::string& path) {
   FORGE_ASSIGN_OR_RETURN(const uint32_t n_used,
                          KeyOr(file->metadata(), prefix + "expert_used_count", n_experts));
   ModelCost cost;
-  FORGE_ASSIGN_OR_RETURN(cost.kv_elements, ReadKvElements(file->metadata(), prefix));
+  FORGE_ASSIGN_OR_RETURN(const Layers layers, ReadLayers(file->metadata(), prefix));
+  FORGE_ASSIGN_OR_RETURN(cost.kv_elements, ReadKvElements(file->metadata(), prefix, layers.n_used));
   const bool has_output = file->FindTensor("output.weight") != nullptr;
   for (const GgufTensor& tensor : file->tensors()) {
     if (tensor.name == "token_embd.weight" && has_output) continue;
+    if (layers.LeavesOut(tensor.name)) continue;
     const bool is_expert = n_experts > 0 && tensor.name.find("_exps.") != std::string::npos;
     const uint64_t numerator = is_expert ? n_used : 1, denominator = is_expert ? n_experts : 1;
     cost.weight_bytes += tensor.size_bytes / denominator * numerator;

@@ -43,6 +43,7 @@ enum class WeightRole {
   kFfnPostNorm,
   kRouter,
   kRouterBias,
+  kSelectionBias,  // of each expert, for choosing it
   kExpertGate,
   kExpertUp,
   kExpertDown,

@@ -23,16 +23,28 @@ Status ReadRopeSections(const KeyReader& keys);
 
 // How a family's router works.
 struct ExpertTraits {
-  ExpertGating gating;
+  ExpertGating gating;  // where the file names none
   bool normalizes_weights;
   // Without a length of their own, the experts of one token share feed_forward_length; else each
   // has all of it.
   bool shares_feed_forward_length;
+  bool chooses_gating = false;   // the file may name softmax of all or sigmoid
+  bool may_begin_dense = false;  // leading_dense_block_count layers have a dense net
 };
 // The experts; leaves a dense model dense, which has no expert_count or 0 of it.
 Status ReadExperts(const KeyReader& keys, const ExpertTraits& traits, ModelConfig& config);
 // The same for a family that is nothing without them.
 Status RequireExperts(const KeyReader& keys, const ExpertTraits& traits, ModelConfig& config);
+
+// The experts that every token uses, without a gate: one net of this length, or as long as
+// expert_shared_count of the others together. None where the key is absent or 0. REQUIRES: the
+// experts are read.
+Status ReadSharedLength(const KeyReader& keys, ModelConfig& config);
+Status ReadSharedCount(const KeyReader& keys, ModelConfig& config);
+
+// Counts the last layers out that guess tokens further ahead than the next. REQUIRES: nothing that
+// is read of each layer has been read.
+Status ReadPredictionLayers(const KeyReader& keys, ModelConfig& config);
 
 // A window over every layer, where the key has one below the context.
 Status ReadWindowOfAllLayers(const KeyReader& keys, ModelConfig& config);

@@ -93,6 +93,13 @@ bool IsRedundant(std::string_view name) {
   return name.starts_with("blk.") && name.find(".attn_rot_embd") != std::string_view::npos;
 }
 
+// Of a layer that the model has and the engine leaves out.
+bool IsLeftOut(std::string_view name, const ModelConfig& config) {
+  for (uint32_t i = 0; i < config.n_left_out_layers; ++i)
+    if (name.starts_with("blk." + std::to_string(config.n_layers + i) + '.')) return true;
+  return false;
+}
+
 Status CheckTensors(const GgufFile& file, const ModelDescription& model) {
   // Rows of a matrix, elements of a vector, that the specs take from each slice of each tensor.
   std::map<std::string_view, uint64_t> taken;
@@ -109,7 +116,9 @@ Status CheckTensors(const GgufFile& file, const ModelDescription& model) {
     FORGE_TRY(CheckExpertFormat(*tensor, spec, std::exchange(previous, tensor)));
   }
   for (const GgufTensor& tensor : file.tensors()) {
-    if (taken.contains(tensor.name) || IsRedundant(tensor.name)) continue;
+    if (taken.contains(tensor.name) || IsRedundant(tensor.name) ||
+        IsLeftOut(tensor.name, model.config))
+      continue;
     return UnsupportedField(
         "the engine's family " + model.config.architecture +
             " has no use for this tensor, and leaving it out would change the answers",

@@ -9,16 +9,32 @@ namespace {
 constexpr KeyReader::Range kExpertCount = {0, 1024};
 
 // expert_gating_func in the file.
-constexpr uint32_t kNotSaid = 0, kSoftmax = 1, kSoftmaxOfChosen = 3;
+constexpr uint32_t kNotSaid = 0;
 
-Status CheckGating(const KeyReader& keys, ExpertGating gating) {
+uint32_t NumberOf(ExpertGating gating) {
+  switch (gating) {
+    case ExpertGating::kSigmoid:
+      return 2;
+    case ExpertGating::kSoftmaxOfChosen:
+      return 3;
+    case ExpertGating::kSoftmaxOfAll:
+      break;
+  }
+  return 1;
+}
+
+Result<ExpertGating> ReadGating(const KeyReader& keys, const ExpertTraits& traits) {
   constexpr std::string_view kName = "expert_gating_func";
   FORGE_ASSIGN_OR_RETURN(const uint32_t function, keys.OptionalOr(kName, kNotSaid, {0, 0xffff}));
-  const uint32_t own = gating == ExpertGating::kSoftmaxOfAll ? kSoftmax : kSoftmaxOfChosen;
-  if (function == kNotSaid || function == own) return Status();
-  return UnsupportedField(
-      "the engine's router of this family knows the function " + std::to_string(own) + " only",
-      keys.Field(kName));
+  if (function == kNotSaid || function == NumberOf(traits.gating)) return traits.gating;
+  if (!traits.chooses_gating)
+    return UnsupportedField("the engine's router of this family knows the function " +
+                                std::to_string(NumberOf(traits.gating)) + " only",
+                            keys.Field(kName));
+  for (const ExpertGating gating : {ExpertGating::kSoftmaxOfAll, ExpertGating::kSigmoid})
+    if (function == NumberOf(gating)) return gating;
+  return UnsupportedField("the engine's router of this family knows the functions 1 and 2 only",
+                          keys.Field(kName));
 }
 
 Status ReadLength(const KeyReader& keys, const ExpertTraits& traits, ModelConfig& config) {
@@ -35,8 +51,7 @@ Status ReadLength(const KeyReader& keys, const ExpertTraits& traits, ModelConfig
 }
 
 Status ReadWeighting(const KeyReader& keys, const ExpertTraits& traits, ExpertConfig& experts) {
-  experts.gating = traits.gating;
-  FORGE_TRY(CheckGating(keys, traits.gating));
+  FORGE_ASSIGN_OR_RETURN(experts.gating, ReadGating(keys, traits));
   FORGE_ASSIGN_OR_RETURN(const std::optional<bool> normalizes, keys.Bool("expert_weights_norm"));
   experts.normalizes_weights = normalizes.value_or(traits.normalizes_weights);
   FORGE_ASSIGN_OR_RETURN(experts.weight_scale,
@@ -52,12 +67,41 @@ Status ReadExperts(const KeyReader& keys, const ExpertTraits& traits, ModelConfi
   if (experts.count == 0) return Status();
   FORGE_ASSIGN_OR_RETURN(experts.used, keys.Required("expert_used_count", {1, experts.count}));
   FORGE_TRY(ReadLength(keys, traits, config));
+  if (traits.may_begin_dense) {
+    constexpr std::string_view kDense = "leading_dense_block_count";
+    FORGE_ASSIGN_OR_RETURN(experts.n_dense_layers,
+                           keys.OptionalOr(kDense, 0, {0, config.n_layers - 1}));
+  }
   return ReadWeighting(keys, traits, experts);
 }
 
 Status RequireExperts(const KeyReader& keys, const ExpertTraits& traits, ModelConfig& config) {
   FORGE_TRY(keys.Required("expert_count", {1, kExpertCount.max}).status());
   return ReadExperts(keys, traits, config);
+}
+
+Status ReadSharedLength(const KeyReader& keys, ModelConfig& config) {
+  config.experts.has_shared_gate = false;
+  FORGE_ASSIGN_OR_RETURN(
+      config.experts.n_shared_ff,
+      keys.OptionalOr("expert_shared_feed_forward_length", 0, {0, kFeedForwardRange.max}));
+  return Status();
+}
+
+Status ReadSharedCount(const KeyReader& keys, ModelConfig& config) {
+  constexpr std::string_view kName = "expert_shared_count";
+  config.experts.has_shared_gate = false;
+  const uint32_t most = kFeedForwardRange.max / config.experts.n_ff;
+  FORGE_ASSIGN_OR_RETURN(const uint32_t count, keys.OptionalOr(kName, 0, {0, most}));
+  config.experts.n_shared_ff = count * config.experts.n_ff;
+  return Status();
+}
+
+Status ReadPredictionLayers(const KeyReader& keys, ModelConfig& config) {
+  FORGE_ASSIGN_OR_RETURN(config.n_left_out_layers,
+                         keys.OptionalOr("nextn_predict_layers", 0, {0, config.n_layers - 1}));
+  config.n_layers -= config.n_left_out_layers;
+  return Status();
 }
 
 }  // namespace forge

@@ -7,12 +7,14 @@ namespace forge {
 
 Architecture ChatGlmArchitecture();
 Architecture Ernie45Architecture();
+Architecture Ernie45MoeArchitecture();
 Architecture ExaoneArchitecture();
 Architecture Exaone4Architecture();
 Architecture GemmaArchitecture();
 Architecture Gemma2Architecture();
 Architecture Gemma3Architecture();
 Architecture Glm4Architecture();
+Architecture Glm4MoeArchitecture();
 Architecture GptOssArchitecture();
 Architecture GraniteArchitecture();
 Architecture GraniteMoeArchitecture();

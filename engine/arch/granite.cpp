@@ -43,11 +43,7 @@ Status ReadGranite(const KeyReader& keys, ModelConfig& config) {
 Status ReadGraniteMoe(const KeyReader& keys, ModelConfig& config) {
   FORGE_TRY(ReadGranite(keys, config));
   FORGE_TRY(RequireExperts(keys, kExperts, config));
-  config.experts.has_shared_gate = false;
-  FORGE_ASSIGN_OR_RETURN(
-      config.experts.n_shared_ff,
-      keys.OptionalOr("expert_shared_feed_forward_length", 0, {0, kFeedForwardRange.max}));
-  return Status();
+  return ReadSharedLength(keys, config);
 }
 
 constexpr TransformerTraits kGranite = {

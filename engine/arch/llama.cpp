@@ -29,15 +29,11 @@ constexpr TransformerTraits kMistral = {
     .architecture = "mistral", .rope_layout = RopeLayout::kInterleaved, .read_more = ReadLlama};
 constexpr TransformerTraits kYi = {
     .architecture = "yi", .rope_layout = RopeLayout::kInterleaved, .read_more = ReadLlama};
-// Baidu's dense ERNIE 4.5 differs in nothing but its name.
-constexpr TransformerTraits kErnie = {.architecture = "ernie4_5",
-                                      .rope_layout = RopeLayout::kInterleaved};
 constexpr TransformerTraits kMixtral = {
     .architecture = "mixtral", .rope_layout = RopeLayout::kInterleaved, .read_more = ReadMixtral};
 
 }  // namespace
 
-Architecture Ernie45Architecture() { return TransformerFamily<kErnie>(); }
 Architecture LlamaArchitecture() { return TransformerFamily<kLlama>(); }
 Architecture MistralArchitecture() { return TransformerFamily<kMistral>(); }
 Architecture MixtralArchitecture() { return TransformerFamily<kMixtral>(); }

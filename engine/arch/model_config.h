@@ -43,6 +43,7 @@ enum class GateActivation { kSilu, kGelu, kClampedSwiglu };
 enum class ExpertGating {
   kSoftmaxOfAll,     // of all logits; the chosen keep their share of it
   kSoftmaxOfChosen,  // of the chosen logits
+  kSigmoid,          // of each logit by itself
 };
 
 // What the norms of queries and keys, before rotation, are taken over.
@@ -52,7 +53,7 @@ enum class QkNorm {
   kProjection,  // the whole projection
 };
 
-// A feed-forward net of which each token uses a few of many.
+// Feed-forward nets of which each token uses a few of many.
 struct ExpertConfig {
   uint32_t count = 0;           // 0: one dense net
   uint32_t used = 0;            // of each token, 1..count
@@ -63,6 +64,8 @@ struct ExpertConfig {
   bool normalizes_weights = false;  // the chosen weights are divided by their sum
   double weight_scale = 1.0;        // then multiplied by this
   bool has_bias = false;            // of the router and of every expert
+  bool has_selection_bias = false;  // added for choosing experts, and not to their weights
+  uint32_t n_dense_layers = 0;      // the first layers, which have one dense net instead
   bool is_split = false;  // blk.N.ffn_gate.E.weight in place of blk.N.ffn_gate_exps.weight
 };
 
@@ -78,6 +81,7 @@ struct ModelConfig {
   std::string architecture;  // "llama", "qwen2"
   std::string name;          // general.name, or empty
   uint32_t n_layers = 0;
+  uint32_t n_left_out_layers = 0;  // after these in the file: they guess tokens further ahead
   uint32_t n_embd = 0;
   uint32_t n_vocab = 0;
   uint32_t n_heads = 0;
@@ -123,6 +127,10 @@ struct ModelConfig {
   // Rows of a token's queries and keys that one norm is taken over.
   uint32_t q_norm_dim() const { return qk_norm == QkNorm::kHead ? head_dim : q_rows(); }
   uint32_t k_norm_dim() const { return qk_norm == QkNorm::kHead ? head_dim : k_rows(); }
+  bool HasExperts(uint32_t layer) const {
+    return experts.count != 0 && layer >= experts.n_dense_layers;
+  }
+  bool HasDenseNets() const { return !HasExperts(0); }
   bool HasWindow(uint32_t layer) const { return !windowed.empty() && windowed[layer]; }
   const RopeConfig& RopeOf(uint32_t layer) const {
     return window_rope && HasWindow(layer) ? *window_rope : rope;

@@ -21,6 +21,8 @@ struct TransformerTraits {
   GateActivation activation = GateActivation::kSilu;
   bool requires_qkv_bias = false;  // else: has it where the file does
   QkNorm qk_norm = QkNorm::kNone;
+  bool may_lack_qk_norm = false;         // has it where the file does
+  bool may_have_selection_bias = false;  // the same; else: what read_more says
   bool has_pre_norms = true;
   bool has_post_norms = false;
   bool has_fused_gate_up = false;

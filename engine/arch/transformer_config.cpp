@@ -63,7 +63,7 @@ Status ReadShape(const KeyReader& keys, ModelConfig& config) {
 
 // Experts may have lengths of their own, and then the dense net's is not needed.
 Status CheckFeedForward(const KeyReader& keys, const ModelConfig& config) {
-  if (config.n_ff != 0 || config.experts.count != 0) return Status();
+  if (config.n_ff != 0 || !config.HasDenseNets()) return Status();
   return MissingField("the key is required", keys.Key("feed_forward_length"));
 }
 
@@ -111,13 +111,18 @@ void ReadTensorPresence(const GgufFile& file, const TransformerTraits& traits,
   config.has_long_rope_factors = config.rope.scaling == RopeScaling::kLongRope &&
                                  (file.FindTensor("rope_factors_long.weight") != nullptr ||
                                   file.FindTensor("rope_factors_short.weight") != nullptr);
+  if (traits.may_lack_qk_norm && !in_any_layer("attn_q_norm.weight") &&
+      !in_any_layer("attn_k_norm.weight"))
+    config.qk_norm = QkNorm::kNone;
+  if (traits.may_have_selection_bias)
+    config.experts.has_selection_bias = in_any_layer("exp_probs_b.bias");
   config.experts.is_split = config.experts.count != 0 && in_any_layer("ffn_gate.0.weight");
 }
 
 // Experts in tensors of their own are as many as the keys say before a table of them is made.
 Status CheckSplitExperts(const GgufFile& file, const ModelConfig& config) {
   if (!config.experts.is_split) return Status();
-  for (uint32_t layer = 0; layer < config.n_layers; ++layer)
+  for (uint32_t layer = config.experts.n_dense_layers; layer < config.n_layers; ++layer)
     for (uint32_t expert = 0; expert < config.experts.count; ++expert)
       for (const std::string_view matrix : {"ffn_gate.", "ffn_up.", "ffn_down."}) {
         const std::string name =

@@ -104,6 +104,8 @@ void AddExperts(const ModelConfig& config, TableWriter& table) {
   const ExpertConfig& experts = config.experts;
   const uint64_t n_embd = config.n_embd;
   table.Matrix(WeightRole::kRouter, "ffn_gate_inp.weight", experts.count, n_embd);
+  if (experts.has_selection_bias)
+    table.Vector(WeightRole::kSelectionBias, "exp_probs_b.bias", experts.count);
   table.Experts(WeightRole::kExpertGate, "ffn_gate", experts, experts.n_ff, n_embd);
   table.Experts(WeightRole::kExpertUp, "ffn_up", experts, experts.n_ff, n_embd);
   table.Experts(WeightRole::kExpertDown, "ffn_down", experts, n_embd, experts.n_ff);
@@ -127,7 +129,7 @@ void AddLayer(const ModelConfig& config, uint32_t layer, std::vector<TensorSpec>
   TableWriter table(specs, static_cast<int>(layer));
   AddAttention(config, table);
   if (config.has_pre_norms) table.Vector(WeightRole::kFfnNorm, "ffn_norm.weight", config.n_embd);
-  if (config.experts.count != 0)
+  if (config.HasExperts(layer))
     AddExperts(config, table);
   else
     AddDense(config, table);

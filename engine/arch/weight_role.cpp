@@ -39,6 +39,7 @@ constexpr RoleName kRoleNames[] = {
     {WeightRole::kFfnPostNorm, "feed-forward post norm"},
     {WeightRole::kRouter, "router"},
     {WeightRole::kRouterBias, "router bias"},
+    {WeightRole::kSelectionBias, "bias of the choice of experts"},
     {WeightRole::kExpertGate, "expert gate"},
     {WeightRole::kExpertUp, "expert up"},
     {WeightRole::kExpertDown, "expert down"},

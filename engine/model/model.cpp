@@ -156,6 +156,7 @@ constexpr VectorPlace kVectorPlaces[] = {
     {WeightRole::kFfnDownBias, &LayerWeights::down_bias},
     {WeightRole::kFfnPostNorm, &LayerWeights::ffn_post_norm},
     {WeightRole::kRouterBias, &LayerWeights::router_bias},
+    {WeightRole::kSelectionBias, &LayerWeights::selection_bias},
     {WeightRole::kExpertGateBias, &LayerWeights::expert_gate_bias},
     {WeightRole::kExpertUpBias, &LayerWeights::expert_up_bias},
     {WeightRole::kExpertDownBias, &LayerWeights::expert_down_bias},

@@ -116,8 +116,8 @@ int64_t LongestRow(const std::vector<WeightPlacement>& weights) {
 // Values of the gate, and of what it multiplies, that one token needs at a time.
 uint64_t WidestGate(const ModelConfig& config) {
   const ExpertConfig& experts = config.experts;
-  if (experts.count == 0) return config.n_ff;
-  return std::max<uint64_t>(uint64_t{experts.used} * experts.n_ff, experts.n_shared_ff);
+  const uint64_t of_dense = config.HasDenseNets() ? config.n_ff : 0;
+  return std::max({of_dense, uint64_t{experts.used} * experts.n_ff, uint64_t{experts.n_shared_ff}});
 }
 
 void PlanExpertScratch(const ModelConfig& config, const ModelPlan& plan, const Device& device,

@@ -6,8 +6,15 @@ namespace forge {
 namespace {
 
 ExpertGate GateOf(ExpertGating gating) {
-  return gating == ExpertGating::kSoftmaxOfAll ? ExpertGate::kSoftmaxThenTopK
-                                               : ExpertGate::kTopKThenSoftmax;
+  switch (gating) {
+    case ExpertGating::kSoftmaxOfChosen:
+      return ExpertGate::kTopKThenSoftmax;
+    case ExpertGating::kSigmoid:
+      return ExpertGate::kSigmoid;
+    case ExpertGating::kSoftmaxOfAll:
+      break;
+  }
+  return ExpertGate::kSoftmaxThenTopK;
 }
 
 // Chooses the experts of each token.
@@ -24,6 +31,7 @@ Status Route(const StepContext& step, uint32_t layer) {
        .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
       step.stream()));
   return step.ops().route_experts({.logits = logits,
+                                   .selection_bias = weights.selection_bias,
                                    .n_tokens = step.n_tokens(),
                                    .n_experts = static_cast<int>(experts.count),
                                    .n_used = static_cast<int>(experts.used),

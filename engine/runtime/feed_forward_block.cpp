@@ -48,7 +48,7 @@ Status RunGatedProducts(const StepContext& step, const float* x, const InputNorm
 }
 
 Status RunFeedForward(const StepContext& step, uint32_t layer) {
-  return step.config().experts.count != 0 ? RunExperts(step, layer) : RunDense(step, layer);
+  return step.config().HasExperts(layer) ? RunExperts(step, layer) : RunDense(step, layer);
 }
 
 }  // namespace forge

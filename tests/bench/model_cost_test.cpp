@@ -39,6 +39,21 @@ TEST(ModelCostTest, CountsTheExpertsThatATokenUses) {
   EXPECT_NEAR(static_cast<double>(cost.multiplied) * 1e-9, 3.35 - 2 * 0.311, 0.02);
 }
 
+TEST(ModelCostTest, LeavesOutLayersThatGuessFurtherAhead) {
+  const auto cost_of = [](uint32_t n_layers) {
+    const testing::TempFile file(
+        testing::MakeTinyModel({.architecture = "glm4moe", .n_layers = n_layers}).Build());
+    return *ReadModelCost(file.path());
+  };
+  const ModelCost two = cost_of(2), three = cost_of(3), four = cost_of(4);
+  EXPECT_EQ(two.kv_elements, 2u * 2 * (16 + 16));
+  // A dense layer, and then one with experts after another.
+  EXPECT_EQ(three.multiplied - two.multiplied, four.multiplied - three.multiplied);
+  const uint64_t attention = 64 * (2 * 64 + 2 * 32), experts = 64 * 4 + 3 * 64 * (2 * 48 + 96);
+  EXPECT_EQ(three.multiplied - two.multiplied, attention + experts);
+  EXPECT_EQ(two.multiplied, 2 * attention + 3 * 64 * 96 + experts);
+}
+
 TEST(ModelCostTest, AddsTheCacheOfTheTestsMeanDepth) {
   const ModelCost cost = {
       .weight_bytes = 1000, .multiplied = 0, .output_multiplied = 0, .kv_elements = 32};

@@ -57,6 +57,16 @@ LlamaCppModel Olmo3() {
   return {"olmo2-window", std::move(file)};
 }
 
+// As GLM 4.5 and after, which are larger than 4.5 Air: norms of heads, half of which is turned.
+LlamaCppModel GlmOfNorms() {
+  TinyModelOptions options = Family("glm4moe");
+  options.rope_dimension = 8;
+  options.has_qk_norm = true;
+  options.n_experts = 12;
+  options.n_experts_used = 4;
+  return {"glm4moe-norms", MakeTinyModel(options)};
+}
+
 LlamaCppModel GraniteWithoutPositions() {
   GgufBuilder file = MakeTinyModel(Family("granite"));
   file.AddBool("granite.rope.scaling.finetuned", false);
@@ -85,12 +95,13 @@ LlamaCppModel Exaone4Of32B() {
 
 std::vector<LlamaCppModel> LlamaCppModels() {
   std::vector<LlamaCppModel> models;
-  for (const char* family : {"ernie4_5", "exaone", "exaone4", "granite", "granitemoe", "mistral3",
-                             "olmo2", "qwen3vl", "qwen3vlmoe", "seed_oss", "smollm3"})
+  for (const char* family :
+       {"ernie4_5", "ernie4_5-moe", "exaone", "exaone4", "glm4moe", "granite", "granitemoe",
+        "mistral3", "olmo2", "qwen3vl", "qwen3vlmoe", "seed_oss", "smollm3"})
     models.push_back(Plain(family));
   for (auto* const make :
-       {Exaone4Of32B, GraniteOfLargeEpsilon, GraniteWithoutPositions, LlamaWithBiases, Ministral3,
-        Olmo3, OlmoeOfEqualHeads, Qwen2VlOfNoEpsilon})
+       {Exaone4Of32B, GlmOfNorms, GraniteOfLargeEpsilon, GraniteWithoutPositions, LlamaWithBiases,
+        Ministral3, Olmo3, OlmoeOfEqualHeads, Qwen2VlOfNoEpsilon})
     models.push_back(make());
   return models;
 }

@@ -61,7 +61,8 @@ ReferenceTransformer::ReferenceTransformer(const std::filesystem::path& path,
     kept.values.resize(kept.n_cols * kept.n_rows);
     format.dequantize(bytes.data(), kept.values.size() / format.block_elements, kept.values.data());
   }
-  n_layers_ = static_cast<int>(Number("block_count", -1));
+  // The last layers of some guess tokens further ahead.
+  n_layers_ = static_cast<int>(Number("block_count", -1) - Number("nextn_predict_layers", 0));
   n_embd_ = static_cast<int>(Number("embedding_length", -1));
   n_heads_ = static_cast<int>(Number("attention.head_count", -1));
   n_kv_heads_ = static_cast<int>(Number("attention.head_count_kv", n_heads_));
@@ -196,7 +197,7 @@ void ReferenceTransformer::Rotate(const Rotation& rotation, Vector& x) const {
   // element i with i + half.
   const bool neighbours = Is("llama") || Is("mistral") || Is("mistral3") || Is("mixtral") ||
                           Is("yi") || Is("chatglm") || Is("glm4") || IsGranite() || Is("smollm3") ||
-                          Is("ernie4_5");
+                          Is("ernie4_5") || Is("ernie4_5-moe");
   const size_t n_pairs = rotation.frequencies.size();
   for (size_t head = 0; head < x.size(); head += static_cast<size_t>(head_dim_))
     for (size_t i = 0; i < n_pairs; ++i) {
@@ -335,22 +336,35 @@ Vector ReferenceTransformer::Expert(const std::string& layer, uint64_t expert,
   return product("ffn_down_exps", gates);
 }
 
+// The sigmoid of each, or its share of all: what GLM's and DeepSeek's code calls scores.
+Vector ReferenceTransformer::Scores(const Vector& logits) const {
+  if (Number("expert_gating_func", Is("glm4moe") ? 2 : 1) != 2) return Softmax(logits);
+  Vector scores;
+  for (const double logit : logits) scores.push_back(1.0 / (1.0 + std::exp(-logit)));
+  return scores;
+}
+
 // The chosen experts and their weights.
-std::vector<std::pair<uint64_t, double>> ReferenceTransformer::Route(const Vector& logits) const {
+std::vector<std::pair<uint64_t, double>> ReferenceTransformer::Route(const std::string& layer,
+                                                                     const Vector& logits) const {
+  const Vector scores = Scores(logits);
+  Vector keys = Has(layer + "exp_probs_b.bias") ? scores : logits;
+  AddBias(layer + "exp_probs_b.bias", keys);
   std::vector<uint64_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0u);
-  std::ranges::stable_sort(order, [&](uint64_t a, uint64_t b) { return logits[a] > logits[b]; });
+  std::ranges::stable_sort(order, [&](uint64_t a, uint64_t b) { return keys[a] > keys[b]; });
   order.resize(static_cast<size_t>(Number("expert_used_count", -1)));
-  const Vector all = Softmax(logits);
   Vector weights;
   for (const uint64_t expert : order)
-    weights.push_back(Is("gpt-oss") ? logits[expert] : all[expert]);
+    weights.push_back(Is("gpt-oss") ? logits[expert] : scores[expert]);
   if (Is("gpt-oss")) weights = Softmax(weights);
+  const bool keeps_scores = Is("qwen2moe") || Is("olmoe");  // norm_topk_prob is false there
   const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
-  const double divisor =
-      Is("qwen2moe") || Is("olmoe") ? 1.0 : sum;  // norm_topk_prob is false there
+  const double divisor = Number("expert_weights_norm", keeps_scores ? 0 : 1) != 0 ? sum : 1.0;
+  const double scale = Number("expert_weights_scale", 1.0);  // routed_scaling_factor
   std::vector<std::pair<uint64_t, double>> chosen;
-  for (size_t i = 0; i < order.size(); ++i) chosen.emplace_back(order[i], weights[i] / divisor);
+  for (size_t i = 0; i < order.size(); ++i)
+    chosen.emplace_back(order[i], weights[i] / divisor * scale);
   return chosen;
 }
 
@@ -358,7 +372,7 @@ Vector ReferenceTransformer::Experts(const std::string& layer, const Vector& x) 
   Vector logits = Product(layer + "ffn_gate_inp.weight", x);
   AddBias(layer + "ffn_gate_inp.bias", logits);
   Vector y(x.size());
-  for (const auto& [expert, weight] : Route(logits)) {
+  for (const auto& [expert, weight] : Route(layer, logits)) {
     const Vector one = Expert(layer, expert, x);
     for (size_t i = 0; i < y.size(); ++i) y[i] += weight * one[i];
   }
@@ -392,7 +406,7 @@ std::vector<double> ReferenceTransformer::Add(int32_t token) {
   if (IsGranite())
     for (double& value : x) value *= Number("embedding_scale", 1.0);
   // These files call the norm before the feed-forward net after where it stands.
-  const bool is_named_after = Is("gpt-oss") || Is("seed_oss");
+  const bool is_named_after = Is("gpt-oss") || Is("seed_oss") || Is("glm4moe");
   const double residual_scale = IsGranite() ? Number("residual_scale", 1.0) : 1.0;
   const auto add = [&](Vector y, const std::string& post_norm) {
     if (!is_named_after) y = NormIfAny(post_norm, y);

@@ -66,7 +66,9 @@ class ReferenceTransformer {
                const Vector& x) const;
   Vector Experts(const std::string& layer, const Vector& x) const;
   Vector Expert(const std::string& layer, uint64_t expert, const Vector& x) const;
-  std::vector<std::pair<uint64_t, double>> Route(const Vector& logits) const;
+  Vector Scores(const Vector& logits) const;
+  std::vector<std::pair<uint64_t, double>> Route(const std::string& layer,
+                                                 const Vector& logits) const;
 
   std::string family_;
   std::map<std::string, double> numbers_;  // without the family's prefix

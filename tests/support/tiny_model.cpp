@@ -27,18 +27,38 @@ struct Family {
   bool has_experts = false;
   bool has_shared_expert = false;
   bool has_shared_gate = false;
+  bool counts_shared_experts = false;  // in place of telling their length
+  bool has_dense_layer = false;        // the first
+  bool has_selection_bias = false;
+  bool has_sigmoids = false;          // by which experts are chosen, with a scale of their weights
+  bool has_prediction_layer = false;  // after the last, and not counted by n_layers
   bool has_window = false;
 };
 
 Family FamilyOf(const std::string& name) {
   if (name == "chatglm")
     return {.has_qkv_bias = true, .has_fused_qkv = true, .has_fused_gate_up = true};
+  if (name == "ernie4_5-moe")
+    return {.has_experts = true,
+            .has_shared_expert = true,
+            .has_dense_layer = true,
+            .has_selection_bias = true};
   if (name == "exaone4")
     return {.has_qk_norm = true, .has_pre_norms = false, .has_post_norms = true};
   if (name == "gemma2") return {.has_post_norms = true, .has_window = true};
   if (name == "gemma3") return {.has_qk_norm = true, .has_post_norms = true, .has_window = true};
   if (name == "glm4")
     return {.has_qkv_bias = true, .has_post_norms = true, .has_fused_gate_up = true};
+  if (name == "glm4moe")
+    return {.has_qkv_bias = true,
+            .has_ffn_norm_after_attention = true,
+            .has_experts = true,
+            .has_shared_expert = true,
+            .counts_shared_experts = true,
+            .has_dense_layer = true,
+            .has_selection_bias = true,
+            .has_sigmoids = true,
+            .has_prediction_layer = true};
   if (name == "gpt-oss")
     return {.has_qkv_bias = true,
             .has_ffn_norm_after_attention = true,
@@ -73,9 +93,28 @@ Family FamilyOf(const std::string& name) {
   return {};  // exaone, gemma, smollm3, llama and its other names
 }
 
-// Half an expert, or where that is no whole number of blocks, a whole one.
-uint32_t SharedLength(const TinyModelOptions& options) {
+// Half the dense net, or where that is no whole number of blocks, all of it.
+uint32_t HalfLength(const TinyModelOptions& options) {
   return options.matrix_type == 0 ? options.n_ff / 2 : options.n_ff;
+}
+
+// Of an expert: of a length of its own where there are dense nets beside.
+uint32_t ExpertLength(const TinyModelOptions& options) {
+  return FamilyOf(options.architecture).has_dense_layer ? HalfLength(options) : options.n_ff;
+}
+
+constexpr uint32_t kSharedCount = 2;
+
+uint32_t SharedLength(const TinyModelOptions& options) {
+  return FamilyOf(options.architecture).counts_shared_experts ? kSharedCount * ExpertLength(options)
+                                                              : HalfLength(options);
+}
+
+// A model of one layer has its experts there.
+bool IsDense(const TinyModelOptions& options, uint32_t layer) {
+  const bool begins_dense =
+      FamilyOf(options.architecture).has_dense_layer && options.n_layers > 1 && layer == 0;
+  return options.n_experts == 0 || begins_dense;
 }
 
 // The options with what their family adds.
@@ -89,11 +128,34 @@ TinyModelOptions Completed(TinyModelOptions options) {
   return options;
 }
 
+void AddExpertParameters(const TinyModelOptions& options, const std::string& prefix,
+                         GgufBuilder& builder) {
+  if (options.n_experts != 0)
+    builder.AddUint32(prefix + "expert_count", options.n_experts)
+        .AddUint32(prefix + "expert_used_count", options.n_experts_used)
+        .AddUint32(prefix + "expert_feed_forward_length", ExpertLength(options));
+  const Family family = FamilyOf(options.architecture);
+  if (family.has_shared_expert && family.counts_shared_experts)
+    builder.AddUint32(prefix + "expert_shared_count", kSharedCount);
+  else if (family.has_shared_expert)
+    builder.AddUint32(prefix + "expert_shared_feed_forward_length", SharedLength(options));
+  if (family.has_dense_layer)
+    builder.AddUint32(prefix + "leading_dense_block_count", IsDense(options, 0) ? 1 : 0);
+  if (options.architecture == "ernie4_5-moe")
+    builder.AddUint32(prefix + "interleave_moe_layer_step", 1);
+  if (family.has_sigmoids)
+    builder.AddUint32(prefix + "expert_gating_func", 2)
+        .AddFloat32(prefix + "expert_weights_scale", 1.75f)
+        .AddBool(prefix + "expert_weights_norm", true);
+  if (family.has_prediction_layer) builder.AddUint32(prefix + "nextn_predict_layers", 1);
+}
+
 void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
   const std::string prefix = options.architecture + ".";
+  const Family family = FamilyOf(options.architecture);
   builder.AddString("general.architecture", options.architecture)
       .AddString("general.name", options.name)
-      .AddUint32(prefix + "block_count", options.n_layers)
+      .AddUint32(prefix + "block_count", options.n_layers + (family.has_prediction_layer ? 1 : 0))
       .AddUint32(prefix + "context_length", options.n_context)
       .AddUint32(prefix + "embedding_length", options.n_embd)
       .AddUint32(prefix + "feed_forward_length", options.n_ff)
@@ -107,13 +169,7 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
   if (options.rope_dimension != 0)
     builder.AddUint32(prefix + "rope.dimension_count", options.rope_dimension);
   if (options.window != 0) builder.AddUint32(prefix + "attention.sliding_window", options.window);
-  if (options.n_experts != 0)
-    builder.AddUint32(prefix + "expert_count", options.n_experts)
-        .AddUint32(prefix + "expert_used_count", options.n_experts_used)
-        .AddUint32(prefix + "expert_feed_forward_length", options.n_ff);
-  const Family family = FamilyOf(options.architecture);
-  if (family.has_shared_expert)
-    builder.AddUint32(prefix + "expert_shared_feed_forward_length", SharedLength(options));
+  AddExpertParameters(options, prefix, builder);
   if (family.has_scales)
     builder.AddFloat32(prefix + "embedding_scale", 3.0f)
         .AddFloat32(prefix + "residual_scale", 0.4f)
@@ -238,8 +294,14 @@ void AddExpertMatrices(const TinyModelOptions& options, const std::string& name,
 
 void AddExperts(const TinyModelOptions& options, const std::string& prefix, WeightWriter& writer,
                 GgufBuilder& builder) {
-  const uint64_t n_embd = options.n_embd, n_ff = options.n_ff, n_experts = options.n_experts;
+  const uint64_t n_embd = options.n_embd, n_ff = ExpertLength(options);
+  const uint64_t n_experts = options.n_experts;
+  const Family family = FamilyOf(options.architecture);
   writer.Matrix(prefix + "ffn_gate_inp.weight", n_embd, n_experts);
+  // As wide as what experts are chosen by otherwise, so that it turns some choices.
+  if (family.has_selection_bias)
+    builder.AddF32Tensor(prefix + "exp_probs_b.bias", WeightWriter::Shape(n_experts),
+                         writer.Draw(n_experts, 0.1f));
   AddExpertMatrices(options, prefix + "ffn_gate", n_embd, n_ff, writer, builder);
   AddExpertMatrices(options, prefix + "ffn_up", n_embd, n_ff, writer, builder);
   AddExpertMatrices(options, prefix + "ffn_down", n_ff, n_embd, writer, builder);
@@ -251,7 +313,6 @@ void AddExperts(const TinyModelOptions& options, const std::string& prefix, Weig
       builder.AddF32Tensor(prefix + name, WeightWriter::Shape(n, n_experts),
                            writer.Draw(n * n_experts, 0.5f));
   }
-  const Family family = FamilyOf(options.architecture);
   if (family.has_shared_gate) {
     const std::vector<float> gate = writer.DrawMatrix(n_embd, 1);
     builder.AddF32Tensor(prefix + "ffn_gate_inp_shexp.weight", WeightWriter::Shape(n_embd), gate);
@@ -286,7 +347,7 @@ void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& wri
       options.head_dim != 0 ? options.head_dim : options.n_embd / options.n_heads;
   if (family.has_pre_norms) writer.Norm(prefix + "attn_norm.weight", options.n_embd);
   AddQkv(options, prefix, head_dim, writer, builder);
-  if (family.has_qk_norm) {
+  if (family.has_qk_norm || options.has_qk_norm) {
     const bool is_whole = family.norms_whole_projections;
     writer.Norm(prefix + "attn_q_norm.weight", head_dim * (is_whole ? options.n_heads : 1));
     writer.Norm(prefix + "attn_k_norm.weight", head_dim * (is_whole ? options.n_kv_heads : 1));
@@ -302,11 +363,22 @@ void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& wri
     writer.Norm(prefix + "post_attention_norm.weight", options.n_embd);
   if (family.has_pre_norms && !is_named_after)
     writer.Norm(prefix + "ffn_norm.weight", options.n_embd);
-  if (options.n_experts != 0)
-    AddExperts(options, prefix, writer, builder);
-  else
+  if (IsDense(options, layer))
     AddDense(options, prefix, writer);
+  else
+    AddExperts(options, prefix, writer, builder);
   if (family.has_post_norms) writer.Norm(prefix + "post_ffw_norm.weight", options.n_embd);
+}
+
+// A layer more, and what it makes of the last one's output and the next token.
+void AddPredictionLayer(const TinyModelOptions& options, WeightWriter& writer,
+                        GgufBuilder& builder) {
+  const uint64_t n_embd = options.n_embd;
+  AddLayer(options, options.n_layers, writer, builder);
+  const std::string prefix = "blk." + std::to_string(options.n_layers) + ".nextn.";
+  writer.Matrix(prefix + "eh_proj.weight", 2 * n_embd, n_embd);
+  for (const char* norm : {"enorm.weight", "hnorm.weight", "shared_head_norm.weight"})
+    writer.Norm(prefix + norm, n_embd);
 }
 
 void AddLongRope(const TinyModelOptions& options, GgufBuilder& builder) {
@@ -340,6 +412,8 @@ GgufBuilder MakeTinyModel(const TinyModelOptions& wanted) {
   if (options.has_long_rope) AddLongRope(options, builder);
   for (uint32_t layer = 0; layer < options.n_layers; ++layer)
     AddLayer(options, layer, writer, builder);
+  if (FamilyOf(options.architecture).has_prediction_layer)
+    AddPredictionLayer(options, writer, builder);
   return builder;
 }
 

@@ -25,8 +25,9 @@ struct TinyModelOptions {
   float rms_epsilon = 1e-5f;
   float logit_scale = 1.5f;    // granite and granitemoe: divides the logits
   bool has_fused_qkv = false;  // chatglm and phi3 always have it
-  bool has_qkv_bias = false;   // chatglm, glm4, gpt-oss, qwen2, 2moe and 2vl always have it
+  bool has_qkv_bias = false;   // chatglm, glm4, 4moe, gpt-oss, qwen2, 2moe and 2vl always have it
   bool has_ffn_bias = false;   // of a dense net
+  bool has_qk_norm = false;    // of each head; glm4moe may have it, some families always do
   bool has_tied_output = false;
   // 0: no key, but for families that need a window, which get 24.
   uint32_t window = 0;

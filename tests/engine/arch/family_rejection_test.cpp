@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <utility>
@@ -38,6 +39,11 @@ Case WithFloat(std::string name, const std::string& family, std::string_view key
   return Refused(std::move(name), keys.builder, keys.Key(key), std::move(shown), code);
 }
 
+std::string TestName(std::string family) {
+  std::ranges::replace(family, '-', '_');
+  return family;
+}
+
 Case Without(std::string name, const std::string& family, std::string_view key) {
   Keys keys(key, family);
   return Refused(std::move(name), keys.builder, keys.Key(key), "absent");
@@ -45,9 +51,9 @@ Case Without(std::string name, const std::string& family, std::string_view key) 
 
 std::vector<Case> ExpertCases() {
   std::vector<Case> cases;
-  for (const std::string family :
-       {"mixtral", "qwen2moe", "qwen3moe", "qwen3vlmoe", "granitemoe", "gpt-oss", "olmoe"}) {
-    const std::string id = "E_" + (family == "gpt-oss" ? "gpt_oss" : family) + "_";
+  for (const std::string family : {"mixtral", "qwen2moe", "qwen3moe", "qwen3vlmoe", "granitemoe",
+                                   "gpt-oss", "olmoe", "ernie4_5-moe", "glm4moe"}) {
+    const std::string id = "E_" + TestName(family) + "_";
     cases.push_back(Without(id + "CountAbsent", family, "expert_count"));
     cases.push_back(WithUint32(id + "Count0", family, "expert_count", 0));
     cases.push_back(WithUint32(id + "CountAbsurd", family, "expert_count", 1025));
@@ -56,10 +62,14 @@ std::vector<Case> ExpertCases() {
     cases.push_back(WithUint32(id + "UsedAboveCount", family, "expert_used_count", 5));
     cases.push_back(WithUint32(id + "Length0", family, "expert_feed_forward_length", 0));
     cases.push_back(
-        WithUint32(id + "OtherRouter", family, "expert_gating_func", 2, kUnimplemented));
+        WithUint32(id + "OtherRouter", family, "expert_gating_func", 4, kUnimplemented));
     cases.push_back(WithFloat(id + "ScaleNegative", family, "expert_weights_scale", -1, "-1.0"));
-    cases.push_back(WithUint32(id + "DenseLayersFirst", family, "leading_dense_block_count", 1,
-                               kUnimplemented));
+    cases.push_back(WithUint32(id + "Groups", family, "expert_group_count", 8, kUnimplemented));
+    // Of two layers, one may be dense in some families and none in the others.
+    const bool may_begin_dense = family == "ernie4_5-moe" || family == "glm4moe";
+    cases.push_back(WithUint32(id + "DenseLayersFirst", family, "leading_dense_block_count",
+                               may_begin_dense ? 2 : 1,
+                               may_begin_dense ? StatusCode::kInvalidArgument : kUnimplemented));
   }
   Keys no_length("feed_forward_length", "llama");
   no_length.builder.AddUint32("llama.expert_count", 4).AddUint32("llama.expert_used_count", 2);
@@ -72,6 +82,26 @@ std::vector<Case> ExpertCases() {
   cases.push_back(
       WithUint32("E_ExpertsWhereTheFamilyHasNone", "qwen2", "expert_count", 4, kUnimplemented));
   return cases;
+}
+
+std::vector<Case> DenseAndSharedCases() {
+  Keys no_dense_length("feed_forward_length", "glm4moe");
+  no_dense_length.builder.AddUint32("glm4moe.leading_dense_block_count", 1);
+  return {
+      Refused("E_glm4moe_DenseLengthAbsent", no_dense_length.builder, "glm4moe.feed_forward_length",
+              "absent"),
+      WithUint32("E_glm4moe_SharedCountAbsurd", "glm4moe", "expert_shared_count", 131073),
+      WithUint32("E_glm4moe_NoLayerIsLeft", "glm4moe", "nextn_predict_layers", 2),
+      WithUint32("E_ernie4_5_moe_SigmoidRouter", "ernie4_5-moe", "expert_gating_func", 2,
+                 kUnimplemented),
+      WithUint32("E_ernie4_5_moe_SharedLengthAbsurd", "ernie4_5-moe",
+                 "expert_shared_feed_forward_length", (1u << 22) + 1),
+      WithUint32("E_ernie4_5_moe_ExpertsInEachOtherLayer", "ernie4_5-moe",
+                 "interleave_moe_layer_step", 2, kUnimplemented),
+      WithUint32("E_ernie4_5_moe_LayersThatGuess", "ernie4_5-moe", "nextn_predict_layers", 1,
+                 kUnimplemented),
+      WithUint32("E_glm4_LayersThatGuess", "glm4", "nextn_predict_layers", 1, kUnimplemented),
+  };
 }
 
 std::vector<Case> WindowCases() {
@@ -108,9 +138,9 @@ std::vector<Case> WindowCases() {
                             "50000.0", kUnimplemented));
   for (const std::string family :
        {"qwen2", "qwen2vl", "qwen3", "qwen3vl", "gemma", "glm4", "chatglm", "granite", "smollm3",
-        "seed_oss", "ernie4_5", "mistral3", "exaone", "olmoe"})
-    cases.push_back(WithUint32("W_" + family + "_HasNone", family, "attention.sliding_window", 256,
-                               kUnimplemented));
+        "seed_oss", "ernie4_5", "mistral3", "exaone", "olmoe", "ernie4_5-moe", "glm4moe"})
+    cases.push_back(WithUint32("W_" + TestName(family) + "_HasNone", family,
+                               "attention.sliding_window", 256, kUnimplemented));
   return cases;
 }
 
@@ -190,6 +220,7 @@ std::vector<Case> SectionCases() {
     cases.push_back(WithSections(id + "FourthSection", family, extra, kUnimplemented));
     cases.push_back(WithSections(id + "Negative", family, negative, StatusCode::kInvalidArgument));
   }
+  cases.push_back(WithSections("M_glm4moe_FourthSection", "glm4moe", extra, kUnimplemented));
   return cases;
 }
 
@@ -201,6 +232,13 @@ Case WithTensor(std::string name, const TinyModelOptions& options, const std::st
   GgufBuilder builder = MakeTinyModel(options);
   builder.AddF32Tensor(tensor, shape, std::vector<float>(n));
   return Refused(std::move(name), builder, tensor, "F32", kUnimplemented);
+}
+
+// A tiny model one of whose tensors has another name of the same length, and so is missing.
+Case WithoutTensor(std::string name, const TinyModelOptions& options, const std::string& tensor) {
+  std::string bytes = MakeTinyModel(options).Build();
+  bytes.replace(bytes.find(tensor), tensor.size(), std::string(tensor.size(), 'x'));
+  return {std::move(name), bytes, StatusCode::kInvalidArgument, tensor, "absent"};
 }
 
 // The model's keys under another family's name: its tensors are not that family's.
@@ -237,6 +275,22 @@ std::vector<Case> TensorCases() {
       WithTensor("T_granitemoe_GateOfTheSharedExpert", {.architecture = "granitemoe"},
                  block + "ffn_gate_inp_shexp.weight", {64}),
       WithTensor("T_llama_BiasBesideExperts", {.n_experts = 4}, block + "ffn_up.bias", {96}),
+      WithTensor("T_qwen3moe_BiasOfTheChoice", {.architecture = "qwen3moe"},
+                 block + "exp_probs_b.bias", {4}),
+      WithTensor("T_glm4moe_ExpertsInADenseLayer", {.architecture = "glm4moe"},
+                 block + "ffn_gate_inp.weight", {64, 4}),
+      WithTensor("T_glm4moe_LayerBeyondThoseLeftOut", {.architecture = "glm4moe"},
+                 "blk.3.attn_norm.weight", {64}),
+      WithTensor("T_ernie4_5_moe_LayerBeyondTheLast", {.architecture = "ernie4_5-moe"},
+                 "blk.2.attn_norm.weight", {64}),
+      WithoutTensor("T_glm4moe_NeedsABiasOfTheChoice", {.architecture = "glm4moe"},
+                    "blk.1.exp_probs_b.bias"),
+      WithoutTensor("T_glm4moe_NeedsBothNormsOfHeads",
+                    {.architecture = "glm4moe", .has_qk_norm = true}, "blk.0.attn_k_norm.weight"),
+      WithoutTensor("T_ernie4_5_moe_NeedsTheDenseNet", {.architecture = "ernie4_5-moe"},
+                    "blk.0.ffn_gate.weight"),
+      WithoutTensor("T_ernie4_5_moe_NeedsTheSharedExpert", {.architecture = "ernie4_5-moe"},
+                    "blk.1.ffn_up_shexp.weight"),
       WithTensor("T_qwen2_Sinks", {.architecture = "qwen2"}, block + "attn_sinks.weight", {4}),
       Renamed("T_qwen3_NormsMissing", {.architecture = "qwen2"}, "qwen3",
               "blk.0.attn_q_norm.weight", "absent"),
@@ -251,8 +305,8 @@ std::vector<Case> TensorCases() {
 
 std::vector<Case> AllCases() {
   std::vector<Case> all;
-  for (const auto& part :
-       {ExpertCases(), WindowCases(), ScaleCases(), GraniteCases(), SectionCases(), TensorCases()})
+  for (const auto& part : {ExpertCases(), DenseAndSharedCases(), WindowCases(), ScaleCases(),
+                           GraniteCases(), SectionCases(), TensorCases()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

@@ -338,6 +338,36 @@ TEST(ModelPlanTest, ScratchHoldsOneRowForEachPairOfTokenAndExpert) {
   EXPECT_EQ(s.expert_workspace.size_bytes, device.ExpertMatmulWorkspaceBytes(16 * 2, 96, 5));
 }
 
+TEST(ModelPlanTest, TheGateHoldsTheWidestNetOfAnyLayer) {
+  const RowDevice device;
+  const auto gate_words = [&](const TinyModelOptions& options) {
+    const OpenedModel model(options);
+    return model.Plan({.max_sequences = 3, .prefill_chunk = 13}, device)->scratch.gate.size_bytes /
+           4;
+  };
+  // Dense 96, each expert 48, the shared one 48.
+  EXPECT_EQ(gate_words({.architecture = "ernie4_5-moe", .n_experts_used = 1}), 16u * 96);
+  EXPECT_EQ(gate_words({.architecture = "ernie4_5-moe", .n_experts_used = 3}), 16u * 3 * 48);
+  // The shared one of two experts' length.
+  EXPECT_EQ(gate_words({.architecture = "glm4moe", .n_layers = 1, .n_ff = 80, .n_experts_used = 1}),
+            16u * 80);
+}
+
+TEST(ModelPlanTest, PlansNothingForLayersThatGuessFurtherAhead) {
+  const RowDevice device;
+  const OpenedModel model(TinyModelOptions{.architecture = "glm4moe", .n_layers = 2});
+  const Result<ModelPlan> plan = model.Plan({}, device);
+  ASSERT_TRUE(plan.ok());
+  EXPECT_EQ(plan->kv.layers.size(), 2u);
+  uint64_t left_out = 0;
+  for (const GgufTensor& tensor : model.file().tensors())
+    if (tensor.name.starts_with("blk.2.")) left_out += tensor.size_bytes;
+  uint64_t all = 0;
+  for (const GgufTensor& tensor : model.file().tensors()) all += tensor.size_bytes;
+  EXPECT_GT(left_out, 0u);
+  EXPECT_EQ(plan->file_bytes, all - left_out);
+}
+
 TEST(ModelPlanTest, ExpertsLieOneAfterTheOtherHoweverTheFileHasThem) {
   const RowDevice device;
   const OpenedModel merged(TinyModelOptions{.n_ff = 101, .n_experts = 3});
