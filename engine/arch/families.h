@@ -5,7 +5,9 @@
 // One declaration per family; registry.cpp lists them.
 namespace forge {
 
+Architecture BailingMoeArchitecture();
 Architecture ChatGlmArchitecture();
+Architecture Dots1Architecture();
 Architecture Ernie45Architecture();
 Architecture Ernie45MoeArchitecture();
 Architecture ExaoneArchitecture();
@@ -19,6 +21,7 @@ Architecture GptOssArchitecture();
 Architecture GraniteArchitecture();
 Architecture GraniteMoeArchitecture();
 Architecture LlamaArchitecture();
+Architecture MiniMaxM2Architecture();
 Architecture MistralArchitecture();
 Architecture Mistral3Architecture();
 Architecture MixtralArchitecture();

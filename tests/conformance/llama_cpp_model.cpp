@@ -22,12 +22,14 @@ LlamaCppModel LlamaWithBiases() {
   return {"llama-biases", MakeTinyModel(options)};
 }
 
-// llama.cpp takes the norm of this family's keys for as long as the embedding.
-LlamaCppModel OlmoeOfEqualHeads() {
-  TinyModelOptions options = Family("olmoe");
+// llama.cpp takes these families' keys for as long as their queries.
+LlamaCppModel OfEqualHeads(const std::string& architecture) {
+  TinyModelOptions options = Family(architecture);
   options.n_kv_heads = options.n_heads;
-  return {"olmoe", MakeTinyModel(options)};
+  return {architecture, MakeTinyModel(options)};
 }
+LlamaCppModel OlmoeOfEqualHeads() { return OfEqualHeads("olmoe"); }
+LlamaCppModel Dots1OfEqualHeads() { return OfEqualHeads("dots1"); }
 
 // As Ministral 3: queries that grow from the 65th token on, and YaRN that does not magnify.
 LlamaCppModel Ministral3() {
@@ -55,6 +57,13 @@ LlamaCppModel Olmo3() {
       .AddFloat32("olmo2.rope.scaling.attn_factor", 1.2f)
       .AddUint32("olmo2.rope.scaling.original_context_length", 64);
   return {"olmo2-window", std::move(file)};
+}
+
+// llama.cpp demands that all of a head is turned but in this family.
+LlamaCppModel MiniMaxOfHalfARotation() {
+  TinyModelOptions options = Family("minimax-m2");
+  options.rope_dimension = 8;
+  return {"minimax-m2", MakeTinyModel(options)};
 }
 
 // As GLM 4.5 and after, which are larger than 4.5 Air: norms of heads, half of which is turned.
@@ -96,12 +105,12 @@ LlamaCppModel Exaone4Of32B() {
 std::vector<LlamaCppModel> LlamaCppModels() {
   std::vector<LlamaCppModel> models;
   for (const char* family :
-       {"ernie4_5", "ernie4_5-moe", "exaone", "exaone4", "glm4moe", "granite", "granitemoe",
-        "mistral3", "olmo2", "qwen3vl", "qwen3vlmoe", "seed_oss", "smollm3"})
+       {"bailingmoe", "ernie4_5", "ernie4_5-moe", "exaone", "exaone4", "glm4moe", "granite",
+        "granitemoe", "mistral3", "olmo2", "qwen3vl", "qwen3vlmoe", "seed_oss", "smollm3"})
     models.push_back(Plain(family));
-  for (auto* const make :
-       {Exaone4Of32B, GlmOfNorms, GraniteOfLargeEpsilon, GraniteWithoutPositions, LlamaWithBiases,
-        Ministral3, Olmo3, OlmoeOfEqualHeads, Qwen2VlOfNoEpsilon})
+  for (auto* const make : {Dots1OfEqualHeads, Exaone4Of32B, GlmOfNorms, GraniteOfLargeEpsilon,
+                           GraniteWithoutPositions, LlamaWithBiases, MiniMaxOfHalfARotation,
+                           Ministral3, Olmo3, OlmoeOfEqualHeads, Qwen2VlOfNoEpsilon})
     models.push_back(make());
   return models;
 }

@@ -197,7 +197,7 @@ void ReferenceTransformer::Rotate(const Rotation& rotation, Vector& x) const {
   // element i with i + half.
   const bool neighbours = Is("llama") || Is("mistral") || Is("mistral3") || Is("mixtral") ||
                           Is("yi") || Is("chatglm") || Is("glm4") || IsGranite() || Is("smollm3") ||
-                          Is("ernie4_5") || Is("ernie4_5-moe");
+                          Is("ernie4_5") || Is("ernie4_5-moe") || Is("bailingmoe");
   const size_t n_pairs = rotation.frequencies.size();
   for (size_t head = 0; head < x.size(); head += static_cast<size_t>(head_dim_))
     for (size_t i = 0; i < n_pairs; ++i) {
@@ -338,7 +338,7 @@ Vector ReferenceTransformer::Expert(const std::string& layer, uint64_t expert,
 
 // The sigmoid of each, or its share of all: what GLM's and DeepSeek's code calls scores.
 Vector ReferenceTransformer::Scores(const Vector& logits) const {
-  if (Number("expert_gating_func", Is("glm4moe") ? 2 : 1) != 2) return Softmax(logits);
+  if (Number("expert_gating_func", 1) != 2) return Softmax(logits);
   Vector scores;
   for (const double logit : logits) scores.push_back(1.0 / (1.0 + std::exp(-logit)));
   return scores;
@@ -358,7 +358,8 @@ std::vector<std::pair<uint64_t, double>> ReferenceTransformer::Route(const std::
   for (const uint64_t expert : order)
     weights.push_back(Is("gpt-oss") ? logits[expert] : scores[expert]);
   if (Is("gpt-oss")) weights = Softmax(weights);
-  const bool keeps_scores = Is("qwen2moe") || Is("olmoe");  // norm_topk_prob is false there
+  // norm_topk_prob is false there.
+  const bool keeps_scores = Is("qwen2moe") || Is("olmoe") || Is("bailingmoe");
   const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
   const double divisor = Number("expert_weights_norm", keeps_scores ? 0 : 1) != 0 ? sum : 1.0;
   const double scale = Number("expert_weights_scale", 1.0);  // routed_scaling_factor

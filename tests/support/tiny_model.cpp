@@ -30,14 +30,26 @@ struct Family {
   bool counts_shared_experts = false;  // in place of telling their length
   bool has_dense_layer = false;        // the first
   bool has_selection_bias = false;
-  bool has_sigmoids = false;          // by which experts are chosen, with a scale of their weights
+  bool has_sigmoids = false;          // by which experts are chosen
+  bool has_weight_scale = false;      // of experts whose weights add up to one
   bool has_prediction_layer = false;  // after the last, and not counted by n_layers
   bool has_window = false;
 };
 
 Family FamilyOf(const std::string& name) {
+  if (name == "bailingmoe")
+    return {.has_experts = true, .has_shared_expert = true, .counts_shared_experts = true};
   if (name == "chatglm")
     return {.has_qkv_bias = true, .has_fused_qkv = true, .has_fused_gate_up = true};
+  if (name == "dots1")
+    return {.has_qk_norm = true,
+            .has_experts = true,
+            .has_shared_expert = true,
+            .counts_shared_experts = true,
+            .has_dense_layer = true,
+            .has_selection_bias = true,
+            .has_sigmoids = true,
+            .has_weight_scale = true};
   if (name == "ernie4_5-moe")
     return {.has_experts = true,
             .has_shared_expert = true,
@@ -58,6 +70,7 @@ Family FamilyOf(const std::string& name) {
             .has_dense_layer = true,
             .has_selection_bias = true,
             .has_sigmoids = true,
+            .has_weight_scale = true,
             .has_prediction_layer = true};
   if (name == "gpt-oss")
     return {.has_qkv_bias = true,
@@ -67,6 +80,12 @@ Family FamilyOf(const std::string& name) {
   if (name == "granite") return {.has_scales = true};
   if (name == "granitemoe")
     return {.has_scales = true, .has_experts = true, .has_shared_expert = true};
+  if (name == "minimax-m2")
+    return {.has_qk_norm = true,
+            .norms_whole_projections = true,
+            .has_experts = true,
+            .has_selection_bias = true,
+            .has_sigmoids = true};
   if (name == "mistral3") return {.has_query_growth = true};
   if (name == "mixtral") return {.has_experts = true};
   if (name == "olmo2")
@@ -143,9 +162,9 @@ void AddExpertParameters(const TinyModelOptions& options, const std::string& pre
     builder.AddUint32(prefix + "leading_dense_block_count", IsDense(options, 0) ? 1 : 0);
   if (options.architecture == "ernie4_5-moe")
     builder.AddUint32(prefix + "interleave_moe_layer_step", 1);
-  if (family.has_sigmoids)
-    builder.AddUint32(prefix + "expert_gating_func", 2)
-        .AddFloat32(prefix + "expert_weights_scale", 1.75f)
+  if (family.has_sigmoids) builder.AddUint32(prefix + "expert_gating_func", 2);
+  if (family.has_weight_scale)
+    builder.AddFloat32(prefix + "expert_weights_scale", 1.75f)
         .AddBool(prefix + "expert_weights_norm", true);
   if (family.has_prediction_layer) builder.AddUint32(prefix + "nextn_predict_layers", 1);
 }

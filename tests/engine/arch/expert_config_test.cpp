@@ -36,7 +36,7 @@ const TensorSpec* Find(const ModelDescription& model, WeightRole role, int layer
 }
 
 TEST(ExpertConfigTest, TheFirstLayersMayHaveADenseNet) {
-  for (const char* family : {"ernie4_5-moe", "glm4moe"}) {
+  for (const char* family : {"dots1", "ernie4_5-moe", "glm4moe"}) {
     SCOPED_TRACE(family);
     const ModelDescription model = Described({.architecture = family, .n_layers = 3});
     EXPECT_EQ(model.config.experts.n_dense_layers, 1u);
@@ -63,6 +63,12 @@ TEST(ExpertConfigTest, ExpertsAreChosenByWhatTheFileNames) {
   EXPECT_EQ(experts("ernie4_5-moe").gating, ExpertGating::kSoftmaxOfAll);
   EXPECT_TRUE(experts("ernie4_5-moe").normalizes_weights);
   EXPECT_TRUE(experts("ernie4_5-moe").has_selection_bias);
+  for (const char* family : {"dots1", "minimax-m2"}) {
+    EXPECT_EQ(experts(family).gating, ExpertGating::kSigmoid);
+    EXPECT_TRUE(experts(family).has_selection_bias);
+  }
+  EXPECT_EQ(experts("bailingmoe").gating, ExpertGating::kSoftmaxOfAll);
+  EXPECT_FALSE(experts("bailingmoe").normalizes_weights);
   EXPECT_FALSE(experts("qwen3moe").has_selection_bias);
 }
 
@@ -72,6 +78,7 @@ TEST(ExpertConfigTest, SharedExpertsHaveALengthOrAreCounted) {
   EXPECT_FALSE(ernie.config.experts.has_shared_gate);
   const ModelDescription glm = Described({.architecture = "glm4moe"});
   EXPECT_EQ(glm.config.experts.n_shared_ff, 2u * 48);
+  EXPECT_EQ(Described({.architecture = "bailingmoe"}).config.experts.n_shared_ff, 2u * 96);
   EXPECT_EQ(Find(glm, WeightRole::kSharedDown, 1)->n_cols, 96u);
   EXPECT_EQ(Find(glm, WeightRole::kSharedRouter, 1), nullptr);
 }

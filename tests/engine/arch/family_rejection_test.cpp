@@ -51,8 +51,9 @@ Case Without(std::string name, const std::string& family, std::string_view key) 
 
 std::vector<Case> ExpertCases() {
   std::vector<Case> cases;
-  for (const std::string family : {"mixtral", "qwen2moe", "qwen3moe", "qwen3vlmoe", "granitemoe",
-                                   "gpt-oss", "olmoe", "ernie4_5-moe", "glm4moe"}) {
+  for (const std::string family :
+       {"mixtral", "qwen2moe", "qwen3moe", "qwen3vlmoe", "granitemoe", "gpt-oss", "olmoe",
+        "ernie4_5-moe", "glm4moe", "dots1", "minimax-m2", "bailingmoe"}) {
     const std::string id = "E_" + TestName(family) + "_";
     cases.push_back(Without(id + "CountAbsent", family, "expert_count"));
     cases.push_back(WithUint32(id + "Count0", family, "expert_count", 0));
@@ -66,7 +67,8 @@ std::vector<Case> ExpertCases() {
     cases.push_back(WithFloat(id + "ScaleNegative", family, "expert_weights_scale", -1, "-1.0"));
     cases.push_back(WithUint32(id + "Groups", family, "expert_group_count", 8, kUnimplemented));
     // Of two layers, one may be dense in some families and none in the others.
-    const bool may_begin_dense = family == "ernie4_5-moe" || family == "glm4moe";
+    const bool may_begin_dense =
+        family == "ernie4_5-moe" || family == "glm4moe" || family == "dots1";
     cases.push_back(WithUint32(id + "DenseLayersFirst", family, "leading_dense_block_count",
                                may_begin_dense ? 2 : 1,
                                may_begin_dense ? StatusCode::kInvalidArgument : kUnimplemented));
@@ -94,6 +96,10 @@ std::vector<Case> DenseAndSharedCases() {
       WithUint32("E_glm4moe_NoLayerIsLeft", "glm4moe", "nextn_predict_layers", 2),
       WithUint32("E_ernie4_5_moe_SigmoidRouter", "ernie4_5-moe", "expert_gating_func", 2,
                  kUnimplemented),
+      WithUint32("E_bailingmoe_SigmoidRouter", "bailingmoe", "expert_gating_func", 2,
+                 kUnimplemented),
+      WithUint32("E_dots1_LayersThatGuess", "dots1", "nextn_predict_layers", 1, kUnimplemented),
+      WithUint32("E_bailingmoe_SharedCountAbsurd", "bailingmoe", "expert_shared_count", 131073),
       WithUint32("E_ernie4_5_moe_SharedLengthAbsurd", "ernie4_5-moe",
                  "expert_shared_feed_forward_length", (1u << 22) + 1),
       WithUint32("E_ernie4_5_moe_ExpertsInEachOtherLayer", "ernie4_5-moe",
@@ -138,7 +144,8 @@ std::vector<Case> WindowCases() {
                             "50000.0", kUnimplemented));
   for (const std::string family :
        {"qwen2", "qwen2vl", "qwen3", "qwen3vl", "gemma", "glm4", "chatglm", "granite", "smollm3",
-        "seed_oss", "ernie4_5", "mistral3", "exaone", "olmoe", "ernie4_5-moe", "glm4moe"})
+        "seed_oss", "ernie4_5", "mistral3", "exaone", "olmoe", "ernie4_5-moe", "glm4moe", "dots1",
+        "minimax-m2", "bailingmoe"})
     cases.push_back(WithUint32("W_" + TestName(family) + "_HasNone", family,
                                "attention.sliding_window", 256, kUnimplemented));
   return cases;
@@ -285,6 +292,15 @@ std::vector<Case> TensorCases() {
                  "blk.2.attn_norm.weight", {64}),
       WithoutTensor("T_glm4moe_NeedsABiasOfTheChoice", {.architecture = "glm4moe"},
                     "blk.1.exp_probs_b.bias"),
+      WithTensor("T_bailingmoe_BiasOfTheChoice", {.architecture = "bailingmoe"},
+                 block + "exp_probs_b.bias", {4}),
+      WithoutTensor("T_minimax_m2_NeedsABiasOfTheChoice", {.architecture = "minimax-m2"},
+                    "blk.0.exp_probs_b.bias"),
+      WithoutTensor("T_minimax_m2_NeedsNorms", {.architecture = "minimax-m2"},
+                    "blk.1.attn_q_norm.weight"),
+      WithTensor("T_minimax_m2_SharedExpert", {.architecture = "minimax-m2"},
+                 block + "ffn_up_shexp.weight", {64, 96}),
+      WithoutTensor("T_dots1_NeedsNorms", {.architecture = "dots1"}, "blk.1.attn_k_norm.weight"),
       WithoutTensor("T_glm4moe_NeedsBothNormsOfHeads",
                     {.architecture = "glm4moe", .has_qk_norm = true}, "blk.0.attn_k_norm.weight"),
       WithoutTensor("T_ernie4_5_moe_NeedsTheDenseNet", {.architecture = "ernie4_5-moe"},

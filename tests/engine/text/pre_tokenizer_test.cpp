@@ -116,6 +116,9 @@ const Rule kRules[] = {
     {"seed-coder",
      {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1})"
       R"(| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
+    {"bailingmoe",
+     {R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N})"
+      R"(| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+)"}},
     {"llama-bpe",
      {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3})"
       R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
@@ -234,6 +237,13 @@ TEST(PreTokenizerTest, KeepsContractionsAndTheLastSpace) {
   EXPECT_THAT(Split("gpt-2", "I'm  here"), ElementsAre("I", "'m", " ", " here"));
   EXPECT_THAT(Split("llama-bpe", "WE'LL  go"), ElementsAre("WE", "'LL", " ", " go"));
   EXPECT_THAT(Split("gpt-4o", "WE'LL  go"), ElementsAre("WE'LL", " ", " go"));
+}
+
+// By llama.cpp's src/llama-vocab.cpp.
+TEST(PreTokenizerTest, NamesThatMeanTheSameSplitAlike) {
+  const std::string text = "We'LL pay 12345 EuroDollars;\n\n  (or so)/\n";
+  EXPECT_EQ(Split("minimax-m2", text), Split("gpt-4o", text));
+  EXPECT_EQ(Split("solar-open", text), Split("stablelm2", text));
 }
 
 TEST(PreTokenizerTest, LeavesLineBreaksAfterSymbolsAlone) {
