@@ -17,11 +17,15 @@ enum class ExpertGate {
 // DeepSeek-V3 and those after it were published with.
 inline constexpr double kLeastWeightSum = 1e-20;
 
+inline constexpr int kMaxExpertGroups = 32;
+
 // Chooses n_used experts of each token, ties to the lower index, and weighs them:
 //   weights = scale * (p / (sum p + kLeastWeightSum) if `normalize`, else p), with p by `gate`.
 // Chosen are those with the highest logits or, where there is a `selection_bias`, with the highest
-// p + selection_bias, of which p alone is their weight. Shazeer et al., arXiv:1701.06538; the bias:
-// Wang et al., arXiv:2408.15664.
+// p + selection_bias, of which p alone is their weight. Where there are groups of experts that
+// follow one another, only those of the n_groups_used groups with the highest sums of their two
+// highest p + selection_bias are chosen from. Shazeer et al., arXiv:1701.06538; the bias: Wang et
+// al., arXiv:2408.15664; the groups: DeepSeek-V3, arXiv:2412.19437.
 //
 // A NaN counts as the lowest, so that the chosen experts are valid and different whatever the
 // logits and biases are; where it enters a softmax, the token's weights are NaN.
@@ -30,7 +34,9 @@ struct RouteExpertsArgs {
   const float* selection_bias = nullptr;  // [n_experts], or null; not with kTopKThenSoftmax
   int n_tokens = 0;
   int n_experts = 0;
-  int n_used = 0;  // in [1, n_experts]
+  int n_used = 0;         // in [1, n_experts]
+  int n_groups = 1;       // 1: none; else of n_experts / n_groups >= 2, not with kTopKThenSoftmax
+  int n_groups_used = 1;  // in [1, n_groups], with n_used experts in them
   ExpertGate gate = ExpertGate::kSoftmaxThenTopK;
   bool normalize = false;
   float scale = 1.0f;

@@ -99,15 +99,52 @@ struct Probability {
   float greatest = 0.0f, total = 1.0f;
 };
 
-void ChooseByBias(const RouteExpertsArgs& args, const Probability& probability, const float* logits,
-                  Choice choice) {
+// Calls `take` with each expert and what it is chosen by, in order.
+template <typename Take>
+void ForEachKey(const RouteExpertsArgs& args, const Probability& probability, const float* logits,
+                const Take& take) {
   float p[kExponentials];
   for (int first = 0; first < args.n_experts; first += kExponentials) {
     const int part = std::min(kExponentials, args.n_experts - first);
     probability.Of(logits + first, p, part);
-    for (int i = 0; i < part; ++i)
-      choice.Offer(first + i, Key(p[i] + args.selection_bias[first + i]));
+    for (int i = 0; i < part; ++i) {
+      const float bias = args.selection_bias != nullptr ? args.selection_bias[first + i] : 0.0f;
+      take(first + i, Key(p[i] + bias));
+    }
   }
+}
+
+// Bit g for each group g to choose from.
+uint32_t UsedGroups(const RouteExpertsArgs& args, const Probability& probability,
+                    const float* logits) {
+  if (args.n_groups == 1) return 1;
+  constexpr float kLowest = -std::numeric_limits<float>::infinity();
+  float first[kMaxExpertGroups], second[kMaxExpertGroups];
+  std::fill_n(first, args.n_groups, kLowest);
+  std::fill_n(second, args.n_groups, kLowest);
+  const int group_size = args.n_experts / args.n_groups;
+  ForEachKey(args, probability, logits, [&](int expert, float key) {
+    const int group = expert / group_size;
+    second[group] = std::max(second[group], std::min(first[group], key));
+    first[group] = std::max(first[group], key);
+  });
+  int32_t groups[kMaxExpertGroups];
+  float sums[kMaxExpertGroups];
+  Choice choice(groups, sums, args.n_groups_used);
+  for (int group = 0; group < args.n_groups; ++group)
+    choice.Offer(group, Key(first[group] + second[group]));
+  uint32_t used = 0;
+  for (int k = 0; k < args.n_groups_used; ++k) used |= uint32_t{1} << groups[k];
+  return used;
+}
+
+void ChooseByProbability(const RouteExpertsArgs& args, const Probability& probability,
+                         const float* logits, Choice choice) {
+  const uint32_t used = UsedGroups(args, probability, logits);
+  const int group_size = args.n_experts / args.n_groups;
+  ForEachKey(args, probability, logits, [&](int expert, float key) {
+    if ((used >> (expert / group_size) & 1) != 0) choice.Offer(expert, key);
+  });
 }
 
 void WeighByProbability(const RouteExpertsArgs& args, const Probability& probability,
@@ -129,14 +166,14 @@ void RouteToken(const RouteExpertsArgs& args, const VectorKernels& kernels, int6
   int32_t* experts = args.experts + token * args.n_used;
   float* weights = args.weights + token * args.n_used;
   Choice choice(experts, /*keys=*/weights, args.n_used);
-  const bool has_bias = args.selection_bias != nullptr;
-  if (!has_bias)
+  const bool by_logit = args.selection_bias == nullptr && args.n_groups == 1;
+  if (by_logit)
     for (int expert = 0; expert < args.n_experts; ++expert)
       choice.Offer(expert, Key(logits[expert]));
-  if (!has_bias && args.gate != ExpertGate::kSigmoid)
+  if (by_logit && args.gate != ExpertGate::kSigmoid)
     return WeighBySoftmax(args, kernels, logits, experts, weights);
   const Probability probability(args, kernels, logits);
-  if (has_bias) ChooseByBias(args, probability, logits, choice);
+  if (!by_logit) ChooseByProbability(args, probability, logits, choice);
   WeighByProbability(args, probability, logits, experts, weights);
 }
 

@@ -45,9 +45,9 @@ template <int kWave>
 FORGE_DEVICE Probability ProbabilityOf(const RouteExpertsArgs& args, const float* logits,
                                        int lane) {
   const bool is_sigmoid = args.gate == ExpertGate::kSigmoid;
-  const bool has_bias = args.selection_bias != nullptr;
-  Probability probability = {is_sigmoid || has_bias, is_sigmoid, 0.0f, 1.0f};
-  if (is_sigmoid || !has_bias) return probability;
+  const bool by_probability = args.selection_bias != nullptr || args.n_groups > 1;
+  Probability probability = {is_sigmoid || by_probability, is_sigmoid, 0.0f, 1.0f};
+  if (is_sigmoid || !by_probability) return probability;
   float greatest = -INFINITY;
   for (int e = lane; e < args.n_experts; e += kWave) greatest = fmaxf(greatest, Key(logits[e]));
   probability.greatest = WaveMax<kWave>(greatest);
@@ -55,6 +55,39 @@ FORGE_DEVICE Probability ProbabilityOf(const RouteExpertsArgs& args, const float
   for (int e = lane; e < args.n_experts; e += kWave) sum += expf(logits[e] - probability.greatest);
   probability.total = WaveSum<kWave>(sum);
   return probability;
+}
+
+// What expert `e` is chosen by.
+FORGE_DEVICE float KeyOf(const RouteExpertsArgs& args, const Probability& probability,
+                         const float* logits, int e) {
+  if (args.selection_bias != nullptr)
+    return Key(probability.Of(logits[e]) + args.selection_bias[e]);
+  return Key(args.n_groups > 1 ? probability.Of(logits[e]) : logits[e]);
+}
+
+// Bit g for each group g to choose from. A lane for each group.
+template <int kWave>
+FORGE_DEVICE uint32_t UsedGroups(const RouteExpertsArgs& args, const Probability& probability,
+                                 const float* logits, int lane) {
+  static_assert(kMaxExpertGroups <= kWave);
+  if (args.n_groups == 1) return 1;
+  const int group_size = args.n_experts / args.n_groups;
+  const int end = lane < args.n_groups ? (lane + 1) * group_size : 0;
+  float first = -INFINITY, second = -INFINITY;
+  for (int e = lane * group_size; e < end; ++e) {
+    const float key = KeyOf(args, probability, logits, e);
+    second = fmaxf(second, fminf(first, key));
+    first = fmaxf(first, key);
+  }
+  const Candidate own = {Key(first + second), lane};
+  const Candidate none = {-INFINITY, kWave};
+  Candidate last = {INFINITY, -1};
+  uint32_t used = 0;
+  for (int k = 0; k < args.n_groups_used; ++k) {
+    last = FirstOfWave<kWave>(ComesBefore(last, own) ? own : none);
+    used |= uint32_t{1} << last.expert;
+  }
+  return used;
 }
 
 // A wave for each token. Round k takes the first of the candidates that come after the one chosen
@@ -67,6 +100,8 @@ __global__ void __launch_bounds__(kWave) RouteExpertsKernel(RouteExpertsArgs arg
   int32_t* experts = args.experts + token * args.n_used;
   float* weights = args.weights + token * args.n_used;
   const Probability probability = ProbabilityOf<kWave>(args, logits, lane);
+  const uint32_t groups = UsedGroups<kWave>(args, probability, logits, lane);
+  const int group_size = args.n_experts / args.n_groups;
 
   float greatest = 0.0f;  // the first expert's own logit, NaN included
   float chosen_sum = 0.0f;
@@ -74,10 +109,8 @@ __global__ void __launch_bounds__(kWave) RouteExpertsKernel(RouteExpertsArgs arg
   for (int k = 0; k < args.n_used; ++k) {
     Candidate best = {-INFINITY, args.n_experts};
     for (int e = lane; e < args.n_experts; e += kWave) {
-      const float key = args.selection_bias == nullptr
-                            ? logits[e]
-                            : probability.Of(logits[e]) + args.selection_bias[e];
-      const Candidate candidate = {Key(key), e};
+      if ((groups >> (e / group_size) & 1) == 0) continue;
+      const Candidate candidate = {KeyOf(args, probability, logits, e), e};
       if (ComesBefore(last, candidate) && ComesBefore(candidate, best)) best = candidate;
     }
     last = FirstOfWave<kWave>(best);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -32,6 +33,24 @@ std::vector<size_t> Greatest(const std::vector<double>& keys, size_t n) {
   return order;
 }
 
+// Makes the keys of experts the lowest that are in none of the groups to choose from.
+void LeaveGroupsOut(const RouteExpertsArgs& args, std::vector<double>& keys) {
+  const auto n_groups = static_cast<size_t>(args.n_groups);
+  const size_t size = keys.size() / n_groups;
+  std::vector<double> sums;
+  for (size_t group = 0; group < n_groups; ++group) {
+    std::vector<double> own(keys.begin() + static_cast<int64_t>(group * size),
+                            keys.begin() + static_cast<int64_t>((group + 1) * size));
+    std::sort(own.rbegin(), own.rend());
+    sums.push_back(own[0] + own[1]);
+  }
+  std::vector<bool> is_used(n_groups);
+  for (const size_t group : Greatest(sums, static_cast<size_t>(args.n_groups_used)))
+    is_used[group] = true;
+  for (size_t i = 0; i < keys.size(); ++i)
+    if (!is_used[i / size]) keys[i] = -std::numeric_limits<double>::infinity();
+}
+
 }  // namespace
 
 void ReferenceRouteExperts(const RouteExpertsArgs& args, int32_t* experts, double* weights) {
@@ -39,10 +58,12 @@ void ReferenceRouteExperts(const RouteExpertsArgs& args, int32_t* experts, doubl
   for (int64_t t = 0; t < args.n_tokens; ++t) {
     const float* const row = args.logits + t * args.n_experts;
     const std::vector<double> logits(row, row + args.n_experts);
-    std::vector<double> p = Probabilities(logits, args.gate);
+    const std::vector<double> p = Probabilities(logits, args.gate);
     std::vector<double> keys = logits;
+    if (args.selection_bias != nullptr || args.n_groups > 1) keys = p;
     if (args.selection_bias != nullptr)
-      for (size_t i = 0; i < keys.size(); ++i) keys[i] = p[i] + double{args.selection_bias[i]};
+      for (size_t i = 0; i < keys.size(); ++i) keys[i] += double{args.selection_bias[i]};
+    if (args.n_groups > 1) LeaveGroupsOut(args, keys);
     const std::vector<size_t> chosen = Greatest(keys, n_used);
     std::vector<double> chosen_p;
     for (const size_t expert : chosen)

@@ -53,7 +53,8 @@ class RouteExpertsTest
   // Routes with a bias, by which an expert that is chosen may change places with one whose key is
   // next to its own; compares with the reference, and returns the chosen experts.
   std::vector<int32_t> CheckBiased(const std::vector<float>& logits,
-                                   const std::vector<float>& biases, int n_used) {
+                                   const std::vector<float>& biases, int n_used, int n_groups = 1,
+                                   int n_groups_used = 1) {
     const int n_experts = static_cast<int>(biases.size());
     const int n_tokens = static_cast<int>(logits.size()) / n_experts;
     RouteExpertsArgs args = {.logits = logits.data(),
@@ -61,6 +62,8 @@ class RouteExpertsTest
                              .n_tokens = n_tokens,
                              .n_experts = n_experts,
                              .n_used = n_used,
+                             .n_groups = n_groups,
+                             .n_groups_used = n_groups_used,
                              .gate = gate(),
                              .normalize = normalize(),
                              .scale = 1.5f};
@@ -89,9 +92,11 @@ class RouteExpertsTest
   // reference's choice; experts that are none, or one twice, are a loss of 1000.
   static double GreatestLoss(RouteExpertsArgs token, std::span<const int32_t> chosen) {
     const auto n_experts = static_cast<size_t>(token.n_experts);
-    std::vector<int32_t> order(n_experts);
+    std::vector<int32_t> want(chosen.size()), order(n_experts);
     std::vector<double> weights(n_experts), keys(n_experts);
+    ReferenceRouteExperts(token, want.data(), weights.data());
     token.n_used = token.n_experts;
+    token.n_groups = token.n_groups_used = 1;
     token.normalize = false;
     token.scale = 1.0f;
     ReferenceRouteExperts(token, order.data(), weights.data());
@@ -103,7 +108,7 @@ class RouteExpertsTest
     for (size_t k = 0; k < chosen.size(); ++k) {
       if (chosen[k] < 0 || chosen[k] >= token.n_experts) return 1e3;
       loss = std::max(loss, std::abs(keys[static_cast<size_t>(chosen[k])] -
-                                     keys[static_cast<size_t>(order[k])]));
+                                     keys[static_cast<size_t>(want[k])]));
     }
     return loss;
   }
@@ -114,6 +119,7 @@ class RouteExpertsTest
     for (size_t k = 0; k < chosen.size(); ++k)
       naming.at(static_cast<size_t>(chosen[k])) = 2.0f * static_cast<float>(chosen.size() - k);
     token.selection_bias = naming.data();
+    token.n_groups = token.n_groups_used = 1;
     std::vector<int32_t> named(chosen.size());
     std::vector<double> weights(chosen.size());
     ReferenceRouteExperts(token, named.data(), weights.data());
@@ -165,6 +171,7 @@ TEST_P(RouteExpertsTest, ChoosesDifferentValidExpertsWhateverTheLogits) {
     std::vector<float> logits(9), biases(9);
     for (float& logit : logits) logit = odd[random() % odd.size()];
     for (float& bias : biases) bias = odd[random() % odd.size()];
+    const bool has_groups = gate() != ExpertGate::kTopKThenSoftmax && round % 3 == 0;
     const bool has_bias = gate() != ExpertGate::kTopKThenSoftmax && round % 2 == 0;
     std::vector<int32_t> experts(6, -1);
     std::vector<float> weights(6);
@@ -173,6 +180,8 @@ TEST_P(RouteExpertsTest, ChoosesDifferentValidExpertsWhateverTheLogits) {
                                            .n_tokens = 1,
                                            .n_experts = 9,
                                            .n_used = 6,
+                                           .n_groups = has_groups ? 3 : 1,
+                                           .n_groups_used = has_groups ? 2 : 1,
                                            .gate = gate(),
                                            .normalize = normalize(),
                                            .experts = experts.data(),
@@ -239,6 +248,28 @@ TEST_P(RouteExpertsTest, ABiasTurnsTheChoice) {
             (std::vector<int32_t>{0, 1, 2}));
 }
 
+TEST_P(RouteExpertsTest, ChoosesFromTheBestGroupsOnly) {
+  if (gate() == ExpertGate::kTopKThenSoftmax) return;  // takes no groups
+  uint32_t seed = 1;
+  for (const auto& [n_experts, n_groups, n_groups_used, n_used] :
+       {std::tuple(4, 2, 1, 2), std::tuple(6, 3, 2, 3), std::tuple(64, 8, 4, 6),
+        std::tuple(256, 8, 4, 8), std::tuple(320, 32, 3, 13), std::tuple(600, 4, 4, 8)}) {
+    SCOPED_TRACE("n_experts " + std::to_string(n_experts) + ", n_groups " +
+                 std::to_string(n_groups) + ", seed " + std::to_string(seed));
+    std::mt19937 random(seed++);
+    const std::vector<float> logits =
+        testing::NormalFloats(static_cast<size_t>(40 * n_experts), random, 3.0f);
+    const std::vector<float> biases =
+        testing::NormalFloats(static_cast<size_t>(n_experts), random, 0.2f);
+    CheckBiased(logits, biases, n_used, n_groups, n_groups_used);
+    if (HasFailure()) return;
+  }
+  // The greatest is in the second group, whose two together are less than the first's.
+  const std::vector<float> logits = {1.0f, 1.0f, 1.5f, -9.0f}, none(4);
+  EXPECT_EQ(CheckBiased(logits, none, 2, 2, 1), (std::vector<int32_t>{0, 1}));
+  EXPECT_EQ(CheckBiased(logits, none, 2, 1, 1), (std::vector<int32_t>{2, 0}));
+}
+
 TEST_P(RouteExpertsTest, SigmoidsNextToNothingAreWeighedWithoutDivisionByNothing) {
   if (gate() != ExpertGate::kSigmoid) return;  // a softmax adds up to one
   Check({-60.0f, -70.0f, -50.0f}, 3, 2);
@@ -273,6 +304,32 @@ TEST_P(RouteExpertsTest, RefusesBadArguments) {
   EXPECT_EQ(code_with([&](RouteExpertsArgs& a) {
               a.gate = ExpertGate::kTopKThenSoftmax;
               a.selection_bias = logits;
+            }),
+            refused);
+  const auto code_with_groups = [&](int n_experts, int n_groups, int n_groups_used) {
+    return code_with([&](RouteExpertsArgs& a) {
+      a.gate = ExpertGate::kSigmoid;
+      a.n_experts = n_experts;
+      a.n_groups = n_groups;
+      a.n_groups_used = n_groups_used;
+    });
+  };
+  EXPECT_EQ(code_with_groups(4, 2, 1), StatusCode::kOk);
+  EXPECT_EQ(code_with_groups(4, 0, 0), refused);
+  EXPECT_EQ(code_with_groups(4, 2, 0), refused);
+  EXPECT_EQ(code_with_groups(4, 2, 3), refused);
+  EXPECT_EQ(code_with_groups(4, 3, 2), refused);     // not of one size
+  EXPECT_EQ(code_with_groups(4, 4, 4), refused);     // of one expert each
+  EXPECT_EQ(code_with_groups(66, 33, 33), refused);  // too many
+  EXPECT_EQ(code_with([](RouteExpertsArgs& a) {
+              a.gate = ExpertGate::kSigmoid;
+              a.n_groups = 2;
+              a.n_used = 3;
+            }),
+            refused);  // more than the groups have
+  EXPECT_EQ(code_with([](RouteExpertsArgs& a) {
+              a.gate = ExpertGate::kTopKThenSoftmax;
+              a.n_groups = 2;
             }),
             refused);
   EXPECT_EQ(code_with([](RouteExpertsArgs& a) { a.n_tokens = 0; }), StatusCode::kOk);
