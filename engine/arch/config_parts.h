@@ -29,6 +29,7 @@ struct ExpertTraits {
   // has all of it.
   bool shares_feed_forward_length;
   bool chooses_gating = false;   // the file may name softmax of all or sigmoid
+  bool may_have_groups = false;  // expert_group_count of them
   bool may_begin_dense = false;  // leading_dense_block_count layers have a dense net
 };
 // The experts; leaves a dense model dense, which has no expert_count or 0 of it.

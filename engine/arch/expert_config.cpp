@@ -59,6 +59,25 @@ Status ReadWeighting(const KeyReader& keys, const ExpertTraits& traits, ExpertCo
   return Status();
 }
 
+Status ReadGroups(const KeyReader& keys, ExpertConfig& experts) {
+  constexpr std::string_view kCount = "expert_group_count", kUsed = "expert_group_used_count";
+  constexpr uint32_t kMostGroups = 32;  // kMaxExpertGroups of the op
+  FORGE_ASSIGN_OR_RETURN(const uint32_t count, keys.OptionalOr(kCount, 1, {0, kMostGroups}));
+  if (count <= 1) return Status();
+  const uint32_t size = experts.count / count;
+  if (size < 2 || size * count != experts.count)
+    return InvalidField("the groups are of equally many of the " + std::to_string(experts.count) +
+                            " experts, two or more",
+                        keys.Field(kCount));
+  FORGE_ASSIGN_OR_RETURN(experts.n_groups_used, keys.Required(kUsed, {1, count}));
+  if (experts.n_groups_used * size < experts.used)
+    return InvalidField("a token's groups of " + std::to_string(size) + " experts have the " +
+                            std::to_string(experts.used) + " that it uses",
+                        keys.Field(kUsed));
+  experts.n_groups = count;
+  return Status();
+}
+
 }  // namespace
 
 Status ReadExperts(const KeyReader& keys, const ExpertTraits& traits, ModelConfig& config) {
@@ -67,6 +86,7 @@ Status ReadExperts(const KeyReader& keys, const ExpertTraits& traits, ModelConfi
   if (experts.count == 0) return Status();
   FORGE_ASSIGN_OR_RETURN(experts.used, keys.Required("expert_used_count", {1, experts.count}));
   FORGE_TRY(ReadLength(keys, traits, config));
+  if (traits.may_have_groups) FORGE_TRY(ReadGroups(keys, experts));
   if (traits.may_begin_dense) {
     constexpr std::string_view kDense = "leading_dense_block_count";
     FORGE_ASSIGN_OR_RETURN(experts.n_dense_layers,

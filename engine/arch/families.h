@@ -6,6 +6,7 @@
 namespace forge {
 
 Architecture BailingMoeArchitecture();
+Architecture BailingMoe2Architecture();
 Architecture ChatGlmArchitecture();
 Architecture Dots1Architecture();
 Architecture Ernie45Architecture();

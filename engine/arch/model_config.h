@@ -64,6 +64,8 @@ struct ExpertConfig {
   bool normalizes_weights = false;  // the chosen weights are divided by their sum
   double weight_scale = 1.0;        // then multiplied by this
   bool has_bias = false;            // of the router and of every expert
+  uint32_t n_groups = 1;            // of experts that follow one another; 1: none
+  uint32_t n_groups_used = 1;       // of which each token's experts are
   bool has_selection_bias = false;  // added for choosing experts, and not to their weights
   uint32_t n_dense_layers = 0;      // the first layers, which have one dense net instead
   bool is_split = false;  // blk.N.ffn_gate.E.weight in place of blk.N.ffn_gate_exps.weight

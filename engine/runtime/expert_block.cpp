@@ -35,6 +35,8 @@ Status Route(const StepContext& step, uint32_t layer) {
                                    .n_tokens = step.n_tokens(),
                                    .n_experts = static_cast<int>(experts.count),
                                    .n_used = static_cast<int>(experts.used),
+                                   .n_groups = static_cast<int>(experts.n_groups),
+                                   .n_groups_used = static_cast<int>(experts.n_groups_used),
                                    .gate = GateOf(experts.gating),
                                    .normalize = experts.normalizes_weights,
                                    .scale = static_cast<float>(experts.weight_scale),

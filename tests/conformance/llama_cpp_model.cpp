@@ -59,6 +59,15 @@ LlamaCppModel Olmo3() {
   return {"olmo2-window", std::move(file)};
 }
 
+// As Ling 2.0: experts in groups, half of each head is turned.
+LlamaCppModel Ling2() {
+  TinyModelOptions options = Family("bailingmoe2");
+  options.rope_dimension = 8;
+  options.n_experts = 12;
+  options.n_experts_used = 3;
+  return {"bailingmoe2", MakeTinyModel(options)};
+}
+
 // llama.cpp demands that all of a head is turned but in this family.
 LlamaCppModel MiniMaxOfHalfARotation() {
   TinyModelOptions options = Family("minimax-m2");
@@ -109,7 +118,7 @@ std::vector<LlamaCppModel> LlamaCppModels() {
         "granitemoe", "mistral3", "olmo2", "qwen3vl", "qwen3vlmoe", "seed_oss", "smollm3"})
     models.push_back(Plain(family));
   for (auto* const make : {Dots1OfEqualHeads, Exaone4Of32B, GlmOfNorms, GraniteOfLargeEpsilon,
-                           GraniteWithoutPositions, LlamaWithBiases, MiniMaxOfHalfARotation,
+                           GraniteWithoutPositions, Ling2, LlamaWithBiases, MiniMaxOfHalfARotation,
                            Ministral3, Olmo3, OlmoeOfEqualHeads, Qwen2VlOfNoEpsilon})
     models.push_back(make());
   return models;

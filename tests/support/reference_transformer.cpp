@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <limits>
 #include <numbers>
 #include <numeric>
 #include <utility>
@@ -344,12 +346,31 @@ Vector ReferenceTransformer::Scores(const Vector& logits) const {
   return scores;
 }
 
+// Ling's and DeepSeek's topk_group of n_group groups, by the sums of the two best of each.
+void ReferenceTransformer::LeaveGroupsOut(Vector& keys) const {
+  const auto n_groups = static_cast<size_t>(Number("expert_group_count", 1));
+  const size_t size = keys.size() / n_groups;
+  std::vector<std::pair<double, size_t>> groups;
+  for (size_t group = 0; group < n_groups; ++group) {
+    const auto begin = keys.begin() + static_cast<ptrdiff_t>(group * size);
+    Vector own(begin, begin + static_cast<ptrdiff_t>(size));
+    std::ranges::sort(own, std::greater());
+    groups.emplace_back(own[0] + own[1], group);
+  }
+  std::ranges::sort(groups, std::greater());
+  const auto n_used = static_cast<size_t>(Number("expert_group_used_count", -1));
+  for (size_t i = n_used; i < n_groups; ++i)
+    for (size_t k = 0; k < size; ++k)
+      keys[groups[i].second * size + k] = -std::numeric_limits<double>::infinity();
+}
+
 // The chosen experts and their weights.
 std::vector<std::pair<uint64_t, double>> ReferenceTransformer::Route(const std::string& layer,
                                                                      const Vector& logits) const {
   const Vector scores = Scores(logits);
   Vector keys = Has(layer + "exp_probs_b.bias") ? scores : logits;
   AddBias(layer + "exp_probs_b.bias", keys);
+  if (Number("expert_group_count", 1) > 1) LeaveGroupsOut(keys);
   std::vector<uint64_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0u);
   std::ranges::stable_sort(order, [&](uint64_t a, uint64_t b) { return keys[a] > keys[b]; });

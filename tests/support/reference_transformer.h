@@ -67,6 +67,7 @@ class ReferenceTransformer {
   Vector Experts(const std::string& layer, const Vector& x) const;
   Vector Expert(const std::string& layer, uint64_t expert, const Vector& x) const;
   Vector Scores(const Vector& logits) const;
+  void LeaveGroupsOut(Vector& keys) const;
   std::vector<std::pair<uint64_t, double>> Route(const std::string& layer,
                                                  const Vector& logits) const;
 

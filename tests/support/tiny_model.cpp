@@ -31,6 +31,7 @@ struct Family {
   bool has_dense_layer = false;        // the first
   bool has_selection_bias = false;
   bool has_sigmoids = false;          // by which experts are chosen
+  bool has_expert_groups = false;     // two
   bool has_weight_scale = false;      // of experts whose weights add up to one
   bool has_prediction_layer = false;  // after the last, and not counted by n_layers
   bool has_window = false;
@@ -39,6 +40,18 @@ struct Family {
 Family FamilyOf(const std::string& name) {
   if (name == "bailingmoe")
     return {.has_experts = true, .has_shared_expert = true, .counts_shared_experts = true};
+  if (name == "bailingmoe2")
+    return {.has_fused_qkv = true,
+            .has_qk_norm = true,
+            .has_experts = true,
+            .has_shared_expert = true,
+            .counts_shared_experts = true,
+            .has_dense_layer = true,
+            .has_selection_bias = true,
+            .has_sigmoids = true,
+            .has_expert_groups = true,
+            .has_weight_scale = true,
+            .has_prediction_layer = true};
   if (name == "chatglm")
     return {.has_qkv_bias = true, .has_fused_qkv = true, .has_fused_gate_up = true};
   if (name == "dots1")
@@ -163,6 +176,10 @@ void AddExpertParameters(const TinyModelOptions& options, const std::string& pre
   if (options.architecture == "ernie4_5-moe")
     builder.AddUint32(prefix + "interleave_moe_layer_step", 1);
   if (family.has_sigmoids) builder.AddUint32(prefix + "expert_gating_func", 2);
+  if (family.has_expert_groups)
+    builder.AddUint32(prefix + "expert_group_count", 2)
+        .AddUint32(prefix + "expert_group_used_count",
+                   2 * options.n_experts_used > options.n_experts ? 2 : 1);
   if (family.has_weight_scale)
     builder.AddFloat32(prefix + "expert_weights_scale", 1.75f)
         .AddBool(prefix + "expert_weights_norm", true);
@@ -398,6 +415,8 @@ void AddPredictionLayer(const TinyModelOptions& options, WeightWriter& writer,
   writer.Matrix(prefix + "eh_proj.weight", 2 * n_embd, n_embd);
   for (const char* norm : {"enorm.weight", "hnorm.weight", "shared_head_norm.weight"})
     writer.Norm(prefix + norm, n_embd);
+  if (options.architecture == "bailingmoe2")
+    writer.Norm("blk." + std::to_string(options.n_layers) + ".layer_output_norm.weight", n_embd);
 }
 
 void AddLongRope(const TinyModelOptions& options, GgufBuilder& builder) {

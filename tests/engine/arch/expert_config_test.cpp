@@ -36,7 +36,7 @@ const TensorSpec* Find(const ModelDescription& model, WeightRole role, int layer
 }
 
 TEST(ExpertConfigTest, TheFirstLayersMayHaveADenseNet) {
-  for (const char* family : {"dots1", "ernie4_5-moe", "glm4moe"}) {
+  for (const char* family : {"bailingmoe2", "dots1", "ernie4_5-moe", "glm4moe"}) {
     SCOPED_TRACE(family);
     const ModelDescription model = Described({.architecture = family, .n_layers = 3});
     EXPECT_EQ(model.config.experts.n_dense_layers, 1u);
@@ -70,6 +70,16 @@ TEST(ExpertConfigTest, ExpertsAreChosenByWhatTheFileNames) {
   EXPECT_EQ(experts("bailingmoe").gating, ExpertGating::kSoftmaxOfAll);
   EXPECT_FALSE(experts("bailingmoe").normalizes_weights);
   EXPECT_FALSE(experts("qwen3moe").has_selection_bias);
+}
+
+TEST(ExpertConfigTest, ExpertsMayBeInGroups) {
+  const ExpertConfig experts =
+      Described({.architecture = "bailingmoe2", .n_experts = 12, .n_experts_used = 3})
+          .config.experts;
+  EXPECT_EQ(experts.n_groups, 2u);
+  EXPECT_EQ(experts.n_groups_used, 1u);
+  EXPECT_EQ(experts.n_shared_ff, 2u * 48);
+  EXPECT_EQ(Described({.architecture = "glm4moe"}).config.experts.n_groups, 1u);
 }
 
 TEST(ExpertConfigTest, SharedExpertsHaveALengthOrAreCounted) {

@@ -53,7 +53,7 @@ std::vector<Case> ExpertCases() {
   std::vector<Case> cases;
   for (const std::string family :
        {"mixtral", "qwen2moe", "qwen3moe", "qwen3vlmoe", "granitemoe", "gpt-oss", "olmoe",
-        "ernie4_5-moe", "glm4moe", "dots1", "minimax-m2", "bailingmoe"}) {
+        "ernie4_5-moe", "glm4moe", "dots1", "minimax-m2", "bailingmoe", "bailingmoe2"}) {
     const std::string id = "E_" + TestName(family) + "_";
     cases.push_back(Without(id + "CountAbsent", family, "expert_count"));
     cases.push_back(WithUint32(id + "Count0", family, "expert_count", 0));
@@ -65,10 +65,11 @@ std::vector<Case> ExpertCases() {
     cases.push_back(
         WithUint32(id + "OtherRouter", family, "expert_gating_func", 4, kUnimplemented));
     cases.push_back(WithFloat(id + "ScaleNegative", family, "expert_weights_scale", -1, "-1.0"));
-    cases.push_back(WithUint32(id + "Groups", family, "expert_group_count", 8, kUnimplemented));
+    if (family != "bailingmoe2")
+      cases.push_back(WithUint32(id + "Groups", family, "expert_group_count", 8, kUnimplemented));
     // Of two layers, one may be dense in some families and none in the others.
-    const bool may_begin_dense =
-        family == "ernie4_5-moe" || family == "glm4moe" || family == "dots1";
+    const bool may_begin_dense = family == "ernie4_5-moe" || family == "glm4moe" ||
+                                 family == "dots1" || family == "bailingmoe2";
     cases.push_back(WithUint32(id + "DenseLayersFirst", family, "leading_dense_block_count",
                                may_begin_dense ? 2 : 1,
                                may_begin_dense ? StatusCode::kInvalidArgument : kUnimplemented));
@@ -110,6 +111,32 @@ std::vector<Case> DenseAndSharedCases() {
   };
 }
 
+// Of four experts, of which a token uses two.
+std::vector<Case> GroupCases() {
+  const auto with_groups = [](std::string name, uint32_t count, uint32_t used,
+                              const std::string& refused, const std::string& value) {
+    Keys keys("", "bailingmoe2");
+    keys.builder.AddUint32(keys.Key("expert_group_count"), count);
+    if (used != 0) keys.builder.AddUint32(keys.Key("expert_group_used_count"), used);
+    return Refused("E_bailingmoe2_" + std::move(name), keys.builder, keys.Key(refused), value);
+  };
+  std::vector<Case> cases = {
+      with_groups("GroupsOfUnequalSize", 3, 1, "expert_group_count", "3"),
+      with_groups("GroupsOfOne", 4, 4, "expert_group_count", "4"),
+      with_groups("GroupsAbsurd", 33, 1, "expert_group_count", "33"),
+      with_groups("GroupsUsedAbsent", 2, 0, "expert_group_used_count", "absent"),
+      with_groups("GroupsUsedAboveCount", 2, 3, "expert_group_used_count", "3"),
+      WithUint32("E_bailingmoe2_NoLayerIsLeft", "bailingmoe2", "nextn_predict_layers", 2),
+      WithUint32("E_bailingmoe2_SharedCountAbsurd", "bailingmoe2", "expert_shared_count", 131073)};
+  Keys few("expert_used_count", "bailingmoe2");
+  few.builder.AddUint32("bailingmoe2.expert_used_count", 3)
+      .AddUint32("bailingmoe2.expert_group_count", 2)
+      .AddUint32("bailingmoe2.expert_group_used_count", 1);
+  cases.push_back(Refused("E_bailingmoe2_GroupsOfFewerThanUsed", few.builder,
+                          "bailingmoe2.expert_group_used_count", "1"));
+  return cases;
+}
+
 std::vector<Case> WindowCases() {
   std::vector<Case> cases;
   for (const std::string family : {"gemma2", "gemma3", "gpt-oss"}) {
@@ -143,9 +170,9 @@ std::vector<Case> WindowCases() {
   cases.push_back(WithFloat("W_olmo2_BaseWithoutAWindow", "olmo2", "rope.freq_base_swa", 50000,
                             "50000.0", kUnimplemented));
   for (const std::string family :
-       {"qwen2", "qwen2vl", "qwen3", "qwen3vl", "gemma", "glm4", "chatglm", "granite", "smollm3",
-        "seed_oss", "ernie4_5", "mistral3", "exaone", "olmoe", "ernie4_5-moe", "glm4moe", "dots1",
-        "minimax-m2", "bailingmoe"})
+       {"qwen2",        "qwen2vl", "qwen3",    "qwen3vl",    "gemma",      "glm4",       "chatglm",
+        "granite",      "smollm3", "seed_oss", "ernie4_5",   "mistral3",   "exaone",     "olmoe",
+        "ernie4_5-moe", "glm4moe", "dots1",    "minimax-m2", "bailingmoe", "bailingmoe2"})
     cases.push_back(WithUint32("W_" + TestName(family) + "_HasNone", family,
                                "attention.sliding_window", 256, kUnimplemented));
   return cases;
@@ -321,8 +348,8 @@ std::vector<Case> TensorCases() {
 
 std::vector<Case> AllCases() {
   std::vector<Case> all;
-  for (const auto& part : {ExpertCases(), DenseAndSharedCases(), WindowCases(), ScaleCases(),
-                           GraniteCases(), SectionCases(), TensorCases()})
+  for (const auto& part : {ExpertCases(), DenseAndSharedCases(), GroupCases(), WindowCases(),
+                           ScaleCases(), GraniteCases(), SectionCases(), TensorCases()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

@@ -46,7 +46,7 @@ class Keys {
     if (family_ == "gemma2" || family_ == "gemma3" || family_ == "gpt-oss")
       Add("attention.sliding_window", kUint32, LittleEndian32(16));
     if (family_ == "mixtral" || family_ == "gpt-oss" || family_ == "dots1" ||
-        family_ == "minimax-m2" || family_.ends_with("moe")) {
+        family_ == "minimax-m2" || family_ == "bailingmoe2" || family_.ends_with("moe")) {
       Add("expert_count", kUint32, LittleEndian32(4));
       Add("expert_used_count", kUint32, LittleEndian32(2));
       Add("expert_feed_forward_length", kUint32, LittleEndian32(32));

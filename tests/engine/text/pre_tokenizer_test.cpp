@@ -243,6 +243,7 @@ TEST(PreTokenizerTest, KeepsContractionsAndTheLastSpace) {
 TEST(PreTokenizerTest, NamesThatMeanTheSameSplitAlike) {
   const std::string text = "We'LL pay 12345 EuroDollars;\n\n  (or so)/\n";
   EXPECT_EQ(Split("minimax-m2", text), Split("gpt-4o", text));
+  EXPECT_EQ(Split("bailingmoe2", text), Split("bailingmoe", text));
   EXPECT_EQ(Split("solar-open", text), Split("stablelm2", text));
 }
 
