@@ -14,8 +14,15 @@ namespace forge {
 inline constexpr KeyReader::Range kContextRange = {1, 0x7fffffff};
 inline constexpr KeyReader::Range kFeedForwardRange = {1, 1u << 22};
 
+// Whether a family may have divisors of its own for long contexts and for short ones.
+enum class LongRope {
+  kNever,
+  kWhereNamed,   // by the type of scaling
+  kUnlessNamed,  // another type, or a factor: the family's older files name none
+};
+
 // Rotary embedding. REQUIRES: the shape and the context of `config` are read.
-Status ReadRope(const KeyReader& keys, bool has_long_rope, ModelConfig& config);
+Status ReadRope(const KeyReader& keys, LongRope long_rope, ModelConfig& config);
 
 // The sections of a head that models which see turn by a position in time, height or width each.
 // Those of a text token are one number, so there is nothing to keep.

@@ -22,8 +22,10 @@ Status ReadMixtral(const KeyReader& keys, ModelConfig& config) {
 
 // Llama 1 to 3 and the many models converted under its name, Mixtral among them. Biases are rare
 // but exist.
-constexpr TransformerTraits kLlama = {
-    .architecture = "llama", .rope_layout = RopeLayout::kInterleaved, .read_more = ReadLlama};
+constexpr TransformerTraits kLlama = {.architecture = "llama",
+                                      .rope_layout = RopeLayout::kInterleaved,
+                                      .long_rope = LongRope::kWhereNamed,
+                                      .read_more = ReadLlama};
 // The same models where a converter kept their own names.
 constexpr TransformerTraits kMistral = {
     .architecture = "mistral", .rope_layout = RopeLayout::kInterleaved, .read_more = ReadLlama};

@@ -9,7 +9,7 @@ namespace {
 // frequency divisors of their own.
 constexpr TransformerTraits kTraits = {.architecture = "phi3",
                                        .has_fused_gate_up = true,
-                                       .has_long_rope = true,
+                                       .long_rope = LongRope::kUnlessNamed,
                                        .read_more = ReadWindowOfAllLayers};
 
 }  // namespace

@@ -51,7 +51,7 @@ Status ReadLongRope(const KeyReader& keys, uint32_t n_context, RopeConfig& rope)
   return Status();
 }
 
-Status ReadRopeScaling(const KeyReader& keys, bool has_long_rope, uint32_t n_context,
+Status ReadRopeScaling(const KeyReader& keys, LongRope long_rope, uint32_t n_context,
                        RopeConfig& rope) {
   constexpr std::string_view kType = "rope.scaling.type";
   FORGE_ASSIGN_OR_RETURN(const std::optional<std::string_view> type, keys.String(kType));
@@ -59,8 +59,9 @@ Status ReadRopeScaling(const KeyReader& keys, bool has_long_rope, uint32_t n_con
   const std::string_view name =
       keys.Has("rope.scaling.factor") ? "rope.scaling.factor" : "rope.scale_linear";
   FORGE_ASSIGN_OR_RETURN(rope.factor, keys.PositiveUnlessZeroOr(name, 1));
-  if (has_long_rope && (type == "longrope" || (!type && rope.factor == 1.0)))
-    return ReadLongRope(keys, n_context, rope);
+  const bool is_long_rope = (long_rope != LongRope::kNever && type == "longrope") ||
+                            (long_rope == LongRope::kUnlessNamed && !type && rope.factor == 1.0);
+  if (is_long_rope) return ReadLongRope(keys, n_context, rope);
   if (type == "yarn") {
     rope.scaling = RopeScaling::kYarn;
     return ReadYarn(keys, n_context, rope);
@@ -77,7 +78,7 @@ Status ReadRopeScaling(const KeyReader& keys, bool has_long_rope, uint32_t n_con
     rope.scaling = rope.factor == 1.0 ? RopeScaling::kNone : RopeScaling::kLinear;
   } else {
     return UnsupportedField(
-        "the engine knows the scalings none, linear and yarn, and longrope for phi3",
+        "the engine knows the scalings none, linear and yarn, and longrope for llama and phi3",
         keys.Field(kType));
   }
   return Status();
@@ -94,12 +95,12 @@ Status ReadRopeSections(const KeyReader& keys) {
                           keys.Field(kName));
 }
 
-Status ReadRope(const KeyReader& keys, bool has_long_rope, ModelConfig& config) {
+Status ReadRope(const KeyReader& keys, LongRope long_rope, ModelConfig& config) {
   RopeConfig& rope = config.rope;
   FORGE_TRY(ReadRopeDimension(keys, config.head_dim, rope));
   FORGE_ASSIGN_OR_RETURN(rope.base, keys.PositiveOr("rope.freq_base", 10000.0));
   rope.original_context = config.n_context_train;
-  return ReadRopeScaling(keys, has_long_rope, config.n_context_train, rope);
+  return ReadRopeScaling(keys, long_rope, config.n_context_train, rope);
 }
 
 }  // namespace forge

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/arch/architecture.h"
+#include "engine/arch/config_parts.h"
 #include "engine/arch/key_reader.h"
 #include "engine/arch/model_config.h"
 #include "engine/gguf/gguf_file.h"
@@ -26,7 +27,7 @@ struct TransformerTraits {
   bool has_pre_norms = true;
   bool has_post_norms = false;
   bool has_fused_gate_up = false;
-  bool has_long_rope = false;  // may have its own divisors for long contexts
+  LongRope long_rope = LongRope::kNever;
   // Reads what else the family has, once shape and rotary embedding are known. May be null.
   Status (*read_more)(const KeyReader& keys, ModelConfig& config) = nullptr;
 };

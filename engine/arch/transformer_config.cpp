@@ -151,7 +151,7 @@ Result<ModelConfig> ReadTransformerConfig(const GgufFile& file, const Transforme
   config.has_fused_gate_up = traits.has_fused_gate_up;
   config.rope.layout = traits.rope_layout;
   FORGE_TRY(ReadShape(keys, config));
-  FORGE_TRY(ReadRope(keys, traits.has_long_rope, config));
+  FORGE_TRY(ReadRope(keys, traits.long_rope, config));
   if (traits.read_more != nullptr) FORGE_TRY(traits.read_more(keys, config));
   FORGE_TRY(CheckFeedForward(keys, config));
   FORGE_TRY(RefuseUnreadKeys(keys));

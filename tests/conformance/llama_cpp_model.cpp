@@ -22,6 +22,12 @@ LlamaCppModel LlamaWithBiases() {
   return {"llama-biases", MakeTinyModel(options)};
 }
 
+LlamaCppModel LlamaOfLongContexts() {
+  TinyModelOptions options = Family("llama");
+  options.has_long_rope = true;
+  return {"llama-longrope", MakeTinyModel(options)};
+}
+
 // llama.cpp takes these families' keys for as long as their queries.
 LlamaCppModel OfEqualHeads(const std::string& architecture) {
   TinyModelOptions options = Family(architecture);
@@ -117,9 +123,10 @@ std::vector<LlamaCppModel> LlamaCppModels() {
        {"bailingmoe", "ernie4_5", "ernie4_5-moe", "exaone", "exaone4", "glm4moe", "granite",
         "granitemoe", "mistral3", "olmo2", "qwen3vl", "qwen3vlmoe", "seed_oss", "smollm3"})
     models.push_back(Plain(family));
-  for (auto* const make : {Dots1OfEqualHeads, Exaone4Of32B, GlmOfNorms, GraniteOfLargeEpsilon,
-                           GraniteWithoutPositions, Ling2, LlamaWithBiases, MiniMaxOfHalfARotation,
-                           Ministral3, Olmo3, OlmoeOfEqualHeads, Qwen2VlOfNoEpsilon})
+  for (auto* const make :
+       {Dots1OfEqualHeads, Exaone4Of32B, GlmOfNorms, GraniteOfLargeEpsilon, GraniteWithoutPositions,
+        Ling2, LlamaOfLongContexts, LlamaWithBiases, MiniMaxOfHalfARotation, Ministral3, Olmo3,
+        OlmoeOfEqualHeads, Qwen2VlOfNoEpsilon})
     models.push_back(make());
   return models;
 }

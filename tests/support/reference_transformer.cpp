@@ -131,9 +131,10 @@ ReferenceTransformer::Rotation ReferenceTransformer::MakeRotation(bool is_local)
     std::ranges::copy(Weight("rope_freqs.weight").values, divisors.begin());
   if (Has("rope_factors_long.weight")) divisors = LongRopeFactors();
   for (size_t i = 0; i < n_pairs; ++i) rotation.frequencies[i] /= divisors[i];
-  if (Is("phi3")) rotation.magnitude = Number("rope.scaling.attn_factor", 1.0);
-  const double factor = Number("rope.scaling.factor", 1.0);
   const auto type = texts_.find("rope.scaling.type");
+  if (Is("phi3") || (type != texts_.end() && type->second == "longrope"))
+    rotation.magnitude = Number("rope.scaling.attn_factor", 1.0);
+  const double factor = Number("rope.scaling.factor", 1.0);
   if (is_own || type == texts_.end() || type->second == "none") return rotation;
   if (type->second == "linear")
     for (double& frequency : rotation.frequencies) frequency /= factor;

@@ -218,6 +218,8 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
     const int32_t sections[] = {3, 3, 2, 0};
     builder.AddInt32Array(prefix + "rope.dimension_sections", sections);
   }
+  if (options.has_long_rope && options.architecture != "phi3")
+    builder.AddString(prefix + "rope.scaling.type", "longrope");
   if (options.has_long_rope)
     builder.AddUint32(prefix + "rope.scaling.original_context_length", 64)
         .AddFloat32(prefix + "rope.scaling.attn_factor", 1.19f);

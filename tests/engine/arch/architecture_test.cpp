@@ -472,6 +472,14 @@ TEST(ArchitectureTest, Phi3TakesLongRopeWithAndWithoutItsName) {
   }
 }
 
+TEST(ArchitectureTest, LlamaTakesLongRopeWhereItIsNamed) {
+  const ModelConfig config = Described(TinyModelOptions{.has_long_rope = true}).config;
+  EXPECT_EQ(config.rope.scaling, RopeScaling::kLongRope);
+  EXPECT_EQ(config.rope.original_context, 64u);
+  EXPECT_TRUE(config.has_long_rope_factors);
+  EXPECT_EQ(Described(TinyModelOptions{}).config.rope.scaling, RopeScaling::kNone);
+}
+
 TEST(ArchitectureTest, SplitsFusedGateAndUp) {
   for (const char* family : {"chatglm", "glm4", "phi3"}) {
     const ModelDescription model = Described(TinyModelOptions{.architecture = family});

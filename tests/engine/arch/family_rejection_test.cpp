@@ -182,6 +182,8 @@ std::vector<Case> ScaleCases() {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   Keys other_scaling("", "phi3");
   other_scaling.builder.AddString("phi3.rope.scaling.type", "dynamic");
+  Keys long_rope("", "qwen2");
+  long_rope.builder.AddString("qwen2.rope.scaling.type", "longrope");
   return {
       WithFloat("S_gemma2_AttentionCap0", "gemma2", "attn_logit_softcapping", 0, "0.0"),
       WithFloat("S_gemma2_FinalCapNan", "gemma2", "final_logit_softcapping", nan, "nan"),
@@ -193,6 +195,8 @@ std::vector<Case> ScaleCases() {
       WithFloat("S_gemma3_LocalBase0", "gemma3", "rope.freq_base_swa", 0, "0.0"),
       WithFloat("S_phi3_AttentionFactor0", "phi3", "rope.scaling.attn_factor", 0, "0.0"),
       WithUint32("S_phi3_OriginalContext0", "phi3", "rope.scaling.original_context_length", 0),
+      Refused("S_qwen2_LongRope", long_rope.builder, "qwen2.rope.scaling.type", "longrope",
+              kUnimplemented),
       Refused("S_phi3_OtherScaling", other_scaling.builder, "phi3.rope.scaling.type", "dynamic",
               kUnimplemented),
       WithFloat("S_mistral3_LogMultiplierNegative", "mistral3", "rope.scaling.yarn_log_multiplier",

@@ -128,7 +128,7 @@ std::vector<Case> ScaleCases() {
       Without("P5ContextAbsent", "context_length"),
       WithFloat("ScalingFactorNegative", "rope.scaling.factor", -2, "-2.0"),
       WithFloat("ScalingFactorNan", "rope.scaling.factor", nan, "nan"),
-      WithText("ScalingTypeUnknown", "rope.scaling.type", "longrope", kUnimplemented),
+      WithText("ScalingTypeUnknown", "rope.scaling.type", "dynamic", kUnimplemented),
       WithFloat("AttentionFactorWithoutYarn", "rope.scaling.attn_factor", 0.5f, "0.5",
                 kUnimplemented),
       WithUint32("VocabularyEmpty", "vocab_size", 0),
