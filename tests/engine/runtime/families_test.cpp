@@ -338,9 +338,10 @@ TEST_P(FamilyInEveryFormatTest, StaysCloseToTheOracle) {
 }
 
 // All but those that compute as another one under another name: they show nothing new of formats.
+// Where all experts are used, their groups change nothing.
 std::vector<std::string> FamilyNames() {
-  const std::set<std::string_view> same = {"ernie4_5", "mistral",    "yi",      "qwen2vl",
-                                           "qwen3vl",  "qwen3vlmoe", "seed_oss"};
+  const std::set<std::string_view> same = {"bailingmoe2", "ernie4_5", "mistral",    "yi",
+                                           "qwen2vl",     "qwen3vl",  "qwen3vlmoe", "seed_oss"};
   std::vector<std::string> names;
   for (const Architecture& family : Architectures())
     if (!same.contains(family.name)) names.emplace_back(family.name);
