@@ -382,8 +382,8 @@ void Residency::SetState(Entry& entry, ModelState state) {
   entry.snapshot.state = state;
 }
 
-Status Residency::Keep(Entry& entry, const LoadRequest& request) {
-  const bool says_something = request.pinned || request.priority || request.keep_alive;
+Status Residency::Keep(Entry& entry, const LoadRequest& request, bool is_use) {
+  const bool says_something = is_use || request.pinned || request.priority || request.keep_alive;
   if (!says_something || request.must_fit_now) return Status();
   if (request.pinned) entry.request.pinned = request.pinned;
   if (request.priority) entry.request.priority = request.priority;
@@ -391,7 +391,7 @@ Status Residency::Keep(Entry& entry, const LoadRequest& request) {
   if (entry.job && entry.ticket == 0) return Status();  // the controller has not heard of it yet
   const std::string name = entry.snapshot.file.name;
   const std::string device = entry.snapshot.info.device;
-  const KeepingChange change = {request.pinned, request.priority, request.keep_alive};
+  const KeepingChange change = {request.pinned, request.priority, request.keep_alive, is_use};
   FORGE_TRY(Books(device).controller.Keep(name, change, Now()));
   if (request.pinned && entry.lifecycle.state() == ModelState::kReady) {
     using enum ResidencyEvent::Kind;

@@ -230,7 +230,8 @@ class Residency {
   void PublishChange();
   // Changes of how the model is kept what `request` sets, and decides anew. kFailedPrecondition
   // (reason MODEL_NOT_LOADED) where it is on its way out.
-  Status Keep(Entry& entry, const LoadRequest& request);
+  // `is_use`: the time of its keep_alive counts anew.
+  Status Keep(Entry& entry, const LoadRequest& request, bool is_use = false);
   // The entry's snapshot with how the model is kept.
   ModelSnapshot SnapshotOf(const Entry& entry) const;
   std::vector<ModelSnapshot> Snapshots() const;

@@ -101,6 +101,7 @@ Status ResidencyController::Keep(const std::string& model, const KeepingChange& 
   Entry& entry = found->second;
   entry.demand.pinned = change.pinned.value_or(entry.demand.pinned);
   entry.demand.priority = change.priority.value_or(entry.demand.priority);
+  if (change.is_use) entry.idle_since = now;
   if (!change.keep_alive) return Status();
   entry.demand.keep_alive = change.keep_alive;
   entry.idle_since = now;

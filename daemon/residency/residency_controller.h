@@ -72,6 +72,7 @@ struct KeepingChange {
   std::optional<bool> pinned = {};
   std::optional<int> priority = {};
   std::optional<std::chrono::milliseconds> keep_alive = {};
+  bool is_use = false;  // its keep_alive counts from now, as after a lease
 };
 
 // Something that whoever drives a ResidencyController has to do.

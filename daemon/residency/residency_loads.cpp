@@ -73,7 +73,7 @@ void Residency::Join(Entry& entry, const LoadRequest& request,
             ? Status()
             : CheckSameOptions(name, "ready", request, OptionsInEffect(entry.snapshot.info));
     if (!same.ok()) return listener->OnLoaded(same);
-    const Status kept = Keep(entry, request);
+    const Status kept = Keep(entry, request, /*is_use=*/true);
     return listener->OnLoaded(kept.ok() ? Result<ModelSnapshot>(SnapshotOf(entry)) : kept);
   }
   if (!request.must_fit_now) entry.request.must_fit_now = false;

@@ -244,6 +244,21 @@ TEST_F(LoadModelTest, ChangesHowAResidentModelIsKeptWhereTheRequestSaysSo) {
   EXPECT_EQ(record.request.keep_alive, std::chrono::seconds(60)) << "a restart keeps it so";
 }
 
+TEST_F(LoadModelTest, ALoadOfAResidentModelIsAUseOfIt) {
+  daemon_.AddModel("tiny");
+  v1::ResidencyOptions residency;
+  residency.mutable_keep_alive()->set_seconds(300);
+  const auto end = [](const v1::Residency& of) {
+    return std::chrono::seconds(of.expire_time().seconds()) +
+           std::chrono::nanoseconds(of.expire_time().nanos());
+  };
+  const auto first = end(Keep(*stub_, residency));
+  std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  const v1::Residency again = Keep(*stub_, {});
+  EXPECT_EQ(again.keep_alive().seconds(), 300);
+  EXPECT_GE(end(again), first + std::chrono::milliseconds(50));
+}
+
 TEST_F(LoadModelTest, AShorterKeepAliveOfAResidentModelEndsIt) {
   daemon_.AddModel("tiny");
   daemon_.LoadModel("tiny");

@@ -61,6 +61,19 @@ TEST(ResidencyControllerTest, HowAModelIsKeptCanBeChanged) {
   EXPECT_EQ(controller.Keep("b", {.pinned = true}, milliseconds(800)).reason(), "MODEL_NOT_LOADED");
 }
 
+TEST(ResidencyControllerTest, AUseWithoutALeaseMovesTheEndAndChangesNothingElse) {
+  ResidencyController controller({.keep_alive = milliseconds(500)});
+  Load(controller, {.name = "a", .plan_bytes = 300, .priority = 4}, 1);
+  EXPECT_EQ(controller.KeepingOf("a")->end, milliseconds(500));
+  ASSERT_TRUE(controller.Keep("a", {.is_use = true}, milliseconds(400)).ok());
+  EXPECT_EQ(controller.KeepingOf("a")->end, milliseconds(900));
+  EXPECT_EQ(controller.KeepingOf("a")->priority, 4);
+  controller.Decide(DeviceWith(700, 300), milliseconds(899));
+  EXPECT_EQ(controller.StateOf("a"), ModelState::kReady);
+  controller.Decide(DeviceWith(700, 300), milliseconds(900));
+  EXPECT_EQ(controller.StateOf("a"), ModelState::kUnloading);
+}
+
 TEST(ResidencyControllerTest, AModelInUseHasNoEndYet) {
   ResidencyController controller({});
   Load(controller, {.name = "a", .plan_bytes = 300, .keep_alive = milliseconds(0)}, 1);
