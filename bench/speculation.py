@@ -40,7 +40,7 @@ def ask_forge(args, address, prompt, temperature, penalty):
 
 def ask_llama(args, url, prompt, temperature, penalty):
     body = {"prompt": prompt, "n_predict": args.tokens, "ignore_eos": True, "cache_prompt": False,
-            "temperature": temperature, "repeat_penalty": penalty, "repeat_last_n": -1, "seed": 1,
+            "temperature": temperature, "repeat_penalty": penalty, "repeat_last_n": 65536, "seed": 1,
             "top_k": 0, "top_p": 1.0, "min_p": 0.0}
     request = urllib.request.Request(url + "/completion", json.dumps(body).encode(),
                                      {"Content-Type": "application/json"})
