@@ -35,14 +35,22 @@ class CompletionTest(unittest.TestCase):
         self.assertEqual(("", 0), (run.stderr, run.returncode))
         return run.stdout.split("\n")[:-1]
 
+    def assert_models(self, expected, *words):
+        # A shell waits half a second for the daemon, which a busy machine may need for another test.
+        for _ in range(5):
+            offered = self.bash(*words)
+            if offered != [""]:
+                break
+        self.assertEqual(expected, offered)
+
     def test_bash_offers_commands_options_values_and_models(self):
         self.assertEqual(["load"], self.bash("lo"))
         self.assertEqual(["--context"], self.bash("load", "demo", "--con"))
         self.assertEqual(["f16", "f32"], self.bash("load", "--kv-cache-type", "=", "f"))
-        self.assertEqual(["demo", r"my\ model"], self.bash("load", ""))
+        self.assert_models(["demo", r"my\ model"], "load", "")
         self.assertEqual([""], self.bash("unload", ""))
         self.daemon.ctl_ok("load", "demo")
-        self.assertEqual(["demo"], self.bash("unload", ""))
+        self.assert_models(["demo"], "unload", "")
 
     def test_says_nothing_where_no_daemon_answers(self):
         self.assertEqual([""], self.bash("load", "", FORGE_ADDRESS="unix:///nowhere/forge.sock"))
