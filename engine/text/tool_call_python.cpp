@@ -15,8 +15,8 @@ bool IsWord(char c) {
          c == '.' || c == '-' || c == '+';
 }
 
-// Writes the literals of Python as JSON. What is neither is written as it is: the reader of the JSON
-// refuses it.
+// Writes the literals of Python as JSON. What is neither is written as it is: the reader of the
+// JSON refuses it.
 class Transcriber {
  public:
   explicit Transcriber(std::string_view text) : text_(text) {}
@@ -44,7 +44,10 @@ class Transcriber {
         if (!TakeString(json)) return false;
       } else if (IsWord(c)) {
         const std::string_view word = TakeWord();
-        json += word == "True" ? "true" : word == "False" ? "false" : word == "None" ? "null" : word;
+        json += word == "True"    ? "true"
+                : word == "False" ? "false"
+                : word == "None"  ? "null"
+                                  : word;
       } else {
         if (c == '[' || c == '{') ++depth;
         if ((c == ']' || c == '}') && depth-- == 0) return false;
