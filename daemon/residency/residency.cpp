@@ -385,14 +385,17 @@ void Residency::SetState(Entry& entry, ModelState state) {
 Status Residency::Keep(Entry& entry, const LoadRequest& request, bool is_use) {
   const bool says_something = is_use || request.pinned || request.priority || request.keep_alive;
   if (!says_something || request.must_fit_now) return Status();
+  const std::string name = entry.snapshot.file.name;
+  const std::string device = entry.snapshot.info.device;
+  const bool is_known = !entry.job || entry.ticket != 0;  // to the controller
+  if (is_known) {
+    const KeepingChange change = {request.pinned, request.priority, request.keep_alive, is_use};
+    FORGE_TRY(Books(device).controller.Keep(name, change, Now()));
+  }
   if (request.pinned) entry.request.pinned = request.pinned;
   if (request.priority) entry.request.priority = request.priority;
   if (request.keep_alive) entry.request.keep_alive = request.keep_alive;
-  if (entry.job && entry.ticket == 0) return Status();  // the controller has not heard of it yet
-  const std::string name = entry.snapshot.file.name;
-  const std::string device = entry.snapshot.info.device;
-  const KeepingChange change = {request.pinned, request.priority, request.keep_alive, is_use};
-  FORGE_TRY(Books(device).controller.Keep(name, change, Now()));
+  if (!is_known) return Status();
   if (request.pinned && entry.lifecycle.state() == ModelState::kReady) {
     using enum ResidencyEvent::Kind;
     Publish({.kind = *request.pinned ? kPinned : kUnpinned,
