@@ -12,39 +12,20 @@
 #include <vector>
 
 #include "engine/gguf/gguf_file.h"
+#include "tests/engine/arch/described.h"
 #include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge {
 namespace {
 
+using testing::Describe;
+using testing::Described;
+using testing::Find;
 using testing::GgufBuilder;
 using testing::MakeTinyModel;
 using testing::TinyModelOptions;
 using testing::TinyVocabulary;
-
-Result<ModelDescription> Describe(const GgufBuilder& builder) {
-  const testing::TempFile path(builder.Build());
-  auto file = GgufFile::Open(path.path());
-  if (!file.ok()) return file.status();
-  return DescribeModel(**file);
-}
-
-ModelDescription Described(const GgufBuilder& builder) {
-  auto model = Describe(builder);
-  EXPECT_TRUE(model.ok()) << model.status().ToString();
-  return model.ok() ? std::move(model).value() : ModelDescription();
-}
-
-ModelDescription Described(const TinyModelOptions& options) {
-  return Described(MakeTinyModel(options));
-}
-
-const TensorSpec* Find(const ModelDescription& model, WeightRole role, int layer) {
-  for (const TensorSpec& spec : model.tensors)
-    if (spec.role == role && spec.layer == layer) return &spec;
-  return nullptr;
-}
 
 TEST(ArchitectureTest, ListsFamiliesByName) {
   std::vector<std::string_view> names;

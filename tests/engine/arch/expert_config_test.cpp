@@ -8,32 +8,18 @@
 
 #include "engine/arch/architecture.h"
 #include "engine/gguf/gguf_file.h"
+#include "tests/engine/arch/described.h"
 #include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
 namespace forge {
 namespace {
 
+using testing::Described;
+using testing::Find;
 using testing::GgufBuilder;
 using testing::MakeTinyModel;
 using testing::TinyModelOptions;
-
-ModelDescription Described(const GgufBuilder& builder) {
-  const testing::TempFile path(builder.Build());
-  auto model = DescribeModel(**GgufFile::Open(path.path()));
-  EXPECT_TRUE(model.ok()) << model.status().ToString();
-  return model.ok() ? std::move(model).value() : ModelDescription();
-}
-
-ModelDescription Described(const TinyModelOptions& options) {
-  return Described(MakeTinyModel(options));
-}
-
-const TensorSpec* Find(const ModelDescription& model, WeightRole role, int layer) {
-  for (const TensorSpec& spec : model.tensors)
-    if (spec.role == role && spec.layer == layer) return &spec;
-  return nullptr;
-}
 
 TEST(ExpertConfigTest, TheFirstLayersMayHaveADenseNet) {
   for (const char* family : {"bailingmoe2", "dots1", "ernie4_5-moe", "glm4moe"}) {
