@@ -73,6 +73,10 @@ std::map<std::string, Row> Rows(ServiceContext& service, bool resident_only,
   }
   for (ModelSnapshot& snapshot : service.residency.List()) {
     if (resident_only && snapshot.state == ModelState::kFailed) continue;
+    // A load that failed is a row, which says why by itself.
+    listing.n_left_out -= std::erase_if(listing.left_out, [&](const Catalogue::LeftOut& file) {
+      return file.path == snapshot.file.path;
+    });
     Row& row = rows[snapshot.file.name];
     row.file = snapshot.file;
     row.snapshot = std::move(snapshot);

@@ -57,6 +57,12 @@ class TerminalTest(unittest.TestCase):
             self.assertRegex(listed.stderr, r"left out of the list:\n  .*half.*00002-of-00002.* is missing")
             self.assertRegex(listed.stderr, r"/list.gguf.?: is no GGUF file")
             self.assertNotIn("list", listed.stdout)
+            # A load that failed is in the list, and not left out of it as well.
+            self.assertEqual(7, daemon.ctl("load", "list").returncode)
+            listed = daemon.ctl("list")
+            self.assertRegex(listed.stdout, r"\nlist +29 B +failed ")
+            self.assertNotIn("list.gguf", listed.stderr)
+            self.assertIn("00002-of-00002", listed.stderr)
 
     def test_version_is_valid_json_without_a_daemon(self):
         nowhere = {**os.environ, "FORGE_ADDRESS": "unix:///nonexistent/forge.sock"}
