@@ -376,6 +376,29 @@ TEST_P(SpeculationEngineTest, AnswersAreTheSameBits) {
   EXPECT_GT(n_accepted, 0u);  // how many depends on what else the machine does
 }
 
+TEST_P(SpeculationEngineTest, StreamsThatShareAStepsGuessesKeepTheirBits) {
+  EngineOptions options;
+  options.devices.push_back(CreateCpuDevice({.max_draft_tokens = 7}).value());
+  const auto engine = Engine::Create(std::move(options)).value();
+  const ModelId model =
+      engine->Load(file_.path().string(), "", {.context_length = 400}, nullptr).value();
+  std::vector<GenerateRequest> requests(3, Repetitive(200));
+  requests[1].prompt.resize(37);
+  requests[1].top_logprobs = 2;
+  requests[2].sampling.temperature = 0.7f;  // all logits, beside the greatest of the others
+  requests[2].sampling.top_k = 0;
+  std::vector<std::shared_ptr<testing::CollectingSink>> sinks;
+  for (const GenerateRequest& request : requests)
+    sinks.push_back(testing::Submit(*engine, engine->OpenSession(model).value(), request));
+  for (size_t i = 0; i < requests.size(); ++i) {
+    SCOPED_TRACE(i);
+    const testing::Answer together = sinks[i]->Wait(), alone = Generate(0, requests[i]);
+    ASSERT_EQ(together.tokens, alone.tokens);
+    for (size_t k = 0; k < alone.events.size(); ++k)
+      ASSERT_EQ(together.events[k].logprob, alone.events[k].logprob) << k;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Models, SpeculationEngineTest,
     ::testing::Values(
