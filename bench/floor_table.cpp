@@ -11,6 +11,7 @@
 
 #include "bench/model_cost.h"
 #include "bench/table_writer.h"
+#include "kernels/formats/format.h"
 #include "tools/synth/synth_model.h"
 
 namespace forge {
@@ -26,6 +27,7 @@ struct Case {
   double floor, aim;       // of the ratio to the peer
   double share_floor = 0;  // of the read probe; 0: none
   int n_threads = 2, n_peer_threads = 2, n_busy_threads = 0;
+  bool is_short = false;  // few layers, all matrices in one format
 };
 
 constexpr SpeedTest kPrompt = {.n_prompt = 512};
@@ -79,6 +81,24 @@ constexpr Case kCases[] = {
      .n_threads = 1,
      .n_peer_threads = 1},
 };
+
+constexpr uint32_t kShortLayers = 4;
+
+// Every format by every kind of step. No one has said by how much these are to be faster.
+std::vector<Case> FormatCases() {
+  const SpeedTest tests[] = {{.n_prompt = 64}, {.n_gen = 16}, Streams(2),
+                             Streams(4),       Streams(8),    Streams(16)};
+  std::vector<Case> cases;
+  for (const FormatInfo& format : KnownFormats())
+    for (const SpeedTest& test : tests)
+      cases.push_back({.shape = "llama-3.2-1b",
+                       .type = format.name,
+                       .test = test,
+                       .floor = 1.0,
+                       .aim = 1.0,
+                       .is_short = true});
+  return cases;
+}
 
 std::string CaseName(const Case& c) {
   std::string name = std::string(c.shape) + (c.type.empty() ? "" : " ") + std::string(c.type) +
@@ -138,9 +158,13 @@ class TableRun {
  private:
   Result<std::string> MakeFile(const Case& c) const {
     if (c.shape == kSmallModel) return options_.small_model;
-    const SynthOptions synth = {.shape = std::string(c.shape), .type = std::string(c.type)};
+    const SynthOptions synth = {.shape = std::string(c.shape),
+                                .type = std::string(c.type),
+                                .is_pure = c.is_short,
+                                .n_layers = c.is_short ? kShortLayers : 0};
     const std::string path =
-        (std::filesystem::path(options_.folder) / (synth.shape + "-" + synth.type + ".gguf"))
+        (std::filesystem::path(options_.folder) /
+         (synth.shape + "-" + synth.type + (c.is_short ? "-short.gguf" : ".gguf")))
             .string();
     FORGE_ASSIGN_OR_RETURN(const SynthModel model, PlanSynthModel(synth));
     FORGE_TRY(WriteSynthModel(model, synth, path));
@@ -185,8 +209,10 @@ class TableRun {
 }  // namespace
 
 Result<FloorTable> MeasureFloorTable(const FloorTableOptions& options) {
+  const std::vector<Case> cases =
+      options.has_formats ? FormatCases() : std::vector<Case>(std::begin(kCases), std::end(kCases));
   std::vector<Case> wanted;
-  for (const Case& c : kCases) {
+  for (const Case& c : cases) {
     if (c.shape == kSmallModel && options.small_model.empty()) continue;
     if (c.test.n_streams > 1 && options.comparison.batched_peer.empty()) continue;
     if (CaseName(c).find(options.only) != std::string::npos) wanted.push_back(c);

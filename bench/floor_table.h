@@ -12,7 +12,8 @@ struct FloorTableOptions {
   ComparisonOptions comparison;  // n_threads and n_peer_threads are the cases' own
   std::string folder;            // where model files are written, and removed again
   std::string small_model;       // stories260K.gguf; empty leaves its case out
-  std::string only;              // cases whose name holds this; empty: all
+  bool has_formats = false;  // each format by each kind of step instead, in a model of few layers
+  std::string only;          // cases whose name holds this; empty: all
   bool keeps_files = false;
 };
 

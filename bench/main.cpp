@@ -31,7 +31,7 @@ struct Arguments {
   int repetitions = 5;
   bool has_ops = false, has_load = false, skips_verification = false;
   std::string peer, peer_options = "-fa 0,1", batched_peer, floor, folder, small_model, only;
-  bool keeps_files = false;
+  bool keeps_files = false, has_formats = false;
 };
 
 int Fail(const Status& status) {
@@ -181,6 +181,7 @@ int RunTable(const Arguments& arguments) {
   const FloorTableOptions options = {.comparison = ReadComparison(arguments),
                                      .folder = arguments.folder,
                                      .small_model = arguments.small_model,
+                                     .has_formats = arguments.has_formats,
                                      .only = arguments.only,
                                      .keeps_files = arguments.keeps_files};
   const Result<FloorTable> table = MeasureFloorTable(options);
@@ -256,6 +257,8 @@ int Run(int argc, char** argv) {
       ->check(CLI::ExistingDirectory);
   table->add_option("--small-model", arguments.small_model, "stories260K.gguf")
       ->check(CLI::ExistingFile);
+  table->add_flag("--formats", arguments.has_formats,
+                  "Measure every format instead: prompts, one stream and several");
   table->add_option("--only", arguments.only, "Cases whose name holds this");
   table->add_flag("--keep", arguments.keeps_files, "Leave the model files there");
   CLI11_PARSE(app, argc, argv);
