@@ -33,6 +33,7 @@ class Constraint {
 
   // What it was compiled from.
   const OutputConstraint& source() const { return source_; }
+  const Automaton& automaton() const { return automaton_; }
 
   // Begins an answer. `end_tokens` are allowed where it is complete. What earlier answers computed
   // is kept.

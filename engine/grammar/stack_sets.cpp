@@ -4,8 +4,6 @@
 #include <tuple>
 #include <utility>
 
-#include "engine/grammar/grammar_limits.h"
-
 namespace forge {
 namespace {
 
@@ -48,7 +46,10 @@ void StackSets::FrameList::Add(const Frame& frame) {
   slots_[slot] = static_cast<uint32_t>(frames_.size());
 }
 
-StackSets::StackSets(const Automaton& automaton) : automaton_(automaton) { Reset(); }
+StackSets::StackSets(const Automaton& automaton, Limits limits)
+    : automaton_(automaton), limits_(limits) {
+  Reset();
+}
 
 void StackSets::Reset() {
   sets_.assign(2, Set());
@@ -79,6 +80,14 @@ StackSets::SetId StackSets::Resume(SetId below) {
   return resumed;
 }
 
+std::bitset<256> StackSets::BytesAfter(SetId set) const {
+  std::bitset<256> bytes;
+  for (const Frame& frame : frames(set))
+    for (const Automaton::Edge& edge : automaton_.edges(frame.state))
+      for (size_t byte = edge.first; byte <= edge.last; ++byte) bytes.set(byte);
+  return bytes;
+}
+
 StackSets::SetId StackSets::ComputeNext(SetId set, size_t byte_class) {
   if (!status_.ok()) return kNothing;
   const uint8_t byte = automaton_.byte_of_class(byte_class);
@@ -101,7 +110,7 @@ StackSets::SetId StackSets::Settle() {
   ready_.clear();
   bool complete = std::exchange(complete_, false);
   for (size_t i = 0; i < open_.size() && status_.ok(); ++i) {
-    if (++work_ > kMaxMaskWork) Fail("there are too many ways to read what was written");
+    if (++work_ > limits_.work) Fail("there are too many ways to read what was written");
     const Frame frame = open_[i];  // open_ grows
     Follow(frame);
     complete |= std::exchange(complete_, false);
@@ -194,7 +203,7 @@ StackSets::SetId StackSets::Intern(std::span<const Frame> frames, bool is_comple
   const auto id = static_cast<SetId>(sets_.size() - 1);
   table_[slot] = id;
   if (sets_.size() * 2 > table_.size()) GrowTable();
-  if (bytes() > kMaxStoreBytes) Fail("it takes more memory than one step may");
+  if (bytes() > limits_.bytes) Fail("it takes more memory than one step may");
   return id;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "engine/grammar/automaton.h"
+#include "engine/grammar/grammar_limits.h"
 #include "kernels/base/status.h"
 
 namespace forge {
@@ -35,7 +37,13 @@ class StackSets {
     friend bool operator==(const Frame&, const Frame&) = default;
   };
 
-  explicit StackSets(const Automaton& automaton);
+  struct Limits {
+    size_t work = kMaxMaskWork;     // frames looked at between two calls of BeginWork
+    size_t bytes = kMaxStoreBytes;  // of what is remembered
+  };
+
+  explicit StackSets(const Automaton& automaton) : StackSets(automaton, Limits()) {}
+  StackSets(const Automaton& automaton, Limits limits);
 
   // What may come first in a text.
   SetId Start();
@@ -56,6 +64,8 @@ class StackSets {
 
   bool IsComplete(SetId set) const { return sets_[set].is_complete; }
   bool CanContinue(SetId set) const { return sets_[set].n_frames > 0; }
+  // The bytes that Next can read. Takes as long as the set has frames, and remembers nothing.
+  std::bitset<256> BytesAfter(SetId set) const;
   std::span<const Frame> frames(SetId set) const {
     return std::span(frames_).subspan(sets_[set].first_frame, sets_[set].n_frames);
   }
@@ -110,7 +120,10 @@ class StackSets {
   void GrowTable();
   SetId CopyFrom(const StackSets& other, SetId set, std::unordered_map<SetId, SetId>& copies);
 
+  // Constant after construction.
   const Automaton& automaton_;
+  const Limits limits_;
+
   std::vector<Set> sets_;
   std::vector<Frame> frames_;
   std::vector<SetId> rows_;   // [n_rows, n_classes]

@@ -33,6 +33,13 @@ Status CheckStops(const GenerateRequest& request, uint32_t n_vocab) {
   return CheckTokens("stop_tokens", request.stop_tokens, n_vocab);
 }
 
+// How many tokens of a draft are right, on average.
+double ExpectedTokens(const Draft& draft) {
+  double chance = 1.0, expected = 0.0;
+  for (const double probability : draft.probabilities) expected += chance *= probability;
+  return expected;
+}
+
 // How many of the greatest logits decide on the tokens of a request, and are told; 0: all, or more
 // than a device picks out.
 uint32_t NeededTop(const Sampler& sampler, const GenerateRequest& request, uint32_t n_vocab) {
@@ -98,7 +105,15 @@ const Draft* Turn::Propose(std::span<const TokenId> sequence, size_t most) {
       limits_.context_length - 1 - std::min<size_t>(limits_.context_length - 1, sequence.size());
   most = std::min(most, n_left);
   if (request_.max_tokens > 0) most = std::min<size_t>(most, request_.max_tokens - n_output_ - 1);
-  return &drafter_.Propose(sequence, most);
+  const Draft& repeated = drafter_.Propose(sequence, most);
+  if (constraint_ == nullptr) return &repeated;
+  if (!forced_) forced_.emplace(*limits_.tokenizer, constraint_->automaton(), limits_.n_vocab);
+  const Draft& forced = forced_->Propose(sequence.last(n_output_), most);
+  const auto n_possible = static_cast<ptrdiff_t>(forced_->CountPossible(repeated.tokens));
+  possible_.tokens.assign(repeated.tokens.begin(), repeated.tokens.begin() + n_possible);
+  possible_.probabilities.assign(repeated.probabilities.begin(),
+                                 repeated.probabilities.begin() + n_possible);
+  return ExpectedTokens(forced) > ExpectedTokens(possible_) ? &forced : &possible_;
 }
 
 void Turn::TakeRow(uint32_t position, const StepRow& row, std::span<const TokenId> sequence) {
@@ -113,7 +128,9 @@ void Turn::TakeRow(uint32_t position, const StepRow& row, std::span<const TokenI
   }
   next_.push_back(NextToken(row, sequence.first(position + 1)));
   next_position_ = position;
-  if (next_.back().ok()) drafter_.Learn(next_.back()->event.token);
+  if (!next_.back().ok()) return;
+  drafter_.Learn(next_.back()->event.token);
+  if (forced_) forced_->Learn(next_.back()->event.token);
 }
 
 std::vector<Task::Outcome> Turn::TakeOutcomes(uint32_t /*n_pending*/) {

@@ -10,6 +10,7 @@
 #include "engine/runtime/answer_text.h"
 #include "engine/runtime/drafter.h"
 #include "engine/runtime/engine.h"
+#include "engine/runtime/forced_drafter.h"
 #include "engine/runtime/sampler.h"
 #include "engine/runtime/task.h"
 
@@ -89,8 +90,10 @@ class Turn final : public Task {
   uint32_t n_top_;  // of the greatest logits, all that it needs; 0: it needs all of them
   AnswerText text_;
   Drafter drafter_;
-  std::vector<Result<Token>> next_;  // chosen in the running step
-  uint32_t next_position_ = 0;       // of the last row that one was chosen from
+  std::optional<ForcedDrafter> forced_;  // of constraint_, from the first Propose on
+  Draft possible_;                       // drafter_'s, as far as the constraint allows it
+  std::vector<Result<Token>> next_;      // chosen in the running step
+  uint32_t next_position_ = 0;           // of the last row that one was chosen from
   uint32_t n_cached_ = 0;
   uint32_t n_to_compute_ = 0;
   uint32_t n_output_ = 0;

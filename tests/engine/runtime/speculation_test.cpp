@@ -315,6 +315,41 @@ TEST_F(SpeculationTest, AStepThatFailsLeavesNoGuessInTheSequence) {
   EXPECT_EQ(next->tokens, model_.Continue(sequence, 20));
 }
 
+// ---- With a constraint
+
+constexpr const char* kForm = R"({"type": "object", "required": ["name", "kind", "colour"],
+    "properties": {"name": {"type": "string"}, "kind": {"const": "fox"},
+                   "colour": {"enum": ["red", "silver"]}}})";
+
+TEST_F(SpeculationTest, WhatAConstraintLeavesNoChoiceAboutIsGuessed) {
+  const Tokens answer =
+      testing::TestTokens(R"({"name": "Otto", "kind": "fox", "colour": "silver"})");
+  model_.script = [&](std::span<const TokenId> sequence) {
+    return std::optional(answer[std::min(sequence.size() - 10, answer.size() - 1)]);
+  };
+  GenerateRequest request = Greedy(Prompt(10), 200);
+  request.constraint = {OutputConstraint::Kind::kJsonSchema, kForm};
+  const auto sink = Submit(std::move(request));
+  RunUntilIdle();
+  EXPECT_EQ(sink->tokens, answer);
+  EXPECT_EQ(sink->reason, FinishReason::kEndOfText);
+  EXPECT_LT(model_.steps().size(), answer.size() / 2);
+  EXPECT_GT(sink->usage.accepted_tokens, sink->usage.drafted_tokens * 7 / 10);
+}
+
+TEST_F(SpeculationTest, AGuessThatTheConstraintForbidsIsNotComputed) {
+  const Tokens prompt = testing::TestTokens("ab1ab1ab1"), answer = testing::TestTokens("abcdefgh");
+  model_.script = [&](std::span<const TokenId> sequence) {
+    return std::optional(answer[std::min(sequence.size() - prompt.size(), answer.size() - 1)]);
+  };
+  GenerateRequest request = Greedy(prompt, static_cast<uint32_t>(answer.size()));
+  request.constraint = {OutputConstraint::Kind::kGrammar, "root ::= [a-z]+"};
+  const auto sink = Submit(std::move(request));
+  RunUntilIdle();
+  EXPECT_EQ(sink->tokens, answer);
+  EXPECT_EQ(sink->usage.drafted_tokens, 0u);
+}
+
 // ---- In a whole engine
 
 // A device that guesses and one that does not, with the same model.
@@ -368,6 +403,11 @@ TEST_P(SpeculationEngineTest, AnswersAreTheSameBits) {
   n_accepted += Compare(request);
   request.sampling = {};
   request.constraint = {OutputConstraint::Kind::kGrammar, "root ::= (\"abc \" [de] \", \")+"};
+  n_accepted += Compare(request);
+  request.constraint = {OutputConstraint::Kind::kJsonSchema,
+                        R"({"type": "array", "minItems": 9, "items": )" + std::string(kForm) + "}"};
+  request.sampling.temperature = 1.0f;
+  request.top_logprobs = 2;
   n_accepted += Compare(request);
   request = Repetitive(200);
   request.ignore_end = false;
