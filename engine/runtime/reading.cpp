@@ -41,8 +41,7 @@ class Reading : public Task {
     return outcomes;
   }
 
-  std::function<void()> End(const Status& status, FinishReason reason,
-                            uint32_t context_used) final {
+  EndCall End(const Status& status, FinishReason reason, uint32_t context_used) final {
     const Clock::time_point now = Clock::now();
     GenerateUsage usage;
     usage.prompt_tokens = static_cast<uint32_t>(tokens_.size());
@@ -52,7 +51,9 @@ class Reading : public Task {
     Status told = status;
     if (told.ok() && reason == FinishReason::kCancelled)
       told = Cancelled("the reading was cancelled");
-    return [sink = sink_, told, usage] { sink->OnFinished(told, usage); };
+    return [sink = sink_, told, usage](const Status& lost) {
+      sink->OnFinished(lost.ok() ? told : lost, usage);
+    };
   }
 
  protected:

@@ -100,7 +100,8 @@ class Scheduler {
   struct Delivery {
     SessionId session;
     std::function<void()> call;
-    bool is_last = false;  // of its task
+    Task::EndCall end = {};  // in place of `call`: the last one of its task
+    bool is_lost = false;    // one of its task before this one was
   };
   using Deliveries = std::vector<Delivery>;
 
@@ -121,6 +122,8 @@ class Scheduler {
   void Prepare(PlannedStep& step, Deliveries& deliveries);
   void Compute(PlannedStep& step, Deliveries& deliveries);
   void Deliver(Deliveries& deliveries);
+  // What follows that call for its task is not told either, but that it ended so.
+  void NoteLost(Deliveries& deliveries, size_t lost);
   // Marks the turns whose state is in doubt once the step failed: those that took part in it, all
   // that run where it was not composed yet, and with `all` those that wait, too.
   void MarkFailed(const PlannedStep& step, const Status& status, bool all = false)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <span>
 #include <thread>
 #include <tuple>
 #include <utility>
@@ -83,17 +84,30 @@ void Scheduler::Compute(PlannedStep& step, Deliveries& deliveries) {
 }
 
 void Scheduler::Deliver(Deliveries& deliveries) {
-  for (const Delivery& delivery : deliveries) {
-    bool is_delivered = HadMemory(delivery.call);
-    // Whoever is not told of the end would wait for ever.
-    while (!is_delivered && delivery.is_last) is_delivered = HadMemory(delivery.call);
-    if (is_delivered) continue;
-    MutexLock lock(mutex_);
-    const auto found = sessions_.find(delivery.session);
-    if (found != sessions_.end() && found->second->task != nullptr)
-      found->second->failure = no_memory_;
+  for (size_t i = 0; i < deliveries.size(); ++i) {
+    const Delivery& delivery = deliveries[i];
+    if (delivery.end) {
+      // Whoever is not told of the end would wait for ever.
+      const Status lost = delivery.is_lost ? no_memory_ : Status();
+      while (!HadMemory([&] { delivery.end(lost); })) continue;
+    } else if (!delivery.is_lost && !HadMemory(delivery.call)) {
+      NoteLost(deliveries, i);
+    }
   }
   deliveries.clear();
+}
+
+void Scheduler::NoteLost(Deliveries& deliveries, size_t lost) {
+  const SessionId id = deliveries[lost].session;
+  for (Delivery& delivery : std::span(deliveries).subspan(lost + 1)) {
+    if (delivery.session != id) continue;
+    delivery.is_lost = true;
+    if (delivery.end) return;  // by now the session may have another task
+  }
+  MutexLock lock(mutex_);
+  const auto found = sessions_.find(id);
+  if (found != sessions_.end() && found->second->task != nullptr)
+    found->second->failure = no_memory_;
 }
 
 void Scheduler::MarkFailed(const PlannedStep& step, const Status& status, bool all) {
@@ -327,8 +341,8 @@ void Scheduler::ApplyOutcomes(Session& session, std::vector<Task::Outcome> outco
 void Scheduler::Finish(Session& session, const Status& status, FinishReason reason,
                        Deliveries& deliveries) {
   deliveries.push_back({.session = session.id,
-                        .call = session.task->End(status, reason, session.n_tokens()),
-                        .is_last = true});
+                        .call = {},
+                        .end = session.task->End(status, reason, session.n_tokens())});
   EraseValue(active_, &session);
   EraseValue(queue_, &session);
   session.DropDraft();

@@ -62,10 +62,11 @@ class Task {
   // tokens one more. `n_pending` tokens of the sequence are still to be computed.
   virtual std::vector<Outcome> TakeOutcomes(uint32_t n_pending) = 0;
 
-  // The call that tells the sink how the task ended; made again where it throws. `context_used`:
-  // tokens in the sequence.
-  virtual std::function<void()> End(const Status& status, FinishReason reason,
-                                    uint32_t context_used) = 0;
+  // Tells the sink how the task ended; called again where it throws. `lost`: an error where the
+  // sink was not told all before, which is how it ended then.
+  using EndCall = std::function<void(const Status& lost)>;
+  // `context_used`: tokens in the sequence.
+  virtual EndCall End(const Status& status, FinishReason reason, uint32_t context_used) = 0;
 };
 
 }  // namespace forge

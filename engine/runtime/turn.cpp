@@ -150,17 +150,18 @@ std::vector<Task::Outcome> Turn::TakeOutcomes(uint32_t /*n_pending*/) {
   return outcomes;
 }
 
-std::function<void()> Turn::End(const Status& status, FinishReason reason, uint32_t context_used) {
+Task::EndCall Turn::End(const Status& status, FinishReason reason, uint32_t context_used) {
   const TextPiece trailing = text_.Finish();
   std::optional<ChatAnswer> answer;
   if (text_.is_chat()) answer = text_.Answer();
   if (reason == FinishReason::kEndOfText && text_.has_tool_calls())
     reason = FinishReason::kToolCalls;
   return [sink = sink_, status, reason, trailing, answer = std::move(answer),
-          usage = Usage(context_used)]() mutable {
+          usage = Usage(context_used)](const Status& lost) mutable {
     if (answer) sink->OnAnswer(*answer, trailing.kind);
     answer.reset();  // once, should the rest be called again
-    sink->OnFinished(status, reason, trailing.text, usage);
+    if (lost.ok()) return sink->OnFinished(status, reason, trailing.text, usage);
+    sink->OnFinished(lost, FinishReason::kCancelled, {}, usage);
   };
 }
 

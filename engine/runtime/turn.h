@@ -61,8 +61,7 @@ class Turn final : public Task {
   uint32_t n_top() const override { return n_top_; }
   void TakeRow(uint32_t position, const StepRow& row, std::span<const TokenId> sequence) override;
   std::vector<Outcome> TakeOutcomes(uint32_t n_pending) override;
-  std::function<void()> End(const Status& status, FinishReason reason,
-                            uint32_t context_used) override;
+  EndCall End(const Status& status, FinishReason reason, uint32_t context_used) override;
 
   // Chooses the token after `sequence` from what Wants asked for. kDataLoss if the logits are no
   // numbers; errors of Constraint.

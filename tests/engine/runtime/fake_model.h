@@ -73,7 +73,7 @@ class FakeModel final : public StepRunner {
 };
 
 // Records what a turn was told. Not thread-safe: for tests that run steps themselves.
-class RecordingSink final : public GenerationSink {
+class RecordingSink : public GenerationSink {
  public:
   void OnQueued(uint32_t position) override;
   void OnPromptProgress(uint32_t tokens_done, uint32_t tokens_total) override;

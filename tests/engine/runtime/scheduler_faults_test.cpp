@@ -1,7 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <memory>
 #include <new>
 #include <optional>
+#include <utility>
 
 #include "tests/engine/runtime/scheduler_fixture.h"
 
@@ -106,6 +109,49 @@ TEST_F(SchedulerTest, ASinkWithoutMemoryEndsItsTurnAlone) {
   EXPECT_EQ(full->n_told, 3);
   EXPECT_EQ(full->finished->reason(), "HOST_MEMORY_EXHAUSTED");
   EXPECT_EQ(other->tokens, model_.Continue(Prompt(4, 2), 5));
+}
+
+// Finds no memory for one token.
+class ForgetfulSink final : public testing::RecordingSink {
+ public:
+  explicit ForgetfulSink(size_t lost) : lost_(lost) {}
+  void OnToken(TokenEvent event) override {
+    if (tokens.size() != lost_) return RecordingSink::OnToken(std::move(event));
+    if (before_loss) before_loss();
+    throw std::bad_alloc();
+  }
+
+  std::function<void()> before_loss;
+
+ private:
+  const size_t lost_;
+};
+
+TEST_F(SchedulerTest, ATurnWhoseLastTokenIsLostSaysSo) {
+  const auto sink = std::make_shared<ForgetfulSink>(2);
+  const SessionId session = Open();
+  ASSERT_TRUE(scheduler_.Submit(session, Greedy(Prompt(4), 3), sink).ok());
+  RunUntilIdle();
+  ASSERT_TRUE(sink->finished());
+  EXPECT_EQ(sink->status.reason(), "HOST_MEMORY_EXHAUSTED");
+  EXPECT_EQ(sink->tokens, model_.Continue(Prompt(4), 2));
+  const auto next = Submit(session, Greedy(Prompt(2, 1), 3));
+  RunUntilIdle();
+  EXPECT_TRUE(next->status.ok()) << next->status.ToString();
+}
+
+// Between the end of a turn and what is told of it the session may have got another one.
+TEST_F(SchedulerTest, ALostTokenIsNotThatOfTheNextTurn) {
+  const auto sink = std::make_shared<ForgetfulSink>(2);
+  const SessionId session = Open();
+  std::shared_ptr<testing::RecordingSink> next;
+  sink->before_loss = [&] { next = Submit(session, Greedy(Prompt(2, 1), 5)); };
+  ASSERT_TRUE(scheduler_.Submit(session, Greedy(Prompt(4), 3), sink).ok());
+  RunUntilIdle();
+  EXPECT_EQ(sink->status.reason(), "HOST_MEMORY_EXHAUSTED");
+  ASSERT_NE(next, nullptr);
+  EXPECT_TRUE(next->status.ok()) << next->status.ToString();
+  EXPECT_EQ(next->tokens.size(), 5u);
 }
 
 }  // namespace

@@ -4,7 +4,10 @@
 
 #include <array>
 #include <chrono>
+#include <memory>
+#include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/runtime/draft_choice.h"
@@ -313,6 +316,26 @@ TEST_F(SpeculationTest, AStepThatFailsLeavesNoGuessInTheSequence) {
   sequence.insert(sequence.end(), failed->tokens.begin(), failed->tokens.end());
   sequence.push_back(7);
   EXPECT_EQ(next->tokens, model_.Continue(sequence, 20));
+}
+
+TEST_F(SpeculationTest, WhatFollowsALostTokenInItsStepIsNotTold) {
+  Repeat(10);
+  class Sink final : public testing::RecordingSink {
+   public:
+    void OnToken(TokenEvent event) override {
+      if (tokens.size() == 40 && std::exchange(has_memory_, false)) throw std::bad_alloc();
+      RecordingSink::OnToken(std::move(event));
+    }
+
+   private:
+    bool has_memory_ = true;
+  };
+  const auto sink = std::make_shared<Sink>();
+  ASSERT_TRUE(scheduler_.Submit(Open(), Greedy(Prompt(30), 100), sink).ok());
+  RunUntilIdle();
+  EXPECT_GT(sink->usage.accepted_tokens, 20u);
+  EXPECT_EQ(sink->status.reason(), "HOST_MEMORY_EXHAUSTED");
+  EXPECT_EQ(sink->tokens, model_.Continue(Prompt(30), 40));
 }
 
 // ---- With a constraint
