@@ -7,6 +7,7 @@
 #include <string>
 
 #include "daemon/config/config.h"
+#include "daemon/residency/listing_cache.h"
 #include "daemon/residency/residency.h"
 #include "daemon/rpc/call_admission.h"
 #include "daemon/rpc/call_registry.h"
@@ -47,6 +48,7 @@ struct ServiceContext {
   spdlog::logger& log;
   const std::chrono::system_clock::time_point start_time = std::chrono::system_clock::now();
 
+  ListingCache listings;  // of ListModels
   CallAdmission stream_admission;
   CallAdmission unary_admission{kMaxUnaryCalls};
   CallAdmission large_text_admission{kMaxLargeTexts};  // for large calls of Tokenize

@@ -1,6 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <string>
+#include <vector>
+
 #include "tests/daemon/daemon_fixture.h"
 
 namespace forge::testing {
@@ -100,6 +104,54 @@ TEST_F(ListModelsTest, PagesThroughEverythingOnce) {
   EXPECT_THAT(page_sizes, ElementsAre(10, 10, 5));
 }
 
+TEST_F(ListModelsTest, PagesShowTheFilesOfTheFirstWhichAloneLooksAtTheDisk) {
+  std::vector<std::filesystem::path> paths;
+  for (const char* name : {"a", "b", "c", "d", "e"}) paths.push_back(daemon_.AddModel(name));
+  v1::ListModelsRequest request;
+  request.set_page_size(2);
+  auto response = List(request);
+  ASSERT_THAT(Names(response), ElementsAre("a", "b"));
+  for (const auto& path : paths) std::filesystem::remove(path);
+  daemon_.AddModel("bb");
+  request.set_page_token(response.next_page_token());
+  response = List(request);
+  EXPECT_THAT(Names(response), ElementsAre("c", "d"));
+  request.set_page_token(response.next_page_token());
+  response = List(request);
+  EXPECT_THAT(Names(response), ElementsAre("e"));
+  EXPECT_EQ(response.next_page_token(), "");
+  EXPECT_THAT(Names(List()), ElementsAre("bb")) << "a first page looks again";
+}
+
+TEST_F(ListModelsTest, AListingThatIsNotKeptAnyMoreGoesOnWhereItWas) {
+  for (const char* name : {"a", "c", "d"}) daemon_.AddModel(name);
+  v1::ListModelsRequest request;
+  request.set_page_size(2);
+  const std::string token = List(request).next_page_token();
+  for (size_t i = 0; i < ListingCache::kMostKept; ++i) List(request);
+  daemon_.AddModel("b");
+  daemon_.AddModel("e");
+  request.set_page_token(token);
+  const auto response = List(request);
+  EXPECT_THAT(Names(response), ElementsAre("d", "e"));
+}
+
+TEST_F(ListModelsTest, WhatIsLoadedBetweenTwoPagesIsShownSo) {
+  for (const char* name : {"a", "c", "d"}) daemon_.AddModel(name);
+  v1::ListModelsRequest request;
+  request.set_page_size(1);
+  request.set_page_token(List(request).next_page_token());
+  daemon_.AddModel("b");
+  daemon_.LoadModel("b");
+  daemon_.LoadModel("c");
+  request.set_page_size(5);
+  const auto response = List(request);
+  ASSERT_THAT(Names(response), ElementsAre("b", "c", "d"));
+  EXPECT_EQ(response.models(0).state(), v1::MODEL_STATE_READY);
+  EXPECT_EQ(response.models(1).state(), v1::MODEL_STATE_READY);
+  EXPECT_EQ(response.models(2).state(), v1::MODEL_STATE_ON_DISK);
+}
+
 TEST_F(ListModelsTest, RefusesBadPageSizesAndTokens) {
   v1::ListModelsRequest request;
   request.set_page_size(-1);
@@ -108,7 +160,8 @@ TEST_F(ListModelsTest, RefusesBadPageSizesAndTokens) {
   request.set_page_size(1'000'000);
   List(request);
   EXPECT_TRUE(status_.ok()) << "too large a page is cut";
-  for (const char* token : {"xyz", "0", "zz"}) {
+  for (const char* token : {"xyz", "0", "zz", "61", "61-", "61-x", "-1", "6-1", "zz-1", "61-1-1",
+                            "61-99999999999999999999"}) {
     request.set_page_token(token);
     List(request);
     EXPECT_ERROR(status_, INVALID_ARGUMENT, "INVALID_PAGE_TOKEN");
