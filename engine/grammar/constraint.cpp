@@ -49,11 +49,14 @@ Constraint::Constraint(OutputConstraint source, Automaton automaton, const Token
 
 void Constraint::Begin(std::vector<TokenId> end_tokens) {
   end_tokens_ = std::move(end_tokens);
+  is_whole_ = false;
   sets_.BeginWork();
   now_ = sets_.Start();
+  is_whole_ = true;
 }
 
 Result<const TokenMask*> Constraint::AllowedTokens() {
+  is_whole_ = false;
   sets_.BeginWork();
   FORGE_TRY(sets_.status());
   const TokenMask* mask = &masks_.MaskOf(now_);
@@ -63,6 +66,7 @@ Result<const TokenMask*> Constraint::AllowedTokens() {
     for (const TokenId token : end_tokens_) with_ends_.Allow(token);
     mask = &with_ends_;
   }
+  is_whole_ = true;
   if (mask->empty())
     return FailedPrecondition(
                "the vocabulary has no token with which the answer could go on as the grammar wants")
@@ -71,6 +75,7 @@ Result<const TokenMask*> Constraint::AllowedTokens() {
 }
 
 Status Constraint::Accept(TokenId token) {
+  is_whole_ = false;
   sets_.BeginWork();
   for (const char byte : tokenizer_.TokenBytes(token, /*render_special=*/false))
     now_ = sets_.Next(now_, static_cast<uint8_t>(byte));
@@ -78,6 +83,7 @@ Status Constraint::Accept(TokenId token) {
     now_ = sets_.Compact(now_);
     masks_.ForgetSets();
   }
+  is_whole_ = true;
   return sets_.status();
 }
 

@@ -51,8 +51,8 @@ class Constraint {
   // It does not end here by necessity.
   bool CanContinue() const { return sets_.CanContinue(now_); }
 
-  // No limit was passed: it may serve another answer.
-  bool ok() const { return sets_.status().ok(); }
+  // No limit was passed, and no call ended with an exception: it may serve another answer.
+  bool ok() const { return is_whole_ && sets_.status().ok(); }
   // Drops what it has computed if that is much.
   void Trim();
 
@@ -66,6 +66,7 @@ class Constraint {
   StackSets::SetId now_ = StackSets::kNothing;
   std::vector<TokenId> end_tokens_;
   TokenMask with_ends_;
+  bool is_whole_ = true;  // false while sets_ and masks_ change
 };
 
 }  // namespace forge

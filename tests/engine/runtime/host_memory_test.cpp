@@ -247,6 +247,29 @@ TEST_F(HostMemoryTest, AStepMayMeetItsEndAnywhere) {
   EXPECT_TRUE(engine_->GetModel(model)->sequences.empty());
 }
 
+// A grammar that was at work when the memory ended is not kept for the next turn with its text.
+TEST_F(HostMemoryTest, AConstrainedAnswerMayMeetItsEndAnywhere) {
+  const ModelId model = engine_->Load(path_, "", load_options_, nullptr).value();
+  uint32_t n = 0;
+  const auto generate = [&] {
+    GenerateRequest request = Greedy(TestTokens("hello"), 12);
+    // Comments tell grammars apart that say the same.
+    request.constraint = {.text = "# " + std::to_string(n) + R"(
+        root ::= (word | [0-9]{1,4} | "é")+
+        word ::= "a" [b-y] word? "z")"};
+    return testing::Generate(*engine_, model, std::move(request));
+  };
+  const std::vector<TokenId> expected = generate().tokens;
+  ASSERT_EQ(expected.size(), 12u);
+  counted = Counted::kOtherThreads;
+  FailEach(
+      [&] {
+        ++n;
+        return generate().status;
+      },
+      [&] { EXPECT_EQ(generate().tokens, expected); });
+}
+
 // What the plan does not count must not grow with the sequences.
 TEST_F(HostMemoryTest, TheLogitsOfManySequencesTakeNoneOfIt) {
   const auto bytes_of_load = [&](uint32_t max_sequences) {
