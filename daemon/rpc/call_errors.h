@@ -27,5 +27,7 @@ Status ToolsUnsupported(const std::string& model, std::string_view chat_template
 Status TooSlow(std::chrono::milliseconds limit);
 // kResourceExhausted, reason SLOW_READER: `what` is the setting that was passed.
 Status SlowReader(std::string_view what, uint64_t limit, std::string_view unit);
+// kResourceExhausted, reason HOST_MEMORY_EXHAUSTED.
+Status NoCallMemory();
 
 }  // namespace forge

@@ -29,18 +29,21 @@ class EmbedCall final : public ReadingCall<v1::EmbedResponse> {
 
     void OnQueued(uint32_t) override {}
     void OnPromptProgress(uint32_t, uint32_t) override {}
-    void OnEmbedding(std::vector<float> embedding) override { embedding_ = std::move(embedding); }
+    void OnEmbedding(std::vector<float> embedding) override {
+      embedding_ = std::make_shared<std::vector<float>>(std::move(embedding));
+    }
+    // Shares the embedding: where the memory ends here, this is called again.
     void OnFinished(const Status& status, const GenerateUsage&) override {
       call_->PostUnlessEnded([call = call_.get(), index = index_, status,
-                              embedding = std::move(embedding_)]() mutable {
-        call->OnInputDone(index, status, std::move(embedding));
+                              embedding = embedding_]() mutable {
+        call->OnInputDone(index, status, embedding ? std::move(*embedding) : std::vector<float>());
       });
     }
 
    private:
     const std::shared_ptr<EmbedCall> call_;
     const size_t index_;
-    std::vector<float> embedding_;
+    std::shared_ptr<std::vector<float>> embedding_;  // null where there is none
   };
 
   Status Submit(const ModelSnapshot& model) override {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "daemon/rpc/call_errors.h"
+#include "daemon/rpc/call_memory.h"
 #include "daemon/rpc/proto_convert.h"
 #include "daemon/rpc/status_map.h"
 #include "daemon/text/utf8.h"
@@ -105,18 +106,28 @@ void GenerateCall::StartTurn(Turn turn) {
     number = ++n_turns_;
     submitted_ = false;
     cancel_wanted_ = false;
+    tool_calls_.clear();
+    trailing_kind_ = TextKind::kContent;
+    told_finished_ = false;
     turn_deadline_ = has_client_deadline_ ? Clock::time_point::max()
                                           : Clock::now() + service_.config.limits.generate_deadline;
   }
   if (refused) return Fail(ShuttingDown());
   ReadNext();
-  boost::asio::post(service_.workers, [self = Self(), turn = std::move(turn), number] {
-    self->RunTurn(turn, number);
+  PostWork(number, [this, turn = std::make_shared<const Turn>(std::move(turn)), number] {
+    RunTurn(turn, number);
   });
 }
 
-void GenerateCall::RunTurn(const Turn& turn, uint32_t number) {
-  const Result<std::string> name = ModelOf(turn, number);
+template <typename Work>
+void GenerateCall::PostWork(uint32_t number, Work work) {
+  boost::asio::post(service_.workers, [self = Self(), number, work = std::move(work)]() mutable {
+    WithCallMemory(work, [&](const Status& status) { self->FailTurn(status, number); });
+  });
+}
+
+void GenerateCall::RunTurn(const TurnPtr& turn, uint32_t number) {
+  const Result<std::string> name = ModelOf(*turn, number);
   if (!name.ok()) return FailTurn(name.status(), number);
   AcquireModel(*name, turn, number);
 }
@@ -146,7 +157,7 @@ Result<std::string> GenerateCall::ModelOf(const Turn& turn, uint32_t number) {
 // Waits for a model that is loaded for a turn, and tells the client how far it is.
 class GenerateCall::TurnLoad final : public LoadListener {
  public:
-  TurnLoad(std::shared_ptr<GenerateCall> call, Turn turn, uint32_t number)
+  TurnLoad(std::shared_ptr<GenerateCall> call, TurnPtr turn, uint32_t number)
       : call_(std::move(call)), turn_(std::move(turn)), number_(number) {}
 
   void OnProgress(const LoadProgress& progress) override {
@@ -157,20 +168,19 @@ class GenerateCall::TurnLoad final : public LoadListener {
     if (call_->IsWaiting(number_)) call_->SendLatest(std::move(response));
   }
   void OnLoaded(const Result<ModelSnapshot>& result) override {
-    boost::asio::post(call_->service_.workers, [call = call_, turn = turn_, number = number_,
-                                                status = result.status(), result] {
-      if (!status.ok()) return call->FailTurn(status, number);
+    call_->PostWork(number_, [call = call_.get(), turn = turn_, number = number_, result] {
+      if (!result.ok()) return call->FailTurn(result.status(), number);
       call->AcquireModel(result->file.name, turn, number);
     });
   }
 
  private:
   const std::shared_ptr<GenerateCall> call_;
-  const Turn turn_;
+  const TurnPtr turn_;
   const uint32_t number_;
 };
 
-void GenerateCall::AcquireModel(const std::string& name, const Turn& turn, uint32_t number) {
+void GenerateCall::AcquireModel(const std::string& name, const TurnPtr& turn, uint32_t number) {
   {
     const MutexLock lock(mutex_);
     if (ended_ || !IsWaiting(number)) return;
@@ -180,17 +190,17 @@ void GenerateCall::AcquireModel(const std::string& name, const Turn& turn, uint3
   if (!is_ready && MayLoad()) {
     const Result<ModelFile> file = service_.residency.catalogue().Resolve(name);
     if (!file.ok()) return FailTurn(file.status(), number);
-    Result<LoadRequest> request = LoadRequestFromProto(turn.load_options(), "turn.load_options");
+    Result<LoadRequest> request = LoadRequestFromProto(turn->load_options(), "turn.load_options");
     if (!request.ok()) return FailTurn(request.status(), number);
     request->is_on_demand = true;
     return service_.residency.Load(*file, *request,
                                    std::make_shared<TurnLoad>(Self(), turn, number));
   }
   service_.residency.Acquire(name, [self = Self(), name, turn, number](Result<ModelLease> lease) {
-    boost::asio::post(self->service_.workers,
-                      [self, name, turn, number, lease = std::move(lease)]() mutable {
-                        self->RunWithLease(name, turn, number, std::move(lease));
-                      });
+    self->PostWork(number,
+                   [call = self.get(), name, turn, number, lease = std::move(lease)]() mutable {
+                     call->RunWithLease(name, turn, number, std::move(lease));
+                   });
   });
 }
 
@@ -199,7 +209,7 @@ bool GenerateCall::MayLoad() {
   return !session_ && service_.config.residency.load_on_demand;
 }
 
-void GenerateCall::RunWithLease(const std::string& name, const Turn& turn, uint32_t number,
+void GenerateCall::RunWithLease(const std::string& name, const TurnPtr& turn, uint32_t number,
                                 Result<ModelLease> lease) {
   // It went after it was found, for a model that had waited too long: this turn's turn comes now.
   const bool had_to_go = lease.status().code() == StatusCode::kFailedPrecondition &&
@@ -210,7 +220,7 @@ void GenerateCall::RunWithLease(const std::string& name, const Turn& turn, uint3
     if (!StopWaiting(number)) return;  // cancelled: the lease goes
   }
   const Status status =
-      lease.ok() ? SubmitTurn(turn, *std::move(lease)) : std::move(lease).status();
+      lease.ok() ? SubmitTurn(*turn, *std::move(lease)) : std::move(lease).status();
   if (!status.ok()) return FailTurn(status, number);
   std::optional<Session> session;
   {
@@ -358,10 +368,7 @@ void GenerateCall::OnPromptProgress(uint32_t tokens_done, uint32_t tokens_total)
 void GenerateCall::OnToken(TokenEvent event) {
   v1::GenerateResponse response;
   *response.mutable_token() = TokenToProto(event);
-  if (Send(std::move(response), CostBytes(event)) != SendResult::kFull) return;
-  PostUnlessEnded([](GenerateCall& call) {
-    call.CutOff("limits.stream_buffer", call.service_.config.limits.stream_buffer_bytes, "bytes");
-  });
+  SendCounted(std::move(response), CostBytes(event));
 }
 
 void GenerateCall::OnAnswer(ChatAnswer answer, TextKind trailing_kind) {
@@ -381,15 +388,28 @@ void GenerateCall::OnFinished(const Status& status, FinishReason reason, std::st
   finished->set_reason(FinishReasonToProto(reason));
   finished->set_text(SanitizeUtf8(trailing_text));
   *finished->mutable_usage() = UsageToProto(usage);
+  bool is_told = false;
   {
+    // Nothing is taken: where the memory ends below, this is called again.
     const MutexLock lock(mutex_);
+    is_told = told_finished_;
     finished->set_seed(seed_);
-    finished->set_kind(TextKindToProto(std::exchange(trailing_kind_, TextKind::kContent)));
-    for (const ToolCall& call : std::exchange(tool_calls_, {}))
-      *finished->add_tool_calls() = ToolCallToProto(call);
+    finished->set_kind(TextKindToProto(trailing_kind_));
+    for (const ToolCall& call : tool_calls_) *finished->add_tool_calls() = ToolCallToProto(call);
   }
-  Send(std::move(response), /*cost_bytes=*/0);
+  if (!is_told) {
+    Send(std::move(response), /*cost_bytes=*/0);
+    const MutexLock lock(mutex_);
+    told_finished_ = true;
+  }
   PostUnlessEnded([](GenerateCall& call) { call.EndTurn(); });
+}
+
+void GenerateCall::SendCounted(v1::GenerateResponse response, size_t cost_bytes) {
+  if (Send(std::move(response), cost_bytes) != SendResult::kFull) return;
+  PostUnlessEnded([](GenerateCall& call) {
+    call.CutOff("limits.stream_buffer", call.service_.config.limits.stream_buffer_bytes, "bytes");
+  });
 }
 
 // Once the stream ended, the engine may still hold this sink when the service is gone already; the

@@ -53,6 +53,7 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
 
  private:
   using Turn = v1::GenerateRequest::Turn;
+  using TurnPtr = std::shared_ptr<const Turn>;  // a prompt may be long
   class TurnLoad;
   struct Session {
     ModelId model;
@@ -72,12 +73,15 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   bool StopWaiting(uint32_t number) FORGE_REQUIRES(mutex_);
   // On a worker thread. A turn takes a lease of its model, which is loaded first where it is not
   // resident, and then goes to the engine.
-  void RunTurn(const Turn& turn, uint32_t number);
+  void RunTurn(const TurnPtr& turn, uint32_t number);
   // The name of the turn's model in residency, which may not be resident.
   Result<std::string> ModelOf(const Turn& turn, uint32_t number);
-  void AcquireModel(const std::string& name, const Turn& turn, uint32_t number);
-  void RunWithLease(const std::string& name, const Turn& turn, uint32_t number,
+  void AcquireModel(const std::string& name, const TurnPtr& turn, uint32_t number);
+  void RunWithLease(const std::string& name, const TurnPtr& turn, uint32_t number,
                     Result<ModelLease> lease);
+  // Does a part of the turn on a worker thread; where the memory ends in it, the turn fails.
+  template <typename Work>
+  void PostWork(uint32_t number, Work work);
   // True if a model that is not resident may be loaded for the turn. A conversation whose model
   // went has lost what it was about.
   bool MayLoad();
@@ -91,6 +95,8 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
                        const ModelSnapshot& model, bool is_first, GenerateRequest& request);
   void EndTurn();
 
+  // Sends what counts as `cost_bytes`; a client for whom that is too much is cut off.
+  void SendCounted(v1::GenerateResponse response, size_t cost_bytes);
   // Runs `work` on the writers' thread, where the engine may be called.
   void PostUnlessEnded(std::function<void(GenerateCall&)> work);
   // Ends the stream: everything queued first, then `status`.
@@ -117,6 +123,7 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   ChatConversation chat_ FORGE_GUARDED_BY(mutex_);
   std::vector<ToolCall> tool_calls_ FORGE_GUARDED_BY(mutex_);  // of the turn that ends
   TextKind trailing_kind_ FORGE_GUARDED_BY(mutex_) = TextKind::kContent;
+  bool told_finished_ FORGE_GUARDED_BY(mutex_) = false;    // the client, of this turn
   bool running_ FORGE_GUARDED_BY(mutex_) = false;          // from StartTurn to OnFinished
   bool waits_for_model_ FORGE_GUARDED_BY(mutex_) = false;  // see IsWaiting
   bool is_first_turn_ FORGE_GUARDED_BY(mutex_) = true;     // the engine has had none yet

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "daemon/rpc/admitted_call.h"
+#include "daemon/rpc/call_memory.h"
 
 namespace forge {
 
@@ -26,7 +27,9 @@ class ReadingCall : public AdmittedCall<Response> {
   // Reads what is asked for; on a worker thread.
   void Start() override {
     this->Own();
-    boost::asio::post(service_.workers, [self = Self()] { self->FindModel(); });
+    boost::asio::post(service_.workers, [self = Self()] {
+      WithCallMemory([&] { self->FindModel(); }, [&](const Status& status) { self->Fail(status); });
+    });
   }
 
   // The registry's side. A reading that runs when the daemon drains may end.
@@ -102,7 +105,8 @@ class ReadingCall : public AdmittedCall<Response> {
     if (!model.ok()) return Fail(model.status());
     service_.residency.Acquire(model->file.name, [self = Self()](Result<ModelLease> lease) {
       boost::asio::post(self->service_.workers, [self, lease = std::move(lease)]() mutable {
-        self->RunWithLease(std::move(lease));
+        WithCallMemory([&] { self->RunWithLease(std::move(lease)); },
+                       [&](const Status& status) { self->Fail(status); });
       });
     });
   }

@@ -42,12 +42,15 @@ class ScoreCall final : public ReadingCall<v1::ScoreResponse>, public ScoreSink 
   void OnFinished(const Status& status, const GenerateUsage& usage) override {
     if (!status.ok()) return PostUnlessEnded([this, status] { Fail(status); });
     SendPart();
-    v1::ScoreResponse response;
-    v1::ScoreResponse::Finished* finished = response.mutable_finished();
-    finished->set_total_logprob(total_logprob_);
-    finished->set_scored_tokens(n_scored_);
-    *finished->mutable_usage() = UsageToProto(usage);
-    Send(std::move(response), /*cost_bytes=*/0);
+    if (!told_finished_) {
+      v1::ScoreResponse response;
+      v1::ScoreResponse::Finished* finished = response.mutable_finished();
+      finished->set_total_logprob(total_logprob_);
+      finished->set_scored_tokens(n_scored_);
+      *finished->mutable_usage() = UsageToProto(usage);
+      Send(std::move(response), /*cost_bytes=*/0);
+      told_finished_ = true;  // where the memory ends below, this is called again
+    }
     PostUnlessEnded([this] { Succeed(); });
   }
 
@@ -66,17 +69,17 @@ class ScoreCall final : public ReadingCall<v1::ScoreResponse>, public ScoreSink 
 
   v1::TokenScore& Append(TokenId token) {
     part_bytes_ += CostBytes(request_.top_logprobs());
-    v1::TokenScore* score = part_.add_scores();
+    v1::TokenScore* score = part_.mutable_scores()->add_scores();
     score->set_token(token);
     return *score;
   }
 
   void SendPart() {
-    if (part_.scores().empty()) return;
-    v1::ScoreResponse response;
-    response.mutable_scores()->Swap(&part_);
-    const size_t cost_bytes = std::exchange(part_bytes_, 0);
-    if (Send(std::move(response), cost_bytes) != SendResult::kFull) return;
+    if (part_bytes_ == 0) return;
+    const SendResult result = Send(std::move(part_), part_bytes_);
+    part_.Clear();
+    part_bytes_ = 0;
+    if (result != SendResult::kFull) return;
     PostUnlessEnded([this] {
       CutOff("limits.stream_buffer", service_.config.limits.stream_buffer_bytes, "bytes");
     });
@@ -99,10 +102,11 @@ class ScoreCall final : public ReadingCall<v1::ScoreResponse>, public ScoreSink 
 
   // Set before the engine has the text, then touched by its executor only.
   ModelId model_id_ = 0;
-  v1::ScoreResponse::Scores part_;  // what is not sent yet; begins with the first token
+  v1::ScoreResponse part_;  // what is not sent yet; begins with the first token
   size_t part_bytes_ = 0;
   double total_logprob_ = 0.0;
   uint32_t n_scored_ = 0;
+  bool told_finished_ = false;
 };
 
 }  // namespace

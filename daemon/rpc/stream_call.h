@@ -9,7 +9,9 @@
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <new>
 #include <optional>
+#include <utility>
 
 #include "kernels/base/mutex.h"
 
@@ -71,22 +73,23 @@ class WritingCall : public Reactor,
   }
 
   // Queues `message`, which counts as `cost_bytes`. kFull, and nothing is queued, if the queue
-  // would pass its bound; kClosed once the call is ending.
-  SendResult Send(Response message, size_t cost_bytes) {
-    return Enqueue({std::move(message), cost_bytes, /*is_replaceable=*/false});
+  // would pass its bound; kClosed once the call is ending. Throws std::bad_alloc, and then nothing
+  // has changed, the message included.
+  SendResult Send(Response&& message, size_t cost_bytes) {
+    return Enqueue(message, cost_bytes, /*is_replaceable=*/false);
   }
   // Queues a message about the present state: takes the place of the last one if that is still
   // waiting and was of this kind.
-  void SendLatest(Response message) {
-    Enqueue({std::move(message), /*cost_bytes=*/0, /*is_replaceable=*/true});
+  void SendLatest(Response&& message) {
+    Enqueue(message, /*cost_bytes=*/0, /*is_replaceable=*/true);
   }
 
   // Ends the call with `status` once everything queued is written. The first end counts.
   void FinishAfterQueue(const grpc::Status& status) {
     const MutexLock lock(mutex_);
     if (finishing_ || final_status_) return;
+    PostPump();  // first: without memory another end must still count
     final_status_ = status;
-    PostPump();
   }
   // Drops what is queued and ends the call with `status`.
   void FinishNow(const grpc::Status& status) {
@@ -117,23 +120,27 @@ class WritingCall : public Reactor,
  private:
   struct Item {
     Response message;
-    size_t cost_bytes;
-    bool is_replaceable;
+    size_t cost_bytes = 0;
+    bool is_replaceable = false;
   };
 
-  SendResult Enqueue(Item item) {
+  SendResult Enqueue(Response& message, size_t cost_bytes, bool is_replaceable) {
     const MutexLock lock(mutex_);
     if (finishing_ || final_status_) return SendResult::kClosed;
-    if (item.is_replaceable && !queue_.empty() && queue_.back().is_replaceable) {
-      queue_.back() = std::move(item);
+    if (is_replaceable && !queue_.empty() && queue_.back().is_replaceable) {
+      queue_.back().message = std::move(message);
       return SendResult::kQueued;
     }
-    if (item.cost_bytes > 0 && queued_bytes_ + item.cost_bytes > max_queued_bytes_) {
-      return SendResult::kFull;
+    if (cost_bytes > 0 && queued_bytes_ + cost_bytes > max_queued_bytes_) return SendResult::kFull;
+    queue_.emplace_back();
+    try {
+      if (!writing_) PostPump();  // else OnWriteDone goes on
+    } catch (const std::bad_alloc&) {
+      queue_.pop_back();
+      throw;
     }
-    queued_bytes_ += item.cost_bytes;
-    queue_.push_back(std::move(item));
-    if (!writing_) PostPump();  // else OnWriteDone goes on
+    queue_.back() = {std::move(message), cost_bytes, is_replaceable};
+    queued_bytes_ += cost_bytes;
     return SendResult::kQueued;
   }
 

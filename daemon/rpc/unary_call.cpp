@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "daemon/rpc/call_memory.h"
 #include "daemon/rpc/status_map.h"
 #include "kernels/base/mutex.h"
 
@@ -114,8 +115,12 @@ grpc::ServerUnaryReactor* RunOnWorker(ServiceContext& service, grpc::CallbackSer
 
 grpc::ServerUnaryReactor* RunOnWorker(ServiceContext& service, grpc::CallbackServerContext* context,
                                       CallAdmission& admission, std::function<Status()> work) {
-  return StartAdmitted(service, context, admission,
-                       [work = std::move(work)](const FinishCall& finish) { finish(work()); });
+  return StartAdmitted(
+      service, context, admission, [work = std::move(work)](const FinishCall& finish) {
+        Status status;
+        WithCallMemory([&] { status = work(); }, [&](const Status& failure) { status = failure; });
+        finish(status);
+      });
 }
 
 }  // namespace forge

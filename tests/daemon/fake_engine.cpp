@@ -1,6 +1,8 @@
 #include "tests/daemon/fake_engine.h"
 
 #include <filesystem>
+#include <new>
+#include <utility>
 
 namespace forge::testing {
 namespace {
@@ -24,108 +26,6 @@ FakeEngine::~FakeEngine() {
     changed_.NotifyAll();
   }
   executor_.join();
-}
-
-void FakeEngine::SetLoadFailure(const std::string& file, const Status& status) {
-  const MutexLock lock(mutex_);
-  load_failures_[file] = status;
-}
-
-void FakeEngine::SetInspectFailure(const std::string& file, const Status& status) {
-  const MutexLock lock(mutex_);
-  inspect_failures_[file] = status;
-}
-
-void FakeEngine::HoldLoads() {
-  const MutexLock lock(mutex_);
-  loads_held_ = true;
-}
-
-void FakeEngine::ReleaseLoads() {
-  const MutexLock lock(mutex_);
-  loads_held_ = false;
-  changed_.NotifyAll();
-}
-
-void FakeEngine::SetTokenDelay(std::chrono::microseconds delay) {
-  const MutexLock lock(mutex_);
-  token_delay_ = delay;
-}
-
-void FakeEngine::SetAnswerLength(uint32_t n_tokens) {
-  const MutexLock lock(mutex_);
-  answer_length_ = n_tokens;
-}
-
-void FakeEngine::SetTokenText(const std::string& text) {
-  const MutexLock lock(mutex_);
-  token_text_ = text;
-}
-
-void FakeEngine::SetSubmitFailure(const Status& status) {
-  const MutexLock lock(mutex_);
-  submit_failure_ = status;
-}
-
-void FakeEngine::SetTurnFailure(const Status& status) {
-  const MutexLock lock(mutex_);
-  turn_failure_ = status;
-}
-
-void FakeEngine::SetBudgetBytes(uint64_t bytes, const std::string& device) {
-  const MutexLock lock(mutex_);
-  budgets_[device] = bytes;
-}
-
-void FakeEngine::SetProgress(const EngineProgress& progress) {
-  const MutexLock lock(mutex_);
-  progress_ = progress;
-}
-
-int FakeEngine::n_loads() const {
-  const MutexLock lock(mutex_);
-  return n_loads_;
-}
-
-int FakeEngine::n_inspections() const {
-  const MutexLock lock(mutex_);
-  return n_inspections_;
-}
-
-size_t FakeEngine::n_sessions() const {
-  const MutexLock lock(mutex_);
-  return sessions_.size();
-}
-
-uint32_t FakeEngine::n_running() const {
-  const MutexLock lock(mutex_);
-  uint32_t n_running = 0;
-  for (const auto& [id, session] : sessions_) n_running += session.turn || session.reading ? 1 : 0;
-  return n_running;
-}
-
-bool FakeEngine::WaitForSessions(size_t n_sessions) const {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
-  const MutexLock lock(mutex_);
-  while (sessions_.size() != n_sessions) {
-    if (changed_.WaitUntil(mutex_, deadline) == std::cv_status::timeout) {
-      return sessions_.size() == n_sessions;
-    }
-  }
-  return true;
-}
-
-GenerateRequest FakeEngine::last_request() const {
-  const MutexLock lock(mutex_);
-  return last_request_;
-}
-
-uint64_t FakeEngine::reserved_bytes(const std::string& device) const {
-  const MutexLock lock(mutex_);
-  uint64_t bytes = 0;
-  for (const auto& [id, info] : models_)
-    if (info.device == device) bytes += info.total_bytes();
-  return bytes;
 }
 
 Status FakeEngine::Find(const std::map<std::string, Status>& failures, const std::string& path) {
@@ -292,6 +192,10 @@ EngineProgress FakeEngine::Progress() const {
 Result<std::vector<TokenId>> FakeEngine::Tokenize(ModelId model, std::string_view text,
                                                   bool add_special, bool /*parse_special*/) const {
   FORGE_TRY(GetModel(model).status());
+  {
+    const MutexLock lock(mutex_);
+    if (memory_ends_) throw std::bad_alloc();
+  }
   std::vector<TokenId> tokens;
   if (add_special) tokens.push_back(kBos);
   for (const char letter : text) tokens.push_back((letter - 'a' + 26) % 26);
@@ -353,6 +257,7 @@ void FakeEngine::CloseSession(SessionId session) {
 
 Status FakeEngine::Submit(SessionId session, GenerateRequest request,
                           std::shared_ptr<GenerationSink> sink) {
+  CallHook(&FakeEngine::before_submit_);
   const MutexLock lock(mutex_);
   FORGE_TRY(submit_failure_);
   if (request.top_logprobs > kMaxTopLogprobs) {
@@ -370,10 +275,20 @@ Status FakeEngine::Submit(SessionId session, GenerateRequest request,
 }
 
 void FakeEngine::Cancel(SessionId session) {
+  CallHook(&FakeEngine::before_cancel_);
   const MutexLock lock(mutex_);
   const auto found = sessions_.find(session);
   if (found != sessions_.end() && found->second.turn) found->second.turn->cancelled = true;
   if (found != sessions_.end() && found->second.reading) found->second.reading->cancelled = true;
+}
+
+void FakeEngine::CallHook(std::function<void()> FakeEngine::*hook) const {
+  std::function<void()> call;
+  {
+    const MutexLock lock(mutex_);
+    call = this->*hook;
+  }
+  if (call) call();
 }
 
 void FakeEngine::RunExecutor() {
@@ -486,7 +401,17 @@ void FakeEngine::EndTurn(SessionId id, FinishReason reason, const Status& status
     }
     turn->sink->OnAnswer(answer, TextKind::kContent);
   }
-  turn->sink->OnFinished(status, reason, "", usage);
+  Finish([&] { turn->sink->OnFinished(status, reason, "", usage); });
+}
+
+void FakeEngine::Finish(const std::function<void()>& finish) {
+  std::function<void(const std::function<void()>&)> around;
+  {
+    const MutexLock lock(mutex_);
+    around = around_finish_;
+  }
+  if (around) return around(finish);
+  finish();
 }
 
 }  // namespace forge::testing

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <map>
 #include <string>
 #include <thread>
@@ -37,6 +38,14 @@ class FakeEngine : public Engine {
   void SetSubmitFailure(const Status& status);
   // Turns that end by themselves end with this.
   void SetTurnFailure(const Status& status);
+  // Calls of OnFinished go through `around`, on the executor's thread, which may repeat them; not
+  // those of sessions that were closed.
+  void SetAroundFinish(std::function<void(const std::function<void()>& finish)> around);
+  // Called by those threads, before anything happens.
+  void SetBeforeSubmit(std::function<void()> hook);
+  void SetBeforeCancel(std::function<void()> hook);
+  // Tokenize throws std::bad_alloc, which daemon code around a call of the engine may do as well.
+  void SetMemoryEnds(bool ends);
   // Of a device, which exists from then on; before there is "cpu" alone, with 1 GiB.
   void SetBudgetBytes(uint64_t bytes, const std::string& device = "cpu");
   void SetProgress(const EngineProgress& progress);
@@ -106,6 +115,7 @@ class FakeEngine : public Engine {
     std::optional<Reading> reading;
   };
 
+  void CallHook(std::function<void()> FakeEngine::*hook) const;
   void RunExecutor();
   // One token for every running turn. Calls sinks without the lock, as the engine does.
   void Step();
@@ -115,6 +125,7 @@ class FakeEngine : public Engine {
   Status StartReading(SessionId session, Reading reading);
   void StepReadings();
   void EndReading(SessionId id, const Status& status);
+  void Finish(const std::function<void()>& finish);
   // What remains of a session that is gone.
   void Orphan(Session& session, const Status& status) FORGE_REQUIRES(mutex_);
   ModelStatus StatusOf(ModelId id, const ModelFileInfo& info) const FORGE_REQUIRES(mutex_);
@@ -130,6 +141,10 @@ class FakeEngine : public Engine {
   std::string token_text_ FORGE_GUARDED_BY(mutex_);
   Status submit_failure_ FORGE_GUARDED_BY(mutex_);
   Status turn_failure_ FORGE_GUARDED_BY(mutex_);
+  std::function<void(const std::function<void()>&)> around_finish_ FORGE_GUARDED_BY(mutex_);
+  std::function<void()> before_submit_ FORGE_GUARDED_BY(mutex_);
+  std::function<void()> before_cancel_ FORGE_GUARDED_BY(mutex_);
+  bool memory_ends_ FORGE_GUARDED_BY(mutex_) = false;
   std::map<std::string, uint64_t> budgets_ FORGE_GUARDED_BY(mutex_) = {
       {"cpu", uint64_t{1} << 30}};  // in bytes, by device
   EngineProgress progress_ FORGE_GUARDED_BY(mutex_);

@@ -104,7 +104,7 @@ void FakeEngine::EndReading(SessionId id, const Status& status) {
   GenerateUsage usage;
   usage.prompt_tokens = usage.context_used = reading->n_tokens;
   usage.prefill_time = std::chrono::milliseconds(1500);
-  reading->sink->OnFinished(status, usage);
+  Finish([&] { reading->sink->OnFinished(status, usage); });
 }
 
 void FakeEngine::Orphan(Session& session, const Status& status) {

@@ -1,0 +1,162 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <functional>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "tests/daemon/generate_fixture.h"
+
+// Calls in which the host's memory ends: at the allocations of one thread, which a test arms.
+namespace forge {
+namespace {
+
+thread_local int64_t allocations_left = 0;  // of them the last one fails; 0: none does
+
+bool MayAllocate() { return allocations_left == 0 || --allocations_left > 0; }
+
+}  // namespace
+}  // namespace forge
+
+// They take the place of the C++ library's in this program. Not inlined: g++ 12 would see free() of
+// what it does not see to be malloc()'s.
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+  return forge::MayAllocate() ? std::malloc(bytes == 0 ? 1 : bytes) : nullptr;
+}
+void* operator new[](size_t bytes, const std::nothrow_t& tag) noexcept {
+  return operator new(bytes, tag);
+}
+void* operator new(size_t bytes) {
+  void* const data = operator new(bytes, std::nothrow);
+  if (data == nullptr) throw std::bad_alloc();
+  return data;
+}
+void* operator new[](size_t bytes) { return operator new(bytes); }
+[[gnu::noinline]] void operator delete(void* data) noexcept { std::free(data); }
+[[gnu::noinline]] void operator delete(void* data, size_t) noexcept { operator delete(data); }
+[[gnu::noinline]] void operator delete[](void* data) noexcept { operator delete(data); }
+[[gnu::noinline]] void operator delete[](void* data, size_t) noexcept { operator delete(data); }
+
+namespace forge {
+namespace {
+
+using testing::GenerateTest;
+using testing::OpenStream;
+using testing::TextTurn;
+
+class CallMemoryTest : public GenerateTest {
+ protected:
+  // Every end of a turn or reading is told again and again, without one allocation more each time.
+  void FailEveryFinish() {
+    daemon_.engine().SetAroundFinish([this](const std::function<void()>& finish) {
+      for (int64_t n = 1;; ++n) {
+        allocations_left = n;
+        bool is_told = true;
+        try {
+          finish();
+        } catch (const std::bad_alloc&) {
+          is_told = false;
+        }
+        allocations_left = 0;
+        if (is_told) return;
+        ++n_failed_;
+      }
+    });
+  }
+
+  std::atomic<int> n_failed_ = 0;
+};
+
+TEST_F(CallMemoryTest, ATurnFinishesOnceWhereverTheMemoryEnds) {
+  FailEveryFinish();
+  OpenStream open(*stub_);
+  for (int turn = 0; turn < 3; ++turn) {
+    v1::GenerateRequest request;
+    request.mutable_turn()->set_model("tiny");
+    v1::ChatMessages& chat = *request.mutable_turn()->mutable_chat();
+    chat.add_messages()->set_role("user");
+    chat.mutable_messages(0)->set_content("hello");
+    chat.add_tools()->set_name("get_weather");
+    chat.mutable_tools(0)->set_parameters_json("{}");
+    open.stream->Write(request);
+  }
+  open.stream->WritesDone();
+  std::vector<v1::GenerateResponse::Finished> finished;
+  v1::GenerateResponse response;
+  while (open.stream->Read(&response))
+    if (response.has_finished()) finished.push_back(response.finished());
+  EXPECT_TRUE(open.stream->Finish().ok());
+  ASSERT_EQ(finished.size(), 3u);
+  for (const v1::GenerateResponse::Finished& one : finished) EXPECT_EQ(one.tool_calls_size(), 1);
+  EXPECT_GT(n_failed_, 3 * 5);
+}
+
+TEST_F(CallMemoryTest, AScoreFinishesOnceWhereverTheMemoryEnds) {
+  FailEveryFinish();
+  for (const char* text : {"a", "abc"}) {
+    v1::ScoreRequest request;
+    request.set_model("tiny");
+    request.mutable_input()->mutable_text()->set_text(text);
+    grpc::ClientContext context;
+    const auto stream = stub_->Score(&context, request);
+    size_t n_scores = 0, n_finished = 0;
+    v1::ScoreResponse response;
+    while (stream->Read(&response)) {
+      n_scores += static_cast<size_t>(response.scores().scores_size());
+      n_finished += response.has_finished();
+    }
+    EXPECT_TRUE(stream->Finish().ok());
+    EXPECT_EQ(n_finished, 1u);
+    EXPECT_EQ(n_scores, std::string(text).size() + 1) << "with the token before the text";
+  }
+  EXPECT_GT(n_failed_, 4);
+}
+
+TEST_F(CallMemoryTest, AnEmbeddingIsWholeWhereverTheMemoryEnds) {
+  FailEveryFinish();
+  v1::EmbedRequest request;
+  request.set_model("tiny");
+  request.add_inputs()->mutable_text()->set_text("abc");
+  request.add_inputs()->mutable_text()->set_text("de");
+  grpc::ClientContext context;
+  const auto stream = stub_->Embed(&context, request);
+  int n_values = 0;
+  v1::EmbedResponse response;
+  while (stream->Read(&response)) n_values += response.values_size();
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(n_values, 4);
+  EXPECT_GT(n_failed_, 2);
+}
+
+TEST_F(CallMemoryTest, ACallWithoutMemoryFailsAlone) {
+  daemon_.engine().SetMemoryEnds(true);
+  EXPECT_ERROR(StatusOf(TextTurn("tiny", "a")), RESOURCE_EXHAUSTED, "HOST_MEMORY_EXHAUSTED");
+  {
+    v1::TokenizeRequest request;
+    request.set_model("tiny");
+    request.set_text("abc");
+    v1::TokenizeResponse response;
+    grpc::ClientContext context;
+    EXPECT_ERROR(stub_->Tokenize(&context, request, &response), RESOURCE_EXHAUSTED,
+                 "HOST_MEMORY_EXHAUSTED");
+  }
+  {
+    v1::ScoreRequest request;
+    request.set_model("tiny");
+    request.mutable_input()->mutable_text()->set_text("abc");
+    grpc::ClientContext context;
+    const auto stream = stub_->Score(&context, request);
+    v1::ScoreResponse response;
+    while (stream->Read(&response)) continue;
+    EXPECT_ERROR(stream->Finish(), RESOURCE_EXHAUSTED, "HOST_MEMORY_EXHAUSTED");
+  }
+  EXPECT_TRUE(daemon_.engine().WaitForSessions(0));
+  daemon_.engine().SetMemoryEnds(false);
+  EXPECT_TRUE(StatusOf(TextTurn("tiny", "a")).ok());
+}
+
+}  // namespace
+}  // namespace forge
