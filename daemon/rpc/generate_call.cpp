@@ -19,7 +19,11 @@ uint64_t DrawSeed() {
   return (uint64_t{device()} << 32) | device();
 }
 
-// What a queued token takes, near enough for a bound.
+// What a queued message takes, near enough for a bound. That a turn has finished is counted too:
+// turns that are cancelled as they come have nothing else.
+constexpr size_t kFinishedBytes =
+    sizeof(v1::GenerateResponse) + sizeof(v1::GenerateResponse::Finished);
+
 size_t CostBytes(const TokenEvent& event) {
   return sizeof(v1::GenerateResponse) + sizeof(v1::GenerateResponse::Token) + event.text.size() +
          event.top_logprobs.size() * sizeof(v1::TokenLogprob);
@@ -71,23 +75,22 @@ void GenerateCall::OnTurn(Turn turn) {
 }
 
 void GenerateCall::OnCancelRequest() {
-  std::optional<Session> session;
-  bool ends_now = false;
   {
     const MutexLock lock(mutex_);
     if (!running_) return;
-    ends_now = StopWaiting(n_turns_);
-    if (ends_now) cancelled_turn_ = n_turns_;
     cancel_wanted_ = true;
-    if (submitted_) session = session_;
+    if (!StopWaiting(n_turns_)) return CancelTurn();
+    cancelled_turn_ = n_turns_;
   }
-  if (session) service_.engine.Cancel(session->id);
-  if (!ends_now) return;
   // The engine does not know the turn yet. The load goes on: it belongs to the server.
   v1::GenerateResponse response;
   response.mutable_finished()->set_reason(v1::FINISH_REASON_CANCELLED);
-  Send(std::move(response), /*cost_bytes=*/0);
+  SendCounted(std::move(response), kFinishedBytes);
   EndTurn();
+}
+
+void GenerateCall::CancelTurn() {
+  if (submitted_ && session_) service_.engine.Cancel(session_->id);
 }
 
 bool GenerateCall::StopWaiting(uint32_t number) {
@@ -222,15 +225,11 @@ void GenerateCall::RunWithLease(const std::string& name, const TurnPtr& turn, ui
   const Status status =
       lease.ok() ? SubmitTurn(*turn, *std::move(lease)) : std::move(lease).status();
   if (!status.ok()) return FailTurn(status, number);
-  std::optional<Session> session;
-  {
-    // By now the turn may have ended, and the next one may even have begun.
-    const MutexLock lock(mutex_);
-    if (number == n_turns_) submitted_ = running_;
-    // A cancel that came before the engine had the turn.
-    if (number == n_turns_ && submitted_ && cancel_wanted_) session = session_;
-  }
-  if (session) service_.engine.Cancel(session->id);
+  // By now the turn may have ended, and the next one may even have begun.
+  const MutexLock lock(mutex_);
+  if (number != n_turns_) return;
+  submitted_ = running_;
+  if (cancel_wanted_) CancelTurn();  // a cancel that came before the engine had the turn
 }
 
 void GenerateCall::FailTurn(const Status& status, uint32_t number) {
@@ -398,7 +397,7 @@ void GenerateCall::OnFinished(const Status& status, FinishReason reason, std::st
     for (const ToolCall& call : tool_calls_) *finished->add_tool_calls() = ToolCallToProto(call);
   }
   if (!is_told) {
-    Send(std::move(response), /*cost_bytes=*/0);
+    SendCounted(std::move(response), kFinishedBytes);
     const MutexLock lock(mutex_);
     told_finished_ = true;
   }
@@ -408,7 +407,8 @@ void GenerateCall::OnFinished(const Status& status, FinishReason reason, std::st
 void GenerateCall::SendCounted(v1::GenerateResponse response, size_t cost_bytes) {
   if (Send(std::move(response), cost_bytes) != SendResult::kFull) return;
   PostUnlessEnded([](GenerateCall& call) {
-    call.CutOff("limits.stream_buffer", call.service_.config.limits.stream_buffer_bytes, "bytes");
+    if (!call.has_ended())
+      call.CutOff("limits.stream_buffer", call.service_.config.limits.stream_buffer_bytes, "bytes");
   });
 }
 

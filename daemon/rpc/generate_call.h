@@ -64,6 +64,9 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
 
   void OnTurn(Turn turn);
   void OnCancelRequest();
+  // Tells the engine, if it has the turn. Under the lock, so that the next turn does not begin
+  // before and is cancelled instead.
+  void CancelTurn() FORGE_REQUIRES(mutex_);
   void StartTurn(Turn turn);
   // True while turn `number` has neither gone to the engine nor been cancelled.
   bool IsWaiting(uint32_t number) const FORGE_REQUIRES(mutex_) {
@@ -104,6 +107,10 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   // Ends the stream without what is queued, for a client that does not read.
   void CutOff(std::string_view what, uint64_t limit, std::string_view unit);
   void CloseSession();
+  bool has_ended() {
+    const MutexLock lock(mutex_);
+    return ended_;
+  }
   std::shared_ptr<GenerateCall> Self() {
     return std::static_pointer_cast<GenerateCall>(shared_from_this());
   }

@@ -72,9 +72,10 @@ class WritingCall : public Reactor,
     max_queued_bytes_ += bytes;
   }
 
-  // Queues `message`, which counts as `cost_bytes`. kFull, and nothing is queued, if the queue
-  // would pass its bound; kClosed once the call is ending. Throws std::bad_alloc, and then nothing
-  // has changed, the message included.
+  // Queues `message`, which counts as `cost_bytes`. kFull, and nothing is queued from then on, if
+  // the queue would pass its bound: what came behind the message that is missing would make no
+  // sense. kClosed once the call is ending. Throws std::bad_alloc, and then nothing has changed,
+  // the message included.
   SendResult Send(Response&& message, size_t cost_bytes) {
     return Enqueue(message, cost_bytes, /*is_replaceable=*/false);
   }
@@ -127,11 +128,13 @@ class WritingCall : public Reactor,
   SendResult Enqueue(Response& message, size_t cost_bytes, bool is_replaceable) {
     const MutexLock lock(mutex_);
     if (finishing_ || final_status_) return SendResult::kClosed;
+    const bool is_too_much = cost_bytes > 0 && queued_bytes_ + cost_bytes > max_queued_bytes_;
+    overflowed_ = overflowed_ || is_too_much;
+    if (overflowed_) return SendResult::kFull;
     if (is_replaceable && !queue_.empty() && queue_.back().is_replaceable) {
       queue_.back().message = std::move(message);
       return SendResult::kQueued;
     }
-    if (cost_bytes > 0 && queued_bytes_ + cost_bytes > max_queued_bytes_) return SendResult::kFull;
     queue_.emplace_back();
     try {
       if (!writing_) PostPump();  // else OnWriteDone goes on
@@ -192,6 +195,7 @@ class WritingCall : public Reactor,
   size_t max_queued_bytes_ FORGE_GUARDED_BY(mutex_);
   std::deque<Item> queue_ FORGE_GUARDED_BY(mutex_);
   size_t queued_bytes_ FORGE_GUARDED_BY(mutex_) = 0;
+  bool overflowed_ FORGE_GUARDED_BY(mutex_) = false;
   bool writing_ FORGE_GUARDED_BY(mutex_) = false;
   Clock::time_point write_start_ FORGE_GUARDED_BY(mutex_);
   std::optional<grpc::Status> final_status_ FORGE_GUARDED_BY(mutex_);

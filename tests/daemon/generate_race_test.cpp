@@ -1,0 +1,111 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <future>
+#include <thread>
+#include <vector>
+
+#include "tests/daemon/generate_fixture.h"
+
+// What happens between two threads of a Generate stream where one of them is late.
+namespace forge::testing {
+namespace {
+
+using std::chrono::milliseconds;
+
+using GenerateRaceTest = GenerateTest;
+
+v1::GenerateRequest ShortTurn(uint32_t max_tokens) {
+  v1::GenerateRequest request = TextTurn("tiny", "a");
+  request.mutable_turn()->set_max_tokens(max_tokens);
+  return request;
+}
+
+// The first turn is cancelled before the engine has it, and has ended by itself when the engine
+// hears of that.
+TEST_F(GenerateRaceTest, ACancelThatComesLateIsNotForTheNextTurn) {
+  daemon_.engine().SetAnswerLength(1'000'000);
+  daemon_.engine().SetTokenDelay(milliseconds(20));
+  std::promise<void> is_cancelled;
+  std::atomic<int> n_submits = 0;
+  daemon_.engine().SetBeforeSubmit([&] {
+    if (++n_submits == 1) is_cancelled.get_future().wait();
+  });
+  daemon_.engine().SetBeforeCancel([&] {
+    for (int i = 0; i < 500 && n_submits < 2; ++i) std::this_thread::sleep_for(milliseconds(1));
+    std::this_thread::sleep_for(milliseconds(20));
+  });
+  OpenStream open(*stub_);
+  open.stream->Write(ShortTurn(1));
+  while (n_submits < 1) std::this_thread::yield();
+  open.stream->Write(CancelTurn());
+  open.stream->Write(ShortTurn(20));
+  std::this_thread::sleep_for(milliseconds(100));  // both are read
+  is_cancelled.set_value();
+  open.stream->WritesDone();
+  ASSERT_TRUE(ReadTurn(*open.stream).finished.has_value());
+  const TurnOutcome second = ReadTurn(*open.stream);
+  ASSERT_TRUE(second.finished.has_value());
+  EXPECT_EQ(second.finished->reason(), v1::FINISH_REASON_MAX_TOKENS);
+  EXPECT_EQ(second.tokens.size(), 20u);
+  EXPECT_TRUE(open.End().ok());
+}
+
+class LateCutTest : public GenerateTest {
+ protected:
+  LateCutTest()
+      : GenerateTest([](Config& config) { config.limits.stream_buffer_bytes = 64 << 10; }) {}
+};
+
+// A client that reads on before it is cut off must not take what it gets for the whole text.
+TEST_F(LateCutTest, NothingComesBehindATokenThatFoundNoRoom) {
+  daemon_.engine().SetAnswerLength(1'000'000);
+  daemon_.engine().SetTokenDelay(std::chrono::microseconds(50));
+  daemon_.engine().SetTokenText(std::string(4000, 'x'));
+  OpenStream open(*stub_);
+  open.stream->Write(TextTurn("tiny", "a"));
+  std::vector<int32_t> ids;
+  v1::GenerateResponse response;
+  while (ids.empty() && open.stream->Read(&response))
+    if (response.has_token()) ids.push_back(response.token().id());
+  std::promise<void> is_cut;
+  boost::asio::post(daemon_.context().writers, [&] { is_cut.get_future().wait(); });
+  std::this_thread::sleep_for(milliseconds(300));  // the buffer is full
+  std::thread late([&] {
+    std::this_thread::sleep_for(milliseconds(300));
+    is_cut.set_value();
+  });
+  while (open.stream->Read(&response))
+    if (response.has_token()) ids.push_back(response.token().id());
+  EXPECT_ERROR(open.stream->Finish(), RESOURCE_EXHAUSTED, "SLOW_READER");
+  late.join();
+  EXPECT_GT(ids.size(), 10u);
+  for (size_t i = 1; i < ids.size(); ++i) ASSERT_EQ(ids[i], (ids[i - 1] + 1) % 26) << i;
+}
+
+class FloodTest : public GenerateTest {
+ protected:
+  FloodTest()
+      : GenerateTest([](Config& config) {
+          config.limits.stream_buffer_bytes = 4096;
+          config.residency.load_on_demand = true;
+        }) {}
+};
+
+TEST_F(FloodTest, TurnsThatAreCancelledAsTheyComeTakeNoMoreThanTheirBuffer) {
+  daemon_.AddModel("other");
+  daemon_.engine().HoldLoads();
+  OpenStream open(*stub_);
+  const v1::GenerateRequest turn = TextTurn("other", "a"), cancel = CancelTurn();
+  bool is_open = true;
+  for (int i = 0; i < 30'000 && is_open; ++i)
+    is_open = open.stream->Write(turn) && open.stream->Write(cancel);
+  open.stream->WritesDone();
+  EXPECT_ERROR(open.End(), RESOURCE_EXHAUSTED, "SLOW_READER");
+  daemon_.engine().ReleaseLoads();
+}
+
+}  // namespace
+}  // namespace forge::testing
