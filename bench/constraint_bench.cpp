@@ -1,9 +1,10 @@
 // Measures what constraints cost: constraint_bench FILE.gguf...
 //
 // Of each file's vocabulary: the time to sort it, and that of the masks along a JSON text, in
-// processor time of the one thread that works. Of a file with a model also: the decode step with
-// and without a constraint, the shortest of several runs that alternate, because other programs
-// disturb the clock on the wall.
+// processor time of the one thread that works; and what is guessed of that text because the schema
+// leaves no choice, for a model that cuts it as the tokenizer does. Of a file with a model also:
+// the decode step with and without a constraint, the shortest of several runs that alternate,
+// because other programs disturb the clock on the wall.
 
 #include <algorithm>
 #include <condition_variable>
@@ -12,12 +13,14 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "engine/gguf/gguf_file.h"
 #include "engine/grammar/constraint_compiler.h"
 #include "engine/runtime/engine.h"
+#include "engine/runtime/forced_drafter.h"
 #include "kernels/cpu/cpu_device.h"
 
 namespace {
@@ -49,6 +52,18 @@ double ThreadSeconds() {
   return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
 }
 
+std::vector<TokenId> TokensOfText(const forge::Tokenizer& tokenizer) {
+  std::vector<TokenId> tokens = tokenizer.Encode(kText, {.add_special = false});
+  // A SentencePiece text begins with a space, which the JSON does not.
+  const std::string first = tokenizer.TokenBytes(tokens.front(), false);
+  if (first.starts_with(' ')) {
+    const auto bare = tokenizer.FindToken(first.substr(1));
+    tokens.front() = bare.value_or(tokens.front());
+    if (first.size() == 1) tokens.erase(tokens.begin());
+  }
+  return tokens;
+}
+
 // The masks along kText, in microseconds.
 std::optional<std::vector<double>> MaskTimes(const forge::Tokenizer& tokenizer,
                                              forge::ConstraintCompiler& compiler,
@@ -59,15 +74,7 @@ std::optional<std::vector<double>> MaskTimes(const forge::Tokenizer& tokenizer,
     return std::nullopt;
   }
   std::vector<double> times;
-  std::vector<TokenId> tokens = tokenizer.Encode(kText, {.add_special = false});
-  // A SentencePiece text begins with a space, which the JSON does not.
-  const std::string first = tokenizer.TokenBytes(tokens.front(), false);
-  if (first.starts_with(' ')) {
-    const auto bare = tokenizer.FindToken(first.substr(1));
-    tokens.front() = bare.value_or(tokens.front());
-    if (first.size() == 1) tokens.erase(tokens.begin());
-  }
-  for (const TokenId token : tokens) {
+  for (const TokenId token : TokensOfText(tokenizer)) {
     const double start = ThreadSeconds();
     const auto allowed = (*constraint)->AllowedTokens();
     times.push_back((ThreadSeconds() - start) * 1e6);
@@ -85,9 +92,39 @@ void PrintTimes(const char* what, std::vector<double> times) {
   for (const double time : times) sum += time;
   const double first = times.front();
   std::sort(times.begin(), times.end());
-  std::printf("  %s: %zu masks, mean %.1f us, median %.1f us, first %.0f us, longest %.0f us\n",
+  std::printf("  %s: %zu times, mean %.1f us, median %.1f us, first %.0f us, longest %.0f us\n",
               what, times.size(), sum / static_cast<double>(times.size()), times[times.size() / 2],
               first, times.back());
+}
+
+// The steps that kText takes where each computes up to `most` guesses.
+bool MeasureGuesses(const forge::Tokenizer& tokenizer, forge::ConstraintCompiler& compiler,
+                    size_t most) {
+  const auto constraint = compiler.Compile(kSchema, {});
+  if (!constraint.ok()) return false;
+  const std::vector<TokenId> tokens = TokensOfText(tokenizer);
+  forge::ForcedDrafter drafter(tokenizer, (*constraint)->automaton(),
+                               static_cast<uint32_t>(tokenizer.n_tokens()));
+  std::vector<double> times;
+  size_t n_done = 1, n_guessed = 0, n_right = 0;
+  while (n_done < tokens.size()) {
+    const double start = ThreadSeconds();
+    const forge::Draft& draft = drafter.Propose(std::span(tokens).first(n_done), most);
+    times.push_back((ThreadSeconds() - start) * 1e6);
+    const std::vector<TokenId> guesses = draft.tokens;
+    const auto right = static_cast<size_t>(
+        std::mismatch(guesses.begin(), guesses.end(),
+                      tokens.begin() + static_cast<ptrdiff_t>(n_done), tokens.end())
+            .first -
+        guesses.begin());
+    n_guessed += guesses.size();
+    n_right += right;
+    for (size_t i = 0; i <= right && n_done < tokens.size(); ++i) drafter.Learn(tokens[n_done++]);
+  }
+  std::printf("  up to %zu guesses a step: %zu tokens in %zu steps, %zu of %zu guesses right\n",
+              most, tokens.size(), times.size() + 1, n_right, n_guessed);
+  PrintTimes("guessing", times);
+  return true;
 }
 
 int MeasureMasks(const forge::GgufFile& file) {
@@ -112,7 +149,7 @@ int MeasureMasks(const forge::GgufFile& file) {
     PrintTimes((name + ", first answer").c_str(), *cold);
     PrintTimes((name + ", second answer").c_str(), *warm);
   }
-  return 0;
+  return MeasureGuesses(**tokenizer, compiler, /*most=*/7) ? 0 : 1;
 }
 
 class Sink final : public forge::GenerationSink {
