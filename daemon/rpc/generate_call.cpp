@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "daemon/rpc/call_errors.h"
-#include "daemon/rpc/call_memory.h"
 #include "daemon/rpc/proto_convert.h"
 #include "daemon/rpc/status_map.h"
 #include "daemon/text/utf8.h"
@@ -81,6 +80,7 @@ void GenerateCall::OnCancelRequest() {
     cancel_wanted_ = true;
     if (!StopWaiting(n_turns_)) return CancelTurn();
     cancelled_turn_ = n_turns_;
+    awaiting_.reset();
   }
   // The engine does not know the turn yet. The load goes on: it belongs to the server.
   v1::GenerateResponse response;
@@ -122,114 +122,10 @@ void GenerateCall::StartTurn(Turn turn) {
   });
 }
 
-template <typename Work>
-void GenerateCall::PostWork(uint32_t number, Work work) {
-  boost::asio::post(service_.workers, [self = Self(), number, work = std::move(work)]() mutable {
-    WithCallMemory(work, [&](const Status& status) { self->FailTurn(status, number); });
-  });
-}
-
 void GenerateCall::RunTurn(const TurnPtr& turn, uint32_t number) {
   const Result<std::string> name = ModelOf(*turn, number);
   if (!name.ok()) return FailTurn(name.status(), number);
   AcquireModel(*name, turn, number);
-}
-
-Result<std::string> GenerateCall::ModelOf(const Turn& turn, uint32_t number) {
-  std::string name;
-  {
-    const MutexLock lock(mutex_);
-    if (!IsWaiting(number)) return Cancelled("the turn was cancelled");
-    if (session_) {
-      if (turn.model().empty() || turn.model() == model_name_) return resident_name_;
-      return BadField("turn.model",
-                      fmt::format("is '{}', but this conversation is with '{}'; open another "
-                                  "stream for another model",
-                                  turn.model(), model_name_));
-    }
-    // Empty where an earlier turn named the model and was cancelled before it was there.
-    if (!turn.model().empty()) model_name_ = turn.model();
-    name = model_name_;
-  }
-  if (name.empty()) return BadField("turn.model", "is empty in the first turn");
-  if (service_.residency.Find(name)) return name;
-  FORGE_ASSIGN_OR_RETURN(const ModelFile file, service_.residency.catalogue().Resolve(name));
-  return file.name;
-}
-
-// Waits for a model that is loaded for a turn, and tells the client how far it is.
-class GenerateCall::TurnLoad final : public LoadListener {
- public:
-  TurnLoad(std::shared_ptr<GenerateCall> call, TurnPtr turn, uint32_t number)
-      : call_(std::move(call)), turn_(std::move(turn)), number_(number) {}
-
-  void OnProgress(const LoadProgress& progress) override {
-    v1::GenerateResponse response;
-    *response.mutable_load_progress() = ProgressToProto(progress);
-    // Under the lock, so that none comes after the turn's `finished`.
-    const MutexLock lock(call_->mutex_);
-    if (call_->IsWaiting(number_)) call_->SendLatest(std::move(response));
-  }
-  void OnLoaded(const Result<ModelSnapshot>& result) override {
-    call_->PostWork(number_, [call = call_.get(), turn = turn_, number = number_, result] {
-      if (!result.ok()) return call->FailTurn(result.status(), number);
-      call->AcquireModel(result->file.name, turn, number);
-    });
-  }
-
- private:
-  const std::shared_ptr<GenerateCall> call_;
-  const TurnPtr turn_;
-  const uint32_t number_;
-};
-
-void GenerateCall::AcquireModel(const std::string& name, const TurnPtr& turn, uint32_t number) {
-  {
-    const MutexLock lock(mutex_);
-    if (ended_ || !IsWaiting(number)) return;
-  }
-  const std::optional<ModelSnapshot> known = service_.residency.Find(name);
-  const bool is_ready = known && known->state == ModelState::kReady;
-  if (!is_ready && MayLoad()) {
-    const Result<ModelFile> file = service_.residency.catalogue().Resolve(name);
-    if (!file.ok()) return FailTurn(file.status(), number);
-    Result<LoadRequest> request = LoadRequestFromProto(turn->load_options(), "turn.load_options");
-    if (!request.ok()) return FailTurn(request.status(), number);
-    request->is_on_demand = true;
-    return service_.residency.Load(*file, *request,
-                                   std::make_shared<TurnLoad>(Self(), turn, number));
-  }
-  service_.residency.Acquire(name, [self = Self(), name, turn, number](Result<ModelLease> lease) {
-    self->PostWork(number,
-                   [call = self.get(), name, turn, number, lease = std::move(lease)]() mutable {
-                     call->RunWithLease(name, turn, number, std::move(lease));
-                   });
-  });
-}
-
-bool GenerateCall::MayLoad() {
-  const MutexLock lock(mutex_);
-  return !session_ && service_.config.residency.load_on_demand;
-}
-
-void GenerateCall::RunWithLease(const std::string& name, const TurnPtr& turn, uint32_t number,
-                                Result<ModelLease> lease) {
-  // It went after it was found, for a model that had waited too long: this turn's turn comes now.
-  const bool had_to_go = lease.status().code() == StatusCode::kFailedPrecondition &&
-                         lease.status().reason() == "MODEL_NOT_LOADED";
-  if (had_to_go && MayLoad()) return AcquireModel(name, turn, number);
-  {
-    const MutexLock lock(mutex_);
-    if (!StopWaiting(number)) return;  // cancelled: the lease goes
-  }
-  const Status status =
-      lease.ok() ? SubmitTurn(*turn, *std::move(lease)) : std::move(lease).status();
-  if (!status.ok()) return FailTurn(status, number);
-  // By now the turn may have ended, and the next one may even have begun.
-  const MutexLock lock(mutex_);
-  if (number != n_turns_) return;
-  submitted_ = running_;
-  if (cancel_wanted_) CancelTurn();  // a cancel that came before the engine had the turn
 }
 
 void GenerateCall::FailTurn(const Status& status, uint32_t number) {
@@ -481,6 +377,7 @@ void GenerateCall::CloseSession() {
   {
     const MutexLock lock(mutex_);
     ended_ = true;
+    awaiting_.reset();
     lease_.reset();
     session = std::exchange(session_, std::nullopt);
   }

@@ -2,12 +2,16 @@
 
 #include <forge/v1/forge.pb.h>
 
+#include <boost/asio/post.hpp>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "daemon/rpc/call_memory.h"
 #include "daemon/rpc/call_registry.h"
 #include "daemon/rpc/chat_conversation.h"
 #include "daemon/rpc/service_context.h"
@@ -80,11 +84,17 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   // The name of the turn's model in residency, which may not be resident.
   Result<std::string> ModelOf(const Turn& turn, uint32_t number);
   void AcquireModel(const std::string& name, const TurnPtr& turn, uint32_t number);
+  void LoadModel(const std::string& name, const TurnPtr& turn, uint32_t number);
+  bool AwaitsLoad(const std::string& name) const FORGE_REQUIRES(mutex_);
   void RunWithLease(const std::string& name, const TurnPtr& turn, uint32_t number,
                     Result<ModelLease> lease);
   // Does a part of the turn on a worker thread; where the memory ends in it, the turn fails.
   template <typename Work>
-  void PostWork(uint32_t number, Work work);
+  void PostWork(uint32_t number, Work work) {
+    boost::asio::post(service_.workers, [self = Self(), number, work = std::move(work)]() mutable {
+      WithCallMemory(work, [&](const Status& status) { self->FailTurn(status, number); });
+    });
+  }
   // True if a model that is not resident may be loaded for the turn. A conversation whose model
   // went has lost what it was about.
   bool MayLoad();
@@ -127,6 +137,11 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   std::optional<ModelLease> lease_ FORGE_GUARDED_BY(mutex_);  // while a turn runs
   std::optional<Session> session_ FORGE_GUARDED_BY(mutex_);
   std::optional<Turn> waiting_turn_ FORGE_GUARDED_BY(mutex_);
+  // The turn that waits for the end of a load, and of which.
+  TurnPtr awaiting_ FORGE_GUARDED_BY(mutex_);
+  std::string awaited_load_ FORGE_GUARDED_BY(mutex_);
+  // Of the loads whose end a TurnLoad waits for: what was told of them last.
+  std::map<std::string, v1::GenerateResponse> loads_ FORGE_GUARDED_BY(mutex_);
   ChatConversation chat_ FORGE_GUARDED_BY(mutex_);
   std::vector<ToolCall> tool_calls_ FORGE_GUARDED_BY(mutex_);  // of the turn that ends
   TextKind trailing_kind_ FORGE_GUARDED_BY(mutex_) = TextKind::kContent;

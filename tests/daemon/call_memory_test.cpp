@@ -1,19 +1,24 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <new>
 #include <string>
 #include <vector>
 
 #include "tests/daemon/generate_fixture.h"
 
-// Calls in which the host's memory ends: at the allocations of one thread, which a test arms.
+// Calls in which the host's memory ends: at the allocations of one thread, which a test arms. And
+// what calls leave behind.
 namespace forge {
 namespace {
 
+std::atomic<int64_t> live_bytes{0};
 thread_local int64_t allocations_left = 0;  // of them the last one fails; 0: none does
 
 bool MayAllocate() { return allocations_left == 0 || --allocations_left > 0; }
@@ -24,7 +29,10 @@ bool MayAllocate() { return allocations_left == 0 || --allocations_left > 0; }
 // They take the place of the C++ library's in this program. Not inlined: g++ 12 would see free() of
 // what it does not see to be malloc()'s.
 void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
-  return forge::MayAllocate() ? std::malloc(bytes == 0 ? 1 : bytes) : nullptr;
+  if (!forge::MayAllocate()) return nullptr;
+  void* const data = std::malloc(std::max<size_t>(bytes, 1));
+  forge::live_bytes += static_cast<int64_t>(malloc_usable_size(data));
+  return data;
 }
 void* operator new[](size_t bytes, const std::nothrow_t& tag) noexcept {
   return operator new(bytes, tag);
@@ -35,7 +43,10 @@ void* operator new(size_t bytes) {
   return data;
 }
 void* operator new[](size_t bytes) { return operator new(bytes); }
-[[gnu::noinline]] void operator delete(void* data) noexcept { std::free(data); }
+[[gnu::noinline]] void operator delete(void* data) noexcept {
+  forge::live_bytes -= static_cast<int64_t>(malloc_usable_size(data));
+  std::free(data);
+}
 [[gnu::noinline]] void operator delete(void* data, size_t) noexcept { operator delete(data); }
 [[gnu::noinline]] void operator delete[](void* data) noexcept { operator delete(data); }
 [[gnu::noinline]] void operator delete[](void* data, size_t) noexcept { operator delete(data); }
@@ -156,6 +167,36 @@ TEST_F(CallMemoryTest, ACallWithoutMemoryFailsAlone) {
   EXPECT_TRUE(daemon_.engine().WaitForSessions(0));
   daemon_.engine().SetMemoryEnds(false);
   EXPECT_TRUE(StatusOf(TextTurn("tiny", "a")).ok());
+}
+
+class LoadingModelTest : public ::testing::Test {
+ protected:
+  testing::TestDaemon daemon_{[](Config& config) { config.residency.load_on_demand = true; }};
+  std::unique_ptr<v1::ForgeService::Stub> stub_ = daemon_.NewStub();
+};
+
+TEST_F(LoadingModelTest, ATurnThatWasCancelledLeavesNothingBehindWhileItsModelLoads) {
+  daemon_.AddModel("tiny");
+  daemon_.engine().HoldLoads();
+  OpenStream open(*stub_);
+  const v1::GenerateRequest turn = TextTurn("tiny", std::string(100'000, 'a'));
+  const auto run = [&](int n_turns) {
+    for (int i = 0; i < n_turns; ++i) {
+      open.stream->Write(turn);
+      v1::GenerateResponse response;
+      // It waits for the load once progress is told.
+      while (open.stream->Read(&response) && !response.has_load_progress()) continue;
+      open.stream->Write(testing::CancelTurn());
+      ASSERT_TRUE(testing::ReadTurn(*open.stream).finished);
+    }
+  };
+  run(20);
+  const int64_t before = live_bytes;
+  run(100);
+  EXPECT_LT(live_bytes - before, 100 * 50'000);
+  daemon_.engine().ReleaseLoads();
+  open.stream->Write(TextTurn("tiny", "a"));
+  EXPECT_EQ(testing::ReadTurn(*open.stream).finished->reason(), v1::FINISH_REASON_END_OF_TEXT);
 }
 
 }  // namespace
