@@ -1,27 +1,16 @@
 #include "client/failure.h"
 
-#include <google/rpc/error_details.pb.h>
-#include <google/rpc/status.pb.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <string_view>
 
+#include "client/error_details.h"
+
 namespace forge::client {
 
 namespace {
-
-// The reason that the daemon gave; empty if the status did not come from one.
-std::string FindReason(const grpc::Status& status) {
-  google::rpc::Status details;
-  if (!details.ParseFromString(status.error_details())) return {};
-  for (const google::protobuf::Any& detail : details.details()) {
-    google::rpc::ErrorInfo info;
-    if (detail.UnpackTo(&info)) return info.reason();
-  }
-  return {};
-}
 
 ExitCode FindExitCode(grpc::StatusCode code, std::string_view reason) {
   if (reason == "GPU_BUDGET_EXCEEDED" || reason == "PINNED_MODELS_IN_THE_WAY")
@@ -63,7 +52,8 @@ bool TakesConnections(const std::string& address) {
 }
 
 // UNAVAILABLE, as gRPC itself reports it where there is no daemon.
-Failure ExplainUnreachable(const grpc::Status& status, const std::string& address) {
+Failure ExplainUnreachable(const grpc::Status& status, const std::string& address,
+                           const std::string& address_flag) {
   const auto says = [&status](const char* text) {
     return status.error_message().find(text) != std::string::npos;
   };
@@ -84,8 +74,8 @@ Failure ExplainUnreachable(const grpc::Status& status, const std::string& addres
                       "takes 64: its log says why";
   else
     failure.message = "no daemon answers at " + address +
-                      ": start it with 'systemctl start forged', or name another address with "
-                      "--address or FORGE_ADDRESS";
+                      ": start it with 'systemctl start forged', or name another address with " +
+                      address_flag + " or FORGE_ADDRESS";
   return failure;
 }
 
@@ -96,12 +86,13 @@ grpc::Status EndedWithoutAnswer() {
                       "the daemon ended the stream without an answer; its log may say why");
 }
 
-Failure ExplainFailure(const grpc::Status& status, const std::string& address) {
+Failure ExplainFailure(const grpc::Status& status, const std::string& address,
+                       const std::string& address_flag) {
   Failure failure;
-  failure.reason = FindReason(status);
+  failure.reason = ReadErrorDetails(status).reason;
   // gRPC itself reports a missing daemon as UNAVAILABLE; the daemon's own answers have a reason.
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE && failure.reason.empty())
-    return ExplainUnreachable(status, address);
+    return ExplainUnreachable(status, address, address_flag);
   failure.exit_code = FindExitCode(status.error_code(), failure.reason);
   failure.message = status.error_message();
   if (failure.message.find("larger than max") != std::string::npos && failure.reason.empty())
@@ -110,7 +101,7 @@ Failure ExplainFailure(const grpc::Status& status, const std::string& address) {
         "configuration";
   if (failure.message.empty())  // gRPC's own, as for a daemon that does not know the call
     failure.message = "the call failed with gRPC status " + std::to_string(status.error_code()) +
-                      " and without a message; are forgectl and forged of one version?";
+                      " and without a message; are this program and forged of one version?";
   return failure;
 }
 

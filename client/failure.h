@@ -30,7 +30,9 @@ struct Failure {
 // For a stream that ended with OK and no answer.
 grpc::Status EndedWithoutAnswer();
 
-// REQUIRES: !status.ok(). `address` is named where no daemon answered.
-Failure ExplainFailure(const grpc::Status& status, const std::string& address);
+// REQUIRES: !status.ok(). Where no daemon answered, `address` is named, and the flag of the program
+// with which another one is given.
+Failure ExplainFailure(const grpc::Status& status, const std::string& address,
+                       const std::string& address_flag = "--address");
 
 }  // namespace forge::client
