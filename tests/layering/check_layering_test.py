@@ -34,6 +34,13 @@ class CheckLayeringTest(unittest.TestCase):
     def test_finds_a_client_that_links_the_engine(self):
         self.assertEqual(1, len(self.found({"client/a.cpp": '#include "engine/runtime/engine.h"\n'})))
 
+    def test_finds_a_gateway_that_knows_more_than_the_wire_and_the_connection(self):
+        for allowed in ("client/connection.h", "client/failure.h", "kernels/base/status.h", "forge/v1/forge.pb.h"):
+            self.assertEqual([], self.found({"gateway/a.cpp": f'#include "{allowed}"\n'}), allowed)
+        for forbidden in ("engine/runtime/engine.h", "daemon/rpc/status_map.h", "client/commands/command.h"):
+            self.assertEqual(1, len(self.found({"gateway/a.cpp": f'#include "{forbidden}"\n'})), forbidden)
+        self.assertEqual(1, len(self.found({"gateway/http/a.h": "#include <forge/v1/forge.pb.h>\n"})))
+
     def test_finds_a_daemon_that_looks_behind_the_facade(self):
         self.assertEqual([], self.found({"daemon/rpc/a.h": '#include "engine/runtime/engine.h"\n'}))
         self.assertEqual(1, len(self.found({"daemon/rpc/a.h": '#include "engine/model/model.h"\n'})))

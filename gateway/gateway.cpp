@@ -1,0 +1,77 @@
+#include "gateway/gateway.h"
+
+#include <algorithm>
+#include <cctype>
+#include <exception>
+#include <utility>
+
+#include "gateway/endpoints/endpoints.h"
+
+namespace forge::gateway {
+
+namespace {
+
+// A list of names of headers, and nothing else.
+bool IsNameList(std::string_view text) {
+  return std::ranges::all_of(text, [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == ',' || c == ' ';
+  });
+}
+
+// What a browser needs to give a page of another origin the answer. The origin was allowed by name.
+void AddCors(const HttpRequest& request, Responder& responder) {
+  const auto origins = request.Values("origin");
+  if (origins.empty()) return;
+  responder.AddHeader("Access-Control-Allow-Origin", std::string(origins[0]));
+  responder.AddHeader("Vary", "Origin");
+  if (request.method != "OPTIONS") return;
+  responder.AddHeader("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
+  const auto names = request.Values("access-control-request-headers");
+  const bool is_list = !names.empty() && IsNameList(names[0]);
+  responder.AddHeader("Access-Control-Allow-Headers",
+                      is_list ? std::string(names[0]) : "Authorization, Content-Type");
+  responder.AddHeader("Access-Control-Max-Age", "600");
+  // Chromium asks this for pages from the network about addresses of the machine.
+  if (!request.Values("access-control-request-private-network").empty())
+    responder.AddHeader("Access-Control-Allow-Private-Network", "true");
+}
+
+// The question of a browser whether it may send a request.
+bool IsPreflight(const HttpRequest& request) {
+  return request.method == "OPTIONS" && !request.Values("origin").empty();
+}
+
+ApiError Unexpected(const std::exception& fault) {
+  ApiError error;
+  error.message = std::string("forge-gateway failed: ") + fault.what();
+  return error;
+}
+
+}  // namespace
+
+Gateway::Gateway(Access access, const std::string& daemon_address)
+    : access_(std::move(access)), daemon_(daemon_address) {}
+
+std::optional<ApiError> Gateway::Check(const HttpRequest& header, Responder& responder) {
+  if (auto error = access_.Check(header)) return error;
+  AddCors(header, responder);
+  if (IsPreflight(header)) return std::nullopt;
+  const Route route = FindRoute(header);
+  return route.endpoint == nullptr ? std::optional(route.error) : std::nullopt;
+}
+
+void Gateway::Handle(const HttpRequest& request, Responder& responder) {
+  if (IsPreflight(request)) {
+    responder.SendNothing();
+    return;
+  }
+  const Exchange exchange = {request, responder, daemon_};
+  const Route route = FindRoute(request);
+  try {
+    route.endpoint->answer(exchange, route.rest);
+  } catch (const std::exception& fault) {  // no memory, for one
+    SendError(exchange, Unexpected(fault));
+  }
+}
+
+}  // namespace forge::gateway

@@ -1,0 +1,55 @@
+#include "gateway/translate/answer.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+#include <random>
+
+namespace forge::gateway {
+
+Json AnswerHead::ToJson(const char* object) const {
+  return {{"id", id}, {"object", object}, {"created", created}, {"model", model}};
+}
+
+AnswerHead MakeHead(const char* prefix, const std::string& model) {
+  std::random_device device;
+  std::string id = prefix;
+  for (int i = 0; i < 3; ++i) {
+    char digits[16];
+    std::snprintf(digits, sizeof(digits), "%08x", device());
+    id += digits;
+  }
+  return {id, static_cast<int64_t>(std::time(nullptr)), model};
+}
+
+std::string ServerSentEvent(const Json& json) { return "data: " + Dump(json) + "\n\n"; }
+
+std::string ServerSentError(const ApiError& error) { return "data: " + ToJson(error) + "\n\n"; }
+
+const char* FinishReasonName(v1::FinishReason reason) {
+  switch (reason) {
+    case v1::FINISH_REASON_TOOL_CALLS:
+      return "tool_calls";
+    case v1::FINISH_REASON_MAX_TOKENS:
+    case v1::FINISH_REASON_CONTEXT_FULL:
+    case v1::FINISH_REASON_CANCELLED:
+      return "length";  // the answer is not whole
+    default:
+      return "stop";
+  }
+}
+
+Json UsageJson(const v1::Usage& usage, uint32_t n_reasoning) {
+  const uint32_t accepted = usage.accepted_tokens();
+  const uint32_t rejected = usage.drafted_tokens() - std::min(usage.drafted_tokens(), accepted);
+  return {{"prompt_tokens", usage.prompt_tokens()},
+          {"completion_tokens", usage.output_tokens()},
+          {"total_tokens", uint64_t{usage.prompt_tokens()} + usage.output_tokens()},
+          {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens()}}},
+          {"completion_tokens_details",
+           {{"reasoning_tokens", n_reasoning},
+            {"accepted_prediction_tokens", accepted},
+            {"rejected_prediction_tokens", rejected}}}};
+}
+
+}  // namespace forge::gateway

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <forge/v1/forge.pb.h>
+
+#include <cstdint>
+#include <string>
+
+#include "gateway/api_error.h"
+#include "gateway/json_fields.h"
+
+namespace forge::gateway {
+
+// What every part of an answer begins with.
+struct AnswerHead {
+  std::string id;       // "chatcmpl-..."
+  int64_t created = 0;  // seconds since 1970
+  std::string model;    // as the request named it
+
+  Json ToJson(const char* object) const;
+};
+
+// A head with an id of its own: `prefix` and 24 hexadecimal digits.
+AnswerHead MakeHead(const char* prefix, const std::string& model);
+
+// Makes the events of a turn the body of an answer. Not thread-safe.
+class WholeAnswer {
+ public:
+  virtual ~WholeAnswer() = default;
+  virtual void Take(const v1::GenerateResponse& event) = 0;
+  // After `finished` was taken.
+  virtual Json ToJson() const = 0;
+};
+
+// Makes the events of a turn server-sent events. Not thread-safe.
+class StreamedAnswer {
+ public:
+  virtual ~StreamedAnswer() = default;
+  // The text that `event` adds to the stream; empty: none. That of `finished` ends with [DONE].
+  virtual std::string Take(const v1::GenerateResponse& event) = 0;
+};
+
+// "data: {...}\n\n"
+std::string ServerSentEvent(const Json& json);
+// What a stream ends with that breaks off. Clients take an `error` for a failure; no [DONE]
+// follows.
+std::string ServerSentError(const ApiError& error);
+inline constexpr char kStreamEnd[] = "data: [DONE]\n\n";
+
+// "stop", "length" or "tool_calls".
+const char* FinishReasonName(v1::FinishReason reason);
+
+// `n_reasoning`: tokens of the answer that are thoughts.
+Json UsageJson(const v1::Usage& usage, uint32_t n_reasoning);
+
+}  // namespace forge::gateway

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <forge/v1/forge.pb.h>
+
+#include <string>
+
+#include "gateway/json_fields.h"
+
+namespace forge::gateway {
+
+// A token of an answer as chat completions describe it: {"token", "logprob", "bytes",
+// "top_logprobs"}.
+Json ChatLogprob(const v1::GenerateResponse::Token& token);
+
+// Those of several tokens as completions describe them: "tokens", "token_logprobs", "top_logprobs"
+// and "text_offset", an array each.
+class CompletionLogprobs {
+ public:
+  // `offset`: of the token's text in the answer, in bytes.
+  void Add(const v1::GenerateResponse::Token& token, size_t offset);
+  Json ToJson() const;
+
+ private:
+  Json tokens_ = Json::array();
+  Json logprobs_ = Json::array();
+  Json tops_ = Json::array();
+  Json offsets_ = Json::array();
+};
+
+}  // namespace forge::gateway

@@ -1,0 +1,226 @@
+// What the events of a turn become.
+#include <gtest/gtest.h>
+
+#include "gateway/translate/chat_answer.h"
+#include "gateway/translate/completion_answer.h"
+#include "gateway/translate/embedding_answer.h"
+
+namespace forge::gateway {
+namespace {
+
+AnswerHead Head() { return {"id-1", 1700000000, "demo"}; }
+
+v1::GenerateResponse Token(const std::string& text, v1::TextKind kind = v1::TEXT_KIND_CONTENT) {
+  v1::GenerateResponse event;
+  event.mutable_token()->set_id(7);
+  event.mutable_token()->set_text(text);
+  event.mutable_token()->set_kind(kind);
+  event.mutable_token()->set_logprob(-0.5f);
+  return event;
+}
+
+v1::GenerateResponse Finished(v1::FinishReason reason, const std::string& text = {}) {
+  v1::GenerateResponse event;
+  v1::GenerateResponse::Finished& finished = *event.mutable_finished();
+  finished.set_reason(reason);
+  finished.set_text(text);
+  finished.set_kind(v1::TEXT_KIND_CONTENT);
+  v1::Usage& usage = *finished.mutable_usage();
+  usage.set_prompt_tokens(10);
+  usage.set_cached_tokens(4);
+  usage.set_output_tokens(3);
+  usage.set_drafted_tokens(5);
+  usage.set_accepted_tokens(2);
+  return event;
+}
+
+v1::GenerateResponse FinishedWithCalls() {
+  v1::GenerateResponse event = Finished(v1::FINISH_REASON_TOOL_CALLS);
+  for (const char* name : {"weather", "time"}) {
+    v1::ToolCall& call = *event.mutable_finished()->add_tool_calls();
+    call.set_id(std::string("call_") + name);
+    call.set_name(name);
+    call.set_arguments_json(R"({"at": "here"})");
+  }
+  return event;
+}
+
+v1::GenerateResponse Progress() {
+  v1::GenerateResponse event;
+  event.mutable_prompt_progress()->set_tokens_done(3);
+  return event;
+}
+
+constexpr char kUsage[] =
+    R"({"prompt_tokens":10,"completion_tokens":3,"total_tokens":13,"prompt_tokens_details":{"cached_tokens":4},)"
+    R"("completion_tokens_details":{"reasoning_tokens":0,"accepted_prediction_tokens":2,"rejected_prediction_tokens":3}})";
+
+std::string ChatChunk(const std::string& delta, const std::string& finish_reason = "null",
+                      const std::string& rest = "") {
+  return R"(data: {"id":"id-1","object":"chat.completion.chunk","created":1700000000,"model":"demo","choices":[{"index":0,"delta":)" +
+         delta + R"(,"logprobs":null,"finish_reason":)" + finish_reason + "}]" + rest + "}\n\n";
+}
+
+TEST(StreamedChatAnswerTest, WritesTheseBytes) {
+  StreamedChatAnswer answer(Head(), {});
+  EXPECT_EQ(answer.Take(Progress()), "");
+  EXPECT_EQ(answer.Take(Token("A ")),
+            ChatChunk(R"({"role":"assistant","content":""})") + ChatChunk(R"({"content":"A "})"));
+  EXPECT_EQ(answer.Take(Token("")), "");
+  EXPECT_EQ(answer.Take(Token("fox\n\"é\"")), ChatChunk("{\"content\":\"fox\\n\\\"é\\\"\"}"));
+  EXPECT_EQ(answer.Take(Finished(v1::FINISH_REASON_END_OF_TEXT, ".")),
+            ChatChunk(R"({"content":"."})") + ChatChunk("{}", "\"stop\"") + "data: [DONE]\n\n");
+}
+
+TEST(StreamedChatAnswerTest, GivesUsageInALastChunkWhereItIsWanted) {
+  StreamedChatAnswer answer(Head(), {.include_usage = true});
+  EXPECT_EQ(answer.Take(Token("A")),
+            ChatChunk(R"({"role":"assistant","content":""})", "null", R"(,"usage":null)") +
+                ChatChunk(R"({"content":"A"})", "null", R"(,"usage":null)"));
+  EXPECT_EQ(
+      answer.Take(Finished(v1::FINISH_REASON_MAX_TOKENS)),
+      ChatChunk("{}", "\"length\"", R"(,"usage":null)") +
+          R"(data: {"id":"id-1","object":"chat.completion.chunk","created":1700000000,"model":"demo","choices":[],"usage":)" +
+          kUsage + "}\n\ndata: [DONE]\n\n");
+}
+
+TEST(StreamedChatAnswerTest, TellsThoughtsAndCallsFromContent) {
+  StreamedChatAnswer answer(Head(), {});
+  answer.Take(Token("hm", v1::TEXT_KIND_REASONING));
+  EXPECT_EQ(answer.Take(Token("so", v1::TEXT_KIND_REASONING)),
+            ChatChunk(R"({"reasoning_content":"so"})"));
+  EXPECT_EQ(answer.Take(Token("<tool_call>", v1::TEXT_KIND_TOOL_CALL)), "");
+  EXPECT_EQ(
+      answer.Take(FinishedWithCalls()),
+      ChatChunk(
+          R"({"tool_calls":[{"index":0,"id":"call_weather","type":"function","function":{"name":"weather","arguments":"{\"at\": \"here\"}"}},)"
+          R"({"index":1,"id":"call_time","type":"function","function":{"name":"time","arguments":"{\"at\": \"here\"}"}}]})") +
+          ChatChunk("{}", "\"tool_calls\"") + "data: [DONE]\n\n");
+}
+
+TEST(StreamedChatAnswerTest, BeginsAlsoWhereNothingIsSaid) {
+  StreamedChatAnswer answer(Head(), {});
+  EXPECT_EQ(answer.Take(Finished(v1::FINISH_REASON_STOP)),
+            ChatChunk(R"({"role":"assistant","content":""})") + ChatChunk("{}", "\"stop\"") +
+                "data: [DONE]\n\n");
+}
+
+TEST(WholeChatAnswerTest, IsOneObject) {
+  WholeChatAnswer answer(Head(), {});
+  answer.Take(Progress());
+  answer.Take(Token("hm", v1::TEXT_KIND_REASONING));
+  answer.Take(Token("A "));
+  answer.Take(Token("fox"));
+  answer.Take(Finished(v1::FINISH_REASON_CONTEXT_FULL, "."));
+  std::string usage = kUsage;
+  usage.replace(usage.find("\"reasoning_tokens\":0"), 20, "\"reasoning_tokens\":1");
+  EXPECT_EQ(
+      Dump(answer.ToJson()),
+      R"({"id":"id-1","object":"chat.completion","created":1700000000,"model":"demo","choices":[{"index":0,"message":)"
+      R"({"role":"assistant","content":"A fox.","refusal":null,"reasoning_content":"hm"},"logprobs":null,"finish_reason":"length"}],"usage":)" +
+          usage + "}");
+}
+
+TEST(WholeChatAnswerTest, HasTheCallsOfTools) {
+  WholeChatAnswer answer(Head(), {});
+  answer.Take(Token("<tool_call>", v1::TEXT_KIND_TOOL_CALL));
+  answer.Take(FinishedWithCalls());
+  const Json choice = answer.ToJson()["choices"][0];
+  EXPECT_EQ(choice["finish_reason"], "tool_calls");
+  EXPECT_TRUE(choice["message"]["content"].is_null());
+  EXPECT_EQ(choice["message"]["tool_calls"].size(), 2u);
+  EXPECT_FALSE(choice["message"]["tool_calls"][0].contains("index"));
+  WholeChatAnswer one(Head(), {.one_tool_call = true});
+  one.Take(FinishedWithCalls());
+  EXPECT_EQ(one.ToJson()["choices"][0]["message"]["tool_calls"].size(), 1u);
+}
+
+TEST(ChatLogprobTest, HasTextBytesAndAlternatives) {
+  v1::GenerateResponse event = Token("");
+  const struct {
+    int id;
+    const char* text;
+  } kAlternatives[] = {{7, "é"}, {8, "\xEF\xBF\xBD"}};
+  for (const auto& alternative : kAlternatives) {
+    v1::TokenLogprob& top = *event.mutable_token()->add_top_logprobs();
+    top.set_token(alternative.id);
+    top.set_text(alternative.text);
+    top.set_logprob(-0.5f);
+  }
+  EXPECT_EQ(
+      Dump(ChatLogprob(event.token())),
+      R"({"token":"é","logprob":-0.5,"bytes":[195,169],"top_logprobs":[{"token":"é","logprob":-0.5,"bytes":[195,169]},)"
+      R"({"token":"�","logprob":-0.5,"bytes":null}]})");
+}
+
+TEST(ChatLogprobTest, ComesWithEveryTokenOfTheContent) {
+  WholeChatAnswer whole(Head(), {.logprobs = true});
+  StreamedChatAnswer streamed(Head(), {.logprobs = true});
+  for (const auto& event : {Token("hm", v1::TEXT_KIND_REASONING), Token("A"), Token("")}) {
+    whole.Take(event);
+    streamed.Take(event);
+  }
+  EXPECT_EQ(whole.ToJson()["choices"][0]["logprobs"]["content"].size(), 2u);
+  EXPECT_NE(streamed.Take(Token("")).find(R"("logprobs":{"content":[{"token":"")"),
+            std::string::npos);
+}
+
+std::string CompletionChunk(const std::string& text, const std::string& finish_reason = "null") {
+  return R"(data: {"id":"id-1","object":"text_completion","created":1700000000,"model":"demo","choices":[{"index":0,"text":")" +
+         text + R"(","logprobs":null,"finish_reason":)" + finish_reason + "}]}\n\n";
+}
+
+TEST(StreamedCompletionTest, WritesTheseBytes) {
+  StreamedCompletion answer(Head(), /*logprobs=*/false, /*include_usage=*/false);
+  EXPECT_EQ(answer.Take(Progress()), "");
+  EXPECT_EQ(answer.Take(Token("fox")), CompletionChunk("fox"));
+  EXPECT_EQ(answer.Take(Finished(v1::FINISH_REASON_STOP, "!")),
+            CompletionChunk("!", "\"stop\"") + "data: [DONE]\n\n");
+}
+
+TEST(WholeCompletionTest, IsOneObjectWithLogprobsWhereTheyAreWanted) {
+  WholeCompletion answer(Head(), /*logprobs=*/true);
+  answer.Take(Token("A "));
+  answer.Take(Token("fox"));
+  answer.Take(Finished(v1::FINISH_REASON_END_OF_TEXT));
+  EXPECT_EQ(
+      Dump(answer.ToJson()),
+      R"({"id":"id-1","object":"text_completion","created":1700000000,"model":"demo","choices":[{"index":0,"text":"A fox",)"
+      R"("logprobs":{"tokens":["A ","fox"],"token_logprobs":[-0.5,-0.5],"top_logprobs":[{},{}],"text_offset":[0,2]},"finish_reason":"stop"}],"usage":)" +
+          std::string(kUsage) + "}");
+}
+
+TEST(EmbeddingAnswerTest, GivesNumbersOrTheirBytes) {
+  v1::EmbedResponse response;
+  response.set_index(0);
+  response.set_token_count(3);
+  response.add_values(1.0f);
+  response.add_values(-2.5f);
+  EmbeddingAnswer numbers("demo", /*is_base64=*/false);
+  numbers.Take(response);
+  EXPECT_EQ(
+      Dump(numbers.ToJson()),
+      R"({"object":"list","data":[{"object":"embedding","index":0,"embedding":[1.0,-2.5]}],"model":"demo","usage":{"prompt_tokens":3,"total_tokens":3}})");
+  EmbeddingAnswer bytes("demo", /*is_base64=*/true);
+  bytes.Take(response);
+  EXPECT_EQ(bytes.ToJson()["data"][0]["embedding"], "AACAPwAAIMA=");  // struct.pack("<ff", 1, -2.5)
+}
+
+TEST(EmbeddingAnswerTest, FillsBase64UpToFourDigits) {
+  EXPECT_EQ(Base64({}), "");
+  EXPECT_EQ(Base64({1.0f}), "AACAPw==");
+  EXPECT_EQ(Base64({1.0f, 1.0f, 1.0f}), "AACAPwAAgD8AAIA/");
+}
+
+TEST(ServerSentErrorTest, IsAnEventThatClientsTakeForAFailure) {
+  ApiError error;
+  error.http_status = 503;
+  error.message = "gone";
+  EXPECT_EQ(
+      ServerSentError(error),
+      R"(data: {"error":{"message":"gone","type":"service_unavailable_error","param":null,"code":null}})"
+      "\n\n");
+}
+
+}  // namespace
+}  // namespace forge::gateway
