@@ -1,0 +1,424 @@
+"""forge-gateway between HTTP clients and a real daemon."""
+
+import base64
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+from pathlib import Path
+
+from harness import Daemon, REPOSITORY, wait_until
+
+GATEWAY = os.environ["FORGE_GATEWAY"]
+RECORDED = sorted((REPOSITORY / "tests/gateway/requests").glob("*.json"))
+QUESTION = {"model": "demo", "messages": [{"role": "user", "content": "Tell me a story about a fox."}],
+            "temperature": 0, "max_tokens": 12}
+LONG = {**QUESTION, "max_tokens": 1_000_000, "ignore_eos": True, "stream": True}
+
+
+class Gateway:
+    """A forge-gateway of its own on a free port. Use as a context manager."""
+
+    def __init__(self, address, *args):
+        self.command = [GATEWAY, "--listen", "127.0.0.1:0", "--forge", address, *args]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stderr=subprocess.PIPE, text=True)
+        line = self.process.stderr.readline()
+        found = re.search(r"http://127\.0\.0\.1:(\d+)/v1", line)
+        if not found:
+            raise AssertionError(f"forge-gateway did not start: {line}")
+        self.port = int(found.group(1))
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(10)
+        self.process.stderr.close()
+
+    def connect(self):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def ask(self, method, path, body=None, headers=None):
+        """Status, headers and text of an answer."""
+        connection = self.connect()
+        try:
+            data = json.dumps(body) if isinstance(body, dict) else body
+            connection.request(method, path, data, {"Content-Type": "application/json", **(headers or {})})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read().decode()
+        finally:
+            connection.close()
+
+    def post(self, path, body, headers=None):
+        status, _, text = self.ask("POST", path, body, headers)
+        return status, json.loads(text)
+
+    def chat(self, **fields):
+        status, answer = self.post("/v1/chat/completions", {**QUESTION, **fields})
+        if status != 200:
+            raise AssertionError(f"{status}: {answer}")
+        return answer
+
+    def error(self, path, body):
+        status, answer = self.post(path, body)
+        return status, answer["error"]
+
+    def open_stream(self, body, path="/v1/chat/completions"):
+        """A connection on which an answer has begun."""
+        connection = self.connect()
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        if answer.status != 200:
+            raise AssertionError(answer.read())
+        answer.readline()
+        return connection, answer
+
+
+def events(text):
+    """The data of server-sent events, parsed; the last must be [DONE]."""
+    blocks = text.split("\n\n")
+    if blocks[-2:] != ["data: [DONE]", ""]:
+        raise AssertionError(f"no [DONE] at the end of {text[-200:]!r}")
+    return [json.loads(block.removeprefix("data: ")) for block in blocks[:-2]]
+
+
+def content(chunks):
+    return "".join(c["delta"].get("content", "") for chunk in chunks for c in chunk["choices"])
+
+
+class GatewayTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Daemon(config="defaults:\n  max_sequences: 2\n").__enter__()
+        cls.daemon.ctl_ok("load", "demo")
+        cls.gateway = Gateway(cls.daemon.address).__enter__()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.gateway.__exit__()
+        cls.daemon.__exit__()
+
+    def busy_slots(self):
+        return self.daemon.resident("demo")["busySlotCount"]
+
+    # ---- What clients really send
+
+    def test_answers_the_recorded_requests_of_clients(self):
+        self.assertGreaterEqual(len(RECORDED), 7)
+        for path in RECORDED:
+            with self.subTest(path.name):
+                recorded = json.loads(path.read_text())
+                status, headers, text = self.gateway.ask("POST", recorded["path"], recorded["body"],
+                                                         recorded["headers"])
+                if recorded.get("takes_tools"):  # the demo model's template does not
+                    self.assertEqual((400, "chat_tools_unsupported"),
+                                     (status, json.loads(text)["error"]["code"]))
+                    continue
+                self.assertEqual(200, status, text)
+                if recorded["body"].get("stream"):
+                    self.assertEqual("text/event-stream", headers["Content-Type"])
+                    self.check_stream(events(text), recorded["body"])
+                else:
+                    self.check_whole(json.loads(text), recorded)
+
+    def check_stream(self, chunks, body):
+        with_usage = body.get("stream_options", {}).get("include_usage", False)
+        if with_usage:
+            self.assertEqual([], chunks[-1]["choices"])
+            self.assertGreater(chunks[-1]["usage"]["completion_tokens"], 0)
+            chunks = chunks[:-1]
+        reasons = [chunk["choices"][0]["finish_reason"] for chunk in chunks]
+        self.assertIn(reasons[-1], ("stop", "length"))
+        self.assertEqual({None}, set(reasons[:-1]))
+        self.assertEqual(1, len({chunk["id"] for chunk in chunks}))
+
+    def check_whole(self, answer, recorded):
+        self.assertGreater(answer["usage"]["prompt_tokens"], 0)
+        self.assertEqual("demo", answer["model"])
+        body = recorded["body"]
+        if "response_format" in body:
+            fox = json.loads(answer["choices"][0]["message"]["content"])
+            self.assertEqual(["red", "age"], list(fox))
+        if body.get("logprobs"):
+            first = answer["choices"][0]["logprobs"]["content"][0]
+            self.assertEqual(2, len(first["top_logprobs"]))
+        if "input" in body:
+            self.assertEqual([0, 1], [item["index"] for item in answer["data"]])
+
+    # ---- Answers
+
+    def test_a_stream_has_the_text_of_the_whole_answer(self):
+        whole = self.gateway.chat()
+        text = whole["choices"][0]["message"]["content"]
+        self.assertTrue(text)
+        self.assertEqual("length", whole["choices"][0]["finish_reason"])
+        self.assertEqual(12, whole["usage"]["completion_tokens"])
+        self.assertEqual(text, self.forgectl_answer())
+        _, _, stream = self.gateway.ask("POST", "/v1/chat/completions",
+                                        {**QUESTION, "stream": True, "stream_options": {"include_usage": True}})
+        chunks = events(stream)
+        self.assertEqual({"role": "assistant", "content": ""}, chunks[0]["choices"][0]["delta"])
+        self.assertEqual(text, content(chunks))
+        self.assertEqual(whole["usage"]["prompt_tokens"], chunks[-1]["usage"]["prompt_tokens"])
+        _, _, plain = self.gateway.ask("POST", "/v1/chat/completions", {**QUESTION, "stream": True})
+        self.assertNotIn("usage", plain)
+
+    def forgectl_answer(self):
+        return self.daemon.ctl_ok("generate", "demo", "--temperature", 0, "--max-tokens", 12,
+                                  QUESTION["messages"][0]["content"]).rstrip("\n")
+
+    def test_the_same_seed_gives_the_same_answer_and_stops_are_held_to(self):
+        first, second = (self.gateway.chat(temperature=1, seed=5)["choices"][0]["message"] for _ in range(2))
+        self.assertEqual(first, second)
+        stop = self.gateway.chat()["choices"][0]["message"]["content"].split()[3]
+        choice = self.gateway.chat(stop=stop)["choices"][0]
+        self.assertEqual("stop", choice["finish_reason"])
+        self.assertNotIn(stop, choice["message"]["content"])
+
+    def test_completes_a_text_or_tokens(self):
+        body = {"model": "demo", "prompt": "Once upon a time", "temperature": 0, "max_tokens": 8, "logprobs": 2}
+        status, answer = self.gateway.post("/v1/completions", body)
+        self.assertEqual(200, status, answer)
+        choice = answer["choices"][0]
+        self.assertEqual(8, len(choice["logprobs"]["tokens"]))
+        self.assertEqual(2, len(choice["logprobs"]["top_logprobs"][0]))
+        ids = [int(i) for i in self.daemon.ctl_ok("tokenize", "demo", "--add-special", "--ids",
+                                                  "Once upon a time").split(",")]
+        status, same = self.gateway.post("/v1/completions", {**body, "prompt": ids})
+        self.assertEqual((200, choice["text"]), (status, same["choices"][0]["text"]))
+
+    def test_embeds_texts_as_numbers_or_bytes(self):
+        body = {"model": "demo", "input": ["A fox.", "A robot."]}
+        status, answer = self.gateway.post("/v1/embeddings", body)
+        self.assertEqual(200, status, answer)
+        numbers = answer["data"][1]["embedding"]
+        self.assertAlmostEqual(1, sum(x * x for x in numbers), places=4)
+        _, packed = self.gateway.post("/v1/embeddings", {**body, "encoding_format": "base64"})
+
+        raw = base64.b64decode(packed["data"][1]["embedding"])
+        self.assertEqual(numbers, list(struct.unpack(f"<{len(numbers)}f", raw)))
+        self.assertGreater(answer["usage"]["total_tokens"], 0)
+
+    def test_lists_models_and_tells_health(self):
+        status, _, text = self.gateway.ask("GET", "/v1/models", headers={"Authorization": "Bearer x"})
+        self.assertEqual(200, status)
+        models = json.loads(text)["data"]
+        self.assertIn("demo", [model["id"] for model in models])
+        status, _, text = self.gateway.ask("GET", "/v1/models/demo")
+        self.assertEqual((200, "model"), (status, json.loads(text)["object"]))
+        self.assertEqual((200, '{"status":"ok"}'), self.gateway.ask("GET", "/health")[::2])
+
+    def test_two_are_answered_at_the_same_time(self):
+        first, first_answer = self.gateway.open_stream(LONG)
+        second, second_answer = self.gateway.open_stream(LONG)
+        self.assertEqual(2, self.busy_slots())
+        for answer in (first_answer, second_answer, first_answer):
+            self.assertTrue(answer.readline() + answer.readline())
+        first.close()
+        second.close()
+        wait_until(lambda: self.busy_slots() == 0, 5)
+
+    # ---- Refusals
+
+    def test_an_unknown_model_is_404(self):
+        for path, body in (("/v1/chat/completions", {**QUESTION, "model": "nothere"}),
+                           ("/v1/chat/completions", {**QUESTION, "model": "nothere", "stream": True}),
+                           ("/v1/completions", {"model": "nothere", "prompt": "x"})):
+            with self.subTest(path):
+                status, error = self.gateway.error(path, body)
+                self.assertEqual((404, "model_not_found"), (status, error["code"]))
+                self.assertIn("nothere", error["message"])
+        self.assertEqual(404, self.gateway.ask("GET", "/v1/models/nothere")[0])
+        self.assertEqual(404, self.gateway.ask("POST", "/v1/responses", {})[0])
+
+    def test_bad_requests_are_400_and_name_the_field(self):
+        for fields, param in (({"n": 2}, "n"), ({"temperature": -1}, "temperature"), ({"messages": []}, "messages"),
+                              ({"top_p": 0}, "top_p"), ({"tool_choice": "required"}, "tool_choice"),
+                              ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"not": {}}}}},
+                               "response_format"),
+                              ({"messages": [{"role": "user", "content": [
+                                  {"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}]}]},
+                               "messages[0].content[0].type")):
+            with self.subTest(fields):
+                status, error = self.gateway.error("/v1/chat/completions", {**QUESTION, **fields})
+                self.assertEqual((400, param, "invalid_request_error"),
+                                 (status, error["param"], error["type"]), error)
+        status, error = self.gateway.error("/v1/chat/completions", "{nonsense")
+        self.assertEqual((400, "invalid_json"), (status, error["code"]))
+
+    def test_a_prompt_beyond_the_context_is_400(self):
+        status, error = self.gateway.error("/v1/completions", {"model": "demo", "prompt": "word " * 20000})
+        self.assertEqual((400, "context_length_exceeded"), (status, error["code"]))
+
+    def test_bodies_that_are_too_large_are_413(self):
+        large = json.dumps({**QUESTION, "user": "x" * (9 << 20)})
+        status, error = self.gateway.error("/v1/chat/completions", large)
+        self.assertEqual(413, status, error)
+        status, error = self.gateway.error("/v1/completions", {"model": "demo", "prompt": "x" * (5 << 20)})
+        self.assertEqual(413, status, error)
+        self.assertIn("limits.max_message", error["message"])
+
+    def test_web_pages_and_other_names_of_this_machine_are_refused(self):
+        for headers in ({"Host": "evil.example"}, {"Host": f"evil.example:{self.gateway.port}"},
+                        {"Origin": "https://evil.example"}, {"Origin": "null"},
+                        {"Origin": f"http://localhost:{self.gateway.port}"}):
+            with self.subTest(headers):
+                for method, path in (("GET", "/v1/models"), ("POST", "/v1/chat/completions"), ("OPTIONS", "/v1/models")):
+                    status, answer_headers, text = self.gateway.ask(method, path, QUESTION, headers)
+                    self.assertEqual(403, status, text)
+                    self.assertNotIn("Access-Control-Allow-Origin", answer_headers)
+        self.assertEqual(200, self.gateway.ask("GET", "/v1/models", headers={"Host": "localhost"})[0])
+
+    def test_an_origin_that_is_allowed_gets_what_a_browser_needs(self):
+        origin = {"Origin": "http://localhost:3000"}
+        with Gateway(self.daemon.address, "--allow-origin", "http://localhost:3000") as gateway:
+            status, headers, _ = gateway.ask("OPTIONS", "/v1/chat/completions", headers={
+                **origin, "Access-Control-Request-Headers": "authorization,x-stainless-lang"})
+            self.assertEqual(204, status)
+            self.assertEqual("authorization,x-stainless-lang", headers["Access-Control-Allow-Headers"])
+            status, headers, _ = gateway.ask("POST", "/v1/chat/completions", QUESTION, origin)
+            self.assertEqual((200, "http://localhost:3000"), (status, headers["Access-Control-Allow-Origin"]))
+            self.assertEqual(403, gateway.ask("GET", "/v1/models", headers={"Origin": "http://localhost:3001"})[0])
+
+    def test_keys_are_asked_for_where_there_is_a_file_of_them(self):
+        with tempfile.NamedTemporaryFile("w", prefix="forge-keys-") as keys:
+            keys.write("secret\n")
+            keys.flush()
+            os.chmod(keys.name, 0o600)
+            with Gateway(self.daemon.address, "--api-key-file", keys.name) as gateway:
+                for key, expected in (("secret", 200), ("other", 401)):
+                    status, headers, _ = gateway.ask("GET", "/v1/models", headers={"Authorization": f"Bearer {key}"})
+                    self.assertEqual(expected, status)
+                self.assertEqual("Bearer", headers["WWW-Authenticate"])
+
+    def test_a_full_queue_is_429_with_a_time_to_try_again(self):
+        config = "defaults:\n  max_sequences: 1\nlimits:\n  max_queued_turns: 1\n"
+        with Daemon(config=config) as daemon, Gateway(daemon.address) as gateway:
+            daemon.ctl_ok("load", "demo")
+            running, _ = gateway.open_stream(LONG)
+            waiting = gateway.connect()
+            waiting.request("POST", "/v1/chat/completions", json.dumps(LONG))
+            wait_until(lambda: daemon.resident("demo")["queuedTurnCount"] == 1, 5)
+            status, headers, text = gateway.ask("POST", "/v1/chat/completions", QUESTION)
+            self.assertEqual((429, "queue_full"), (status, json.loads(text)["error"]["code"]))
+            self.assertRegex(headers["Retry-After"], r"^\d+$")
+            running.close()
+            waiting.close()
+
+    def test_a_model_that_does_not_fit_is_429(self):
+        with Daemon(config="memory:\n  cap: 1MiB\n") as daemon, Gateway(daemon.address) as gateway:
+            status, headers, text = gateway.ask("POST", "/v1/chat/completions", QUESTION)
+            self.assertEqual((429, "gpu_budget_exceeded"), (status, json.loads(text)["error"]["code"]))
+            self.assertIn("Retry-After", headers)
+
+    def test_no_daemon_is_503_until_there_is_one(self):
+        with Daemon() as daemon, Gateway(daemon.address) as gateway:
+            self.assertEqual(200, gateway.ask("GET", "/health")[0])
+            daemon.process.terminate()
+            daemon.process.wait(20)
+            for method, path, body in (("GET", "/health", None), ("GET", "/v1/models", None),
+                                       ("POST", "/v1/chat/completions", QUESTION)):
+                status, headers, text = gateway.ask(method, path, body)
+                self.assertEqual((503, "daemon_unavailable"), (status, json.loads(text)["error"]["code"]))
+                self.assertIn("Retry-After", headers)
+            with open(daemon.log_path, "a") as log:
+                daemon.process = subprocess.Popen(daemon.command, stderr=log)
+            wait_until(lambda: gateway.ask("GET", "/health")[0] == 200, 30)
+            self.assertEqual(200, gateway.ask("POST", "/v1/chat/completions", QUESTION)[0])
+
+    def test_an_answer_that_breaks_off_says_so_in_the_stream(self):
+        with Daemon() as daemon, Gateway(daemon.address) as gateway:
+            daemon.ctl_ok("load", "demo")
+            connection, answer = gateway.open_stream(LONG)
+            daemon.ctl_ok("unload", "demo")
+            last = json.loads(answer.read().decode().strip().split("\n\n")[-1].removeprefix("data: "))
+            self.assertEqual(("service_unavailable_error", "model_not_loaded"),
+                             (last["error"]["type"], last["error"]["code"]))
+            connection.close()
+
+    # ---- Clients that leave, or are slow
+
+    def test_a_client_that_leaves_frees_its_slot(self):
+        for body in (LONG, {**LONG, "stream": False}):
+            with self.subTest(stream=body["stream"]):
+                connection = self.gateway.connect()
+                connection.request("POST", "/v1/chat/completions", json.dumps(body))
+                wait_until(lambda: self.busy_slots() == 1, 5)
+                connection.sock.close()
+                connection.close()
+                self.assertLess(wait_until(lambda: self.busy_slots() == 0, 5), 1)
+
+    def test_connections_that_send_nothing_or_slowly_hold_up_nobody(self):
+        slow = [socket.create_connection(("127.0.0.1", self.gateway.port)) for _ in range(20)]
+        try:
+            for i, connection in enumerate(slow):
+                connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"[:i * 3])
+            begin = time.monotonic()
+            self.gateway.chat()
+            self.assertLess(time.monotonic() - begin, 5)
+        finally:
+            for connection in slow:
+                connection.close()
+
+    def test_many_clients_that_come_and_go_leave_nothing_behind(self):
+        def run():
+            for i in range(10):
+                connection, answer = self.gateway.open_stream(LONG)
+                if i % 2:
+                    answer.readline()
+                connection.close()
+
+        threads = [threading.Thread(target=run) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        wait_until(lambda: self.busy_slots() == 0, 5)
+        descriptors = Path(f"/proc/{self.gateway.process.pid}/fd")
+        tasks = Path(f"/proc/{self.gateway.process.pid}/task")
+        self.gateway.chat()
+        wait_until(lambda: len(list(descriptors.iterdir())) < 40 and len(list(tasks.iterdir())) < 40, 10)
+
+    # ---- The program
+
+    def test_ends_within_a_moment_also_while_it_answers(self):
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            with Gateway(self.daemon.address) as gateway:
+                connection, answer = gateway.open_stream(LONG)
+                begin = time.monotonic()
+                gateway.process.send_signal(stop)
+                rest = answer.read()
+                self.assertEqual(0, gateway.process.wait(10))
+                self.assertLess(time.monotonic() - begin, 2)
+                self.assertIn(b'"error"', rest[-400:])
+                connection.close()
+        wait_until(lambda: self.busy_slots() == 0, 5)
+
+    def test_says_why_it_cannot_start(self):
+        taken = str(self.gateway.port)
+        for args, code, word in ((("--listen", f"127.0.0.1:{taken}"), 1, "another program has the port"),
+                                 (("--listen", "0.0.0.0:0"), 2, "not on loopback"),
+                                 (("--listen", "8080"), 2, "has no port"),
+                                 (("--allow-origin", "*"), 2, "every web page"),
+                                 (("--api-key-file", "/nowhere"), 2, "/nowhere"),
+                                 (("--forge", "http://x"), 2, "--forge"),
+                                 (("extra",), 2, "extra")):
+            with self.subTest(args):
+                run = subprocess.run([GATEWAY, *args], capture_output=True, text=True, timeout=20)
+                self.assertEqual(code, run.returncode, run.stderr)
+                self.assertIn(word, run.stderr)
+                self.assertEqual(1, run.stderr.count("\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()
