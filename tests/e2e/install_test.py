@@ -30,24 +30,26 @@ class InstallTest(unittest.TestCase):
         cls.folder.cleanup()
 
     def test_lays_out_programs_unit_account_and_configuration(self):
-        for name in ("bin/forged", "bin/forgectl", "share/forge/proto/forge/v1/forge.proto"):
+        for name in ("bin/forged", "bin/forgectl", "bin/forge-gateway", "share/forge/proto/forge/v1/forge.proto"):
             self.assertTrue((self.root / name).is_file(), name)
-        for pattern in ("**/systemd/system/forged.service", "**/sysusers.d/forge*.conf",
+        for pattern in ("**/systemd/system/forged.service", "**/systemd/system/forge-gateway.service",
+                        "**/sysusers.d/forge*.conf",
                         "**/etc/forge/config.yaml"):
             self.assertEqual(1, len(list(self.prefix.glob(pattern))), pattern)
 
     def test_lays_out_what_shells_complete_with_and_the_manual_pages(self):
         for name in ("share/bash-completion/completions/forgectl", "share/zsh/vendor-completions/_forgectl",
                      "share/fish/vendor_completions.d/forgectl.fish", "share/man/man1/forgectl.1",
-                     "share/man/man8/forged.8"):
+                     "share/man/man8/forged.8", "share/man/man8/forge-gateway.8"):
             self.assertTrue((self.root / name).is_file(), name)
 
-    def test_the_page_of_forged_has_its_options(self):
-        help_text = subprocess.run([self.root / "bin/forged", "--help"], capture_output=True, text=True,
-                                   check=True).stdout
-        page = (self.root / "share/man/man8/forged.8").read_text().replace("\\-", "-")
-        self.assertEqual(set(re.findall(r"^  (?:-h,)?(--[a-z-]+)", help_text, re.M)),
-                         set(re.findall(r"^(?:\\fB-h\\fR, )?\\fB(--[a-z-]+)", page, re.M)))
+    def test_the_pages_of_the_daemons_have_their_options(self):
+        for program in ("forged", "forge-gateway"):
+            help_text = subprocess.run([self.root / "bin" / program, "--help"], capture_output=True, text=True,
+                                       check=True).stdout
+            page = (self.root / f"share/man/man8/{program}.8").read_text().replace("\\-", "-")
+            self.assertEqual(set(re.findall(r"^  (?:-h,)?(--[a-z-]+)", help_text, re.M)),
+                             set(re.findall(r"^(?:\\fB-h\\fR, )?\\fB(--[a-z-]+)", page, re.M)))
 
     def test_the_page_of_forgectl_has_every_command_and_roff_understands_both(self):
         page = (self.root / "share/man/man1/forgectl.1").read_text()
@@ -56,7 +58,7 @@ class InstallTest(unittest.TestCase):
             self.assertIn(text, page)
         self.assertNotIn("system\\-root", page)
         if shutil.which("groff"):
-            for name in ("man1/forgectl.1", "man8/forged.8"):
+            for name in ("man1/forgectl.1", "man8/forged.8", "man8/forge-gateway.8"):
                 run = subprocess.run(["groff", "-man", "-ww", "-Tascii", self.root / "share/man" / name],
                                      capture_output=True, text=True)
                 self.assertEqual((0, ""), (run.returncode, run.stderr))
@@ -65,8 +67,10 @@ class InstallTest(unittest.TestCase):
         with tempfile.TemporaryDirectory(prefix="forge-install-") as folder:
             subprocess.run(["cmake", "--install", os.environ["FORGE_BUILD_DIR"], "--prefix", "/opt/forge"],
                            check=True, stdout=subprocess.DEVNULL, env={**os.environ, "DESTDIR": folder})
-            unit = Path(folder, "opt/forge/lib/systemd/system/forged.service").read_text()
-            self.assertIn("ExecStart=/opt/forge/bin/forged\n", unit)
+            units = Path(folder, "opt/forge/lib/systemd/system")
+            self.assertIn("ExecStart=/opt/forge/bin/forged\n", (units / "forged.service").read_text())
+            self.assertIn("ExecStart=/opt/forge/bin/forge-gateway --listen",
+                          (units / "forge-gateway.service").read_text())
             self.assertTrue(Path(folder, "opt/forge/bin/forged").is_file())
             self.assertTrue(Path(folder, "etc/forge/config.yaml").is_file())
 
@@ -82,9 +86,9 @@ class InstallTest(unittest.TestCase):
             self.assertEqual(1, len(list(Path(folder).glob("**/doc/forge/hip.md"))))
 
     def test_installed_programs_know_their_version(self):
-        for program in ("forged", "forgectl"):
-            out = subprocess.run([self.root / "bin" / program, "--version" if program == "forged"
-                                  else "version"], capture_output=True, text=True, check=True).stdout
+        for program in ("forged", "forgectl", "forge-gateway"):
+            out = subprocess.run([self.root / "bin" / program, "version" if program == "forgectl"
+                                  else "--version"], capture_output=True, text=True, check=True).stdout
             self.assertRegex(out, r"\d+\.\d+\.\d+")
 
     def test_the_debian_package_holds_the_same_below_usr(self):
