@@ -57,7 +57,9 @@ std::optional<ApiError> Gateway::Check(const HttpRequest& header, Responder& res
   AddCors(header, responder);
   if (IsPreflight(header)) return std::nullopt;
   const Route route = FindRoute(header);
-  return route.endpoint == nullptr ? std::optional(route.error) : std::nullopt;
+  if (route.endpoint != nullptr) return std::nullopt;
+  if (route.allowed_method != nullptr) responder.AddHeader("Allow", route.allowed_method);
+  return route.error;
 }
 
 void Gateway::Handle(const HttpRequest& request, Responder& responder) {

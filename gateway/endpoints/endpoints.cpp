@@ -74,12 +74,15 @@ Route FindRoute(const HttpRequest& request) {
   for (const Endpoint& endpoint : kEndpoints) {
     const auto rest = RestOf(*path, endpoint);
     if (!rest) continue;
-    if (request.method == endpoint.method) return {&endpoint, *rest, {}};
+    if (request.method == endpoint.method) return {&endpoint, *rest, {}, nullptr};
     other_method = endpoint.method;
   }
-  if (other_method != nullptr)
-    return NotFound(405,
-                    "this path takes " + std::string(other_method) + ", not " + request.method);
+  if (other_method != nullptr) {
+    Route route =
+        NotFound(405, "this path takes " + std::string(other_method) + ", not " + request.method);
+    route.allowed_method = other_method;
+    return route;
+  }
   return NotFound(404, "there is nothing at this path; there are " + Names());
 }
 

@@ -19,6 +19,7 @@ struct Route {
   const Endpoint* endpoint = nullptr;  // nullptr: there is none, and `error` says so
   std::string rest;
   ApiError error;
+  const char* allowed_method = nullptr;  // where there is another one at this path
 };
 
 // Finds what a request is for. Thread-safe.

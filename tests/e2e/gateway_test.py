@@ -253,6 +253,8 @@ class GatewayTest(unittest.TestCase):
                 self.assertIn("nothere", error["message"])
         self.assertEqual(404, self.gateway.ask("GET", "/v1/models/nothere")[0])
         self.assertEqual(404, self.gateway.ask("POST", "/v1/responses", {})[0])
+        status, headers, _ = self.gateway.ask("HEAD", "/health")
+        self.assertEqual((405, "GET"), (status, headers["Allow"]))
 
     def test_bad_requests_are_400_and_name_the_field(self):
         for fields, param in (({"n": 2}, "n"), ({"temperature": -1}, "temperature"), ({"messages": []}, "messages"),

@@ -109,6 +109,7 @@ TEST(RouteTest, FindsEndpointsAndTellsWhatThereIs) {
   EXPECT_EQ(find("GET", "/v1/models/qwen/qwen2.5?x").rest, "qwen/qwen2.5");
   EXPECT_EQ(find("POST", "/v1/chat/completions").endpoint->answer, &AnswerChat);
   EXPECT_EQ(find("GET", "/v1/chat/completions").error.http_status, 405);
+  EXPECT_STREQ(find("GET", "/v1/chat/completions").allowed_method, "POST");
   EXPECT_EQ(find("POST", "/v1/responses").error.http_status, 404);
   EXPECT_NE(find("POST", "/v1/responses").error.message.find("/v1/chat/completions"),
             std::string::npos);
