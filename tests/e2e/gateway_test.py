@@ -35,19 +35,27 @@ class Gateway:
         self.command = [GATEWAY, "--listen", "127.0.0.1:0", "--forge", address, *args]
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, stderr=subprocess.PIPE, text=True)
-        line = self.process.stderr.readline()
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/v1", line)
-        if not found:
-            raise AssertionError(f"forge-gateway did not start: {line}")
+        self.log = tempfile.NamedTemporaryFile(prefix="forge-gateway-")
+        self.process = subprocess.Popen(self.command, stderr=self.log)
+        deadline = time.monotonic() + 20
+        while not (found := re.search(r"http://127\.0\.0\.1:(\d+)/v1 .*\n", self.said())):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.process.kill()
+                raise AssertionError(f"forge-gateway did not start: {self.said()}")
+            time.sleep(0.02)
         self.port = int(found.group(1))
         return self
 
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(10)
-        self.process.stderr.close()
+        code = self.process.wait(20)
+        if code != 0 or self.said().count("\n") != 1:  # a sanitizer's report, for one
+            raise AssertionError(f"forge-gateway ended with {code}: {self.said()}")
+        self.log.close()
+
+    def said(self):
+        return Path(self.log.name).read_text()
 
     def connect(self):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -104,18 +112,12 @@ class GatewayTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         # Without guesses an answer takes as many steps as it has tokens.
-        cls.daemon = Daemon(config="speculative_tokens: 0\ndefaults:\n  max_sequences: 2\n").__enter__()
+        config = "speculative_tokens: 0\ndefaults:\n  max_sequences: 2\n"
+        cls.daemon = cls.enterClassContext(Daemon(config=config))
         cls.daemon.ctl_ok("load", "demo")
-        cls.channel = grpc.insecure_channel(cls.daemon.address,
-                                            options=[("grpc.default_authority", "localhost")])
-        cls.stub = forge_pb2_grpc.ForgeServiceStub(cls.channel)
-        cls.gateway = Gateway(cls.daemon.address).__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.gateway.__exit__()
-        cls.channel.close()
-        cls.daemon.__exit__()
+        channel = grpc.insecure_channel(cls.daemon.address, options=[("grpc.default_authority", "localhost")])
+        cls.stub = forge_pb2_grpc.ForgeServiceStub(cls.enterClassContext(channel))
+        cls.gateway = cls.enterClassContext(Gateway(cls.daemon.address))
 
     def busy_slots(self):
         models = self.stub.ListModels(pb.ListModelsRequest(resident_only=True)).models
@@ -279,9 +281,12 @@ class GatewayTest(unittest.TestCase):
         large = json.dumps({**QUESTION, "user": "x" * (9 << 20)})
         status, error = self.gateway.error("/v1/chat/completions", large)
         self.assertEqual(413, status, error)
-        status, error = self.gateway.error("/v1/completions", {"model": "demo", "prompt": "x" * (5 << 20)})
-        self.assertEqual(413, status, error)
-        self.assertIn("limits.max_message", error["message"])
+
+    def test_a_prompt_that_is_too_large_for_the_daemon_is_413(self):
+        with Daemon(config="limits:\n  max_message: 64KiB\n") as daemon, Gateway(daemon.address) as gateway:
+            status, error = gateway.error("/v1/completions", {"model": "demo", "prompt": "x" * (100 << 10)})
+            self.assertEqual(413, status, error)
+            self.assertIn("limits.max_message", error["message"])
 
     def test_web_pages_and_other_names_of_this_machine_are_refused(self):
         for headers in ({"Host": "evil.example"}, {"Host": f"evil.example:{self.gateway.port}"},
