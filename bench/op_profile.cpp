@@ -102,6 +102,7 @@ OpTable TimeOps(OpTable ops) {
   ops.rope_append = RunTimed<"rope_append", RopeAppendArgs, &OpTable::rope_append>;
   ops.attention = RunTimed<"attention", AttentionArgs, &OpTable::attention>;
   ops.gather_rows = RunTimed<"gather_rows", GatherRowsArgs, &OpTable::gather_rows>;
+  ops.join_columns = RunTimed<"join_columns", JoinColumnsArgs, &OpTable::join_columns>;
   ops.soft_cap = RunTimed<"soft_cap", SoftCapArgs, &OpTable::soft_cap>;
   ops.route_experts = RunTimed<"route_experts", RouteExpertsArgs, &OpTable::route_experts>;
   ops.expert_matmul = RunTimed<"expert_matmul", ExpertMatmulArgs, &OpTable::expert_matmul>;

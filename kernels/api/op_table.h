@@ -5,6 +5,7 @@
 #include "kernels/api/embed.h"
 #include "kernels/api/expert_matmul.h"
 #include "kernels/api/gather_rows.h"
+#include "kernels/api/join_columns.h"
 #include "kernels/api/matmul.h"
 #include "kernels/api/rms_norm.h"
 #include "kernels/api/rope_append.h"
@@ -24,6 +25,7 @@ struct OpTable {
   Status (*rope_append)(const RopeAppendArgs&, Stream&);
   Status (*attention)(const AttentionArgs&, Stream&);
   Status (*gather_rows)(const GatherRowsArgs&, Stream&);
+  Status (*join_columns)(const JoinColumnsArgs&, Stream&);
   Status (*soft_cap)(const SoftCapArgs&, Stream&);
   Status (*route_experts)(const RouteExpertsArgs&, Stream&);
   Status (*expert_matmul)(const ExpertMatmulArgs&, Stream&);

@@ -13,6 +13,7 @@
 #include "kernels/cpu/expert_matmul.h"
 #include "kernels/cpu/gather_rows.h"
 #include "kernels/cpu/host_memory.h"
+#include "kernels/cpu/join_columns.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/pack.h"
 #include "kernels/cpu/page_memory.h"
@@ -33,6 +34,7 @@ constexpr OpTable kOps = {
     .rope_append = CpuRopeAppend,
     .attention = CpuAttention,
     .gather_rows = CpuGatherRows,
+    .join_columns = CpuJoinColumns,
     .soft_cap = CpuSoftCap,
     .route_experts = CpuRouteExperts,
     .expert_matmul = CpuExpertMatmul,

@@ -5,6 +5,7 @@
 #include "kernels/hip/embed.h"
 #include "kernels/hip/expert_matmul.h"
 #include "kernels/hip/gather_rows.h"
+#include "kernels/hip/join_columns.h"
 #include "kernels/hip/matmul.h"
 #include "kernels/hip/rms_norm.h"
 #include "kernels/hip/rope_append.h"
@@ -22,6 +23,7 @@ constexpr OpTable kOps = {
     .rope_append = HipRopeAppend,
     .attention = HipAttention,
     .gather_rows = HipGatherRows,
+    .join_columns = HipJoinColumns,
     .soft_cap = HipSoftCap,
     .route_experts = HipRouteExperts,
     .expert_matmul = HipExpertMatmul,

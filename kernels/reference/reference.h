@@ -4,6 +4,7 @@
 
 #include "kernels/api/activation.h"
 #include "kernels/api/combine_experts.h"
+#include "kernels/api/join_columns.h"
 #include "kernels/api/ragged_batch.h"
 #include "kernels/api/route_experts.h"
 
@@ -75,5 +76,8 @@ void ReferenceTopLogits(const float* x, int64_t n_rows, int64_t n_cols, int64_t 
 // See GatherRowsArgs. x: [.., dim], rows: [n_rows], y: [n_rows, dim].
 void ReferenceGatherRows(const float* x, const int32_t* rows, double* y, int64_t n_rows,
                          int64_t dim);
+
+// See JoinColumnsArgs, whose own y is not looked at. y: [n_rows, columns of both parts].
+void ReferenceJoinColumns(const JoinColumnsArgs& args, double* y);
 
 }  // namespace forge

@@ -8,6 +8,7 @@
 #include "kernels/cpu/cpu_stream.h"
 #include "kernels/cpu/expert_matmul.h"
 #include "kernels/cpu/gather_rows.h"
+#include "kernels/cpu/join_columns.h"
 #include "kernels/cpu/kv_layout.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/pack.h"
@@ -34,6 +35,7 @@ class CpuOpRig final : public OpRig {
   Status Run(const RopeAppendArgs& args) override { return CpuRopeAppend(args, stream_); }
   Status Run(const AttentionArgs& args) override { return CpuAttention(args, stream_); }
   Status Run(const GatherRowsArgs& args) override { return CpuGatherRows(args, stream_); }
+  Status Run(const JoinColumnsArgs& args) override { return CpuJoinColumns(args, stream_); }
   Status Run(const SoftCapArgs& args) override { return CpuSoftCap(args, stream_); }
   Status Run(const RouteExpertsArgs& args) override { return CpuRouteExperts(args, stream_); }
   Status Run(const ExpertMatmulArgs& args) override { return CpuExpertMatmul(args, stream_); }

@@ -108,6 +108,11 @@ uint64_t CacheElements(const KvLayerView& cache, int dim) {
          static_cast<uint64_t>(cache.block_tokens) * static_cast<uint64_t>(dim);
 }
 
+// From its first row to the end of the last.
+int64_t ElementsOf(const ColumnPart& part, int64_t n_rows) {
+  return part.n_cols == 0 ? 0 : (n_rows - 1) * part.stride + part.n_cols;
+}
+
 class HipOpRig final : public OpRig {
  public:
   HipOpRig(std::unique_ptr<Device> device, std::unique_ptr<Stream> stream)
@@ -194,6 +199,16 @@ class HipOpRig final : public OpRig {
     on.rows = arrays.In(args.rows, args.n_rows);
     on.y = arrays.Out(args.y, args.n_rows * args.dim);
     return arrays.Finish(ops().gather_rows(on, *stream_));
+  }
+
+  Status Run(const JoinColumnsArgs& args) override {
+    if (!HasWork(args, args.n_rows)) return ops().join_columns(args, *stream_);
+    DeviceArrays arrays(*device_, *stream_);
+    JoinColumnsArgs on = args;
+    on.first.x = arrays.In(args.first.x, ElementsOf(args.first, args.n_rows));
+    on.second.x = arrays.In(args.second.x, ElementsOf(args.second, args.n_rows));
+    on.y = arrays.Out(args.y, args.n_rows * (args.first.n_cols + args.second.n_cols));
+    return arrays.Finish(ops().join_columns(on, *stream_));
   }
 
   Status Run(const SoftCapArgs& args) override {
