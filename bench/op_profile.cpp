@@ -67,8 +67,10 @@ void Describe(const AttentionArgs& args, OpRecord& record) {
   uint64_t n_positions = 0;
   for (int s = 0; s < batch.n_sequences; ++s)
     n_positions += static_cast<uint64_t>(batch.positions[batch.first_token[s + 1] - 1]) + 1;
-  const auto n_elements = static_cast<uint64_t>(cache.n_kv_heads) *
-                          static_cast<uint64_t>(cache.head_dim + cache.value_dim);
+  const auto n_elements =
+      static_cast<uint64_t>(cache.n_kv_heads) *
+      static_cast<uint64_t>(cache.values_in_keys ? cache.head_dim
+                                                 : cache.head_dim + cache.value_dim);
   record.bytes = KvBytes(cache.dtype, n_positions * n_elements);
 }
 

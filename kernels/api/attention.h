@@ -23,7 +23,8 @@ struct AttentionArgs {
   int n_heads = 0;           // a multiple of cache.n_kv_heads
   float scale = 0.0f;
   float soft_cap = 0.0f;         // 0: none
-  int window = 0;                // positions that a token sees, its own included; 0: all
+  int window = 0;                // positions that a token sees, its own included; 0: all, as it
+                                 // must be where values are in keys
   const float* sinks = nullptr;  // [n_heads], or null: the logit of each head's attention sink,
                                  // which has no value (gpt-oss; Xiao et al., arXiv:2309.17453)
   Workspace workspace;           // Device::AttentionWorkspaceBytes(...)

@@ -49,7 +49,11 @@ Status Validate(const KvLayerView& cache) {
     return InvalidArgument("kv cache: q8_0 needs head_dim and value_dim to be multiples of 32: " +
                            std::string("head_dim ") + std::to_string(cache.head_dim) +
                            ", value_dim " + std::to_string(cache.value_dim));
-  if (cache.keys == nullptr || cache.values == nullptr)
+  if (cache.values_in_keys && cache.value_dim > cache.head_dim)
+    return InvalidArgument("kv cache: a value in its key is no longer than that: head_dim " +
+                           std::to_string(cache.head_dim) + ", value_dim " +
+                           std::to_string(cache.value_dim));
+  if (cache.keys == nullptr || (cache.values == nullptr && !cache.values_in_keys))
     return InvalidArgument("kv cache: keys or values is null");
   return Status();
 }

@@ -50,13 +50,16 @@ Status Validate(const RaggedBatch& batch);
 // know it.
 struct KvLayerView {
   void* keys = nullptr;    // [n_blocks, n_kv_heads * head_dim * block_tokens], as KvBytes counts
-  void* values = nullptr;  // [n_blocks, n_kv_heads * value_dim * block_tokens]
+  void* values = nullptr;  // [n_blocks, n_kv_heads * value_dim * block_tokens]; see values_in_keys
   KvDType dtype = KvDType::kF16;
   int n_blocks = 0;
   int block_tokens = 0;
   int n_kv_heads = 0;
   int head_dim = 0;  // for kQ8_0 a multiple of 32, as is value_dim
   int value_dim = 0;
+  // A value is the last value_dim elements of its key, as in latent attention; `values` is not
+  // read.
+  bool values_in_keys = false;
 };
 Status Validate(const KvLayerView& cache);
 

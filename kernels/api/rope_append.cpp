@@ -24,7 +24,7 @@ Status Validate(const RopeAppendArgs& args) {
   FORGE_TRY(Validate(args.batch).WithContext("rope_append"));
   if (args.batch.n_tokens == 0) return Status();
   FORGE_TRY(Validate(args.cache).WithContext("rope_append"));
-  if (args.keys == nullptr || args.values == nullptr)
+  if (args.keys == nullptr || (args.values == nullptr && !args.cache.values_in_keys))
     return InvalidArgument("rope_append: keys or values is null");
   if (args.n_heads < 0 || (args.n_heads > 0 && args.queries == nullptr))
     return InvalidArgument(

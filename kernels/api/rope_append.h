@@ -26,7 +26,7 @@ struct RopeAppendArgs {
   KvLayerView cache;
   float* queries = nullptr;       // [n_tokens, n_heads, head_dim], in place; null if n_heads is 0
   float* keys = nullptr;          // [n_tokens, n_kv_heads, head_dim]; afterwards unspecified
-  const float* values = nullptr;  // [n_tokens, n_kv_heads, value_dim]
+  const float* values = nullptr;  // [n_tokens, n_kv_heads, value_dim]; not read if they are in keys
   int n_heads = 0;                // of queries
   const float* query_norm = nullptr;  // [head_dim], or null
   const float* key_norm = nullptr;    // [head_dim], or null

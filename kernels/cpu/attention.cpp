@@ -76,7 +76,9 @@ int AttentionRun::CollectSegments(const AttentionItem& at, int64_t begin,
     const int64_t offset = position % cache.block_tokens;
     const int64_t n = std::min<int64_t>(cache.block_tokens - offset, end - position);
     const CpuKvPlace keys = CpuKeyPlace(cache, cache_block, at.kv_head, offset);
-    const CpuKvPlace values = CpuValuePlace(cache, cache_block, at.kv_head, offset);
+    const CpuKvPlace values = cache.values_in_keys
+                                  ? CpuValueInKeyPlace(cache, cache_block, at.kv_head, offset)
+                                  : CpuValuePlace(cache, cache_block, at.kv_head, offset);
     segments[n_segments++] = {.keys = keys.elements,
                               .values = values.elements,
                               .key_scales = keys.scales,
@@ -99,6 +101,7 @@ void AttentionRun::Attend(const AttentionItem& at, const AttentionPartial& parti
       .key_stride = args_.cache.block_tokens,
       .head_dim = args_.cache.head_dim,
       .value_dim = args_.cache.value_dim,
+      .values_in_keys = args_.cache.values_in_keys,
       .scale = args_.scale,
       .soft_cap = args_.soft_cap,
       .window = args_.window,

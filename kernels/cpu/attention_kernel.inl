@@ -3,7 +3,8 @@
 // Scores take positions as lanes and values take dimensions as lanes, so that every step is a
 // product of one broadcast number of a row with a vector of the cache: a vector is loaded (and
 // widened) once for all rows of a tile, and no sum runs across lanes. A row's sums have the same
-// order in every tile shape: over dimensions for a score, over positions for a value.
+// order in every tile shape: over dimensions for a score, over positions for a value. Values that
+// are in keys have positions as lanes too, and are added across lanes at the end of the partition.
 
 namespace forge {
 namespace {
@@ -245,6 +246,59 @@ void AddValuesOfRows(const AttentionPartition& a, const RowTile& tile, int r, in
     AddValues<Cache, kRows, 1, true>(a, tile, r, begin, end, d, static_cast<int>(a.value_dim - d));
 }
 
+// The weighted values of positions [0, end) of the partition, of values in keys: dimensions [first,
+// first + kDims) of kRows rows that start at row r of the tile and see the same positions.
+template <typename Cache, int kRows, int kDims>
+void AddColumns(const AttentionPartition& a, const RowTile& tile, int r, int end, int64_t first) {
+  using Element = typename Cache::Element;
+  Vec sums[kRows][kDims] = {};
+  int column = 0;
+  for (int s = 0; s < a.n_segments && column < end; ++s) {
+    const KvSegment& segment = a.segments[s];
+    const Element* values = static_cast<const Element*>(segment.values) + first * a.key_stride;
+    const int n = segment.n < end - column ? segment.n : end - column;
+    for (int j = 0; j < n; j += kLanes) {
+      const int n_lanes = n - j < kLanes ? n - j : kLanes;
+      const bool is_whole = n_lanes == kLanes;
+      Vec p[kRows];
+      for (int i = 0; i < kRows; ++i) {
+        const float* weights = &tile.scores[r + i][column + j];
+        p[i] = is_whole ? Load(weights) : LoadFirst(weights, n_lanes);
+      }
+      for (int d = 0; d < kDims; ++d) {
+        const Element* from = values + d * a.key_stride + j;
+        Vec x = is_whole ? Cache::Load(from) : Cache::LoadFirst(from, n_lanes);
+        if constexpr (Cache::kHasScales) {
+          const uint16_t* scales =
+              segment.value_scales + (first + d) / kScaleDims * a.key_stride + j;
+          x *= is_whole ? LoadHalf(scales) : LoadFirstHalf(scales, n_lanes);
+        }
+        for (int i = 0; i < kRows; ++i) sums[i][d] = Fma(p[i], x, sums[i][d]);
+      }
+    }
+    column += n;
+  }
+  float* out = a.sums + static_cast<int64_t>(tile.first_row + r) * a.value_dim + first;
+  for (int i = 0; i < kRows; ++i)
+    for (int d = 0; d < kDims; ++d) out[i * a.value_dim + d] = Sum(sums[i][d]);
+}
+
+template <typename Cache, int kRows>
+void AddColumnsOfRows(const AttentionPartition& a, const RowTile& tile, int r, int end) {
+  constexpr int kDims = 4 * kRows <= kMaxAccumulators ? 4 : 2 * kRows <= kMaxAccumulators ? 2 : 1;
+  int64_t d = 0;
+  for (; d + kDims <= a.value_dim; d += kDims) AddColumns<Cache, kRows, kDims>(a, tile, r, end, d);
+  for (; d < a.value_dim; ++d) AddColumns<Cache, kRows, 1>(a, tile, r, end, d);
+}
+
+// Rows of one token see the same; tiles of several tokens go row by row where they do not.
+template <typename Cache, int kRows>
+void AddValuesInKeys(const AttentionPartition& a, const RowTile& tile) {
+  if (tile.first_end == tile.last_end)
+    return AddColumnsOfRows<Cache, kRows>(a, tile, 0, tile.last_end);
+  for (int r = 0; r < kRows; ++r) AddColumnsOfRows<Cache, 1>(a, tile, r, tile.end[r]);
+}
+
 template <typename Cache, int kRows>
 void AttendTile(const AttentionPartition& a, int first_row) {
   RowTile tile;
@@ -253,6 +307,7 @@ void AttendTile(const AttentionPartition& a, int first_row) {
   for (int64_t i = 0; i < static_cast<int64_t>(kRows) * a.value_dim; ++i) sums[i] = 0.0f;
   ScoreSegments<Cache, kRows>(a, tile);
   for (int r = 0; r < kRows; ++r) ExponentiateRow(a, r, tile);
+  if (a.values_in_keys) return AddValuesInKeys<Cache, kRows>(a, tile);
   // What all rows see goes through them together, the rest row by row: multiplying a position that
   // a row does not see by 0 would let a NaN there reach the row.
   const int begin = tile.last_begin;

@@ -41,7 +41,17 @@ inline CpuKvPlace CpuKeyPlace(const KvLayerView& cache, int64_t block, int64_t h
           place.scales == nullptr ? nullptr : place.scales + offset};
 }
 
-// The stride is 1.
+// The place of a value that is in its key; the stride is block_tokens.
+inline CpuKvPlace CpuValueInKeyPlace(const KvLayerView& cache, int64_t block, int64_t head,
+                                     int64_t offset) {
+  const CpuKvPlace key = CpuKeyPlace(cache, block, head, offset);
+  const int64_t first = static_cast<int64_t>(cache.head_dim) - cache.value_dim;
+  return {
+      key.elements + first * cache.block_tokens * CpuKvElementBytes(cache.dtype),
+      key.scales == nullptr ? nullptr : key.scales + first / kKvBlockElements * cache.block_tokens};
+}
+
+// The stride is 1. REQUIRES: values have a place of their own.
 inline CpuKvPlace CpuValuePlace(const KvLayerView& cache, int64_t block, int64_t head,
                                 int64_t offset) {
   const CpuKvPlace place = CpuKvHead(cache.values, cache, cache.value_dim, block, head);

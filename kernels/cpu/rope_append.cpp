@@ -150,6 +150,7 @@ void StoreToken(const RopeAppendArgs& args, const VectorKernels& kernels, int64_
     const int64_t row = token * cache.n_kv_heads + head;
     StoreKey(kernels, cache, args.keys + row * cache.head_dim,
              CpuKeyPlace(cache, block, head, offset));
+    if (cache.values_in_keys) continue;
     StoreValue(kernels, cache, args.values + row * cache.value_dim,
                CpuValuePlace(cache, block, head, offset));
   }

@@ -58,7 +58,18 @@ inline Vec LoadFirstBf16(const uint16_t* from, int n) {
   for (int i = 0; i < n; ++i) v[i] = ToFloat(Bf16{from[i]});
   return v;
 }
-inline Vec LoadBf16(const uint16_t* from) { return LoadFirstBf16(from, kLanes); }
+// Without a loop, which GCC 12 turns into vectors or not as it inlines it: attention over bfloat16
+// takes 1.6 times the instructions where it does not.
+inline Vec LoadBf16(const uint16_t* from) {
+  using Halves = uint16_t __attribute__((vector_size(8)));
+  using Words = uint32_t __attribute__((vector_size(16)));
+  Halves halves;
+  __builtin_memcpy(&halves, from, sizeof(halves));
+  const Words words = __builtin_convertvector(halves, Words) << 16;
+  Vec v;
+  __builtin_memcpy(&v, &words, sizeof(v));
+  return v;
+}
 inline Vec LoadFirstInt8(const int8_t* from, int n) {
   Vec v = {};
   for (int i = 0; i < n; ++i) v[i] = static_cast<float>(from[i]);

@@ -10,8 +10,9 @@ namespace forge {
 // Adjacent positions of one KV head that lie in the same cache block.
 struct KvSegment {
   const void* keys;    // [head_dim, key_stride]; element (d, j) is dimension d of position j
-  const void* values;  // [n, value_dim]
-  // binary16, of kQ8_0 only: [head_dim / 32, key_stride] and [n, value_dim / 32].
+  const void* values;  // [n, value_dim], or, in keys, [value_dim, key_stride]
+  // binary16, of kQ8_0 only: [head_dim / 32, key_stride] and [n, value_dim / 32], or, in keys,
+  // [value_dim / 32, key_stride].
   const uint16_t* key_scales;
   const uint16_t* value_scales;
   int n;
@@ -29,6 +30,7 @@ struct AttentionPartition {
   int64_t key_stride;
   int head_dim;
   int value_dim;
+  bool values_in_keys;  // then there is no window
   float scale;
   float soft_cap;  // 0: none
   int64_t window;  // 0: none

@@ -199,14 +199,17 @@ FORGE_DEVICE void AddValues(const AttentionLaunch& launch, const RowRun& run,
   const KvLayerView& cache = launch.args.cache;
   const int begin = first > tile_start ? first - tile_start : 0;
   const int limit = end - tile_start < kTilePositions ? end - tile_start : kTilePositions;
+  void* const data = cache.values_in_keys ? cache.keys : cache.values;
+  const int data_dim = cache.values_in_keys ? cache.head_dim : cache.value_dim;
+  const int first_dim = data_dim - cache.value_dim;
   for (int d = static_cast<int>(threadIdx.x); d < cache.value_dim; d += kAttentionThreads) {
     float sums[kRows] = {};
     for (int j = begin; j < limit; ++j) {
       float value = NAN;
       if (state.blocks[j] >= 0)
         value = LoadKvElement<kDType>(
-            FindKvHead<kDType>(cache.values, cache, cache.value_dim, state.blocks[j], run.kv_head),
-            cache.value_dim, (tile_start + j) % cache.block_tokens, d);
+            FindKvHead<kDType>(data, cache, data_dim, state.blocks[j], run.kv_head), data_dim,
+            (tile_start + j) % cache.block_tokens, first_dim + d);
       FORGE_UNROLL
       for (int row = 0; row < kRows; ++row) {
         const float weight = state.weights[row * kTilePositions + j];

@@ -33,8 +33,9 @@ bool CanAttendPrompt(const AttentionArgs& args, const HipStream& stream) {
   const int max_value_dim = (is_f16 ? 4 : 2) * kPromptDims;
   const size_t shared_bytes =
       is_f16 ? PromptSharedBytes<F16>(cache.head_dim) : PromptSharedBytes<Bf16>(cache.head_dim);
-  return has_units && cache.head_dim % 16 == 0 && cache.value_dim % 16 == 0 &&
-         cache.value_dim <= max_value_dim && shared_bytes <= kSharedBytes;
+  return has_units && !cache.values_in_keys && cache.head_dim % 16 == 0 &&
+         cache.value_dim % 16 == 0 && cache.value_dim <= max_value_dim &&
+         shared_bytes <= kSharedBytes;
 }
 
 // Dimensions that are too many for the values are zeros.

@@ -163,6 +163,7 @@ __global__ void __launch_bounds__(kThreads)
     const Head head = FindHead(args, token, index);
     if (head.kv_head < 0) continue;
     StoreHead<kDType>(args, token, head.kv_head, head.x, args.cache.keys, head_dim);
+    if (args.cache.values_in_keys) continue;
     const int value_dim = args.cache.value_dim;
     const int64_t row = token * args.cache.n_kv_heads + head.kv_head;
     StoreHead<kDType>(args, token, head.kv_head, args.values + row * value_dim, args.cache.values,

@@ -66,6 +66,10 @@ class CpuOpRig final : public OpRig {
   }
   KvPlace ValuePlace(const KvLayerView& cache, int64_t block, int64_t head,
                      int64_t offset) const override {
+    if (cache.values_in_keys) {
+      const CpuKvPlace place = CpuValueInKeyPlace(cache, block, head, offset);
+      return {place.elements, place.scales, cache.block_tokens};
+    }
     const CpuKvPlace place = CpuValuePlace(cache, block, head, offset);
     return {place.elements, place.scales, 1};
   }

@@ -19,6 +19,7 @@ struct CacheShape {
   int n_kv_heads = 2;
   int head_dim = 64;
   int value_dim = 64;
+  bool values_in_keys = false;
 };
 
 // What tests are parametrised over.
@@ -60,17 +61,19 @@ class PagedCache {
     const auto heads = static_cast<size_t>(shape.n_kv_heads);
     all_keys_ = NormalFloats(n_tokens * heads * static_cast<size_t>(shape.head_dim), random);
     all_values_ = NormalFloats(n_tokens * heads * static_cast<size_t>(shape.value_dim), random);
+    if (shape.values_in_keys) TakeValuesFromKeys(n_tokens * heads);
   }
 
   KvLayerView view() {
     return {.keys = keys_.data(),
-            .values = values_.data(),
+            .values = shape_.values_in_keys ? nullptr : values_.data(),
             .dtype = shape_.dtype,
             .n_blocks = static_cast<int>(tables_.size()),
             .block_tokens = shape_.block_tokens,
             .n_kv_heads = shape_.n_kv_heads,
             .head_dim = shape_.head_dim,
-            .value_dim = shape_.value_dim};
+            .value_dim = shape_.value_dim,
+            .values_in_keys = shape_.values_in_keys};
   }
   // The history as float32: keys and values of a sequence from its position 0 on.
   const float* keys_of(int sequence, int position = 0) const {
@@ -93,6 +96,13 @@ class PagedCache {
   const GuardedArray<std::byte>& value_bytes() const { return values_; }
 
  private:
+  void TakeValuesFromKeys(size_t n_heads) {
+    const auto head_dim = static_cast<size_t>(shape_.head_dim);
+    const auto value_dim = static_cast<size_t>(shape_.value_dim);
+    for (size_t i = 0; i < n_heads; ++i)
+      std::copy_n(all_keys_.data() + (i + 1) * head_dim - value_dim, value_dim,
+                  all_values_.data() + i * value_dim);
+  }
   size_t CacheBytes(int dim) const {
     return KvBytes(shape_.dtype, static_cast<size_t>(n_sequences_) *
                                      static_cast<size_t>(max_blocks_) *
@@ -149,7 +159,11 @@ class Batch {
             .n_decodes = n_decodes_};
   }
   RopeAppendArgs append_args(PagedCache& cache) {
-    return {.batch = view(), .cache = cache.view(), .keys = keys_.data(), .values = values_.data()};
+    const KvLayerView view_of_cache = cache.view();
+    return {.batch = view(),
+            .cache = view_of_cache,
+            .keys = keys_.data(),
+            .values = view_of_cache.values_in_keys ? nullptr : values_.data()};
   }
 
  private:
