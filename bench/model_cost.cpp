@@ -41,6 +41,12 @@ Result<uint64_t> ReadKvElements(const GgufMetadata& metadata, const std::string&
   if (n_layers == 0 || n_embd == 0 || n_heads == 0)
     return InvalidArgument("the model file lacks " + prefix + "block_count, embedding_length or " +
                            "attention.head_count");
+  // The cache of latent attention holds what all heads share, whatever the file says of heads.
+  FORGE_ASSIGN_OR_RETURN(const uint32_t latent_rank,
+                         KeyOr(metadata, prefix + "attention.kv_lora_rank", 0));
+  FORGE_ASSIGN_OR_RETURN(const uint32_t n_turned,
+                         KeyOr(metadata, prefix + "rope.dimension_count", 0));
+  if (latent_rank != 0) return uint64_t{n_layers} * (uint64_t{latent_rank} + n_turned);
   // Some families have a number for each layer; then the cache counts as if it were not grouped.
   const Result<uint32_t> grouped = KeyOr(metadata, prefix + "attention.head_count_kv", n_heads);
   const uint32_t n_kv_heads = grouped.ok() ? *grouped : n_heads;

@@ -27,6 +27,12 @@ enum class WeightRole {
   kAttnQBias,
   kAttnKBias,
   kAttnVBias,
+  kQueryLatent,  // what queries are made of
+  kQueryLatentNorm,
+  kLatent,  // what the keys and values of all heads are made of
+  kLatentNorm,
+  kHeadKeys,    // of each head, from latent to keys, transposed: queries pass it instead
+  kHeadValues,  // of each head, from latent to values
   kAttnQNorm,
   kAttnKNorm,
   kAttnSinks,
@@ -73,10 +79,15 @@ struct TensorSpec {
   // are F32, F16 or BF16.
   bool is_vector;
   // Matrices or vectors of this shape that lie one after the other in the file's tensor, as its
-  // last extent: one of each expert.
+  // last extent: one of each expert, or head.
   uint32_t n_slices = 1;
+  // Rows from slice to slice where a matrix has them among its other rows; 0: see n_slices.
+  uint64_t slice_stride = 0;
   uint32_t expert = 0;  // of the first
   double scale = 1.0;   // of a vector: its elements are multiplied by this
+  // Of a matrix: its rows are the columns of the weight, which has F32 or BF16 numbers where the
+  // file has, and else F16.
+  bool is_transposed = false;
 };
 
 // A family of models: how to read its configuration, and which tensors it has.

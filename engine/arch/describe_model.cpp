@@ -65,8 +65,9 @@ Status CheckTensor(const GgufTensor& tensor, const TensorSpec& spec, uint64_t n_
   std::array<uint64_t, 4> expected = {1, 1, 1, 1};
   size_t n_dims = 0;
   if (!spec.is_vector) expected[n_dims++] = spec.n_cols;
-  expected[n_dims++] = n_rows_or_elements;
-  if (spec.n_slices != 1) expected[n_dims++] = spec.n_slices;
+  const bool is_sliced_by_rows = spec.slice_stride != 0;
+  expected[n_dims++] = n_rows_or_elements * (is_sliced_by_rows ? spec.n_slices : 1);
+  if (spec.n_slices != 1 && !is_sliced_by_rows) expected[n_dims++] = spec.n_slices;
   if (tensor.shape != expected)
     return InvalidField(
         "by the model's keys the tensor has shape " + ShapeText(std::span(expected).first(n_dims)),

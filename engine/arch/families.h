@@ -8,6 +8,7 @@ namespace forge {
 Architecture BailingMoeArchitecture();
 Architecture BailingMoe2Architecture();
 Architecture ChatGlmArchitecture();
+Architecture DeepSeek2Architecture();
 Architecture Dots1Architecture();
 Architecture Ernie45Architecture();
 Architecture Ernie45MoeArchitecture();

@@ -71,6 +71,21 @@ struct ExpertConfig {
   bool is_split = false;  // blk.N.ffn_gate.E.weight in place of blk.N.ffn_gate_exps.weight
 };
 
+// Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434, section 2.1). The keys and values of
+// all heads are products of one vector of each token, the latent, with matrices of each head; the
+// turned elements of keys are the same for all heads.
+//
+// The engine keeps the latent and the turned key. The matrices of keys go over to the queries,
+// those of values behind the attention, which so has one KV head: a key of it is the turned
+// elements and then the latent, a value the latent of its key.
+struct LatentConfig {
+  uint32_t rank = 0;        // elements of the latent; 0: keys and values are projections
+  uint32_t query_rank = 0;  // of what queries are products of; 0: the hidden state
+  uint32_t plain_dim = 0;   // elements of each head's queries and keys before those that are turned
+  uint32_t value_dim = 0;   // of each head's values
+  bool has_fused_matrices = false;  // blk.N.attn_kv_b.weight in place of attn_{k,v}_b
+};
+
 // How queries grow with their position p: by 1 + scale * ln(floor(p / period) + 1).
 struct QueryGrowth {
   double scale = 0.0;  // 0: not at all
@@ -97,6 +112,7 @@ struct ModelConfig {
   double residual_scale = 1.0;   // multiplies what attention and feed-forward add
   double logit_scale = 1.0;      // multiplies the logits
 
+  LatentConfig latent;
   RopeConfig rope;
   std::optional<RopeConfig> window_rope;  // of the layers with a window, where it is another
   double attention_scale = 0.0;           // multiplies query times key
@@ -124,6 +140,12 @@ struct ModelConfig {
   bool has_long_rope_factors = false;  // rope_factors_{long,short}.weight do
 
   uint32_t q_rows() const { return n_heads * head_dim; }
+  bool has_latent() const { return latent.rank != 0; }
+  // Of each head: elements of a query as it is projected, and of what the output projection takes.
+  uint32_t projected_query_dim() const {
+    return has_latent() ? latent.plain_dim + rope.dimension : head_dim;
+  }
+  uint32_t output_dim() const { return has_latent() ? latent.value_dim : value_dim; }
   uint32_t k_rows() const { return n_kv_heads * head_dim; }
   uint32_t v_rows() const { return n_kv_heads * value_dim; }
   // Rows of a token's queries and keys that one norm is taken over.

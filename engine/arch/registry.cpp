@@ -9,17 +9,17 @@ std::span<const Architecture> Architectures() {
   // The only list.
   static const Architecture kArchitectures[] = {
       BailingMoeArchitecture(), BailingMoe2Architecture(), ChatGlmArchitecture(),
-      Dots1Architecture(),      Ernie45Architecture(),     Ernie45MoeArchitecture(),
-      ExaoneArchitecture(),     Exaone4Architecture(),     GemmaArchitecture(),
-      Gemma2Architecture(),     Gemma3Architecture(),      Glm4Architecture(),
-      Glm4MoeArchitecture(),    GptOssArchitecture(),      GraniteArchitecture(),
-      GraniteMoeArchitecture(), LlamaArchitecture(),       MiniMaxM2Architecture(),
-      MistralArchitecture(),    Mistral3Architecture(),    MixtralArchitecture(),
-      Olmo2Architecture(),      OlmoeArchitecture(),       Phi3Architecture(),
-      Qwen2Architecture(),      Qwen2MoeArchitecture(),    Qwen2VlArchitecture(),
-      Qwen3Architecture(),      Qwen3MoeArchitecture(),    Qwen3VlArchitecture(),
-      Qwen3VlMoeArchitecture(), SeedOssArchitecture(),     SmolLm3Architecture(),
-      YiArchitecture()};
+      DeepSeek2Architecture(),  Dots1Architecture(),       Ernie45Architecture(),
+      Ernie45MoeArchitecture(), ExaoneArchitecture(),      Exaone4Architecture(),
+      GemmaArchitecture(),      Gemma2Architecture(),      Gemma3Architecture(),
+      Glm4Architecture(),       Glm4MoeArchitecture(),     GptOssArchitecture(),
+      GraniteArchitecture(),    GraniteMoeArchitecture(),  LlamaArchitecture(),
+      MiniMaxM2Architecture(),  MistralArchitecture(),     Mistral3Architecture(),
+      MixtralArchitecture(),    Olmo2Architecture(),       OlmoeArchitecture(),
+      Phi3Architecture(),       Qwen2Architecture(),       Qwen2MoeArchitecture(),
+      Qwen2VlArchitecture(),    Qwen3Architecture(),       Qwen3MoeArchitecture(),
+      Qwen3VlArchitecture(),    Qwen3VlMoeArchitecture(),  SeedOssArchitecture(),
+      SmolLm3Architecture(),    YiArchitecture()};
   return kArchitectures;
 }
 

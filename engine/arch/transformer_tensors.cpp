@@ -20,6 +20,13 @@ class TableWriter {
               uint64_t first_element = 0) {
     specs_.push_back({role, layer_, FullName(name), first_element, 1, n_elements, true});
   }
+  // A matrix of each head, all in one tensor.
+  TensorSpec& Heads(WeightRole role, std::string_view name, const ModelConfig& config,
+                    uint64_t n_rows, uint64_t n_cols) {
+    Matrix(role, name, n_rows, n_cols);
+    specs_.back().n_slices = config.n_heads;
+    return specs_.back();
+  }
   // A matrix of each expert: all in one tensor "ffn_up_exps.weight", or each in its own
   // "ffn_up.3.weight".
   void Experts(WeightRole role, const std::string& name, const ExpertConfig& experts,
@@ -70,17 +77,56 @@ void AddQkv(const ModelConfig& config, TableWriter& table) {
   }
 }
 
+void AddHeadMatrices(const ModelConfig& config, TableWriter& table) {
+  const LatentConfig& latent = config.latent;
+  const uint64_t n_plain = latent.plain_dim, n_values = latent.value_dim;
+  if (!latent.has_fused_matrices) {
+    table.Heads(WeightRole::kHeadKeys, "attn_k_b.weight", config, latent.rank, n_plain);
+    table.Heads(WeightRole::kHeadValues, "attn_v_b.weight", config, n_values, latent.rank);
+    return;
+  }
+  // Of each head the rows of its keys, then those of its values.
+  constexpr std::string_view kName = "attn_kv_b.weight";
+  TensorSpec& keys = table.Heads(WeightRole::kHeadKeys, kName, config, n_plain, latent.rank);
+  keys.slice_stride = n_plain + n_values;
+  keys.is_transposed = true;
+  TensorSpec& values = table.Heads(WeightRole::kHeadValues, kName, config, n_values, latent.rank);
+  values.slice_stride = n_plain + n_values;
+  values.first_row = n_plain;
+}
+
+void AddLatent(const ModelConfig& config, TableWriter& table) {
+  const LatentConfig& latent = config.latent;
+  const uint64_t n_embd = config.n_embd;
+  const uint64_t q_rows = uint64_t{config.n_heads} * config.projected_query_dim();
+  if (latent.query_rank == 0) {
+    table.Matrix(WeightRole::kAttnQ, "attn_q.weight", q_rows, n_embd);
+  } else {
+    table.Matrix(WeightRole::kQueryLatent, "attn_q_a.weight", latent.query_rank, n_embd);
+    table.Vector(WeightRole::kQueryLatentNorm, "attn_q_a_norm.weight", latent.query_rank);
+    table.Matrix(WeightRole::kAttnQ, "attn_q_b.weight", q_rows, latent.query_rank);
+  }
+  table.Matrix(WeightRole::kLatent, "attn_kv_a_mqa.weight", latent.rank, n_embd);
+  table.Matrix(WeightRole::kAttnK, "attn_kv_a_mqa.weight", config.rope.dimension, n_embd,
+               latent.rank);
+  table.Vector(WeightRole::kLatentNorm, "attn_kv_a_norm.weight", latent.rank);
+  AddHeadMatrices(config, table);
+}
+
 void AddAttention(const ModelConfig& config, TableWriter& table) {
   const uint64_t n_embd = config.n_embd;
   if (config.has_pre_norms) table.Vector(WeightRole::kAttnNorm, "attn_norm.weight", n_embd);
-  AddQkv(config, table);
+  if (config.has_latent())
+    AddLatent(config, table);
+  else
+    AddQkv(config, table);
   if (config.qk_norm != QkNorm::kNone) {
     table.Vector(WeightRole::kAttnQNorm, "attn_q_norm.weight", config.q_norm_dim());
     table.Vector(WeightRole::kAttnKNorm, "attn_k_norm.weight", config.k_norm_dim());
   }
   if (config.has_sinks) table.Vector(WeightRole::kAttnSinks, "attn_sinks.weight", config.n_heads);
   table.Matrix(WeightRole::kAttnOutput, "attn_output.weight", n_embd,
-               uint64_t{config.n_heads} * config.value_dim);
+               uint64_t{config.n_heads} * config.output_dim());
   if (config.has_output_bias) table.Vector(WeightRole::kAttnOutputBias, "attn_output.bias", n_embd);
   if (config.has_post_norms)
     table.Vector(WeightRole::kAttnPostNorm, "post_attention_norm.weight", n_embd);

@@ -83,7 +83,8 @@ Result<KvPlan> PlanKv(const ModelConfig& config, const LoadOptions& options) {
     KvLayerPlan place;
     FORGE_ASSIGN_OR_RETURN(place.group, GroupOf(window, options, kv));
     const ScratchSlot keys = add(kv.groups[place.group], config.head_dim);
-    const ScratchSlot values = add(kv.groups[place.group], config.value_dim);
+    const ScratchSlot values =
+        config.has_latent() ? ScratchSlot() : add(kv.groups[place.group], config.value_dim);
     place.key_offset_bytes = keys.offset_bytes;
     place.key_bytes = keys.size_bytes;
     place.value_offset_bytes = values.offset_bytes;

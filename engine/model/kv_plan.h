@@ -29,7 +29,7 @@ struct KvLayerPlan {
   uint64_t key_offset_bytes = 0;
   uint64_t key_bytes = 0;
   uint64_t value_offset_bytes = 0;
-  uint64_t value_bytes = 0;
+  uint64_t value_bytes = 0;  // 0: a value is part of its key
 };
 
 // The KV cache: blocks of kKvBlockTokens positions, for every layer.

@@ -117,6 +117,8 @@ constexpr MatrixPlace kMatrixPlaces[] = {
     {WeightRole::kAttnQ, &LayerWeights::q},
     {WeightRole::kAttnK, &LayerWeights::k},
     {WeightRole::kAttnV, &LayerWeights::v},
+    {WeightRole::kQueryLatent, &LayerWeights::query_latent},
+    {WeightRole::kLatent, &LayerWeights::latent},
     {WeightRole::kAttnOutput, &LayerWeights::attn_output},
     {WeightRole::kFfnGate, &LayerWeights::gate},
     {WeightRole::kFfnUp, &LayerWeights::up},
@@ -132,6 +134,8 @@ struct ExpertPlace {
   ExpertWeights LayerWeights::*member;
 };
 constexpr ExpertPlace kExpertPlaces[] = {
+    {WeightRole::kHeadKeys, &LayerWeights::head_keys},
+    {WeightRole::kHeadValues, &LayerWeights::head_values},
     {WeightRole::kExpertGate, &LayerWeights::expert_gate},
     {WeightRole::kExpertUp, &LayerWeights::expert_up},
     {WeightRole::kExpertDown, &LayerWeights::expert_down},
@@ -145,6 +149,8 @@ constexpr VectorPlace kVectorPlaces[] = {
     {WeightRole::kAttnQBias, &LayerWeights::q_bias},
     {WeightRole::kAttnKBias, &LayerWeights::k_bias},
     {WeightRole::kAttnVBias, &LayerWeights::v_bias},
+    {WeightRole::kQueryLatentNorm, &LayerWeights::query_latent_norm},
+    {WeightRole::kLatentNorm, &LayerWeights::latent_norm},
     {WeightRole::kAttnQNorm, &LayerWeights::q_norm},
     {WeightRole::kAttnKNorm, &LayerWeights::k_norm},
     {WeightRole::kAttnSinks, &LayerWeights::sinks},
@@ -269,7 +275,20 @@ Status Model::Initialize(ProgressReporter& progress) {
     FORGE_TRY(device_->CopyIn(Scratch<float>(plan_.scratch.rope_frequencies[i]),
                               rope_tables_[i].frequencies.data(),
                               rope_tables_[i].frequencies.size() * sizeof(float), *stream));
+  if (config_.has_latent()) FORGE_TRY(WriteHeadIds(*stream));
   return stream->Synchronize();
+}
+
+Status Model::WriteHeadIds(Stream& stream) {
+  const size_t n_ids = plan_.scratch.head_ids.size_bytes / sizeof(int32_t);
+  const std::unique_ptr<int32_t[]> ids(new (std::nothrow) int32_t[n_ids]);
+  if (ids == nullptr)
+    return ResourceExhausted("no host memory to number a model's heads with")
+        .WithReason("HOST_MEMORY_EXHAUSTED");
+  for (size_t i = 0; i < n_ids; ++i) ids[i] = static_cast<int32_t>(i % config_.n_heads);
+  FORGE_TRY(device_->CopyIn(Scratch<int32_t>(plan_.scratch.head_ids), ids.get(),
+                            n_ids * sizeof(int32_t), stream));
+  return stream.Synchronize();
 }
 
 void Model::BindWeights() {
@@ -284,13 +303,14 @@ KvLayerView Model::KvLayer(uint32_t layer) const {
   const KvPlan& kv = plan_.kv;
   const KvLayerPlan& place = kv.layers[layer];
   return {.keys = kv_base_ + place.key_offset_bytes,
-          .values = kv_base_ + place.value_offset_bytes,
+          .values = config_.has_latent() ? nullptr : kv_base_ + place.value_offset_bytes,
           .dtype = kv.dtype,
           .n_blocks = static_cast<int>(kv.groups[place.group].n_blocks),
           .block_tokens = static_cast<int>(kKvBlockTokens),
           .n_kv_heads = static_cast<int>(config_.n_kv_heads),
           .head_dim = static_cast<int>(config_.head_dim),
-          .value_dim = static_cast<int>(config_.value_dim)};
+          .value_dim = static_cast<int>(config_.value_dim),
+          .values_in_keys = config_.has_latent()};
 }
 
 }  // namespace forge

@@ -18,7 +18,11 @@ namespace forge {
 // The weights of one layer on the device; null where the model has none.
 struct LayerWeights {
   const float* attn_norm = nullptr;  // [n_embd]
-  WeightView q, k, v, attn_output;
+  WeightView q, k, v, attn_output;   // with a latent k is what is turned of it, and there is no v
+  WeightView query_latent, latent;
+  const float* query_latent_norm = nullptr;  // [latent.query_rank]
+  const float* latent_norm = nullptr;        // [latent.rank]
+  ExpertWeights head_keys, head_values;      // of each head: [rank, plain_dim], [value_dim, rank]
   const float* q_bias = nullptr;
   const float* k_bias = nullptr;
   const float* v_bias = nullptr;
@@ -93,6 +97,7 @@ class Model {
   Model(HostParts parts, Device& device, std::array<Arena, 3> arenas);
   // Fills the cache and the activations with zeros, and writes the frequencies.
   Status Initialize(ProgressReporter& progress);
+  Status WriteHeadIds(Stream& stream);
   void BindWeights();
   // Of rope_tables_ and plan_.scratch.rope_frequencies.
   size_t RopeIndex(uint32_t layer) const {

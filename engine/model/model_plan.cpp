@@ -38,8 +38,9 @@ WeightPlacement LocateInFile(const TensorSpec& spec, uint32_t slice, const GgufT
   const uint64_t row_elements = spec.is_vector ? format.block_elements : spec.n_cols;
   placement.file_row_bytes = row_elements / format.block_elements * format.block_bytes;
   placement.n_file_rows = spec.is_vector ? spec.n_cols * spec.n_slices / row_elements : spec.n_rows;
+  const uint64_t slice_rows = spec.slice_stride != 0 ? spec.slice_stride : spec.n_rows;
   const uint64_t first_file_row =
-      spec.is_vector ? spec.first_row / row_elements : spec.first_row + slice * spec.n_rows;
+      spec.is_vector ? spec.first_row / row_elements : spec.first_row + slice * slice_rows;
   placement.file_offset = tensor.offset_bytes + first_file_row * placement.file_row_bytes;
   FORGE_CHECK(
       first_file_row * placement.file_row_bytes + placement.file_bytes() <= tensor.size_bytes,
@@ -47,7 +48,9 @@ WeightPlacement LocateInFile(const TensorSpec& spec, uint32_t slice, const GgufT
   return placement;
 }
 
+// A matrix that is transposed is read as a whole.
 Status CheckRowGroup(const WeightPlacement& placement, int64_t row_multiple) {
+  if (placement.spec.is_transposed) row_multiple = static_cast<int64_t>(placement.n_file_rows);
   const std::optional<uint64_t> group_bytes =
       CheckedMul(placement.file_row_bytes, static_cast<uint64_t>(row_multiple));
   if (group_bytes && *group_bytes <= kMaxRowGroupBytes) return Status();
@@ -55,6 +58,14 @@ Status CheckRowGroup(const WeightPlacement& placement, int64_t row_multiple) {
                               std::to_string(kMaxRowGroupBytes / row_multiple) + " bytes",
                           {EscapeText(placement.spec.file_tensor) + " (bytes of a row)",
                            std::to_string(placement.file_row_bytes), placement.file_offset});
+}
+
+// A matrix on the device. What is transposed cannot stay in blocks of a row.
+WeightShape PlacedShape(const TensorSpec& spec, DType file_dtype) {
+  const auto n_rows = static_cast<int64_t>(spec.n_rows), n_cols = static_cast<int64_t>(spec.n_cols);
+  if (!spec.is_transposed) return {file_dtype, n_rows, n_cols};
+  const bool is_kept = file_dtype == F32Format::kDType || file_dtype == Bf16Format::kDType;
+  return {is_kept ? file_dtype : F16Format::kDType, n_cols, n_rows};
 }
 
 Result<WeightPlacement> PlaceWeight(const TensorSpec& spec, uint32_t slice, const GgufFile& file,
@@ -70,8 +81,7 @@ Result<WeightPlacement> PlaceWeight(const TensorSpec& spec, uint32_t slice, cons
     placement.shape = {F32Format::kDType, 1, static_cast<int64_t>(spec.n_cols * spec.n_slices)};
     slot = layout.AddWords(spec.n_cols, spec.n_slices);
   } else {
-    placement.shape = {tensor->dtype, static_cast<int64_t>(spec.n_rows),
-                       static_cast<int64_t>(spec.n_cols)};
+    placement.shape = PlacedShape(spec, tensor->dtype);
     Result<uint64_t> packed_bytes = device.PackedWeightBytes(placement.shape);
     if (!packed_bytes.ok())
       return packed_bytes.status().WithContext("tensor " + EscapeText(spec.file_tensor));
@@ -120,8 +130,7 @@ uint64_t WidestGate(const ModelConfig& config) {
   return std::max({of_dense, uint64_t{experts.used} * experts.n_ff, uint64_t{experts.n_shared_ff}});
 }
 
-void PlanExpertScratch(const ModelConfig& config, const ModelPlan& plan, const Device& device,
-                       ScratchPlan& scratch, ArenaLayout& layout) {
+void PlanExpertScratch(const ModelConfig& config, ScratchPlan& scratch, ArenaLayout& layout) {
   const ExpertConfig& experts = config.experts;
   const uint64_t n_tokens = scratch.max_tokens;
   scratch.router_logits = layout.AddWords(n_tokens, experts.count);
@@ -133,9 +142,34 @@ void PlanExpertScratch(const ModelConfig& config, const ModelPlan& plan, const D
     if (experts.has_shared_gate) scratch.shared_gate = layout.AddWords(n_tokens);
     scratch.shared_out = layout.AddWords(n_tokens, config.n_embd);
   }
-  scratch.expert_workspace = layout.Add(
-      device.ExpertMatmulWorkspaceBytes(static_cast<int>(n_tokens * experts.used),
-                                        LongestRow(plan.weights), static_cast<int>(experts.count)));
+}
+
+uint64_t ExpertWorkspaceBytes(const ModelConfig& config, const ModelPlan& plan,
+                              const Device& device, uint32_t max_tokens) {
+  const ExpertConfig& experts = config.experts;
+  if (experts.count == 0) return 0;
+  return device.ExpertMatmulWorkspaceBytes(static_cast<int>(max_tokens * experts.used),
+                                           LongestRow(plan.weights),
+                                           static_cast<int>(experts.count));
+}
+
+// Heads and their matrices are multiplied as experts and theirs.
+uint64_t HeadWorkspaceBytes(const ModelConfig& config, const Device& device, uint32_t max_tokens) {
+  const LatentConfig& latent = config.latent;
+  if (!config.has_latent()) return 0;
+  return device.ExpertMatmulWorkspaceBytes(static_cast<int>(max_tokens * config.n_heads),
+                                           std::max(latent.rank, latent.plain_dim),
+                                           static_cast<int>(config.n_heads));
+}
+
+void PlanLatentScratch(const ModelConfig& config, ScratchPlan& scratch, ArenaLayout& layout) {
+  const LatentConfig& latent = config.latent;
+  const uint64_t n_tokens = scratch.max_tokens;
+  const uint64_t widest_head = std::max(config.projected_query_dim(), latent.value_dim);
+  scratch.heads = layout.AddWords(n_tokens, config.n_heads * widest_head);
+  scratch.turned_key = layout.AddWords(n_tokens, config.rope.dimension);
+  if (latent.query_rank != 0) scratch.query_latent = layout.AddWords(n_tokens, latent.query_rank);
+  scratch.head_ids = layout.AddWords(n_tokens, config.n_heads);
 }
 
 // The arrays of a largest step.
@@ -165,7 +199,9 @@ Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan
   ArenaLayout layout;
   scratch.hidden = layout.AddWords(n_tokens, config.n_embd);
   scratch.normed = layout.AddWords(n_tokens, config.n_embd);
-  scratch.q = layout.AddWords(n_tokens, config.q_rows());
+  // A latent's queries come in parts, of which one is here before they are put together.
+  scratch.q = layout.AddWords(n_tokens,
+                              std::max(config.q_rows(), config.n_heads * config.latent.plain_dim));
   scratch.k = layout.AddWords(n_tokens, config.k_rows());
   scratch.v = layout.AddWords(n_tokens, config.v_rows());
   scratch.attention = layout.AddWords(n_tokens, uint64_t{config.n_heads} * config.value_dim);
@@ -191,7 +227,12 @@ Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan
   scratch.rope_frequencies.push_back(layout.AddWords(config.rope.dimension / 2));
   if (config.window_rope)
     scratch.rope_frequencies.push_back(layout.AddWords(config.window_rope->dimension / 2));
-  if (config.experts.count != 0) PlanExpertScratch(config, plan, device, scratch, layout);
+  if (config.experts.count != 0) PlanExpertScratch(config, scratch, layout);
+  if (config.has_latent()) PlanLatentScratch(config, scratch, layout);
+  const uint64_t expert_workspace_bytes =
+      std::max(ExpertWorkspaceBytes(config, plan, device, scratch.max_tokens),
+               HeadWorkspaceBytes(config, device, scratch.max_tokens));
+  if (expert_workspace_bytes != 0) scratch.expert_workspace = layout.Add(expert_workspace_bytes);
   if (!layout.total()) return TooLargeToPlan("the activations of a step");
   scratch.total_bytes = *layout.total();
   return scratch;

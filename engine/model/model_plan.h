@@ -53,7 +53,12 @@ struct ScratchPlan {
   ScratchSlot router_logits, expert_ids, expert_weights;
   ScratchSlot expert_out;  // [n_pairs, n_embd]
   ScratchSlot shared_gate, shared_out;
-  ScratchSlot expert_workspace;
+  ScratchSlot expert_workspace;  // for the heads of a latent too
+  // Latent attention; empty where there is none. Beside these q, k and v hold queries, keys and
+  // values as the cache has them.
+  ScratchSlot query_latent, turned_key;
+  ScratchSlot heads;     // [n_tokens, n_heads, ...], queries as projected, then what values give
+  ScratchSlot head_ids;  // [n_tokens, n_heads], the index of each head, written once
   uint64_t total_bytes = 0;
 };
 

@@ -12,6 +12,8 @@
 #include <utility>
 
 #include "engine/gguf/gguf_fault.h"
+#include "engine/model/transposed_matrix.h"
+#include "kernels/base/check.h"
 #include "kernels/base/mutex.h"
 #include "kernels/cpu/host_memory.h"
 
@@ -37,6 +39,7 @@ uint64_t BlockElements(const WeightPlacement& vector) {
 uint64_t SliceRows(const WeightPlacement& weight, uint64_t slice_bytes, uint64_t row_multiple) {
   if (weight.spec.is_vector)
     return std::max<uint64_t>(1, kVectorSliceElements / BlockElements(weight));
+  if (weight.spec.is_transposed) return weight.n_file_rows;
   const uint64_t group_bytes = weight.file_row_bytes * row_multiple;
   return std::max<uint64_t>(1, slice_bytes / group_bytes) * row_multiple;
 }
@@ -84,6 +87,7 @@ class WeightLoad {
   Status LoadSlices(Lane& lane);
   Status LoadSlice(const Slice& slice, Lane& lane);
   Status LoadMatrixSlice(const Slice& slice, std::byte* destination, Lane& lane);
+  Status LoadTransposed(const WeightPlacement& weight, std::byte* destination, Lane& lane);
   Status LoadVectorSlice(const Slice& slice, std::byte* destination, Lane& lane);
 
   // Constant while threads run.
@@ -202,8 +206,9 @@ Status WeightLoad::LoadSlice(const Slice& slice, Lane& lane) {
   FORGE_TRY(file_.ReadAt(offset, std::span(lane.staging.get(), slice.file_bytes())));
   FORGE_ASSIGN_OR_RETURN(std::byte* const destination,
                          arena_.View(weight.offset_bytes, weight.size_bytes));
-  const Status status = weight.spec.is_vector ? LoadVectorSlice(slice, destination, lane)
-                                              : LoadMatrixSlice(slice, destination, lane);
+  const Status status = weight.spec.is_vector       ? LoadVectorSlice(slice, destination, lane)
+                        : weight.spec.is_transposed ? LoadTransposed(weight, destination, lane)
+                                                    : LoadMatrixSlice(slice, destination, lane);
   if (status.ok()) return status;
   return status.WithContext("tensor " + QuoteText(weight.spec.file_tensor) + " of model file " +
                             QuoteText(file_.path()));
@@ -213,6 +218,20 @@ Status WeightLoad::LoadMatrixSlice(const Slice& slice, std::byte* destination, L
   return device_.PackRows(slice.weight->shape, static_cast<int64_t>(slice.first_row),
                           static_cast<int64_t>(slice.n_rows), lane.staging.get(), destination,
                           *lane.stream);
+}
+
+Status WeightLoad::LoadTransposed(const WeightPlacement& weight, std::byte* destination,
+                                  Lane& lane) {
+  constexpr int64_t kRowsAtOnce = 256;  // of the weight: whole blocks of every format
+  const auto row_multiple = device_.pack_row_multiple();
+  FORGE_CHECK(kRowsAtOnce % row_multiple == 0, std::to_string(row_multiple) + " rows of a group");
+  const TransposedMatrix matrix(weight, lane.staging.get());
+  for (int64_t row = 0; row < weight.shape.n_rows; row += kRowsAtOnce) {
+    const int64_t n_rows = std::min(kRowsAtOnce, weight.shape.n_rows - row);
+    const std::vector<std::byte> rows = matrix.Rows(row, n_rows);
+    FORGE_TRY(device_.PackRows(weight.shape, row, n_rows, rows.data(), destination, *lane.stream));
+  }
+  return Status();
 }
 
 Status WeightLoad::LoadVectorSlice(const Slice& slice, std::byte* destination, Lane& lane) {

@@ -1,5 +1,7 @@
 #include "engine/runtime/attention_block.h"
 
+#include "engine/runtime/latent_attention.h"
+
 namespace forge {
 namespace {
 
@@ -95,13 +97,20 @@ Status Attend(const StepContext& step, uint32_t layer) {
 
 Status RunAttention(const StepContext& step, uint32_t layer) {
   const LayerWeights& weights = step.Layer(layer);
-  FORGE_TRY(Project(step, layer));
-  FORGE_TRY(NormProjections(step, layer));
+  const bool has_latent = step.config().has_latent();
+  if (has_latent) {
+    FORGE_TRY(ProjectLatent(step, layer));
+  } else {
+    FORGE_TRY(Project(step, layer));
+    FORGE_TRY(NormProjections(step, layer));
+  }
   FORGE_TRY(Append(step, layer));
   FORGE_TRY(ScaleQueries(step));
   FORGE_TRY(Attend(step, layer));
-  return step.AddProjected(step.Floats(step.scratch().attention), weights.attn_output,
-                           weights.attn_output_bias, weights.attn_post_norm);
+  if (has_latent) FORGE_TRY(MakeHeadValues(step, layer));
+  const ScratchSlot& heads = has_latent ? step.scratch().heads : step.scratch().attention;
+  return step.AddProjected(step.Floats(heads), weights.attn_output, weights.attn_output_bias,
+                           weights.attn_post_norm);
 }
 
 }  // namespace forge

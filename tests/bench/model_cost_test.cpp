@@ -54,6 +54,16 @@ TEST(ModelCostTest, LeavesOutLayersThatGuessFurtherAhead) {
   EXPECT_EQ(two.multiplied, 2 * attention + 3 * 64 * 96 + experts);
 }
 
+// A latent of 24 elements, with 8 that are turned.
+TEST(ModelCostTest, CountsTheLatentOfAllHeadsOnce) {
+  for (const bool is_fused : {false, true}) {
+    const testing::TempFile file(
+        testing::MakeTinyModel({.architecture = "deepseek2", .has_fused_latent = is_fused})
+            .Build());
+    EXPECT_EQ(ReadModelCost(file.path())->kv_elements, 2u * (24 + 8));
+  }
+}
+
 TEST(ModelCostTest, AddsTheCacheOfTheTestsMeanDepth) {
   const ModelCost cost = {
       .weight_bytes = 1000, .multiplied = 0, .output_multiplied = 0, .kv_elements = 32};

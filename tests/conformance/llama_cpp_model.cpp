@@ -91,6 +91,53 @@ LlamaCppModel GlmOfNorms() {
   return {"glm4moe-norms", MakeTinyModel(options)};
 }
 
+void AddYarnOfDeepSeek(float multiplier, GgufBuilder& file) {
+  file.AddString("deepseek2.rope.scaling.type", "yarn")
+      .AddFloat32("deepseek2.rope.scaling.factor", 40.0f)
+      .AddUint32("deepseek2.rope.scaling.original_context_length", 64)
+      .AddFloat32("deepseek2.rope.scaling.yarn_log_multiplier", multiplier);
+}
+
+LlamaCppModel DeepSeekV3() {
+  TinyModelOptions options = Family("deepseek2");
+  options.n_experts = 16;
+  options.n_experts_used = 5;
+  GgufBuilder file = MakeTinyModel(options);
+  file.AddUint32("deepseek2.expert_group_count", 4)
+      .AddUint32("deepseek2.expert_group_used_count", 2);
+  AddYarnOfDeepSeek(0.1f, file);
+  return {"deepseek2", std::move(file)};
+}
+
+// llama.cpp demands a latent of queries but in files of 26 and 27 layers.
+LlamaCppModel DeepSeekV2Lite() {
+  TinyModelOptions options = Family("deepseek2");
+  options.n_layers = 26;
+  options.n_embd = options.n_ff = 32;
+  options.n_heads = 2;
+  options.is_lite = true;
+  GgufBuilder file = MakeTinyModel(options);
+  AddYarnOfDeepSeek(0.0707f, file);
+  return {"deepseek2-lite", std::move(file)};
+}
+
+// As before the matrices of the heads were taken apart.
+LlamaCppModel OlderDeepSeek() {
+  TinyModelOptions options = Family("deepseek2");
+  options.has_fused_latent = true;
+  GgufBuilder file = MakeTinyModel(options);
+  AddYarnOfDeepSeek(0.1f, file);
+  return {"deepseek2-fused", std::move(file)};
+}
+
+// As Mistral Large 3: queries that grow from the 65th token on.
+LlamaCppModel DeepSeekOfGrowingQueries() {
+  GgufBuilder file = MakeTinyModel(Family("deepseek2"));
+  file.AddFloat32("deepseek2.attention.temperature_scale", 0.5f)
+      .AddUint32("deepseek2.attention.temperature_length", 64);
+  return {"deepseek2-growth", std::move(file)};
+}
+
 LlamaCppModel GraniteWithoutPositions() {
   GgufBuilder file = MakeTinyModel(Family("granite"));
   file.AddBool("granite.rope.scaling.finetuned", false);
@@ -124,8 +171,9 @@ std::vector<LlamaCppModel> LlamaCppModels() {
         "granitemoe", "mistral3", "olmo2", "qwen3vl", "qwen3vlmoe", "seed_oss", "smollm3"})
     models.push_back(Plain(family));
   for (auto* const make :
-       {Dots1OfEqualHeads, Exaone4Of32B, GlmOfNorms, GraniteOfLargeEpsilon, GraniteWithoutPositions,
-        Ling2, LlamaOfLongContexts, LlamaWithBiases, MiniMaxOfHalfARotation, Ministral3, Olmo3,
+       {DeepSeekOfGrowingQueries, DeepSeekV2Lite, DeepSeekV3, OlderDeepSeek, Dots1OfEqualHeads,
+        Exaone4Of32B, GlmOfNorms, GraniteOfLargeEpsilon, GraniteWithoutPositions, Ling2,
+        LlamaOfLongContexts, LlamaWithBiases, MiniMaxOfHalfARotation, Ministral3, Olmo3,
         OlmoeOfEqualHeads, Qwen2VlOfNoEpsilon})
     models.push_back(make());
   return models;

@@ -71,6 +71,8 @@ ReferenceTransformer::ReferenceTransformer(const std::filesystem::path& path,
   if (arrays_.contains("attention.head_count_kv"))
     n_kv_heads_ = static_cast<int>(arrays_["attention.head_count_kv"][0]);
   head_dim_ = static_cast<int>(Number("attention.key_length", n_embd_ / n_heads_));
+  value_dim_ = head_dim_;
+  if (Is("deepseek2")) ReadLatentSizes();
   epsilon_ = Number("attention.layer_norm_rms_epsilon", -1);
   FORGE_CHECK(n_layers_ > 0 && n_embd_ > 0 && n_heads_ > 0 && epsilon_ > 0, family_);
   global_ = MakeRotation(false);
@@ -153,7 +155,9 @@ ReferenceTransformer::Rotation ReferenceTransformer::MakeRotation(bool is_local)
     rotation.frequencies[i] *= ramp / factor + (1.0 - ramp);
   }
   // Mistral 3: the ratio of DeepSeek's two scales, `mscale` of 1 and `mscale_all_dim`.
-  const double of_all = Is("mistral3") ? Number("rope.scaling.yarn_log_multiplier", 0.0) : 0.0;
+  // DeepSeek 2's and 3's own two are equal, where there are two.
+  double of_all = Is("mistral3") ? Number("rope.scaling.yarn_log_multiplier", 0.0) : 0.0;
+  if (Is("deepseek2") && Number("rope.scaling.yarn_log_multiplier", 0.0) != 0.0) of_all = 1.0;
   rotation.magnitude = (0.1 * std::log(factor) + 1.0) / (0.1 * of_all * std::log(factor) + 1.0);
   return rotation;
 }
@@ -200,7 +204,8 @@ void ReferenceTransformer::Rotate(const Rotation& rotation, Vector& x) const {
   // element i with i + half.
   const bool neighbours = Is("llama") || Is("mistral") || Is("mistral3") || Is("mixtral") ||
                           Is("yi") || Is("chatglm") || Is("glm4") || IsGranite() || Is("smollm3") ||
-                          Is("ernie4_5") || Is("ernie4_5-moe") || Is("bailingmoe");
+                          Is("ernie4_5") || Is("ernie4_5-moe") || Is("bailingmoe") ||
+                          Is("deepseek2");
   const size_t n_pairs = rotation.frequencies.size();
   for (size_t head = 0; head < x.size(); head += static_cast<size_t>(head_dim_))
     for (size_t i = 0; i < n_pairs; ++i) {
@@ -226,16 +231,24 @@ Vector ReferenceTransformer::Project(const std::string& layer, const std::string
   return y;
 }
 
-Vector ReferenceTransformer::AttendHead(int layer, int head, const Vector& query) const {
-  const auto& keys = keys_[static_cast<size_t>(layer)];
-  const auto& values = values_[static_cast<size_t>(layer)];
-  const auto n = static_cast<size_t>(head_dim_);
-  const size_t from = static_cast<size_t>(head / (n_heads_ / n_kv_heads_)) * n;
+double ReferenceTransformer::ScoreScale() const {
   double scale = 1.0 / std::sqrt(head_dim_);
+  if (Is("deepseek2")) scale = LatentScale();
   if (IsGranite()) scale = Number("attention.scale", scale);
   // The 27B models' query_pre_attn_scalar is their embedding's share of a head.
   if ((Is("gemma2") && n_layers_ == 46) || (Is("gemma3") && n_layers_ == 62))
     scale = 1.0 / std::sqrt(n_embd_ / n_heads_);
+  return scale;
+}
+
+Vector ReferenceTransformer::AttendHead(int layer, int head, const Vector& query) const {
+  const auto& keys = keys_[static_cast<size_t>(layer)];
+  const auto& values = values_[static_cast<size_t>(layer)];
+  const auto n = static_cast<size_t>(head_dim_);
+  const auto n_values = static_cast<size_t>(value_dim_);
+  const auto kv_head = static_cast<size_t>(head / (n_heads_ / n_kv_heads_));
+  const size_t from = kv_head * n, values_from = kv_head * n_values;
+  const double scale = ScoreScale();
   size_t first = 0;
   const auto window = static_cast<int>(Number("attention.sliding_window", Is("gemma2") ? 4096 : 0));
   if (SeesWindowOnly(layer) && window > 0)
@@ -252,30 +265,38 @@ Vector ReferenceTransformer::AttendHead(int layer, int head, const Vector& query
   const std::string sinks = Block(layer) + "attn_sinks.weight";
   if (Has(sinks)) scores.push_back(double{Weight(sinks).values.at(static_cast<size_t>(head))});
   const Vector shares = Softmax(scores);
-  Vector y(n);
+  Vector y(n_values);
   for (size_t p = first; p < keys.size(); ++p)
-    for (size_t i = 0; i < n; ++i) y[i] += shares[p - first] * values[p][from + i];
+    for (size_t i = 0; i < n_values; ++i) y[i] += shares[p - first] * values[p][values_from + i];
   return y;
 }
 
 Vector ReferenceTransformer::Attention(int layer, const Vector& x) {
   const std::string block = Block(layer);
-  Vector query = Project(block, "q", x), key = Project(block, "k", x);
-  NormQueriesOrKeys(block + "attn_q_norm.weight", query);
-  NormQueriesOrKeys(block + "attn_k_norm.weight", key);
-  if (KnowsPositions(layer)) {
-    const Rotation& rotation = SeesWindowOnly(layer) ? local_ : global_;
-    Rotate(rotation, query);
-    Rotate(rotation, key);
+  Vector query, key, value;
+  if (Is("deepseek2")) {
+    query = LatentQueries(block, x);
+    std::tie(key, value) = LatentKeysAndValues(block, x);
+  } else {
+    query = Project(block, "q", x), key = Project(block, "k", x), value = Project(block, "v", x);
+    NormQueriesOrKeys(block + "attn_q_norm.weight", query);
+    NormQueriesOrKeys(block + "attn_k_norm.weight", key);
+    if (KnowsPositions(layer)) {
+      const Rotation& rotation = SeesWindowOnly(layer) ? local_ : global_;
+      Rotate(rotation, query);
+      Rotate(rotation, key);
+    }
   }
-  if (Is("mistral3")) {  // llama_4_scaling_beta
+  if (Is("mistral3") || Is("deepseek2")) {  // llama_4_scaling_beta
     const double beta = Number("attention.temperature_scale", 0.0);
-    const double original = Number("rope.scaling.original_context_length", 1e9);
-    for (double& value : query)
-      value *= 1.0 + beta * std::log(1.0 + std::floor(position_ / original));
+    const double original = Number(
+        Is("mistral3") ? "rope.scaling.original_context_length" : "attention.temperature_length",
+        1e9);
+    for (double& element : query)
+      element *= 1.0 + beta * std::log(1.0 + std::floor(position_ / original));
   }
   keys_[static_cast<size_t>(layer)].push_back(key);
-  values_[static_cast<size_t>(layer)].push_back(Project(block, "v", x));
+  values_[static_cast<size_t>(layer)].push_back(value);
   Vector heads;
   for (int head = 0; head < n_heads_; ++head) {
     const Vector one = AttendHead(layer, head, query);
@@ -369,9 +390,10 @@ void ReferenceTransformer::LeaveGroupsOut(Vector& keys) const {
 std::vector<std::pair<uint64_t, double>> ReferenceTransformer::Route(const std::string& layer,
                                                                      const Vector& logits) const {
   const Vector scores = Scores(logits);
-  Vector keys = Has(layer + "exp_probs_b.bias") ? scores : logits;
+  const bool has_groups = Number("expert_group_count", 1) > 1;
+  Vector keys = has_groups || Has(layer + "exp_probs_b.bias") ? scores : logits;
   AddBias(layer + "exp_probs_b.bias", keys);
-  if (Number("expert_group_count", 1) > 1) LeaveGroupsOut(keys);
+  if (has_groups) LeaveGroupsOut(keys);
   std::vector<uint64_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0u);
   std::ranges::stable_sort(order, [&](uint64_t a, uint64_t b) { return keys[a] > keys[b]; });
@@ -381,7 +403,7 @@ std::vector<std::pair<uint64_t, double>> ReferenceTransformer::Route(const std::
     weights.push_back(Is("gpt-oss") ? logits[expert] : scores[expert]);
   if (Is("gpt-oss")) weights = Softmax(weights);
   // norm_topk_prob is false there.
-  const bool keeps_scores = Is("qwen2moe") || Is("olmoe") || Is("bailingmoe");
+  const bool keeps_scores = Is("qwen2moe") || Is("olmoe") || Is("bailingmoe") || Is("deepseek2");
   const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
   const double divisor = Number("expert_weights_norm", keeps_scores ? 0 : 1) != 0 ? sum : 1.0;
   const double scale = Number("expert_weights_scale", 1.0);  // routed_scaling_factor

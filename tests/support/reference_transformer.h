@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace forge::testing {
@@ -59,6 +60,15 @@ class ReferenceTransformer {
   Vector Project(const std::string& layer, const std::string& which, const Vector& x) const;
   Vector Attention(int layer, const Vector& x);
   Vector AttendHead(int layer, int head, const Vector& query) const;
+  double ScoreScale() const;
+  // DeepSeek's, of reference_latent.cpp: all heads' keys and values as they were trained.
+  void ReadLatentSizes();
+  double LatentScale() const;
+  Vector LatentQueries(const std::string& layer, const Vector& x) const;
+  std::pair<Vector, Vector> LatentKeysAndValues(const std::string& layer, const Vector& x) const;
+  Vector HeadKeys(const std::string& layer, int head, const Vector& latent) const;
+  Vector HeadValues(const std::string& layer, int head, const Vector& latent) const;
+  void TurnLastElements(Vector& x) const;
   double Gate(double gate, double up) const;
   Vector FeedForward(const std::string& layer, const Vector& x) const;
   // The net of "<gate>.weight" and so on, with what biases it has.
@@ -77,11 +87,12 @@ class ReferenceTransformer {
   std::map<std::string, Vector> arrays_;
   std::map<std::string, Tensor> tensors_;
   uint32_t context_length_;
-  int n_layers_, n_embd_, n_heads_, n_kv_heads_, head_dim_;
+  int n_layers_, n_embd_, n_heads_, n_kv_heads_, head_dim_, value_dim_;
+  int rank_ = 0, n_turned_ = 0;  // DeepSeek's
   double epsilon_;
   Rotation global_, local_;
 
-  // Of the sequence: [layer][position][n_kv_heads * head_dim].
+  // Of the sequence: [layer][position][n_kv_heads * head_dim or value_dim].
   std::vector<std::vector<Vector>> keys_, values_;
   int position_ = 0;
 };

@@ -7,151 +7,58 @@
 #include "kernels/base/check.h"
 #include "tests/kernels/random_weights.h"
 #include "tests/support/temporary_files.h"
+#include "tests/support/tiny_family.h"
 
 namespace forge::testing {
 namespace {
-
-// What the models of a family have in common.
-struct Family {
-  bool has_qkv_bias = false;
-  bool has_fused_qkv = false;
-  bool has_qk_norm = false;
-  bool norms_whole_projections = false;  // not each head
-  bool has_pre_norms = true;
-  bool has_post_norms = false;
-  bool has_ffn_norm_after_attention = false;  // in the tensor's name
-  bool has_rope_sections = false;
-  bool has_query_growth = false;
-  bool has_scales = false;  // of embeddings, attention, blocks and logits
-  bool has_fused_gate_up = false;
-  bool has_experts = false;
-  bool has_shared_expert = false;
-  bool has_shared_gate = false;
-  bool counts_shared_experts = false;  // in place of telling their length
-  bool has_dense_layer = false;        // the first
-  bool has_selection_bias = false;
-  bool has_sigmoids = false;          // by which experts are chosen
-  bool has_expert_groups = false;     // two
-  bool has_weight_scale = false;      // of experts whose weights add up to one
-  bool has_prediction_layer = false;  // after the last, and not counted by n_layers
-  bool has_window = false;
-};
-
-Family FamilyOf(const std::string& name) {
-  if (name == "bailingmoe")
-    return {.has_experts = true, .has_shared_expert = true, .counts_shared_experts = true};
-  if (name == "bailingmoe2")
-    return {.has_fused_qkv = true,
-            .has_qk_norm = true,
-            .has_experts = true,
-            .has_shared_expert = true,
-            .counts_shared_experts = true,
-            .has_dense_layer = true,
-            .has_selection_bias = true,
-            .has_sigmoids = true,
-            .has_expert_groups = true,
-            .has_weight_scale = true,
-            .has_prediction_layer = true};
-  if (name == "chatglm")
-    return {.has_qkv_bias = true, .has_fused_qkv = true, .has_fused_gate_up = true};
-  if (name == "dots1")
-    return {.has_qk_norm = true,
-            .has_experts = true,
-            .has_shared_expert = true,
-            .counts_shared_experts = true,
-            .has_dense_layer = true,
-            .has_selection_bias = true,
-            .has_sigmoids = true,
-            .has_weight_scale = true};
-  if (name == "ernie4_5-moe")
-    return {.has_experts = true,
-            .has_shared_expert = true,
-            .has_dense_layer = true,
-            .has_selection_bias = true};
-  if (name == "exaone4")
-    return {.has_qk_norm = true, .has_pre_norms = false, .has_post_norms = true};
-  if (name == "gemma2") return {.has_post_norms = true, .has_window = true};
-  if (name == "gemma3") return {.has_qk_norm = true, .has_post_norms = true, .has_window = true};
-  if (name == "glm4")
-    return {.has_qkv_bias = true, .has_post_norms = true, .has_fused_gate_up = true};
-  if (name == "glm4moe")
-    return {.has_qkv_bias = true,
-            .has_ffn_norm_after_attention = true,
-            .has_experts = true,
-            .has_shared_expert = true,
-            .counts_shared_experts = true,
-            .has_dense_layer = true,
-            .has_selection_bias = true,
-            .has_sigmoids = true,
-            .has_weight_scale = true,
-            .has_prediction_layer = true};
-  if (name == "gpt-oss")
-    return {.has_qkv_bias = true,
-            .has_ffn_norm_after_attention = true,
-            .has_experts = true,
-            .has_window = true};
-  if (name == "granite") return {.has_scales = true};
-  if (name == "granitemoe")
-    return {.has_scales = true, .has_experts = true, .has_shared_expert = true};
-  if (name == "minimax-m2")
-    return {.has_qk_norm = true,
-            .norms_whole_projections = true,
-            .has_experts = true,
-            .has_selection_bias = true,
-            .has_sigmoids = true};
-  if (name == "mistral3") return {.has_query_growth = true};
-  if (name == "mixtral") return {.has_experts = true};
-  if (name == "olmo2")
-    return {.has_qk_norm = true,
-            .norms_whole_projections = true,
-            .has_pre_norms = false,
-            .has_post_norms = true};
-  if (name == "olmoe")
-    return {.has_qk_norm = true, .norms_whole_projections = true, .has_experts = true};
-  if (name == "phi3") return {.has_fused_qkv = true, .has_fused_gate_up = true};
-  if (name == "qwen2") return {.has_qkv_bias = true};
-  if (name == "qwen2moe")
-    return {.has_qkv_bias = true,
-            .has_experts = true,
-            .has_shared_expert = true,
-            .has_shared_gate = true};
-  if (name == "qwen2vl") return {.has_qkv_bias = true, .has_rope_sections = true};
-  if (name == "qwen3") return {.has_qk_norm = true};
-  if (name == "qwen3moe") return {.has_qk_norm = true, .has_experts = true};
-  if (name == "qwen3vl") return {.has_qk_norm = true, .has_rope_sections = true};
-  if (name == "qwen3vlmoe")
-    return {.has_qk_norm = true, .has_rope_sections = true, .has_experts = true};
-  if (name == "seed_oss") return {.has_qkv_bias = true, .has_ffn_norm_after_attention = true};
-  return {};  // exaone, gemma, smollm3, llama and its other names
-}
 
 // Half the dense net, or where that is no whole number of blocks, all of it.
 uint32_t HalfLength(const TinyModelOptions& options) {
   return options.matrix_type == 0 ? options.n_ff / 2 : options.n_ff;
 }
 
+TinyFamily FamilyOf(const TinyModelOptions& options) {
+  TinyFamily family = TinyFamilyOf(options.architecture);
+  if (options.is_lite)
+    family.has_selection_bias = family.has_sigmoids = family.has_weight_scale = false;
+  return family;
+}
+
+uint64_t HeadLength(const TinyModelOptions& options) {
+  return options.head_dim != 0 ? options.head_dim : options.n_embd / options.n_heads;
+}
+
+// The sizes of latent attention. Rows of quantised matrices are whole blocks.
+struct LatentSizes {
+  uint64_t rank, query_rank, n_plain, n_turned, n_values;
+};
+
+LatentSizes LatentSizesOf(const TinyModelOptions& options) {
+  if (options.matrix_type != 0) return {256, 256, 256, 16, options.n_embd / options.n_heads};
+  return {24, 40, 12, 8, 20};
+}
+
 // Of an expert: of a length of its own where there are dense nets beside.
 uint32_t ExpertLength(const TinyModelOptions& options) {
-  return FamilyOf(options.architecture).has_dense_layer ? HalfLength(options) : options.n_ff;
+  return FamilyOf(options).has_dense_layer ? HalfLength(options) : options.n_ff;
 }
 
 constexpr uint32_t kSharedCount = 2;
 
 uint32_t SharedLength(const TinyModelOptions& options) {
-  return FamilyOf(options.architecture).counts_shared_experts ? kSharedCount * ExpertLength(options)
-                                                              : HalfLength(options);
+  return FamilyOf(options).counts_shared_experts ? kSharedCount * ExpertLength(options)
+                                                 : HalfLength(options);
 }
 
 // A model of one layer has its experts there.
 bool IsDense(const TinyModelOptions& options, uint32_t layer) {
-  const bool begins_dense =
-      FamilyOf(options.architecture).has_dense_layer && options.n_layers > 1 && layer == 0;
+  const bool begins_dense = FamilyOf(options).has_dense_layer && options.n_layers > 1 && layer == 0;
   return options.n_experts == 0 || begins_dense;
 }
 
 // The options with what their family adds.
 TinyModelOptions Completed(TinyModelOptions options) {
-  const Family family = FamilyOf(options.architecture);
+  const TinyFamily family = FamilyOf(options);
   options.has_qkv_bias |= family.has_qkv_bias;
   options.has_fused_qkv |= family.has_fused_qkv;
   if (family.has_window && options.window == 0) options.window = 24;
@@ -166,7 +73,7 @@ void AddExpertParameters(const TinyModelOptions& options, const std::string& pre
     builder.AddUint32(prefix + "expert_count", options.n_experts)
         .AddUint32(prefix + "expert_used_count", options.n_experts_used)
         .AddUint32(prefix + "expert_feed_forward_length", ExpertLength(options));
-  const Family family = FamilyOf(options.architecture);
+  const TinyFamily family = FamilyOf(options);
   if (family.has_shared_expert && family.counts_shared_experts)
     builder.AddUint32(prefix + "expert_shared_count", kSharedCount);
   else if (family.has_shared_expert)
@@ -186,18 +93,42 @@ void AddExpertParameters(const TinyModelOptions& options, const std::string& pre
   if (family.has_prediction_layer) builder.AddUint32(prefix + "nextn_predict_layers", 1);
 }
 
+// Newer files tell the heads of the cache, of which there is one, and the model's apart.
+void AddLatentParameters(const TinyModelOptions& options, const std::string& prefix,
+                         GgufBuilder& builder) {
+  const LatentSizes sizes = LatentSizesOf(options);
+  const auto add = [&](const char* key, uint64_t value) {
+    builder.AddUint32(prefix + key, static_cast<uint32_t>(value));
+  };
+  const uint64_t n_query = sizes.n_plain + sizes.n_turned;
+  const bool is_old = options.has_fused_latent;
+  add("attention.head_count_kv", is_old ? options.n_heads : 1);
+  add("attention.key_length", is_old ? n_query : sizes.rank + sizes.n_turned);
+  add("attention.value_length", is_old ? sizes.n_values : sizes.rank);
+  if (!is_old) {
+    add("attention.key_length_mla", n_query);
+    add("attention.value_length_mla", sizes.n_values);
+  }
+  add("attention.kv_lora_rank", sizes.rank);
+  if (!options.is_lite) add("attention.q_lora_rank", sizes.query_rank);
+  add("rope.dimension_count", sizes.n_turned);
+}
+
 void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
   const std::string prefix = options.architecture + ".";
-  const Family family = FamilyOf(options.architecture);
+  const TinyFamily family = FamilyOf(options);
   builder.AddString("general.architecture", options.architecture)
       .AddString("general.name", options.name)
       .AddUint32(prefix + "block_count", options.n_layers + (family.has_prediction_layer ? 1 : 0))
       .AddUint32(prefix + "context_length", options.n_context)
       .AddUint32(prefix + "embedding_length", options.n_embd)
       .AddUint32(prefix + "feed_forward_length", options.n_ff)
-      .AddUint32(prefix + "attention.head_count", options.n_heads)
-      .AddUint32(prefix + "attention.head_count_kv", options.n_kv_heads)
-      .AddFloat32(prefix + "attention.layer_norm_rms_epsilon", options.rms_epsilon)
+      .AddUint32(prefix + "attention.head_count", options.n_heads);
+  if (family.has_latent)
+    AddLatentParameters(options, prefix, builder);
+  else
+    builder.AddUint32(prefix + "attention.head_count_kv", options.n_kv_heads);
+  builder.AddFloat32(prefix + "attention.layer_norm_rms_epsilon", options.rms_epsilon)
       .AddFloat32(prefix + "rope.freq_base", 10000.0f);
   if (options.head_dim != 0)
     builder.AddUint32(prefix + "attention.key_length", options.head_dim)
@@ -310,6 +241,53 @@ void AddQkv(const TinyModelOptions& options, const std::string& prefix, uint64_t
     builder.AddF32Tensor(prefix + "attn_qkv.bias", WeightWriter::Shape(n_rows), all_biases);
 }
 
+// The matrices of each head, which older files have one above the other: of [n_plain, rank] for
+// keys, which newer ones have transposed, and of [n_values, rank] for values.
+void AddHeadMatrices(const TinyModelOptions& options, const std::string& prefix,
+                     WeightWriter& writer, GgufBuilder& builder) {
+  const LatentSizes sizes = LatentSizesOf(options);
+  const uint64_t n_heads = options.n_heads, rank = sizes.rank, n_plain = sizes.n_plain;
+  const auto add = [&](const char* name, const std::vector<uint64_t>& shape,
+                       const std::vector<float>& values) {
+    if (options.matrix_type != 0)
+      return writer.Quantised(prefix + name, shape, options.matrix_type);
+    builder.AddF32Tensor(prefix + name, shape, values);
+  };
+  std::vector<float> both, transposed, of_values;
+  for (uint64_t head = 0; head < n_heads; ++head) {
+    const std::vector<float> keys = writer.DrawMatrix(rank, n_plain);
+    const std::vector<float> values = writer.DrawMatrix(rank, sizes.n_values);
+    for (uint64_t column = 0; column < rank; ++column)
+      for (uint64_t row = 0; row < n_plain; ++row) transposed.push_back(keys[row * rank + column]);
+    of_values.insert(of_values.end(), values.begin(), values.end());
+    both.insert(both.end(), keys.begin(), keys.end());
+    both.insert(both.end(), values.begin(), values.end());
+  }
+  if (options.has_fused_latent)
+    return add("attn_kv_b.weight", WeightWriter::Shape(rank, n_heads * (n_plain + sizes.n_values)),
+               both);
+  add("attn_k_b.weight", WeightWriter::Shape(n_plain, rank, n_heads), transposed);
+  add("attn_v_b.weight", WeightWriter::Shape(rank, sizes.n_values, n_heads), of_values);
+}
+
+void AddLatent(const TinyModelOptions& options, const std::string& prefix, WeightWriter& writer,
+               GgufBuilder& builder) {
+  const LatentSizes sizes = LatentSizesOf(options);
+  const uint64_t n_embd = options.n_embd;
+  const uint64_t q_rows = options.n_heads * (sizes.n_plain + sizes.n_turned);
+  const uint32_t type = options.matrix_type;
+  if (options.is_lite) {
+    writer.Matrix(prefix + "attn_q.weight", n_embd, q_rows, type);
+  } else {
+    writer.Matrix(prefix + "attn_q_a.weight", n_embd, sizes.query_rank, type);
+    writer.Norm(prefix + "attn_q_a_norm.weight", sizes.query_rank);
+    writer.Matrix(prefix + "attn_q_b.weight", sizes.query_rank, q_rows, type);
+  }
+  writer.Matrix(prefix + "attn_kv_a_mqa.weight", n_embd, sizes.rank + sizes.n_turned, type);
+  writer.Norm(prefix + "attn_kv_a_norm.weight", sizes.rank);
+  AddHeadMatrices(options, prefix, writer, builder);
+}
+
 // One matrix of every expert, in one tensor or in one for each.
 void AddExpertMatrices(const TinyModelOptions& options, const std::string& name, uint64_t n_cols,
                        uint64_t n_rows, WeightWriter& writer, GgufBuilder& builder) {
@@ -334,7 +312,7 @@ void AddExperts(const TinyModelOptions& options, const std::string& prefix, Weig
                 GgufBuilder& builder) {
   const uint64_t n_embd = options.n_embd, n_ff = ExpertLength(options);
   const uint64_t n_experts = options.n_experts;
-  const Family family = FamilyOf(options.architecture);
+  const TinyFamily family = FamilyOf(options);
   writer.Matrix(prefix + "ffn_gate_inp.weight", n_embd, n_experts);
   // As wide as what experts are chosen by otherwise, so that it turns some choices.
   if (family.has_selection_bias)
@@ -364,7 +342,7 @@ void AddExperts(const TinyModelOptions& options, const std::string& prefix, Weig
 }
 
 void AddDense(const TinyModelOptions& options, const std::string& prefix, WeightWriter& writer) {
-  const bool is_fused = FamilyOf(options.architecture).has_fused_gate_up;
+  const bool is_fused = FamilyOf(options).has_fused_gate_up;
   const uint32_t type = options.matrix_type;
   if (!is_fused) writer.Matrix(prefix + "ffn_gate.weight", options.n_embd, options.n_ff, type);
   writer.Matrix(prefix + "ffn_up.weight", options.n_embd,
@@ -378,19 +356,22 @@ void AddDense(const TinyModelOptions& options, const std::string& prefix, Weight
 
 void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& writer,
               GgufBuilder& builder) {
-  const Family family = FamilyOf(options.architecture);
+  const TinyFamily family = FamilyOf(options);
   const bool is_gpt_oss = options.architecture == "gpt-oss";
   const std::string prefix = "blk." + std::to_string(layer) + ".";
-  const uint64_t head_dim =
-      options.head_dim != 0 ? options.head_dim : options.n_embd / options.n_heads;
+  const uint64_t head_dim = HeadLength(options);
+  const uint64_t n_values = family.has_latent ? LatentSizesOf(options).n_values : head_dim;
   if (family.has_pre_norms) writer.Norm(prefix + "attn_norm.weight", options.n_embd);
-  AddQkv(options, prefix, head_dim, writer, builder);
+  if (family.has_latent)
+    AddLatent(options, prefix, writer, builder);
+  else
+    AddQkv(options, prefix, head_dim, writer, builder);
   if (family.has_qk_norm || options.has_qk_norm) {
     const bool is_whole = family.norms_whole_projections;
     writer.Norm(prefix + "attn_q_norm.weight", head_dim * (is_whole ? options.n_heads : 1));
     writer.Norm(prefix + "attn_k_norm.weight", head_dim * (is_whole ? options.n_kv_heads : 1));
   }
-  writer.Matrix(prefix + "attn_output.weight", options.n_heads * head_dim, options.n_embd,
+  writer.Matrix(prefix + "attn_output.weight", options.n_heads * n_values, options.n_embd,
                 options.matrix_type);
   if (is_gpt_oss) {
     writer.Bias(prefix + "attn_sinks.weight", options.n_heads);
@@ -452,8 +433,7 @@ GgufBuilder MakeTinyModel(const TinyModelOptions& wanted) {
   if (options.has_long_rope) AddLongRope(options, builder);
   for (uint32_t layer = 0; layer < options.n_layers; ++layer)
     AddLayer(options, layer, writer, builder);
-  if (FamilyOf(options.architecture).has_prediction_layer)
-    AddPredictionLayer(options, writer, builder);
+  if (FamilyOf(options).has_prediction_layer) AddPredictionLayer(options, writer, builder);
   return builder;
 }
 

@@ -39,7 +39,9 @@ struct TinyModelOptions {
   // Quantised weights are random blocks, and no two shapes of one seed hold the same numbers.
   uint32_t matrix_type = 0;
   uint32_t expert_type = 0;
-  bool has_long_rope = false;  // llama, phi3: divisors, the long ones beyond a context of 64
+  bool is_lite = false;           // deepseek2, as V2 Lite: plain queries, a softmax as router
+  bool has_fused_latent = false;  // deepseek2: older files' matrices of the heads
+  bool has_long_rope = false;     // llama, phi3: divisors, the long ones beyond a context of 64
   TinyVocabulary vocabulary = TinyVocabulary::kBpe;
   bool has_chat_template = true;  // ChatML, or
   std::string_view chat_template = {};

@@ -22,7 +22,7 @@ using testing::MakeTinyModel;
 using testing::TinyModelOptions;
 
 TEST(ExpertConfigTest, TheFirstLayersMayHaveADenseNet) {
-  for (const char* family : {"bailingmoe2", "dots1", "ernie4_5-moe", "glm4moe"}) {
+  for (const char* family : {"bailingmoe2", "deepseek2", "dots1", "ernie4_5-moe", "glm4moe"}) {
     SCOPED_TRACE(family);
     const ModelDescription model = Described({.architecture = family, .n_layers = 3});
     EXPECT_EQ(model.config.experts.n_dense_layers, 1u);

@@ -51,12 +51,14 @@ Case Without(std::string name, const std::string& family, std::string_view key) 
 
 std::vector<Case> ExpertCases() {
   std::vector<Case> cases;
-  for (const std::string family :
-       {"mixtral", "qwen2moe", "qwen3moe", "qwen3vlmoe", "granitemoe", "gpt-oss", "olmoe",
-        "ernie4_5-moe", "glm4moe", "dots1", "minimax-m2", "bailingmoe", "bailingmoe2"}) {
+  for (const std::string family : {"mixtral", "qwen2moe", "qwen3moe", "qwen3vlmoe", "granitemoe",
+                                   "gpt-oss", "olmoe", "ernie4_5-moe", "glm4moe", "dots1",
+                                   "minimax-m2", "bailingmoe", "bailingmoe2", "deepseek2"}) {
     const std::string id = "E_" + TestName(family) + "_";
-    cases.push_back(Without(id + "CountAbsent", family, "expert_count"));
-    cases.push_back(WithUint32(id + "Count0", family, "expert_count", 0));
+    if (family != "deepseek2") {  // of which there are models without experts
+      cases.push_back(Without(id + "CountAbsent", family, "expert_count"));
+      cases.push_back(WithUint32(id + "Count0", family, "expert_count", 0));
+    }
     cases.push_back(WithUint32(id + "CountAbsurd", family, "expert_count", 1025));
     cases.push_back(Without(id + "UsedAbsent", family, "expert_used_count"));
     cases.push_back(WithUint32(id + "Used0", family, "expert_used_count", 0));
@@ -65,11 +67,12 @@ std::vector<Case> ExpertCases() {
     cases.push_back(
         WithUint32(id + "OtherRouter", family, "expert_gating_func", 4, kUnimplemented));
     cases.push_back(WithFloat(id + "ScaleNegative", family, "expert_weights_scale", -1, "-1.0"));
-    if (family != "bailingmoe2")
+    if (family != "bailingmoe2" && family != "deepseek2")
       cases.push_back(WithUint32(id + "Groups", family, "expert_group_count", 8, kUnimplemented));
     // Of two layers, one may be dense in some families and none in the others.
     const bool may_begin_dense = family == "ernie4_5-moe" || family == "glm4moe" ||
-                                 family == "dots1" || family == "bailingmoe2";
+                                 family == "dots1" || family == "bailingmoe2" ||
+                                 family == "deepseek2";
     cases.push_back(WithUint32(id + "DenseLayersFirst", family, "leading_dense_block_count",
                                may_begin_dense ? 2 : 1,
                                may_begin_dense ? StatusCode::kInvalidArgument : kUnimplemented));
@@ -137,6 +140,49 @@ std::vector<Case> GroupCases() {
   return cases;
 }
 
+// A latent of 32 elements; heads of 24, of which 8 are turned, and values of 16.
+std::vector<Case> LatentCases() {
+  const auto with = [](const char* name, std::string_view key, uint32_t value) {
+    return WithUint32(std::string("L_") + name, "deepseek2", key, value);
+  };
+  Keys old("attention.key_length_mla", "deepseek2"),
+      no_value("attention.value_length_mla", "deepseek2");
+  Keys scaled("", "deepseek2");
+  scaled.builder.AddString("deepseek2.rope.scaling.type", "yarn")
+      .AddFloat32("deepseek2.rope.scaling.factor", 4.0f)
+      .AddFloat32("deepseek2.rope.scaling.attn_factor", 1.5f);
+  Keys no_period("", "deepseek2");
+  no_period.builder.AddFloat32("deepseek2.attention.temperature_scale", 0.1f);
+  Keys dense("expert_count", "deepseek2");
+  dense.builder.AddUint32("deepseek2.leading_dense_block_count", 1);
+  return {
+      Without("L_RankAbsent", "deepseek2", "attention.kv_lora_rank"),
+      with("Rank0", "attention.kv_lora_rank", 0),
+      with("RankBeyondWhatAGpuHolds", "attention.kv_lora_rank", 1025),
+      with("QueryRankAbsurd", "attention.q_lora_rank", (1u << 18) + 1),
+      Without("L_TurnedAbsent", "deepseek2", "rope.dimension_count"),
+      with("TurnedOdd", "rope.dimension_count", 7),
+      with("TurnedIsAllOfAHead", "attention.key_length_mla", 8),
+      with("KeyLengthAbsurd", "attention.key_length_mla", 4097),
+      with("ValueLength0", "attention.value_length_mla", 0),
+      Refused("L_KeyLengthAbsent", old.builder, "deepseek2.attention.key_length_mla", "absent"),
+      Refused("L_ValueLengthAbsent", no_value.builder, "deepseek2.attention.value_length_mla",
+              "absent"),
+      with("KvHeadsOfANewerFile", "attention.head_count_kv", 4),
+      with("KeyOfTheCache", "attention.key_length", 24),
+      with("ValueOfTheCache", "attention.value_length", 16),
+      WithFloat("L_LogMultiplierNegative", "deepseek2", "rope.scaling.yarn_log_multiplier", -1,
+                "-1.0"),
+      Refused("L_AttentionFactor", scaled.builder, "deepseek2.rope.scaling.attn_factor", "1.5",
+              kUnimplemented),
+      Refused("L_GrowthWithoutAPeriod", no_period.builder, "deepseek2.attention.temperature_length",
+              "absent"),
+      Refused("L_LayersThatAreNotDense", dense.builder, "deepseek2.leading_dense_block_count", "1"),
+      WithUint32("L_LayersThatGuess", "deepseek2", "nextn_predict_layers", 1, kUnimplemented),
+      WithUint32("L_llama_HasNone", "llama", "attention.kv_lora_rank", 512, kUnimplemented),
+  };
+}
+
 std::vector<Case> WindowCases() {
   std::vector<Case> cases;
   for (const std::string family : {"gemma2", "gemma3", "gpt-oss"}) {
@@ -170,9 +216,10 @@ std::vector<Case> WindowCases() {
   cases.push_back(WithFloat("W_olmo2_BaseWithoutAWindow", "olmo2", "rope.freq_base_swa", 50000,
                             "50000.0", kUnimplemented));
   for (const std::string family :
-       {"qwen2",        "qwen2vl", "qwen3",    "qwen3vl",    "gemma",      "glm4",       "chatglm",
-        "granite",      "smollm3", "seed_oss", "ernie4_5",   "mistral3",   "exaone",     "olmoe",
-        "ernie4_5-moe", "glm4moe", "dots1",    "minimax-m2", "bailingmoe", "bailingmoe2"})
+       {"qwen2",      "qwen2vl",     "qwen3",        "qwen3vl",  "gemma",    "glm4",
+        "chatglm",    "granite",     "smollm3",      "seed_oss", "ernie4_5", "mistral3",
+        "exaone",     "olmoe",       "ernie4_5-moe", "glm4moe",  "dots1",    "minimax-m2",
+        "bailingmoe", "bailingmoe2", "deepseek2"})
     cases.push_back(WithUint32("W_" + TestName(family) + "_HasNone", family,
                                "attention.sliding_window", 256, kUnimplemented));
   return cases;
@@ -338,6 +385,19 @@ std::vector<Case> TensorCases() {
                     "blk.0.ffn_gate.weight"),
       WithoutTensor("T_ernie4_5_moe_NeedsTheSharedExpert", {.architecture = "ernie4_5-moe"},
                     "blk.1.ffn_up_shexp.weight"),
+      WithTensor("T_deepseek2_PlainKeys", {.architecture = "deepseek2"}, block + "attn_k.weight",
+                 {64, 32}),
+      WithTensor("T_deepseek2_BothKindsOfMatrices", {.architecture = "deepseek2"},
+                 block + "attn_kv_b.weight", {24, 128}),
+      WithTensor("T_deepseek2_QueriesWithAndWithoutALatent", {.architecture = "deepseek2"},
+                 block + "attn_q.weight", {64, 80}),
+      WithoutTensor("T_deepseek2_NeedsKeysOfTheHeads", {.architecture = "deepseek2"},
+                    "blk.1.attn_k_b.weight"),
+      WithoutTensor("T_deepseek2_NeedsTheNormOfTheLatent", {.architecture = "deepseek2"},
+                    "blk.0.attn_kv_a_norm.weight"),
+      WithoutTensor("T_deepseek2_NeedsMatricesOfTheHeads",
+                    {.architecture = "deepseek2", .has_fused_latent = true},
+                    "blk.1.attn_kv_b.weight"),
       WithTensor("T_qwen2_Sinks", {.architecture = "qwen2"}, block + "attn_sinks.weight", {4}),
       Renamed("T_qwen3_NormsMissing", {.architecture = "qwen2"}, "qwen3",
               "blk.0.attn_q_norm.weight", "absent"),
@@ -352,8 +412,9 @@ std::vector<Case> TensorCases() {
 
 std::vector<Case> AllCases() {
   std::vector<Case> all;
-  for (const auto& part : {ExpertCases(), DenseAndSharedCases(), GroupCases(), WindowCases(),
-                           ScaleCases(), GraniteCases(), SectionCases(), TensorCases()})
+  for (const auto& part :
+       {ExpertCases(), DenseAndSharedCases(), GroupCases(), LatentCases(), WindowCases(),
+        ScaleCases(), GraniteCases(), SectionCases(), TensorCases()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

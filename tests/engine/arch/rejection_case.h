@@ -40,17 +40,19 @@ class Keys {
     Add("embedding_length", kUint32, LittleEndian32(64));
     Add("feed_forward_length", kUint32, LittleEndian32(96));
     Add("attention.head_count", kUint32, LittleEndian32(4));
-    Add("attention.head_count_kv", kUint32, LittleEndian32(2));
+    Add("attention.head_count_kv", kUint32, LittleEndian32(family_ == "deepseek2" ? 1 : 2));
     Add("attention.layer_norm_rms_epsilon", kFloat32, Float(1e-5f));
     Add("vocab_size", kUint32, LittleEndian32(10));
     if (family_ == "gemma2" || family_ == "gemma3" || family_ == "gpt-oss")
       Add("attention.sliding_window", kUint32, LittleEndian32(16));
-    if (family_ == "mixtral" || family_ == "gpt-oss" || family_ == "dots1" ||
-        family_ == "minimax-m2" || family_ == "bailingmoe2" || family_.ends_with("moe")) {
+    if (family_ == "mixtral" || family_ == "gpt-oss" || family_ == "deepseek2" ||
+        family_ == "dots1" || family_ == "minimax-m2" || family_ == "bailingmoe2" ||
+        family_.ends_with("moe")) {
       Add("expert_count", kUint32, LittleEndian32(4));
       Add("expert_used_count", kUint32, LittleEndian32(2));
       Add("expert_feed_forward_length", kUint32, LittleEndian32(32));
     }
+    if (family_ == "deepseek2") AddLatent();
     if (family_.starts_with("granite")) Add("logit_scale", kFloat32, Float(8.0f));
     const int32_t sections[] = {3, 3, 2, 0};
     constexpr std::string_view kSections = "rope.dimension_sections";
@@ -66,6 +68,15 @@ class Keys {
   void Add(std::string_view name, uint32_t type, const std::string& bytes) {
     if (name != replaced_) builder.AddRaw(Key(name), type, bytes);
   }
+  // A latent of 32 elements; heads of 24, of which 8 are turned, and values of 16.
+  void AddLatent() {
+    const std::pair<std::string_view, uint32_t> keys[] = {
+        {"attention.kv_lora_rank", 32},   {"rope.dimension_count", 8},
+        {"attention.key_length", 40},     {"attention.value_length", 32},
+        {"attention.key_length_mla", 24}, {"attention.value_length_mla", 16}};
+    for (const auto& [name, value] : keys) Add(name, 4, LittleEndian32(value));
+  }
+
   const std::string family_;
   const std::string_view replaced_;
 };

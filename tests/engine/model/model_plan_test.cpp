@@ -338,6 +338,39 @@ TEST(ModelPlanTest, ScratchHoldsOneRowForEachPairOfTokenAndExpert) {
   EXPECT_EQ(s.expert_workspace.size_bytes, device.ExpertMatmulWorkspaceBytes(16 * 2, 96, 5));
 }
 
+// A latent of 24 elements with 8 that are turned, whatever the file has.
+TEST(ModelPlanTest, TheCacheOfALatentHoldsItOnceForAllHeads) {
+  const RowDevice device;
+  for (const bool is_fused : {false, true}) {
+    const OpenedModel model(
+        TinyModelOptions{.architecture = "deepseek2", .has_fused_latent = is_fused});
+    const Result<ModelPlan> plan =
+        model.Plan({.context_length = 64, .max_sequences = 3, .kv_dtype = KvDType::kF16}, device);
+    ASSERT_TRUE(plan.ok());
+    EXPECT_EQ(plan->kv.total_bytes, 2u * 3 * 64 * (24 + 8) * 2);
+  }
+}
+
+TEST(ModelPlanTest, TheScratchOfALatentHoldsEveryHead) {
+  const RowDevice device;
+  const OpenedModel model(TinyModelOptions{.architecture = "deepseek2"});
+  const LoadOptions options = {.context_length = 64, .max_sequences = 2, .prefill_chunk = 14};
+  const ScratchPlan scratch = model.Plan(options, device)->scratch;
+  EXPECT_EQ(scratch.q.size_bytes, 16u * 4 * (8 + 24) * 4);
+  EXPECT_EQ(scratch.attention.size_bytes, 16u * 4 * 24 * 4);
+  EXPECT_EQ(scratch.heads.size_bytes, 16u * 4 * 20 * 4);
+  EXPECT_EQ(scratch.turned_key.size_bytes, 16u * 8 * 4);
+  EXPECT_EQ(scratch.query_latent.size_bytes, 16u * 40 * 4);
+  EXPECT_EQ(scratch.head_ids.size_bytes, 16u * 4 * 4);
+  // 64 heads times the latent, and their 4 matrices; experts are fewer.
+  EXPECT_EQ(scratch.expert_workspace.size_bytes,
+            std::max(device.ExpertMatmulWorkspaceBytes(16 * 4, 24, 4),
+                     device.ExpertMatmulWorkspaceBytes(16 * 2, 96, 4)));
+  // What is written once is not where logits come.
+  EXPECT_GE(scratch.head_ids.offset_bytes,
+            scratch.logit_area.offset_bytes + scratch.logit_area.size_bytes);
+}
+
 TEST(ModelPlanTest, TheGateHoldsTheWidestNetOfAnyLayer) {
   const RowDevice device;
   const auto gate_words = [&](const TinyModelOptions& options) {

@@ -51,6 +51,7 @@ const std::vector<Case>& Cases() {
       {"MergedExperts", {.n_experts = 3}, {}},
       {"SplitExperts", {.n_ff = 101, .n_experts = 3, .has_split_experts = true}, {}},
       {"Qwen2Moe", {.architecture = "qwen2moe"}, {}},
+      {"DeepSeek2", {.architecture = "deepseek2"}, {}},
       {"Gemma3", {.architecture = "gemma3", .n_layers = 6}, {.prefill_chunk = 5}},
       {"Glm4", {.architecture = "glm4"}, {}},
       {"GptOss", {.architecture = "gpt-oss"}, {.prefill_chunk = 5}},
@@ -133,8 +134,8 @@ TEST_P(LoadedModelTest, StartsWithAnEmptyCacheOfAllLayers) {
     const auto* const keys = static_cast<const std::byte*>(view.keys);
     const auto* const values = static_cast<const std::byte*>(view.values);
     EXPECT_TRUE(layer == 0 || keys == next) << layer;
-    EXPECT_EQ(values, keys + kv.layers[layer].key_bytes);
-    next = values + kv.layers[layer].value_bytes;
+    EXPECT_EQ(values, view.values_in_keys ? nullptr : keys + kv.layers[layer].key_bytes);
+    next = keys + kv.layers[layer].key_bytes + kv.layers[layer].value_bytes;
     for (const std::byte* byte = keys; byte < next; ++byte) ASSERT_EQ(*byte, std::byte{0});
     const KvGroup& group = kv.groups[kv.layers[layer].group];
     EXPECT_EQ(static_cast<uint32_t>(view.n_blocks), kv.max_sequences * group.blocks_per_sequence);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstring>
 #include <mutex>
+#include <random>
 #include <set>
 #include <string>
 #include <thread>
@@ -13,8 +14,12 @@
 #include <utility>
 #include <vector>
 
+#include "engine/model/transposed_matrix.h"
+#include "kernels/base/half.h"
+#include "kernels/formats/formats.h"
 #include "tests/engine/model/opened_model.h"
 #include "tests/engine/model/row_device.h"
+#include "tests/kernels/random_weights.h"
 
 namespace forge {
 namespace {
@@ -86,6 +91,63 @@ TEST(WeightLoaderTest, StartsNoMoreThreadsThanTheProcessMayKeepBusy) {
   LoadedBytes(opened, device, {});
   EXPECT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
   EXPECT_EQ(threads.size(), 1u);
+}
+
+// A file's attn_kv_b has what attn_k_b has transposed and attn_v_b has as it is.
+TEST(WeightLoaderTest, MatricesOfHeadsAreTheSameHoweverTheFileHasThem) {
+  const OpenedModel apart({.architecture = "deepseek2"});
+  const OpenedModel fused({.architecture = "deepseek2", .has_fused_latent = true});
+  RowDevice device;
+  const auto expected = LoadedBytes(apart, device, {});
+  for (const uint64_t slice_bytes : {uint64_t{1}, uint64_t{1} << 20})
+    EXPECT_EQ(LoadedBytes(fused, device, {.slice_bytes = slice_bytes}), expected);
+}
+
+// Of 288 columns and 5 rows: more rows of the weight than are written at once.
+template <typename Format>
+std::vector<float> Transposed(const std::vector<std::byte>& file_rows) {
+  constexpr int64_t kRows = 5, kCols = 288;
+  const FormatInfo& format = *FindFormat(Format::kDType);
+  WeightPlacement weight = {};
+  weight.file_dtype = Format::kDType;
+  weight.file_row_bytes = kCols / format.block_elements * format.block_bytes;
+  weight.n_file_rows = kRows;
+  const bool is_kept = format.name == "F32" || format.name == "BF16";
+  weight.shape = {is_kept ? Format::kDType : F16Format::kDType, kCols, kRows};
+  const TransposedMatrix matrix(weight, file_rows.data());
+  std::vector<std::byte> rows = matrix.Rows(0, 256);
+  const std::vector<std::byte> rest = matrix.Rows(256, 32);
+  rows.insert(rows.end(), rest.begin(), rest.end());
+  std::vector<float> numbers(kRows * kCols);
+  FindFormat(weight.shape.dtype)->dequantize(rows.data(), numbers.size(), numbers.data());
+  return numbers;
+}
+
+template <typename Format>
+void ExpectTransposed() {
+  SCOPED_TRACE(Format::kName);
+  constexpr int64_t kRows = 5, kCols = 288;
+  std::mt19937 random(1);
+  const std::vector<std::byte> file_rows =
+      testing::RandomWeightsOfSize(Format::kDType, kRows, kCols, 1.0f, random);
+  std::vector<float> expected(kRows * kCols);
+  const FormatInfo& format = *FindFormat(Format::kDType);
+  format.dequantize(file_rows.data(), expected.size() / format.block_elements, expected.data());
+  const std::vector<float> numbers = Transposed<Format>(file_rows);
+  for (size_t row = 0; row < kRows; ++row)
+    for (size_t column = 0; column < kCols; ++column) {
+      const float wanted = expected[row * kCols + column];
+      const float got = numbers[column * kRows + row];
+      EXPECT_EQ(got, format.block_elements == 1 ? wanted : ToFloat(ToF16(wanted)));
+    }
+}
+
+TEST(WeightLoaderTest, ATransposedMatrixHasTheFilesNumbersToTheirNearestF16) {
+  ExpectTransposed<F32Format>();
+  ExpectTransposed<F16Format>();
+  ExpectTransposed<Bf16Format>();
+  ExpectTransposed<Q8_0>();
+  ExpectTransposed<Q5_0>();
 }
 
 TEST(WeightLoaderTest, LongVectorsAreReadInSlices) {

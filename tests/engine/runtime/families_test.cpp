@@ -192,10 +192,51 @@ std::vector<Variant> NormAndScaleVariants() {
   };
 }
 
+std::vector<Variant> LatentVariants() {
+  const auto yarn = [](float multiplier) {
+    return [multiplier](GgufBuilder& builder) {
+      builder.AddString("deepseek2.rope.scaling.type", "yarn")
+          .AddFloat32("deepseek2.rope.scaling.factor", 40.0f)
+          .AddUint32("deepseek2.rope.scaling.original_context_length", 64);
+      if (multiplier != 0.0f)
+        builder.AddFloat32("deepseek2.rope.scaling.yarn_log_multiplier", multiplier);
+    };
+  };
+  const auto groups = [](GgufBuilder& builder) {
+    builder.AddUint32("deepseek2.expert_group_count", 4)
+        .AddUint32("deepseek2.expert_group_used_count", 2);
+  };
+  const auto growth = [](GgufBuilder& builder) {
+    builder.AddFloat32("deepseek2.attention.temperature_scale", 0.5f)
+        .AddUint32("deepseek2.attention.temperature_length", 64);
+  };
+  const TinyModelOptions plain = {.architecture = "deepseek2"};
+  TinyModelOptions lite = plain, fused = plain, fused_lite = plain, of_groups = plain;
+  lite.is_lite = fused_lite.is_lite = true;
+  fused.has_fused_latent = fused_lite.has_fused_latent = true;
+  of_groups.n_layers = 3;
+  of_groups.n_experts = 16;
+  of_groups.n_experts_used = 5;
+  TinyModelOptions lite_of_groups = of_groups, of_one_head = plain;
+  lite_of_groups.is_lite = true;
+  of_one_head.n_heads = of_one_head.n_kv_heads = 1;
+  return {
+      {.name = "deepseek2 as V2 Lite", .model = lite, .add = yarn(0.0707f)},
+      {.name = "deepseek2 as V3", .model = of_groups, .add = groups},
+      {.name = "deepseek2 of a softmax over groups", .model = lite_of_groups, .add = groups},
+      {.name = "deepseek2 with YaRN", .model = plain, .add = yarn(0.1f)},
+      {.name = "deepseek2 with YaRN that turns alone", .model = plain, .add = yarn(0.0f)},
+      {.name = "deepseek2 as older files have it", .model = fused, .add = yarn(0.1f)},
+      {.name = "deepseek2 as older files of Lite have it", .model = fused_lite},
+      {.name = "deepseek2 of one head", .model = of_one_head},
+      {.name = "deepseek2 of queries that grow", .model = plain, .add = growth},
+  };
+}
+
 std::vector<Variant> AllVariants() {
   std::vector<Variant> all;
-  for (const auto& part :
-       {PlainVariants(), ExpertVariants(), AttentionVariants(), NormAndScaleVariants()})
+  for (const auto& part : {PlainVariants(), ExpertVariants(), AttentionVariants(), LatentVariants(),
+                           NormAndScaleVariants()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

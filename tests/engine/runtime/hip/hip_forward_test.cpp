@@ -69,5 +69,13 @@ TEST_F(HipForwardTest, PairsOfTokenAndExpertAreSortedOnceInALayer) {
   EXPECT_EQ(CallsOfStep(model, "plan_pairs"), 3u);
 }
 
+// Of three layers two have experts.
+TEST_F(HipForwardTest, HeadsOfALatentAreSortedOnceInALayer) {
+  const TempFile file(MakeTinyModel({.architecture = "deepseek2", .n_layers = 3}).Build());
+  ForwardHarness model(file.path(), {.context_length = 128});
+  EXPECT_EQ(CallsOfStep(model, "plan_pairs"), 3u + 2);
+  EXPECT_EQ(CallsOfStep(model, "join_columns"), 3u * 3);
+}
+
 }  // namespace
 }  // namespace forge::testing

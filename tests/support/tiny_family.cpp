@@ -1,0 +1,102 @@
+#include "tests/support/tiny_family.h"
+
+namespace forge::testing {
+
+TinyFamily TinyFamilyOf(const std::string& name) {
+  if (name == "bailingmoe")
+    return {.has_experts = true, .has_shared_expert = true, .counts_shared_experts = true};
+  if (name == "bailingmoe2")
+    return {.has_fused_qkv = true,
+            .has_qk_norm = true,
+            .has_experts = true,
+            .has_shared_expert = true,
+            .counts_shared_experts = true,
+            .has_dense_layer = true,
+            .has_selection_bias = true,
+            .has_sigmoids = true,
+            .has_expert_groups = true,
+            .has_weight_scale = true,
+            .has_prediction_layer = true};
+  if (name == "chatglm")
+    return {.has_qkv_bias = true, .has_fused_qkv = true, .has_fused_gate_up = true};
+  if (name == "deepseek2")
+    return {.has_experts = true,
+            .has_shared_expert = true,
+            .counts_shared_experts = true,
+            .has_dense_layer = true,
+            .has_selection_bias = true,
+            .has_sigmoids = true,
+            .has_weight_scale = true,
+            .has_latent = true};
+  if (name == "dots1")
+    return {.has_qk_norm = true,
+            .has_experts = true,
+            .has_shared_expert = true,
+            .counts_shared_experts = true,
+            .has_dense_layer = true,
+            .has_selection_bias = true,
+            .has_sigmoids = true,
+            .has_weight_scale = true};
+  if (name == "ernie4_5-moe")
+    return {.has_experts = true,
+            .has_shared_expert = true,
+            .has_dense_layer = true,
+            .has_selection_bias = true};
+  if (name == "exaone4")
+    return {.has_qk_norm = true, .has_pre_norms = false, .has_post_norms = true};
+  if (name == "gemma2") return {.has_post_norms = true, .has_window = true};
+  if (name == "gemma3") return {.has_qk_norm = true, .has_post_norms = true, .has_window = true};
+  if (name == "glm4")
+    return {.has_qkv_bias = true, .has_post_norms = true, .has_fused_gate_up = true};
+  if (name == "glm4moe")
+    return {.has_qkv_bias = true,
+            .has_ffn_norm_after_attention = true,
+            .has_experts = true,
+            .has_shared_expert = true,
+            .counts_shared_experts = true,
+            .has_dense_layer = true,
+            .has_selection_bias = true,
+            .has_sigmoids = true,
+            .has_weight_scale = true,
+            .has_prediction_layer = true};
+  if (name == "gpt-oss")
+    return {.has_qkv_bias = true,
+            .has_ffn_norm_after_attention = true,
+            .has_experts = true,
+            .has_window = true};
+  if (name == "granite") return {.has_scales = true};
+  if (name == "granitemoe")
+    return {.has_scales = true, .has_experts = true, .has_shared_expert = true};
+  if (name == "minimax-m2")
+    return {.has_qk_norm = true,
+            .norms_whole_projections = true,
+            .has_experts = true,
+            .has_selection_bias = true,
+            .has_sigmoids = true};
+  if (name == "mistral3") return {.has_query_growth = true};
+  if (name == "mixtral") return {.has_experts = true};
+  if (name == "olmo2")
+    return {.has_qk_norm = true,
+            .norms_whole_projections = true,
+            .has_pre_norms = false,
+            .has_post_norms = true};
+  if (name == "olmoe")
+    return {.has_qk_norm = true, .norms_whole_projections = true, .has_experts = true};
+  if (name == "phi3") return {.has_fused_qkv = true, .has_fused_gate_up = true};
+  if (name == "qwen2") return {.has_qkv_bias = true};
+  if (name == "qwen2moe")
+    return {.has_qkv_bias = true,
+            .has_experts = true,
+            .has_shared_expert = true,
+            .has_shared_gate = true};
+  if (name == "qwen2vl") return {.has_qkv_bias = true, .has_rope_sections = true};
+  if (name == "qwen3") return {.has_qk_norm = true};
+  if (name == "qwen3moe") return {.has_qk_norm = true, .has_experts = true};
+  if (name == "qwen3vl") return {.has_qk_norm = true, .has_rope_sections = true};
+  if (name == "qwen3vlmoe")
+    return {.has_qk_norm = true, .has_rope_sections = true, .has_experts = true};
+  if (name == "seed_oss") return {.has_qkv_bias = true, .has_ffn_norm_after_attention = true};
+  return {};  // exaone, gemma, smollm3, llama and its other names
+}
+
+}  // namespace forge::testing

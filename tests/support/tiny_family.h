@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+
+namespace forge::testing {
+
+// What the tiny models of a family have in common.
+struct TinyFamily {
+  bool has_qkv_bias = false;
+  bool has_fused_qkv = false;
+  bool has_qk_norm = false;
+  bool norms_whole_projections = false;  // not each head
+  bool has_pre_norms = true;
+  bool has_post_norms = false;
+  bool has_ffn_norm_after_attention = false;  // in the tensor's name
+  bool has_rope_sections = false;
+  bool has_query_growth = false;
+  bool has_scales = false;  // of embeddings, attention, blocks and logits
+  bool has_fused_gate_up = false;
+  bool has_experts = false;
+  bool has_shared_expert = false;
+  bool has_shared_gate = false;
+  bool counts_shared_experts = false;  // in place of telling their length
+  bool has_dense_layer = false;        // the first
+  bool has_selection_bias = false;
+  bool has_sigmoids = false;          // by which experts are chosen
+  bool has_expert_groups = false;     // two
+  bool has_weight_scale = false;      // of experts whose weights add up to one
+  bool has_prediction_layer = false;  // after the last, and not counted by n_layers
+  bool has_window = false;
+  bool has_latent = false;  // which all keys and values are made of
+};
+
+// Of a family of engine/arch/registry.cpp.
+TinyFamily TinyFamilyOf(const std::string& name);
+
+}  // namespace forge::testing
