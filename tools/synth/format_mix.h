@@ -19,6 +19,7 @@ enum class MatrixRole {
   kAttnK,
   kAttnV,
   kAttnOutput,
+  kAttnLatent,  // no mix gives them a format of their own
   kFfnGate,
   kFfnUp,
   kFfnDown,

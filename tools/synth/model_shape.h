@@ -25,6 +25,14 @@ struct ModelShape {
   uint32_t n_experts = 0;   // 0: a dense feed-forward net
   uint32_t n_experts_used = 0;
   uint32_t n_expert_ff = 0;
+  uint32_t n_shared_experts = 0;  // that every token uses, in one net
+  uint32_t n_dense_layers = 0;    // the first, without experts
+  uint32_t latent_rank = 0;       // of keys and values; 0: they are projections. With a latent
+                                  // head_dim is a head's query and n_kv_heads 1
+  uint32_t value_dim = 0;         // of a latent's heads
+  float yarn_factor = 0.0f;       // 0: positions are not scaled
+  float yarn_log_multiplier = 0.0f;
+  uint32_t yarn_context = 0;    // the original one
   uint32_t sliding_window = 0;  // 0: the family has none
   float rope_factor = 0.0f;     // of Llama 3's frequency factors; 0: no such tensor
   bool has_tied_output = false;
@@ -34,7 +42,7 @@ struct ModelShape {
   bool has_fused_gate_up = false;  // one matrix of 2 n_ff rows, ffn_up
 
   // Whether the file must say head_dim, because it is not n_embd / n_heads.
-  bool writes_head_dim() const { return head_dim * n_heads != n_embd; }
+  bool writes_head_dim() const { return latent_rank == 0 && head_dim * n_heads != n_embd; }
 };
 
 // Every shape that forge-synth knows, by family and size.

@@ -36,6 +36,13 @@ class TensorList {
     Add(name, {n_cols, n_rows, model_.shape.n_experts}, format, SynthValues::kMatrix);
     return Status();
   }
+  Status Heads(std::string_view name, uint64_t n_cols, uint64_t n_rows) {
+    FORGE_ASSIGN_OR_RETURN(
+        const FormatInfo* const format,
+        mix_.Choose({MatrixRole::kAttnLatent, layer_, n_cols, /*is_expert=*/false}));
+    Add(name, {n_cols, n_rows, model_.shape.n_heads}, format, SynthValues::kMatrix);
+    return Status();
+  }
   void Float32(std::string_view name, std::vector<uint64_t> extents, SynthValues values) {
     Add(name, std::move(extents), FindFormat(DType{0}), values);
   }
@@ -56,7 +63,21 @@ class TensorList {
   std::string prefix_;
 };
 
+Status AddLatentAttention(const ModelShape& shape, TensorList& list) {
+  const uint64_t n_embd = shape.n_embd, rank = shape.latent_rank;
+  const uint64_t q_rows = uint64_t{shape.n_heads} * shape.head_dim;
+  const uint64_t n_values = uint64_t{shape.n_heads} * shape.value_dim;
+  list.Float32("attn_norm", {n_embd}, SynthValues::kNorm);
+  FORGE_TRY(list.Matrix("attn_q", MatrixRole::kAttnQ, n_embd, q_rows));
+  FORGE_TRY(list.Matrix("attn_kv_a_mqa", MatrixRole::kAttnLatent, n_embd, rank + shape.rotary_dim));
+  list.Float32("attn_kv_a_norm", {rank}, SynthValues::kNorm);
+  FORGE_TRY(list.Heads("attn_k_b", shape.head_dim - shape.rotary_dim, rank));
+  FORGE_TRY(list.Heads("attn_v_b", rank, shape.value_dim));
+  return list.Matrix("attn_output", MatrixRole::kAttnOutput, n_values, n_embd);
+}
+
 Status AddAttention(const ModelShape& shape, TensorList& list) {
+  if (shape.latent_rank > 0) return AddLatentAttention(shape, list);
   const uint64_t n_embd = shape.n_embd;
   const uint64_t q_rows = uint64_t{shape.n_heads} * shape.head_dim;
   const uint64_t kv_rows = uint64_t{shape.n_kv_heads} * shape.head_dim;
@@ -78,15 +99,24 @@ Status AddAttention(const ModelShape& shape, TensorList& list) {
   return Status();
 }
 
-Status AddFeedForward(const ModelShape& shape, TensorList& list) {
+Status AddExperts(const ModelShape& shape, TensorList& list) {
+  const uint64_t n_embd = shape.n_embd, n_ff = shape.n_expert_ff;
+  list.Float32("ffn_gate_inp", {n_embd, shape.n_experts}, SynthValues::kMatrix);
+  FORGE_TRY(list.Experts("ffn_gate_exps", MatrixRole::kFfnGate, n_embd, n_ff));
+  FORGE_TRY(list.Experts("ffn_up_exps", MatrixRole::kFfnUp, n_embd, n_ff));
+  FORGE_TRY(list.Experts("ffn_down_exps", MatrixRole::kFfnDown, n_ff, n_embd));
+  if (shape.n_shared_experts == 0) return Status();
+  const uint64_t n_shared = shape.n_shared_experts * n_ff;
+  FORGE_TRY(list.Matrix("ffn_gate_shexp", MatrixRole::kFfnGate, n_embd, n_shared));
+  FORGE_TRY(list.Matrix("ffn_up_shexp", MatrixRole::kFfnUp, n_embd, n_shared));
+  return list.Matrix("ffn_down_shexp", MatrixRole::kFfnDown, n_shared, n_embd);
+}
+
+Status AddFeedForward(const ModelShape& shape, uint32_t layer, TensorList& list) {
   const uint64_t n_embd = shape.n_embd, n_ff = shape.n_ff;
   list.Float32("ffn_norm", {n_embd}, SynthValues::kNorm);
-  if (shape.n_experts > 0) {
-    const uint64_t n_expert_ff = shape.n_expert_ff;
-    list.Float32("ffn_gate_inp", {n_embd, shape.n_experts}, SynthValues::kMatrix);
-    FORGE_TRY(list.Experts("ffn_gate_exps", MatrixRole::kFfnGate, n_embd, n_expert_ff));
-    FORGE_TRY(list.Experts("ffn_up_exps", MatrixRole::kFfnUp, n_embd, n_expert_ff));
-    FORGE_TRY(list.Experts("ffn_down_exps", MatrixRole::kFfnDown, n_expert_ff, n_embd));
+  if (shape.n_experts > 0 && layer >= shape.n_dense_layers) {
+    FORGE_TRY(AddExperts(shape, list));
   } else {
     const bool is_fused = shape.has_fused_gate_up;
     if (!is_fused) FORGE_TRY(list.Matrix("ffn_gate", MatrixRole::kFfnGate, n_embd, n_ff));
@@ -109,9 +139,24 @@ Status AddTensors(const FormatMix& mix, SynthModel& model) {
   for (uint32_t layer = 0; layer < model.n_layers; ++layer) {
     list.set_layer(layer);
     FORGE_TRY(AddAttention(shape, list));
-    FORGE_TRY(AddFeedForward(shape, list));
+    FORGE_TRY(AddFeedForward(shape, layer, list));
   }
   return Status();
+}
+
+void AddLatentKeys(const ModelShape& shape, const std::string& prefix, GgufHeaderWriter& header) {
+  header.Add(prefix + "attention.kv_lora_rank", shape.latent_rank);
+  header.Add(prefix + "attention.key_length", shape.latent_rank + shape.rotary_dim);
+  header.Add(prefix + "attention.value_length", shape.latent_rank);
+  header.Add(prefix + "attention.key_length_mla", shape.head_dim);
+  header.Add(prefix + "attention.value_length_mla", shape.value_dim);
+}
+
+void AddYarnKeys(const ModelShape& shape, const std::string& prefix, GgufHeaderWriter& header) {
+  header.Add(prefix + "rope.scaling.type", "yarn");
+  header.Add(prefix + "rope.scaling.factor", shape.yarn_factor);
+  header.Add(prefix + "rope.scaling.original_context_length", shape.yarn_context);
+  header.Add(prefix + "rope.scaling.yarn_log_multiplier", shape.yarn_log_multiplier);
 }
 
 void AddModelKeys(const SynthModel& model, std::string_view name, uint32_t file_type,
@@ -145,6 +190,12 @@ void AddModelKeys(const SynthModel& model, std::string_view name, uint32_t file_
     header.Add(prefix + "expert_used_count", shape.n_experts_used);
     header.Add(prefix + "expert_feed_forward_length", shape.n_expert_ff);
   }
+  if (shape.n_shared_experts > 0)
+    header.Add(prefix + "expert_shared_count", shape.n_shared_experts);
+  if (shape.n_dense_layers > 0)
+    header.Add(prefix + "leading_dense_block_count", shape.n_dense_layers);
+  if (shape.latent_rank > 0) AddLatentKeys(shape, prefix, header);
+  if (shape.yarn_factor > 0) AddYarnKeys(shape, prefix, header);
 }
 
 void AddVocabulary(uint32_t n_vocab, GgufHeaderWriter& header) {

@@ -53,7 +53,7 @@ TEST(SynthModelTest, PlansEveryShape) {
     const Result<ModelDescription> description = DescribeModel(**gguf);
     ASSERT_TRUE(description.ok()) << description.status().ToString();
     EXPECT_EQ(description->config.n_vocab, shape.n_vocab);
-    EXPECT_EQ(description->config.head_dim, shape.head_dim);
+    EXPECT_EQ(description->config.projected_query_dim(), shape.head_dim);
     const Result<ModelPlan> plan =
         PlanModel(*description, **gguf, {.context_length = 512}, *device);
     ASSERT_TRUE(plan.ok()) << plan.status().ToString();
@@ -84,6 +84,7 @@ TEST(SynthModelTest, HasTheParametersOfThePublishedModels) {
   EXPECT_NEAR(parameters("gemma-3-1b"), 1.000, 0.001);
   EXPECT_NEAR(parameters("smollm3-3b"), 3.075, 0.001);
   EXPECT_NEAR(parameters("glm-4-9b"), 9.400, 0.01);
+  EXPECT_NEAR(parameters("deepseek-v2-lite"), 15.706, 0.001);
 }
 
 TEST(SynthModelTest, WritesTheSameBytesOnAnyNumberOfThreads) {
