@@ -239,6 +239,15 @@ std::vector<ModelStatus> EngineImpl::ListModels() const {
   return statuses;
 }
 
+std::vector<ModelActivity> EngineImpl::Activity() const {
+  std::vector<ModelActivity> all;
+  for (const std::shared_ptr<LoadedModel>& model : Models()) {
+    all.push_back(model->scheduler().activity());
+    all.back().id = model->id();
+  }
+  return all;
+}
+
 // --- Memory and progress
 
 std::vector<DeviceMemory> EngineImpl::Memory() const {

@@ -242,6 +242,16 @@ struct ModelStatus {
   std::vector<SequenceStatus> sequences;
 };
 
+// How busy a model was at its last step, or when its queue last changed.
+struct ModelActivity {
+  ModelId id = 0;
+  uint32_t running = 0;  // turns and readings in a slot
+  uint32_t waiting = 0;  // for one
+  // Share of the KV blocks that sequences hold, idle ones included, in the group of layers where it
+  // is greatest.
+  double kv_usage = 0.0;
+};
+
 struct ModelMemory {
   ModelId id = 0;
   uint64_t weights_bytes = 0, kv_bytes = 0, scratch_bytes = 0;
@@ -305,6 +315,8 @@ class Engine {
 
   virtual Result<ModelStatus> GetModel(ModelId model) const = 0;
   virtual std::vector<ModelStatus> ListModels() const = 0;
+  // Of every model. Takes no lock that a step takes, so that it may be asked at any rate.
+  virtual std::vector<ModelActivity> Activity() const = 0;
   virtual std::vector<DeviceMemory> Memory() const = 0;
   virtual EngineProgress Progress() const = 0;
 

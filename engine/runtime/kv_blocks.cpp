@@ -32,6 +32,16 @@ bool KvBlocks::HoldsWindowAt(const KvSequence& sequence, uint32_t position) cons
   return true;
 }
 
+double KvBlocks::usage() const {
+  double greatest = 0.0;
+  for (size_t group = 0; group < groups_.size(); ++group) {
+    const uint32_t n_blocks = groups_[group].n_blocks;
+    const uint32_t n_held = n_blocks - pools_[group].n_free();
+    if (n_blocks > 0) greatest = std::max(greatest, static_cast<double>(n_held) / n_blocks);
+  }
+  return greatest;
+}
+
 // ---- Room
 
 bool KvBlocks::CanExtend(const KvSequence& sequence, uint32_t n_positions) const {

@@ -65,6 +65,9 @@ class KvBlocks {
   // blocks. Returns how many are there now.
   uint32_t Adopt(KvSequence& sequence, std::span<const TokenId> tokens, uint32_t n_computed);
 
+  // Share of the blocks that sequences hold, in the group where it is greatest.
+  double usage() const;
+
  private:
   uint32_t BlocksOf(uint32_t n_positions) const;
   // Allocates what `n_blocks` blocks need of a sequence's tables.

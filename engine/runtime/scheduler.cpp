@@ -51,7 +51,10 @@ void Scheduler::Close(SessionId id) {
     MutexLock lock(mutex_);
     Session* session = Find(id);
     if (session == nullptr) return;
-    if (session->task == nullptr) return Forget(*session);
+    if (session->task == nullptr) {
+      Forget(*session);
+      return NoteActivity();
+    }
     session->cancelled = session->closed = true;
   }
   wake_();
@@ -98,6 +101,7 @@ Status Scheduler::Enqueue(SessionId id, std::unique_ptr<Task> task) {
     session->state = State::kQueued;
     session->n_output = 0;
     session->told_position = Session::kNotTold;
+    NoteActivity();
   }
   wake_();
   return Status();
@@ -174,6 +178,12 @@ SchedulerStatus Scheduler::Snapshot() const {
   std::sort(status.sequences.begin(), status.sequences.end(),
             [](const SequenceStatus& a, const SequenceStatus& b) { return a.session < b.session; });
   return status;
+}
+
+void Scheduler::NoteActivity() {
+  n_running_ = static_cast<uint32_t>(active_.size());
+  n_waiting_ = static_cast<uint32_t>(queue_.size());
+  kv_usage_ = blocks_.usage();
 }
 
 bool Scheduler::HasWork() const {

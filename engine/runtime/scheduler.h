@@ -84,6 +84,10 @@ class Scheduler {
   // The session's sequence. kNotFound (reason SESSION_NOT_FOUND).
   Result<std::vector<TokenId>> Tokens(SessionId session) const;
   SchedulerStatus Snapshot() const;
+  // Without the id. Takes no lock.
+  ModelActivity activity() const {
+    return {.running = n_running_, .waiting = n_waiting_, .kv_usage = kv_usage_};
+  }
   bool HasWork() const;
   // EndAll follows: nobody waits for what the running step computes.
   void GiveUpStep() { gives_up_ = true; }
@@ -117,6 +121,8 @@ class Scheduler {
   Status CheckRoom(const Session& session, const Task& task) const FORGE_REQUIRES(mutex_);
   Status CheckQueue() const FORGE_REQUIRES(mutex_);
   bool IsActive(const Session& session) const FORGE_REQUIRES(mutex_);
+  // Publishes what activity() says.
+  void NoteActivity() FORGE_REQUIRES(mutex_);
   void Forget(Session& session) FORGE_REQUIRES(mutex_);
 
   void Prepare(PlannedStep& step, Deliveries& deliveries);
@@ -169,6 +175,9 @@ class Scheduler {
   uint64_t n_steps_ FORGE_GUARDED_BY(mutex_) = 0;
   bool ended_ FORGE_GUARDED_BY(mutex_) = false;
   std::atomic<bool> gives_up_ = false;
+  // Of activity(); written under mutex_.
+  std::atomic<uint32_t> n_running_ = 0, n_waiting_ = 0;
+  std::atomic<double> kv_usage_ = 0.0;
 
   // The executor's: what a prompt token costs in a step, as lately measured; 0 before that.
   double seconds_per_token_ = 0.0;

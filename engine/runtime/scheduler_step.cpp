@@ -60,6 +60,7 @@ void Scheduler::Prepare(PlannedStep& step, Deliveries& deliveries) {
   EndMarked(deliveries);
   AdmitQueued(deliveries);
   step = Compose();
+  NoteActivity();
 }
 
 void Scheduler::Compute(PlannedStep& step, Deliveries& deliveries) {
@@ -81,6 +82,7 @@ void Scheduler::Compute(PlannedStep& step, Deliveries& deliveries) {
   else
     MarkFailed(step, status, /*all=*/status.code() == StatusCode::kUnavailable);
   EndMarked(deliveries);
+  NoteActivity();
 }
 
 void Scheduler::Deliver(Deliveries& deliveries) {
@@ -151,6 +153,7 @@ void Scheduler::EndAll(const Status& status) {
       MarkFailed({}, status, /*all=*/true);
       EndMarked(deliveries);
       while (!sessions_.empty()) Forget(*sessions_.begin()->second);
+      NoteActivity();
     });
     Deliver(deliveries);
   }

@@ -392,6 +392,8 @@ void FakeEngine::EndTurn(SessionId id, FinishReason reason, const Status& status
   if (!turn) return;
   usage.prompt_tokens = static_cast<uint32_t>(turn->request.prompt.size());
   usage.output_tokens = turn->n_done;
+  usage.queue_time = std::chrono::milliseconds(250);
+  usage.prefill_time = std::chrono::milliseconds(500);
   usage.decode_time = std::chrono::milliseconds(1500);
   if (turn->request.chat) {
     ChatAnswer answer{"yes", "hm", {}};

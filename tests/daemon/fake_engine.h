@@ -71,6 +71,7 @@ class FakeEngine : public Engine {
   Result<uint64_t> Unload(ModelId model) override;
   Result<ModelStatus> GetModel(ModelId model) const override;
   std::vector<ModelStatus> ListModels() const override;
+  std::vector<ModelActivity> Activity() const override;
   std::vector<DeviceMemory> Memory() const override;
   EngineProgress Progress() const override;
   Result<std::vector<TokenId>> Tokenize(ModelId model, std::string_view text, bool add_special,

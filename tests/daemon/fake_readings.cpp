@@ -2,8 +2,8 @@
 
 #include "tests/daemon/fake_engine.h"
 
-// The reports and readings of FakeEngine: token t has the log-probability -t / 8, whatever precedes
-// it, and the embedding of a text is the number of its tokens and their sum.
+// The reports, activity and readings of FakeEngine: token t has the log-probability -t / 8,
+// whatever precedes it, and the embedding of a text is the number of its tokens and their sum.
 
 namespace forge::testing {
 
@@ -16,6 +16,16 @@ Result<ModelReport> FakeEngine::Report(const std::string& path, const std::strin
   report.context_plans.push_back({2048, info.weights_bytes, 1000, 100, true});
   report.largest_context_length = 3000;
   return report;
+}
+
+std::vector<ModelActivity> FakeEngine::Activity() const {
+  const MutexLock lock(mutex_);
+  std::vector<ModelActivity> all;
+  for (const auto& [id, info] : models_) {
+    const ModelStatus status = StatusOf(id, info);
+    all.push_back({id, status.slots_busy, status.queued, status.slots_busy > 0 ? 0.25 : 0.0});
+  }
+  return all;
 }
 
 EmbedRequest FakeEngine::last_embed_request() const {

@@ -118,6 +118,21 @@ TEST(KvBlocksTest, NeedsRoomInEveryGroup) {
   EXPECT_TRUE(blocks.CanExtend(b, 80));
 }
 
+TEST(KvBlocksTest, UsageIsThatOfTheFullestGroup) {
+  KvBlocks blocks(TwoGroups(), kBlockTokens);
+  EXPECT_EQ(blocks.usage(), 0.0);
+  KvSequence a, b;
+  blocks.Extend(a, 16);
+  EXPECT_EQ(blocks.usage(), 2.0 / 6);
+  blocks.Extend(a, 80);
+  EXPECT_EQ(blocks.usage(), 0.5);  // of both
+  blocks.Extend(b, 8);
+  EXPECT_EQ(blocks.usage(), 4.0 / 6);
+  blocks.Release(a);
+  blocks.Release(b);
+  EXPECT_EQ(blocks.usage(), 0.0);
+}
+
 TEST(KvBlocksTest, ASequenceAdoptsTheFullBlocksThatOthersComputed) {
   KvBlocks blocks(OneGroup(), kBlockTokens);
   const std::vector<TokenId> tokens = Tokens(30);

@@ -98,6 +98,26 @@ TEST_F(SchedulerTest, QueuesWhatFindsNoSlotInOrderAndTellsThePosition) {
     EXPECT_EQ(sinks[i]->tokens, model_.Continue(Prompt(4, i), 3 + i)) << "turn " << i;
 }
 
+TEST_F(SchedulerTest, ActivityTellsWhoRunsWhoWaitsAndHowFullTheCacheIs) {
+  const auto activity = [this] {
+    const ModelActivity now = scheduler_.activity();
+    return std::tuple(now.running, now.waiting, now.kv_usage);
+  };
+  EXPECT_EQ(activity(), std::tuple(0u, 0u, 0.0));
+  for (uint32_t i = 0; i < 5; ++i) Submit(Greedy(Prompt(4, i), 3));
+  EXPECT_EQ(activity(), std::tuple(0u, 5u, 0.0));
+  Steps(1);
+  EXPECT_EQ(activity(), std::tuple(2u, 3u, 2.0 / 64));
+  RunUntilIdle();
+  EXPECT_EQ(activity(), std::tuple(0u, 0u, 5.0 / 64));  // conversations keep theirs
+  scheduler_.Close(1);
+  EXPECT_EQ(activity(), std::tuple(0u, 0u, 4.0 / 64));
+  Submit(Greedy(Prompt(4), 100));
+  Steps(1);
+  scheduler_.EndAll(Unavailable("over"));
+  EXPECT_EQ(activity(), std::tuple(0u, 0u, 0.0));
+}
+
 TEST_F(SchedulerTest, RefusesMoreThanTheQueueHolds) {
   std::vector<std::shared_ptr<RecordingSink>> sinks;
   for (uint32_t i = 0; i < 6; ++i) sinks.push_back(Submit(Greedy(Prompt(4, i), 2)));
