@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "daemon/rpc/event_convert.h"
+#include "daemon/telemetry/metrics_page.h"
 
 namespace forge {
 namespace {
@@ -78,6 +79,7 @@ Residency::Options Application::ResidencyOptions() {
 Status Application::Run() {
   const Status state_usable = state_ ? state_->Prepare() : Status();
   if (state_usable.code() == StatusCode::kFailedPrecondition) return state_usable;
+  FORGE_TRY(StartMetrics());
   Result<std::unique_ptr<Server>> server = Server::Start(context_, io_);
   if (!server.ok()) return server.status();
   server_ = *std::move(server);
@@ -99,6 +101,23 @@ Status Application::Run() {
   TearDown();
   io_thread.join();
   log_.info("forged ends");
+  return Status();
+}
+
+// Whoever asks for metrics and gets none would not notice for long, so that it is an error where
+// they cannot be told.
+Status Application::StartMetrics() {
+  if (!config_.metrics_listen) return Status();
+  metrics_server_.emplace(
+      [this] {
+        return RenderMetrics(context_.metrics, *engine_, {context_.version, context_.start_time});
+      },
+      log_);
+  Result<std::unique_ptr<Listener>> listener = Listener::Start(
+      *config_.metrics_listen, config_.socket_mode, io_,
+      [this](int descriptor) { metrics_server_->Serve(descriptor); }, "--metrics-listen");
+  if (!listener.ok()) return listener.status().WithContext("metrics_listen");
+  metrics_listener_ = *std::move(listener);
   return Status();
 }
 
@@ -142,6 +161,8 @@ void Application::StartWatchdog() {
 
 void Application::LogStart() {
   log_.info("forged {} listens on {}", context_.version, server_->address().ToString());
+  if (metrics_listener_)
+    log_.info("metrics are told at {}, /metrics", metrics_listener_->address().ToString());
   LogDevices();
   for (const std::string& directory : config_.model_directories) {
     std::error_code error;  // unreadable counts as missing
@@ -186,6 +207,7 @@ void Application::OnSignal(int signal_number) {
   if (draining_) {
     log_.warn("a second signal: ending at once");
     server_->CloseListener();
+    if (metrics_listener_) metrics_listener_->Close();
     std::_Exit(EXIT_FAILURE);
   }
   log_.info("{}: no new work; running turns have {} ms", strsignal(signal_number),

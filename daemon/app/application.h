@@ -17,10 +17,12 @@
 #include "daemon/residency/catalogue.h"
 #include "daemon/residency/residency.h"
 #include "daemon/residency/state_store.h"
+#include "daemon/rpc/listener.h"
 #include "daemon/rpc/protobuf_log.h"
 #include "daemon/rpc/server.h"
 #include "daemon/rpc/service_context.h"
 #include "daemon/telemetry/audit_file.h"
+#include "daemon/telemetry/metrics_server.h"
 #include "engine/runtime/engine.h"
 
 namespace forge {
@@ -53,6 +55,7 @@ class Application {
   // Brings back the models that are to be resident from the start on.
   void RestoreModels();
   void SaveModels();
+  Status StartMetrics();
   void StartWatchdog();
   void LogStart();
   void LogDevices();
@@ -75,6 +78,8 @@ class Application {
   std::optional<AuditFile> audit_;
   Residency residency_;
   ServiceContext context_;
+  std::optional<MetricsServer> metrics_server_;
+  std::unique_ptr<Listener> metrics_listener_;
   std::unique_ptr<Server> server_;
   std::optional<Watchdog> watchdog_;
 

@@ -13,6 +13,12 @@ Status CheckContradictions(const Config& config) {
         "residency.high_water is {}, less than residency.low_water, which is {}: what was paused "
         "below the one goes on at the other; set high_water to at least low_water",
         FormatSize(residency.high_water_bytes), FormatSize(residency.low_water_bytes)));
+  const std::string listen = config.listen.ToString();
+  const bool is_any_port =
+      config.listen.kind == ListenAddress::Kind::kTcp && config.listen.port == 0;
+  if (config.metrics_listen && config.metrics_listen->ToString() == listen && !is_any_port)
+    return InvalidArgument(fmt::format(
+        "metrics_listen is {}, and so is listen: the two need addresses of their own", listen));
   const std::string& device = config.default_device;
   if (config.gpu == GpuUse::kOff && device != "auto" && device != "cpu")
     return InvalidArgument(

@@ -68,6 +68,7 @@ struct LogOptions {
 struct Config {
   ListenAddress listen{ListenAddress::Kind::kUnix, "/run/forge/forge.sock", {}, 0};
   uint32_t socket_mode = 0660;
+  std::optional<ListenAddress> metrics_listen = {};  // nullopt: nowhere
   std::vector<std::string> model_directories = {"/var/lib/forge/models"};
   AdmissionPolicy memory;
   std::vector<DeviceMemoryRules> device_memory;

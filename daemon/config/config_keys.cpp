@@ -82,6 +82,17 @@ bool SetListen(Config& config, const Values& values) {
   return true;
 }
 
+bool SetMetricsListen(Config& config, const Values& values) {
+  const std::optional<ListenAddress> address = ParseListenAddress(values[0]);
+  if (!address && values[0] != "none") return false;
+  config.metrics_listen = address;
+  return true;
+}
+
+Values GetMetricsListen(const Config& config) {
+  return {config.metrics_listen ? config.metrics_listen->ToString() : "none"};
+}
+
 bool SetModelDirectories(Config& config, const Values& values) {
   if (values.empty()) return false;
   Values directories;
@@ -213,6 +224,10 @@ const ConfigKey kKeys[] = {
      "other addresses are refused because connections are not encrypted",
      false, SetListen, [](const Config& c) { return Values{c.listen.ToString()}; }},
     {"socket_mode", "octal permissions from 0000 to 0777", false, SetMode, GetMode},
+    {"metrics_listen",
+     "none, a loopback host and port as in 127.0.0.1:9464, or unix:///absolute/path (at most 107 "
+     "bytes); other addresses are refused because whoever reaches them may read",
+     false, SetMetricsListen, GetMetricsListen},
     {"model_directories", "a list of absolute paths, at least one", true, SetModelDirectories,
      [](const Config& c) { return c.model_directories; }},
     {"memory.policy", "share or incremental", false,

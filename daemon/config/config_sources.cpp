@@ -19,6 +19,7 @@ struct Variable {
 // The keys that a container or a developer's shell most often needs to change.
 constexpr Variable kVariables[] = {
     {"FORGE_LISTEN", "listen"},
+    {"FORGE_METRICS_LISTEN", "metrics_listen"},
     {"FORGE_MODEL_DIR", "model_directories"},
     {"FORGE_LOG_LEVEL", "log.level"},
 };
@@ -75,11 +76,14 @@ Result<std::string> ApplyFile(const CommandLine& command_line, const Environment
 Result<CommandLine> ParseCommandLine(int argc, const char* const* argv) {
   CLI::App app("Keeps whole language models resident and serves them over gRPC.", "forged");
   CommandLine result;
-  std::string listen, config_file;
+  std::string listen, metrics_listen, config_file;
   std::vector<std::string> model_directories;
   bool check_config = false, print_config = false, probe_gpus = false;
   app.add_option("--config", config_file, "Configuration file");
   app.add_option("--listen", listen, "unix:///path, or a loopback host and port")
+      ->type_name("ADDRESS");
+  app.add_option("--metrics-listen", metrics_listen,
+                 "Where metrics are told: a loopback host and port, unix:///path, or none")
       ->type_name("ADDRESS");
   app.add_option("--model-dir", model_directories,
                  "Directory with model files, in place of the configured ones; may be repeated")
@@ -106,6 +110,8 @@ Result<CommandLine> ParseCommandLine(int argc, const char* const* argv) {
   if (probe_gpus) result.action = CommandLine::Action::kProbeGpus;
   if (app.count("--config") > 0) result.config_file = config_file;
   if (app.count("--listen") > 0) result.settings.push_back({"listen", "--listen", {listen}});
+  if (app.count("--metrics-listen") > 0)
+    result.settings.push_back({"metrics_listen", "--metrics-listen", {metrics_listen}});
   if (!model_directories.empty()) {
     // Flags are typed in a shell, where a relative path means the working directory.
     for (std::string& directory : model_directories) {

@@ -44,7 +44,8 @@ struct LoadedConfig {
 };
 
 // Collects the configuration: defaults, then the file, then the environment (FORGE_LISTEN,
-// FORGE_MODEL_DIR with colons between directories, FORGE_LOG_LEVEL), then flags. The file is
+// FORGE_METRICS_LISTEN, FORGE_MODEL_DIR with colons between directories, FORGE_LOG_LEVEL), then
+// flags. The file is
 // --config, else $FORGE_CONFIG, else `default_file`, of which only the last may be missing. What
 // comes of them must not contradict itself.
 Result<LoadedConfig> LoadConfig(const CommandLine& command_line, const Environment& environment,

@@ -289,6 +289,7 @@ void Residency::RunUnload(const ResidencyAction& action) {
   Publish({.kind = ResidencyEvent::Kind::kUnloading,
            .device = entry.snapshot.info.device,
            .model = action.model,
+           .model_id = entry.snapshot.id,
            .reason = action.reason,
            .cause = action.cause,
            .bytes = entry.snapshot.info.total_bytes(),

@@ -39,6 +39,7 @@ struct ResidencyEvent {
   Kind kind = Kind::kAdmitted;
   std::string device = {};  // empty where none is concerned
   std::string model = {};   // empty where the whole device is concerned
+  ModelId model_id = 0;     // the engine's, of kLoaded and kUnloading
   std::string reason = {};  // a sentence with its numbers
   std::string error =
       {};  // the error's reason for programs, of kRefused, kLoadFailed and kNotRestored

@@ -36,6 +36,7 @@ void Residency::PublishLoadEnd(const Entry& entry, const Status& status) {
                                                         : kLoadStopped,
            .device = model.info.device,
            .model = model.file.name,
+           .model_id = model.id,
            .reason = std::string(status.message()),
            .error = std::string(status.reason()),
            .duration = duration,

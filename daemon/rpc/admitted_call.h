@@ -44,9 +44,7 @@ class AdmittedCall : public WritingCall<grpc::ServerWriteReactor<Response>, Resp
  protected:
   AdmittedCall(ServiceContext& service, grpc::CallbackServerContext& context,
                CallAdmission::Ticket ticket)
-      : Base(context, service.writers, service.config.limits.stream_buffer_bytes),
-        service_(service),
-        ticket_(std::move(ticket)) {}
+      : Base(service, context), ticket_(std::move(ticket)) {}
 
   // Lets go of what the call holds of the engine, because it ends; called at least once before.
   virtual void Release() {}
@@ -58,8 +56,7 @@ class AdmittedCall : public WritingCall<grpc::ServerWriteReactor<Response>, Resp
     this->FinishNow(ToGrpc(SlowReader(what, limit, unit)));
   }
 
-  // Constant after construction.
-  ServiceContext& service_;
+  using Base::service_;
 
  private:
   std::optional<CallAdmission::Ticket> ticket_;
@@ -73,9 +70,9 @@ grpc::ServerWriteReactor<Response>* StartAdmitted(ServiceContext& service,
   using Refused = RefusedCall<grpc::ServerWriteReactor<Response>>;
   std::optional<CallAdmission::Ticket> ticket = service.stream_admission.TryAdmit();
   if (!ticket)
-    return new Refused(ToGrpc(TooManyCalls("streaming", service.stream_admission.limit())));
+    return new Refused(service, TooManyCalls("streaming", service.stream_admission.limit()));
   const auto call = std::make_shared<Call>(service, context, *std::move(ticket), request);
-  if (!service.running_calls.Add(call)) return new Refused(ToGrpc(ShuttingDown()));
+  if (!service.running_calls.Add(call)) return new Refused(service, ShuttingDown());
   call->Start();
   return call.get();
 }

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "daemon/rpc/reasons.h"
+#include "daemon/rpc/status_map.h"
+
 namespace forge {
 
 Status ShuttingDown() {
@@ -50,6 +53,12 @@ Status TooSlow(std::chrono::milliseconds limit) {
                             limit.count()))
       .WithReason("TURN_TOO_SLOW")
       .WithDetail("limitMs", static_cast<uint64_t>(limit.count()));
+}
+
+void CountEnd(Metrics& metrics, const grpc::Status& status) {
+  if (status.ok()) return;
+  const std::string reason = ReasonOf(status);
+  if (reason != kClientGone) metrics.CountRejection(reason);
 }
 
 Status SlowReader(std::string_view what, uint64_t limit, std::string_view unit) {

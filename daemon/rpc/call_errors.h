@@ -1,10 +1,13 @@
 #pragma once
 
+#include <grpcpp/support/status.h>
+
 #include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "daemon/telemetry/metrics.h"
 #include "kernels/base/status.h"
 
 namespace forge {
@@ -25,6 +28,9 @@ Status Unloaded(const Status& status, const std::string& model, bool had_model);
 Status ToolsUnsupported(const std::string& model, std::string_view chat_template);
 // kDeadlineExceeded, reason TURN_TOO_SLOW.
 Status TooSlow(std::chrono::milliseconds limit);
+// Counts what a call ended with, to be called once for each: errors by their reasons, unless nobody
+// is there to be told.
+void CountEnd(Metrics& metrics, const grpc::Status& status);
 // kResourceExhausted, reason SLOW_READER: `what` is the setting that was passed.
 Status SlowReader(std::string_view what, uint64_t limit, std::string_view unit);
 // kResourceExhausted, reason HOST_MEMORY_EXHAUSTED.

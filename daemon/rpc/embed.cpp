@@ -33,11 +33,12 @@ class EmbedCall final : public ReadingCall<v1::EmbedResponse> {
       embedding_ = std::make_shared<std::vector<float>>(std::move(embedding));
     }
     // Shares the embedding: where the memory ends here, this is called again.
-    void OnFinished(const Status& status, const GenerateUsage&) override {
+    void OnFinished(const Status& status, const GenerateUsage& usage) override {
       call_->PostUnlessEnded([call = call_.get(), index = index_, status,
                               embedding = embedding_]() mutable {
         call->OnInputDone(index, status, embedding ? std::move(*embedding) : std::vector<float>());
       });
+      call_->Count(usage);  // last: what comes before may throw, and is then called again
     }
 
    private:

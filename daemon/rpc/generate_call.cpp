@@ -32,8 +32,7 @@ size_t CostBytes(const TokenEvent& event) {
 
 GenerateCall::GenerateCall(ServiceContext& service, grpc::CallbackServerContext& context,
                            CallAdmission::Ticket ticket)
-    : GenerateStream(context, service.writers, service.config.limits.stream_buffer_bytes),
-      service_(service),
+    : GenerateStream(service, context),
       has_client_deadline_(context.deadline() != std::chrono::system_clock::time_point::max()),
       ticket_(std::move(ticket)) {}
 
@@ -58,6 +57,7 @@ void GenerateCall::OnReadDone(bool ok) {
 }
 
 void GenerateCall::OnCancel() {
+  meter_.End(TurnOutcome::kCancelled);
   CloseSession();
   FinishNow(ToGrpc(Cancelled("the client is gone").WithReason("CLIENT_GONE")));
 }
@@ -83,6 +83,7 @@ void GenerateCall::OnCancelRequest() {
     awaiting_.reset();
   }
   // The engine does not know the turn yet. The load goes on: it belongs to the server.
+  meter_.End(TurnOutcome::kCancelled);
   v1::GenerateResponse response;
   response.mutable_finished()->set_reason(v1::FINISH_REASON_CANCELLED);
   SendCounted(std::move(response), kFinishedBytes);
@@ -106,6 +107,7 @@ void GenerateCall::StartTurn(Turn turn) {
     const MutexLock lock(mutex_);
     refused = draining_;
     running_ = waits_for_model_ = !refused;
+    meter_.Begin();
     number = ++n_turns_;
     submitted_ = false;
     cancel_wanted_ = false;
@@ -142,6 +144,7 @@ void GenerateCall::FailTurn(const Status& status, uint32_t number) {
 }
 
 Status GenerateCall::SubmitTurn(const Turn& turn, ModelLease lease) {
+  meter_.UseModel(service_.metrics.ForModel(lease.model().file.name));
   FORGE_ASSIGN_OR_RETURN(const Session session, SessionOn(lease.model()));
   GenerateRequest request = GenerateRequestFromProto(turn);
   FORGE_TRY(SetPrompt(turn, session, lease.model(), request));
@@ -261,6 +264,7 @@ void GenerateCall::OnPromptProgress(uint32_t tokens_done, uint32_t tokens_total)
 }
 
 void GenerateCall::OnToken(TokenEvent event) {
+  meter_.CountToken();
   v1::GenerateResponse response;
   *response.mutable_token() = TokenToProto(event);
   SendCounted(std::move(response), CostBytes(event));
@@ -275,9 +279,12 @@ void GenerateCall::OnAnswer(ChatAnswer answer, TextKind trailing_kind) {
 
 void GenerateCall::OnFinished(const Status& status, FinishReason reason, std::string trailing_text,
                               const GenerateUsage& usage) {
+  meter_.TakeUsage(usage);
   if (!status.ok()) {
     return PostUnlessEnded([status](GenerateCall& call) { call.Fail(status); });
   }
+  meter_.End(reason == FinishReason::kCancelled ? TurnOutcome::kCancelled
+                                                : TurnOutcome::kCompleted);
   v1::GenerateResponse response;
   auto* finished = response.mutable_finished();
   finished->set_reason(FinishReasonToProto(reason));
@@ -361,12 +368,15 @@ void GenerateCall::Sweep(Clock::time_point now) {
 }
 
 void GenerateCall::Fail(const Status& status) {
+  meter_.End(status.code() == StatusCode::kCancelled ? TurnOutcome::kCancelled
+                                                     : TurnOutcome::kFailed);
   CloseSession();
   service_.log.debug("Generate ends: {}", status.ToString());
   FinishAfterQueue(ToGrpc(status));
 }
 
 void GenerateCall::CutOff(std::string_view what, uint64_t limit, std::string_view unit) {
+  meter_.End(TurnOutcome::kFailed);
   CloseSession();
   service_.log.info("a client reads too slowly and is cut off ({}, {} {})", what, limit, unit);
   FinishNow(ToGrpc(SlowReader(what, limit, unit)));

@@ -16,6 +16,7 @@
 #include "daemon/rpc/chat_conversation.h"
 #include "daemon/rpc/service_context.h"
 #include "daemon/rpc/stream_call.h"
+#include "daemon/telemetry/turn_meter.h"
 
 namespace forge {
 
@@ -126,10 +127,10 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   }
 
   // Constant after construction.
-  ServiceContext& service_;
   const bool has_client_deadline_;
 
   std::optional<CallAdmission::Ticket> ticket_;
+  TurnMeter meter_;
 
   Mutex mutex_;
   std::string model_name_ FORGE_GUARDED_BY(mutex_);           // of the first turn

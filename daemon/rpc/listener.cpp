@@ -80,10 +80,11 @@ class AcceptLoop : public Listener {
 
 Result<std::unique_ptr<Listener>> StartUnix(const ListenAddress& address, uint32_t socket_mode,
                                             boost::asio::io_context& io,
-                                            Listener::OnConnection on_connection) {
+                                            Listener::OnConnection on_connection,
+                                            std::string_view flag) {
   using Protocol = boost::asio::local::stream_protocol;
   FORGE_ASSIGN_OR_RETURN(UnixSocket file,
-                         UnixSocket::Listen(address.path, static_cast<mode_t>(socket_mode)));
+                         UnixSocket::Listen(address.path, static_cast<mode_t>(socket_mode), flag));
   const int descriptor = file.ReleaseDescriptor();
   auto loop =
       std::make_unique<AcceptLoop<Protocol>>(Protocol::acceptor(io, Protocol(), descriptor),
@@ -93,7 +94,8 @@ Result<std::unique_ptr<Listener>> StartUnix(const ListenAddress& address, uint32
 }
 
 Result<std::unique_ptr<Listener>> StartTcp(ListenAddress address, boost::asio::io_context& io,
-                                           Listener::OnConnection on_connection) {
+                                           Listener::OnConnection on_connection,
+                                           std::string_view flag) {
   using Protocol = boost::asio::ip::tcp;
   boost::system::error_code error;
   const Protocol::endpoint endpoint(boost::asio::ip::make_address(address.host, error),
@@ -105,7 +107,8 @@ Result<std::unique_ptr<Listener>> StartTcp(ListenAddress address, boost::asio::i
   if (!error) acceptor.listen(Protocol::acceptor::max_listen_connections, error);
   if (!error) address.port = acceptor.local_endpoint(error).port();
   if (error) {
-    return Unavailable(fmt::format("cannot listen on {}: {}", address.ToString(), error.message()));
+    return Unavailable(fmt::format("cannot listen on {}: {}; choose another address with {}",
+                                   address.ToString(), error.message(), flag));
   }
   auto loop = std::make_unique<AcceptLoop<Protocol>>(std::move(acceptor), address, std::nullopt,
                                                      std::move(on_connection));
@@ -117,11 +120,12 @@ Result<std::unique_ptr<Listener>> StartTcp(ListenAddress address, boost::asio::i
 
 Result<std::unique_ptr<Listener>> Listener::Start(const ListenAddress& address,
                                                   uint32_t socket_mode, boost::asio::io_context& io,
-                                                  OnConnection on_connection) {
+                                                  OnConnection on_connection,
+                                                  std::string_view flag) {
   if (address.kind == ListenAddress::Kind::kUnix) {
-    return StartUnix(address, socket_mode, io, std::move(on_connection));
+    return StartUnix(address, socket_mode, io, std::move(on_connection), flag);
   }
-  return StartTcp(address, io, std::move(on_connection));
+  return StartTcp(address, io, std::move(on_connection), flag);
 }
 
 }  // namespace forge

@@ -3,6 +3,7 @@
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
+#include <string_view>
 
 #include "daemon/config/listen_address.h"
 #include "kernels/base/result.h"
@@ -22,7 +23,8 @@ class Listener {
   // Binds and starts to accept. Errors as UnixSocket::Listen; kUnavailable if the port is taken.
   static Result<std::unique_ptr<Listener>> Start(const ListenAddress& address, uint32_t socket_mode,
                                                  boost::asio::io_context& io,
-                                                 OnConnection on_connection);
+                                                 OnConnection on_connection,
+                                                 std::string_view flag = "--listen");
 
   virtual ~Listener() = default;
   // Where it listens; with the real port where the system chose it.

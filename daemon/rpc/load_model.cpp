@@ -28,9 +28,7 @@ class LoadModelCall final : public LoadModelStream, public LoadListener, public 
  public:
   LoadModelCall(ServiceContext& service, grpc::CallbackServerContext& context,
                 CallAdmission::Ticket ticket)
-      : LoadModelStream(context, service.writers, service.config.limits.stream_buffer_bytes),
-        service_(service),
-        ticket_(std::move(ticket)) {}
+      : LoadModelStream(service, context), ticket_(std::move(ticket)) {}
 
   void Start() { Begin(); }
 
@@ -142,7 +140,6 @@ class LoadModelCall final : public LoadModelStream, public LoadListener, public 
 
   void Fail(const Status& status) { FinishAfterQueue(ToGrpc(status)); }
 
-  ServiceContext& service_;
   std::optional<CallAdmission::Ticket> ticket_;
   const Clock::time_point open_time_ = Clock::now();
 
@@ -159,11 +156,11 @@ grpc::ServerBidiReactor<v1::LoadModelRequest, v1::LoadModelResponse>* HandleLoad
   std::optional<CallAdmission::Ticket> ticket = service.stream_admission.TryAdmit();
   if (!ticket) {
     return new RefusedStream<v1::LoadModelRequest, v1::LoadModelResponse>(
-        ToGrpc(TooManyCalls("streaming", service.stream_admission.limit())));
+        service, TooManyCalls("streaming", service.stream_admission.limit()));
   }
   const auto call = std::make_shared<LoadModelCall>(service, *context, *std::move(ticket));
   if (!service.running_calls.Add(call))
-    return new RefusedStream<v1::LoadModelRequest, v1::LoadModelResponse>(ToGrpc(ShuttingDown()));
+    return new RefusedStream<v1::LoadModelRequest, v1::LoadModelResponse>(service, ShuttingDown());
   call->Start();
   return call.get();
 }

@@ -73,6 +73,9 @@ class ReadingCall : public AdmittedCall<Response> {
     service_.engine.CloseSession(session);
   }
 
+  // Counts what a text came to; on the engine's executor thread.
+  void Count(const GenerateUsage& usage) { metrics_->Add(usage); }
+
   // Runs `work` on the writers' thread, where the engine may be called, unless the call has ended:
   // then the engine may still hold a sink when the service is gone.
   void PostUnlessEnded(std::function<void()> work) {
@@ -114,6 +117,7 @@ class ReadingCall : public AdmittedCall<Response> {
   void RunWithLease(Result<ModelLease> lease) {
     if (!lease.ok()) return Fail(lease.status());
     const ModelSnapshot model = lease->model();
+    metrics_ = &service_.metrics.ForModel(model.file.name);
     {
       const MutexLock lock(mutex_);
       if (ended_) return;
@@ -137,6 +141,7 @@ class ReadingCall : public AdmittedCall<Response> {
 
   const std::string model_;
   const typename Clock::time_point deadline_;
+  ModelMetrics* metrics_ = nullptr;  // set before the engine has a text
 
   Mutex mutex_;
   std::set<SessionId> sessions_ FORGE_GUARDED_BY(mutex_);

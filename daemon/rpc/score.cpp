@@ -40,7 +40,10 @@ class ScoreCall final : public ReadingCall<v1::ScoreResponse>, public ScoreSink 
     SendPart();
   }
   void OnFinished(const Status& status, const GenerateUsage& usage) override {
-    if (!status.ok()) return PostUnlessEnded([this, status] { Fail(status); });
+    if (!status.ok()) {
+      PostUnlessEnded([this, status] { Fail(status); });
+      return Count(usage);
+    }
     SendPart();
     if (!told_finished_) {
       v1::ScoreResponse response;
@@ -52,6 +55,7 @@ class ScoreCall final : public ReadingCall<v1::ScoreResponse>, public ScoreSink 
       told_finished_ = true;  // where the memory ends below, this is called again
     }
     PostUnlessEnded([this] { Succeed(); });
+    Count(usage);  // last: what comes before may throw, and is then called again
   }
 
  private:

@@ -11,6 +11,8 @@
 #include "daemon/residency/residency.h"
 #include "daemon/rpc/call_admission.h"
 #include "daemon/rpc/call_registry.h"
+#include "daemon/rpc/reasons.h"
+#include "daemon/telemetry/metrics.h"
 #include "engine/runtime/engine.h"
 
 namespace forge {
@@ -49,6 +51,10 @@ struct ServiceContext {
   const std::chrono::system_clock::time_point start_time = std::chrono::system_clock::now();
 
   ListingCache listings;  // of ListModels
+  Metrics metrics{RejectionNames()};
+  const EventJournal::Subscription events_to_metrics = residency.journal().Subscribe(
+      /*n_kept=*/0, [this](const ResidencyEvent& event) { metrics.Count(event); });
+
   CallAdmission stream_admission;
   CallAdmission unary_admission{kMaxUnaryCalls};
   CallAdmission large_text_admission{kMaxLargeTexts};  // for large calls of Tokenize

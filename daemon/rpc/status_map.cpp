@@ -136,6 +136,24 @@ void SetRetryDelay(const Status& status, google::protobuf::Duration& delay) {
 
 std::span<const Reason> Reasons() { return kReasons; }
 
+std::vector<std::string> RejectionNames() {
+  std::vector<std::string> names;
+  for (const Reason& reason : kReasons)
+    if (reason.name != kClientGone) names.emplace_back(reason.name);
+  for (int code = 1; code <= static_cast<int>(StatusCode::kUnauthenticated); ++code)
+    names.emplace_back(StatusCodeName(static_cast<StatusCode>(code)));
+  return names;
+}
+
+std::string ReasonOf(const grpc::Status& status) {
+  google::rpc::Status wire;
+  google::rpc::ErrorInfo info;
+  if (!wire.ParseFromString(status.error_details())) return {};
+  for (const google::protobuf::Any& detail : wire.details())
+    if (detail.UnpackTo(&info)) return info.reason();
+  return {};
+}
+
 grpc::Status ToGrpc(const Status& status) {
   if (status.ok()) return grpc::Status::OK;
   const std::string message = Clean(status.message(), kMaxMessageBytes);

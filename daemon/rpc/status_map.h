@@ -2,6 +2,9 @@
 
 #include <grpcpp/support/status.h>
 
+#include <string>
+#include <string_view>
+
 #include "kernels/base/status.h"
 
 namespace forge {
@@ -15,5 +18,7 @@ inline constexpr std::string_view kErrorDomain = "forge.local";
 // Texts are made valid UTF-8 and cut so that the whole fits the 8 KiB of metadata that gRPC clients
 // accept.
 grpc::Status ToGrpc(const Status& status);
+// The reason in the ErrorInfo of what ToGrpc made; empty if there is none.
+std::string ReasonOf(const grpc::Status& status);
 
 }  // namespace forge

@@ -5,7 +5,6 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <boost/asio/post.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <deque>
 #include <memory>
@@ -13,6 +12,9 @@
 #include <optional>
 #include <utility>
 
+#include "daemon/rpc/call_errors.h"
+#include "daemon/rpc/service_context.h"
+#include "daemon/rpc/status_map.h"
 #include "kernels/base/mutex.h"
 
 namespace forge {
@@ -51,10 +53,11 @@ class WritingCall : public Reactor,
  protected:
   enum class SendResult { kQueued, kClosed, kFull };
 
-  // Lifetime: `context` belongs to gRPC until OnDone; `writers` must outlive every call.
-  WritingCall(grpc::CallbackServerContext& context, boost::asio::thread_pool& writers,
-              size_t max_queued_bytes)
-      : context_(context), writers_(writers), max_queued_bytes_(max_queued_bytes) {}
+  // Lifetime: `context` belongs to gRPC until OnDone; `service` must outlive every call.
+  WritingCall(ServiceContext& service, grpc::CallbackServerContext& context)
+      : service_(service),
+        context_(context),
+        max_queued_bytes_(service.config.limits.stream_buffer_bytes) {}
 
   // Must be called once, when a shared_ptr owns the call.
   void Own() { self_ = this->shared_from_this(); }
@@ -118,6 +121,9 @@ class WritingCall : public Reactor,
   // gRPC is done with the call.
   virtual void OnClosed() {}
 
+  // Constant after construction.
+  ServiceContext& service_;
+
  private:
   struct Item {
     Response message;
@@ -147,9 +153,9 @@ class WritingCall : public Reactor,
     return SendResult::kQueued;
   }
 
-  // Posted under the lock: `writers_` is certain to exist only until the call has ended.
+  // Posted under the lock: the service is certain to exist only until the call has ended.
   void PostPump() FORGE_REQUIRES(mutex_) {
-    boost::asio::post(writers_, [self = this->shared_from_this()] { self->Pump(); });
+    boost::asio::post(service_.writers, [self = this->shared_from_this()] { self->Pump(); });
   }
 
   // Writes the next message, or ends the call when there is none and an end is wanted.
@@ -181,12 +187,11 @@ class WritingCall : public Reactor,
     if (finishing_) return;
     finishing_ = true;
     finish_start_ = Clock::now();
+    CountEnd(service_.metrics, status);
     this->Finish(status);
   }
 
-  // Constant after construction.
-  grpc::CallbackServerContext& context_;
-  boost::asio::thread_pool& writers_;
+  grpc::CallbackServerContext& context_;  // constant after construction
 
   std::shared_ptr<WritingCall> self_;  // from Own to OnDone
   Response response_;                  // of the write under way
@@ -245,7 +250,11 @@ class StreamCall : public WritingCall<grpc::ServerBidiReactor<Request, Response>
 template <typename Reactor>
 class RefusedCall final : public Reactor {
  public:
-  explicit RefusedCall(const grpc::Status& status) { this->Finish(status); }
+  RefusedCall(ServiceContext& service, const Status& status) {
+    const grpc::Status end = ToGrpc(status);
+    CountEnd(service.metrics, end);
+    this->Finish(end);
+  }
   void OnDone() override { delete this; }
 };
 template <typename Request, typename Response>

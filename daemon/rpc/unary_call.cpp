@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "daemon/rpc/call_errors.h"
 #include "daemon/rpc/call_memory.h"
 #include "daemon/rpc/status_map.h"
 #include "kernels/base/mutex.h"
@@ -70,8 +71,10 @@ class UnaryCall final : public grpc::ServerUnaryReactor,
       const MutexLock lock(mutex_);
       finish_start_ = Clock::now();
     }
+    const grpc::Status end = ToGrpc(status);
+    CountEnd(service_.metrics, end);
     // Not under the lock, which Sweep waits for: this serialises the response.
-    Finish(ToGrpc(status));
+    Finish(end);
   }
 
   // Constant after construction.
@@ -92,7 +95,9 @@ grpc::ServerUnaryReactor* StartAdmitted(ServiceContext& service,
   std::optional<CallAdmission::Ticket> ticket = admission.TryAdmit();
   if (!ticket) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    reactor->Finish(ToGrpc(TooManyCalls("unary", admission.limit())));
+    const grpc::Status end = ToGrpc(TooManyCalls("unary", admission.limit()));
+    CountEnd(service.metrics, end);
+    reactor->Finish(end);
     return reactor;
   }
   const auto call = std::make_shared<UnaryCall>(service, *context, *std::move(ticket));

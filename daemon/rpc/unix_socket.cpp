@@ -31,7 +31,7 @@ std::string LockPath(const std::string& path) { return fmt::format("{}.lock", pa
 
 // Takes the lock beside `path`. A holder that ends removes the file, so a lock won on a file that
 // is no longer there does not count.
-Result<int> TakeLock(const std::string& path) {
+Result<int> TakeLock(const std::string& path, std::string_view flag) {
   const std::string lock_path = LockPath(path);
   for (;;) {
     const int lock =
@@ -39,13 +39,13 @@ Result<int> TakeLock(const std::string& path) {
     if (lock < 0 && errno == ENOENT)
       return Unavailable(fmt::format(
           "cannot listen on {}: the directory {} does not exist; create it, or choose another "
-          "address with --listen",
-          path, std::filesystem::path(path).parent_path().string()));
+          "address with {}",
+          path, std::filesystem::path(path).parent_path().string(), flag));
     if (lock < 0) return SystemError("create the lock file", lock_path);
     if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
       ::close(lock);
       return FailedPrecondition(fmt::format(
-          "another forged listens on {}; stop it, or choose another address with --listen", path));
+          "another forged listens on {}; stop it, or choose another address with {}", path, flag));
     }
     struct stat held = {}, present = {};
     if (::fstat(lock, &held) == 0 && ::stat(lock_path.c_str(), &present) == 0 &&
@@ -68,28 +68,28 @@ bool IsAnswered(const std::string& path) {
 }
 
 // Removes a socket that a daemon left behind.
-Status RemoveStale(const std::string& path) {
+Status RemoveStale(const std::string& path, std::string_view flag) {
   struct stat info = {};
   if (::lstat(path.c_str(), &info) != 0) {
     return errno == ENOENT ? Status() : SystemError("look at", path);
   }
   if (!S_ISSOCK(info.st_mode)) {
     return FailedPrecondition(fmt::format(
-        "{} exists and is no socket; remove it, or choose another address with --listen", path));
+        "{} exists and is no socket; remove it, or choose another address with {}", path, flag));
   }
   if (IsAnswered(path)) {
     return FailedPrecondition(fmt::format(
-        "another program listens on {}; stop it, or choose another address with --listen", path));
+        "another program listens on {}; stop it, or choose another address with {}", path, flag));
   }
   return ::unlink(path.c_str()) == 0 ? Status() : SystemError("remove the stale socket", path);
 }
 
 }  // namespace
 
-Result<UnixSocket> UnixSocket::Listen(const std::string& path, mode_t mode) {
-  FORGE_ASSIGN_OR_RETURN(const int lock, TakeLock(path));
+Result<UnixSocket> UnixSocket::Listen(const std::string& path, mode_t mode, std::string_view flag) {
+  FORGE_ASSIGN_OR_RETURN(const int lock, TakeLock(path, flag));
   UnixSocket socket(path, lock);
-  FORGE_TRY(RemoveStale(path));
+  FORGE_TRY(RemoveStale(path, flag));
   FORGE_TRY(socket.Bind(mode));
   return socket;
 }

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <string_view>
 
 #include "kernels/base/result.h"
 
@@ -16,8 +17,10 @@ class UnixSocket {
  public:
   // Binds and listens at `path` with permissions `mode`; nobody can connect before they are set.
   // A socket file that nobody answers on is replaced. kFailedPrecondition if somebody does, or if
-  // `path` is something else than a socket; kUnavailable with the system's error otherwise.
-  static Result<UnixSocket> Listen(const std::string& path, mode_t mode);
+  // `path` is something else than a socket; kUnavailable with the system's error otherwise. `flag`
+  // chooses another path, for messages.
+  static Result<UnixSocket> Listen(const std::string& path, mode_t mode,
+                                   std::string_view flag = "--listen");
 
   UnixSocket(UnixSocket&& other) noexcept;
   UnixSocket& operator=(UnixSocket&&) = delete;

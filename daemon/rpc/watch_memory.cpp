@@ -63,7 +63,7 @@ grpc::ServerWriteReactor<v1::WatchMemoryResponse>* HandleWatchMemory(
           std::chrono::milliseconds(seconds * 1'000 + request->interval().nanos() / 1'000'000);
     if (seconds < 0 || seconds > most || interval < kLeastInterval || interval > kLongestInterval)
       return new RefusedCall<grpc::ServerWriteReactor<v1::WatchMemoryResponse>>(
-          ToGrpc(BadField("interval", "must be from 250 ms to 1 h")));
+          service, BadField("interval", "must be from 250 ms to 1 h"));
   }
   return StartAdmitted<WatchMemoryCall, v1::WatchMemoryResponse>(service, *context, interval);
 }

@@ -120,6 +120,10 @@ TEST(ConfigKeysTest, TakesTheBordersAndRefusesWhatLiesBeyond) {
        {"", "unix://", "unix:relative", "unix:///dir/", "0.0.0.0:80", "192.168.1.1:80", "[::]:80",
         "::1:80", "127.0.0.1", "127.0.0.1:65536", "127.0.0.1:-1", "example.com:80", ":80",
         "unix:///" + std::string(200, 'a')}},
+      {"metrics_listen",
+       {"none", "127.0.0.1:9464", "localhost:0", "[::1]:9464", "unix:///run/forge/metrics.sock"},
+       {"", "off", "9464", "127.0.0.1", "0.0.0.0:9464", "192.168.1.1:9464", "[::]:9464",
+        "example.com:9464", "unix:metrics.sock"}},
       {"socket_mode", {"0", "0000", "0777", "660"}, {"", "0778", "1000", "-1", "rw", "0x1"}},
       {"memory.policy", {"share", "incremental"}, {"", "Share", "none"}},
       {"memory.free_fraction",
@@ -257,6 +261,11 @@ TEST(ConfigFileTest, NamesPlaceKeyValueAndWhatIsAllowed) {
   EXPECT_THAT(ErrorOf("\nlisten_on: x\n"),
               HasSubstr("c.yaml:2:1: unknown key 'listen_on'; known at the top level: listen, "));
   EXPECT_THAT(ErrorOf("listen: 0.0.0.0:50051\n"), HasSubstr("connections are not encrypted"));
+  EXPECT_EQ(
+      ErrorOf("reflection: true\nmetrics_listen: 0.0.0.0:9464\n"),
+      "c.yaml:2:17: 'metrics_listen' is '0.0.0.0:9464', but must be none, a loopback host and "
+      "port as in 127.0.0.1:9464, or unix:///absolute/path (at most 107 bytes); other "
+      "addresses are refused because whoever reaches them may read");
 }
 
 TEST(ConfigFileTest, RefusesWrongTypes) {
@@ -343,8 +352,11 @@ TEST_F(ConfigSourcesTest, LaterSourcesWin) {
   environment_["FORGE_LISTEN"] = "unix:///environment.sock";
   environment_["FORGE_LOG_LEVEL"] = "debug";
   environment_["FORGE_MODEL_DIR"] = "/a:/b";
+  environment_["FORGE_METRICS_LISTEN"] = "127.0.0.1:9464";
   EXPECT_EQ(Load({})->config.listen.path, "/environment.sock");
   EXPECT_EQ(Load({})->config.log.level, LogLevel::kDebug);
+  EXPECT_EQ(Load({})->config.metrics_listen->ToString(), "127.0.0.1:9464");
+  EXPECT_FALSE(Load({"--metrics-listen", "none"})->config.metrics_listen);
   EXPECT_THAT(Load({})->config.model_directories, ElementsAre("/a", "/b"));
   const Result<LoadedConfig> loaded =
       Load({"--listen", "127.0.0.1:7", "--model-dir", "/c", "--model-dir", "relative"});
@@ -374,6 +386,8 @@ TEST_F(ConfigSourcesTest, ContradictionsAreRefusedWithBothKeysAndTheirValues) {
        {"defaults.device is hip:0", "device.gpu is off"}},
       {"device: {gpu_hang_limit: 2m}",
        {"device.gpu_hang_limit is 2m", "limits.step_timeout, which is 2m"}},
+      {"listen: 127.0.0.1:7\nmetrics_listen: localhost:7",
+       {"metrics_listen is 127.0.0.1:7", "so is listen"}},
   };
   for (const auto& test_case : kCases) {
     SCOPED_TRACE(test_case.yaml);
@@ -385,7 +399,8 @@ TEST_F(ConfigSourcesTest, ContradictionsAreRefusedWithBothKeysAndTheirValues) {
   }
   for (const char* yaml :
        {"residency: {low_water: 1GiB}", "residency: {low_water: 0, high_water: 0}",
-        "device: {gpu: 'off', gpu_hang_limit: 1h}\ndefaults: {device: cpu}"}) {
+        "device: {gpu: 'off', gpu_hang_limit: 1h}\ndefaults: {device: cpu}",
+        "listen: 127.0.0.1:0\nmetrics_listen: 127.0.0.1:0"}) {
     default_file_ = directory_.WriteFile("d.yaml", yaml);
     EXPECT_TRUE(Load({}).ok()) << yaml;
   }

@@ -100,7 +100,8 @@ class InstallTest(unittest.TestCase):
             package, = Path(folder).glob("forge_*.deb")
             control = subprocess.run(["dpkg-deb", "--info", package], capture_output=True, text=True,
                                      check=True).stdout
-            self.assertRegex(control, r"Depends: .*\blibgrpc\+\+")
+            for library in (r"libgrpc\+\+", "libprometheus-cpp-core"):
+                self.assertRegex(control, rf"Depends: .*\b{library}")
             root, scripts = Path(folder, "root"), Path(folder, "control")
             subprocess.run(["dpkg-deb", "--extract", package, root], check=True)
             subprocess.run(["dpkg-deb", "--control", package, scripts], check=True)
