@@ -2,7 +2,8 @@
 
 namespace forge {
 
-// What a feed-forward layer makes of its two halves.
+// What a feed-forward layer makes of its two halves. One without a gate makes the same of a gate
+// and an `up` of 1.
 enum class Activation {
   // gate / (1 + exp(-gate)) * up. Shazeer, GLU Variants Improve Transformer, arXiv:2002.05202.
   kSilu,
@@ -12,8 +13,10 @@ enum class Activation {
   // With g = min(gate, 7) and u = clamp(up, -7, 7): g / (1 + exp(-1.702 g)) * (u + 1). The
   // gpt-oss family's.
   kSwigluClamped,
+  // max(gate, 0)^2 * up. So et al., Primer, arXiv:2109.08668.
+  kReluSquared,
 };
-inline constexpr int kActivations = 3;
+inline constexpr int kActivations = 4;
 
 constexpr bool IsActivation(Activation activation) {
   return static_cast<int>(activation) >= 0 && static_cast<int>(activation) < kActivations;

@@ -20,15 +20,18 @@ Status ValidateActivation(const MatmulArgs& args) {
   if (!IsActivation(*args.activation))
     return InvalidArgument("there is no such activation: " +
                            std::to_string(static_cast<int>(*args.activation)));
-  if (args.n_targets != 2)
-    return InvalidArgument("an activation takes two targets: n_targets " +
+  if (args.n_targets > 2)
+    return InvalidArgument("an activation takes one target or two: n_targets " +
                            std::to_string(args.n_targets));
+  if (args.targets[0].residual != nullptr)
+    return InvalidArgument("the targets of an activation have no residuals");
+  if (args.n_targets == 1) return Status();
   const MatmulTarget &gate = args.targets[0], &up = args.targets[1];
   if (gate.weight.shape.n_rows != up.weight.shape.n_rows)
     return InvalidArgument("an activation takes two targets of one size: n_out " +
                            std::to_string(gate.weight.shape.n_rows) + " and " +
                            std::to_string(up.weight.shape.n_rows));
-  if (gate.residual != nullptr || up.residual != nullptr)
+  if (up.residual != nullptr)
     return InvalidArgument("the targets of an activation have no residuals");
   return Status();
 }

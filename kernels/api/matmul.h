@@ -36,7 +36,8 @@ struct MatmulArgs {
   int n_targets = 0;
   std::array<MatmulTarget, 3> targets;  // the first n_targets are used; all share n_in
   // If set, the two targets are gate and up, of the same n_out and without residuals, and the
-  // first's y is activation(gate, up); the second's is unspecified afterwards.
+  // first's y is activation(gate, up); the second's is unspecified afterwards. Of one target y is
+  // activation(gate, 1).
   std::optional<Activation> activation = std::nullopt;
   Workspace workspace;  // Device::MatmulWorkspaceBytes(n_tokens, n_in)
 };

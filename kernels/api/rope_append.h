@@ -20,7 +20,7 @@ struct Rotation {
 
 // Makes what the projections gave ready for attention: normalises queries and keys head by head as
 // RmsNormArgs does, where they have norms, turns both by their tokens' positions, and stores keys
-// and values at these positions in the cache.
+// and values at these positions in the cache. Norms may also come after turning.
 struct RopeAppendArgs {
   RaggedBatch batch;
   KvLayerView cache;
@@ -31,6 +31,7 @@ struct RopeAppendArgs {
   const float* query_norm = nullptr;  // [head_dim], or null
   const float* key_norm = nullptr;    // [head_dim], or null
   float norm_epsilon = 0.0f;
+  bool turns_first = false;  // and normalises then
   Rotation rotation = {};
 };
 Status Validate(const RopeAppendArgs& args);

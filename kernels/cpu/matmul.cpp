@@ -38,11 +38,19 @@ struct Product {
   const MatmulTarget* target;
   MatmulFormat format;
   int64_t n_groups;
-  GatedKernel activate;  // null, or what makes the first target's y of it and of these products
+  GatedKernel activate;  // null, or what makes the first target's y of these products and
+  bool is_up;            // of that y, or else of no other
 };
 
+// What an activation takes for `up` where there is no such matrix.
+constexpr auto kOnes = [] {
+  std::array<float, kCpuPackRows> ones = {};
+  ones.fill(1.0f);
+  return ones;
+}();
+
 // A matmul cut into chunks: a span of tokens times a range of the row groups of all matrices. With
-// an activation a chunk has the same groups of gate and of up, so that it has both halves of its
+// gate and up a chunk has the same groups of gate and of up, so that it has both halves of its
 // rows.
 class TiledMatmul {
  public:
@@ -50,6 +58,7 @@ class TiledMatmul {
   TiledMatmul(const MatmulArgs& args, CpuLevel level);
 
   bool needs_quantized() const { return needs_quantized_; }
+  bool is_gated() const { return args_.activation && args_.n_targets == 2; }
   // Normalises the activations and rounds them.
   void Prepare(ThreadPool& pool) const;
   void Multiply(ThreadPool& pool) const;
@@ -92,15 +101,19 @@ TiledMatmul::TiledMatmul(const MatmulArgs& args, CpuLevel level)
   for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
     const WeightShape& shape = args.targets[i].weight.shape;
     const MatmulFormat format = FindMatmulFormat(shape.dtype, n_in_, level);
-    products_[i] = {&args.targets[i], format, CeilDivide(shape.n_rows, kCpuPackRows), nullptr};
+    products_[i] = {&args.targets[i], format, CeilDivide(shape.n_rows, kCpuPackRows), nullptr,
+                    false};
     n_groups_ += products_[i].n_groups;
     weight_bytes_ += products_[i].n_groups * format.group_bytes;
     needs_quantized_ |= format.is_quantized;
     needs_digits_ |= format.needs_digits;
     activation_bytes = std::max(activation_bytes, format.activation_bytes());
   }
-  if (args.activation)
-    products_[1].activate = vector_kernels_.gated_activation[static_cast<size_t>(*args.activation)];
+  if (args.activation) {
+    Product& last = products_[is_gated() ? 1 : 0];
+    last.activate = vector_kernels_.gated_activation[static_cast<size_t>(*args.activation)];
+    last.is_up = is_gated();
+  }
   span_tokens_ = SpanTokens(n_in_, activation_bytes);
 }
 
@@ -134,7 +147,7 @@ int64_t TiledMatmul::GroupsPerChunk(int n_threads) const {
   const int64_t by_bytes = kChunkBytes * n_groups_ / weight_bytes_;
   const int64_t by_balance = n_groups_ / (kMinChunksPerThread * n_threads);
   const int64_t groups = std::max<int64_t>(1, std::min({by_products, by_bytes, by_balance}));
-  return args_.activation ? CeilDivide(groups, 2) * 2 : groups;  // gate and up stay together
+  return is_gated() ? CeilDivide(groups, 2) * 2 : groups;  // gate and up stay together
 }
 
 void TiledMatmul::Multiply(ThreadPool& pool) const {
@@ -151,7 +164,7 @@ void TiledMatmul::Multiply(ThreadPool& pool) const {
 
 void TiledMatmul::MultiplyGroups(int64_t group, int64_t end_group, int64_t first_token,
                                  int64_t end_token) const {
-  if (args_.activation) {
+  if (is_gated()) {
     // First all of gate, then all of up: taking turns breaks up what is read in one piece. (Two Zen
     // 4 cores, one token of 1B Q4_K: 83 % of what the other products read, now as much.)
     for (const size_t i : {0, 1})
@@ -184,8 +197,8 @@ void PrefetchResults(const Product& product, float* first_y, int64_t group, int6
     __builtin_prefetch(ResultsOf(product, first_y, group, first_token + t), /*rw=*/1);
 }
 
-// y[t, rows of the group] = sums + bias + residual, or the activation of the first target's y and
-// that. Overwrites the sums.
+// y[t, rows of the group] = sums + bias + residual, or the activation of that, or of the first
+// target's y and that. Overwrites the sums.
 void StoreSums(const Product& product, float* first_y, int64_t group, int64_t first_token,
                int n_tokens, float* sums) {
   const MatmulTarget& target = *product.target;
@@ -199,10 +212,12 @@ void StoreSums(const Product& product, float* first_y, int64_t group, int64_t fi
       for (int r = 0; r < n_rows; ++r) sums[r] += target.bias[first_row + r];
     if (target.residual != nullptr)
       for (int r = 0; r < n_rows; ++r) sums[r] += target.residual[token * n_out + first_row + r];
-    if (product.activate != nullptr) {
+    if (product.activate == nullptr) {
+      StoreRows(sums, n_rows, y);
+    } else if (product.is_up) {
       product.activate(y, sums, y, n_rows);
     } else {
-      StoreRows(sums, n_rows, y);
+      product.activate(sums, kOnes.data(), y, n_rows);
     }
   }
 }

@@ -72,8 +72,11 @@ void PrepareHeads(const RopeAppendArgs& args, const VectorKernels& kernels, int6
   const Heads queries = {args.queries + token * args.n_heads * head_dim, args.n_heads,
                          args.query_norm};
   const Heads keys = {args.keys + token * n_kv_heads * head_dim, n_kv_heads, args.key_norm};
-  NormHeads(kernels, queries, head_dim, args.norm_epsilon);
-  NormHeads(kernels, keys, head_dim, args.norm_epsilon);
+  const auto norm_heads = [&] {
+    NormHeads(kernels, queries, head_dim, args.norm_epsilon);
+    NormHeads(kernels, keys, head_dim, args.norm_epsilon);
+  };
+  if (!args.turns_first) norm_heads();
   const int n_pairs = args.rotation.rotary_dim / 2;
   Turn turn;
   for (int first = 0; first < n_pairs; first += kMaxPairs) {
@@ -82,6 +85,7 @@ void PrepareHeads(const RopeAppendArgs& args, const VectorKernels& kernels, int6
     TurnHeads(kernels, args.rotation, turn, first, n, queries, head_dim);
     TurnHeads(kernels, args.rotation, turn, first, n, keys, head_dim);
   }
+  if (args.turns_first) norm_heads();
 }
 
 // Dimensions of a key that are rounded together before they are scattered.

@@ -111,6 +111,13 @@ struct SwigluClamped {
   }
 };
 
+struct ReluSquared {
+  static Vec Of(Vec gate, Vec up) {
+    const Vec g = Max(Set(0.0f), gate);  // NaN stays: it is the second operand
+    return g * g * up;
+  }
+};
+
 template <typename Gate>
 void Activate(const float* gate, const float* up, float* y, int64_t n) {
   int64_t i = 0;
@@ -231,7 +238,8 @@ namespace {
 
 constexpr VectorKernels kVectorKernels = {
     .rms_norm = RmsNorm,
-    .gated_activation = {Activate<Silu>, Activate<GeluTanh>, Activate<SwigluClamped>},
+    .gated_activation = {Activate<Silu>, Activate<GeluTanh>, Activate<SwigluClamped>,
+                         Activate<ReluSquared>},
     .soft_cap = SoftCap,
     .exponentials = Exponentials,
     .combine_experts = CombineExperts,

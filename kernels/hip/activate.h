@@ -23,6 +23,10 @@ FORGE_DEVICE float Activate(Activation activation, float gate, float up) {
       const float u = up > 7.0f ? 7.0f : up < -7.0f ? -7.0f : up;
       return g * Sigmoid(1.702f * g) * (u + 1.0f);
     }
+    case Activation::kReluSquared: {
+      const float g = gate < 0.0f ? 0.0f : gate;  // a NaN stays one
+      return g * g * up;
+    }
   }
   return 0.0f;
 }

@@ -8,7 +8,7 @@ namespace {
 __global__ void __launch_bounds__(kElementThreads)
     GatedActivationKernel(Activation activation, float* gate, const float* up, int64_t n) {
   for (int64_t i = FirstElement(); i < n; i += ElementStride())
-    gate[i] = Activate(activation, gate[i], up[i]);
+    gate[i] = Activate(activation, gate[i], up == nullptr ? 1.0f : up[i]);
 }
 
 }  // namespace

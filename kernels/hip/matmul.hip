@@ -69,9 +69,9 @@ bool IsBatch(const MatvecFormat& format, int n_tokens, const HipStream& stream) 
 }
 
 // Whether the kernel that multiplies can activate too.
-bool CanGate(const MatmulArgs& args, const HipStream& stream) {
+bool CanActivate(const MatmulArgs& args, const HipStream& stream) {
   const DType dtype = args.targets[0].weight.shape.dtype;
-  return dtype == args.targets[1].weight.shape.dtype &&
+  return (args.n_targets == 1 || dtype == args.targets[1].weight.shape.dtype) &&
          !IsBatch(FindMatvecFormat(dtype), args.n_tokens, stream);
 }
 
@@ -113,16 +113,17 @@ Status HipMatmul(const MatmulArgs& args, Stream& stream) {
   HipStream& hip = AsHip(stream);
   MatvecArgs matvec;
   FORGE_TRY(PrepareActivations(args, hip, matvec));
-  const bool is_gated = args.activation && CanGate(args, hip);
-  if (is_gated) {
-    matvec.is_gated = 1;
+  const bool is_activated = args.activation && CanActivate(args, hip);
+  if (is_activated) {
+    (args.n_targets == 2 ? matvec.is_gated : matvec.is_activated) = 1;
     matvec.activation = *args.activation;
   }
   std::array<bool, 3> done = {};
   for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i)
     if (!done[i]) FORGE_TRY(MultiplyFormat(args, matvec, i, done, hip));
-  if (!args.activation || is_gated) return Status();
-  return LaunchGatedActivation(*args.activation, args.targets[0].y, args.targets[1].y,
+  if (!args.activation || is_activated) return Status();
+  const float* const up = args.n_targets == 2 ? args.targets[1].y : nullptr;
+  return LaunchGatedActivation(*args.activation, args.targets[0].y, up,
                                args.n_tokens * args.targets[0].weight.shape.n_rows, hip);
 }
 

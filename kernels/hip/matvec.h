@@ -42,9 +42,11 @@ struct MatvecArgs {
   int n_tokens = 0;  // rows of x
   int n_targets = 0;
   MatvecTarget targets[3];  // of one format
-  // The two targets are gate and up, and y of the former is activation(gate, up). LaunchMatvec
-  // only; it gives the kernel n_targets of 1.
-  int32_t is_gated = 0;  // a word, for the sake of the assertion below
+  // Halves of a word, for the sake of the assertion below. Gated: the two targets are gate and up,
+  // and y of the former is activation(gate, up); LaunchMatvec gives the kernel n_targets of 1.
+  // Activated: y is activation(sum, 1). LaunchMatvec only.
+  int16_t is_gated = 0;
+  int16_t is_activated = 0;
   Activation activation = Activation::kSilu;
   // For experts: token t of the tile is pair order[first + t], with x row pair / pairs_per_row.
   const ExpertTile* tiles = nullptr;  // [n_tiles], or null: tokens in order

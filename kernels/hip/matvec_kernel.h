@@ -173,6 +173,8 @@ FORGE_DEVICE void StoreSums(const MatvecArgs& args, const MatvecTarget& target,
     // The top bit of the index, which tells up from gate, is the lowest of the lane.
     const float up = ShuffleXor<kWave>(sum, 1);
     sum = Activate(args.activation, sum, up);
+  } else if (args.is_activated) {
+    sum = Activate(args.activation, sum, 1.0f);
   }
   const bool is_stored = lane < kCount && !(args.is_gated && index >= kTokens);
   if (!is_stored || t >= tokens.count || !is_there) return;

@@ -62,8 +62,34 @@ FORGE_DEVICE Turn TurnBy(double angle) {
   return {((quadrant + 1) & 2) != 0 ? -c : c, (quadrant & 2) != 0 ? -s : s};
 }
 
-// Normalises and turns heads [first, end) of a token in place. A thread turns the same pair in
-// every head, so that sine and cosine are computed once.
+// The factors by which the norms of heads [first, end) of a token multiply. All of the block take
+// part.
+template <int kWave>
+FORGE_DEVICE void MeasureHeads(const RopeAppendArgs& args, int64_t token, int first, int end,
+                               float* partial, float* inverses) {
+  for (int index = first; index < end; ++index) {
+    const Head head = FindHead(args, token, index);
+    if (head.norm == nullptr) continue;
+    const float inverse =
+        InverseRms<kWave, kThreads>(head.x, args.cache.head_dim, args.norm_epsilon, partial);
+    if (threadIdx.x == 0) inverses[index - first] = inverse;
+  }
+  __syncthreads();
+}
+
+// Normalises the elements from `from` on of heads [first, end) in place.
+FORGE_DEVICE void NormHeads(const RopeAppendArgs& args, int64_t token, int first, int end, int from,
+                            const float* inverses) {
+  for (int index = first; index < end; ++index) {
+    const Head head = FindHead(args, token, index);
+    if (head.norm == nullptr) continue;
+    for (int d = from + static_cast<int>(threadIdx.x); d < args.cache.head_dim; d += kThreads)
+      head.x[d] = NormElement(head, inverses[index - first], d);
+  }
+}
+
+// Turns heads [first, end) of a token in place, and normalises them before where norms come first.
+// A thread turns the same pair in every head, so that sine and cosine are computed once.
 FORGE_DEVICE void TurnHeads(const RopeAppendArgs& args, int64_t token, int first, int end,
                             const float* inverses) {
   const Rotation& rotation = args.rotation;
@@ -77,19 +103,15 @@ FORGE_DEVICE void TurnHeads(const RopeAppendArgs& args, int64_t token, int first
     const int low = rotation.halves ? pair : 2 * pair;
     const int high = rotation.halves ? pair + n_pairs : 2 * pair + 1;
     for (int index = first; index < end; ++index) {
-      const Head head = FindHead(args, token, index);
+      Head head = FindHead(args, token, index);
+      if (args.turns_first) head.norm = nullptr;
       const float a = NormElement(head, inverses[index - first], low);
       const float b = NormElement(head, inverses[index - first], high);
       head.x[low] = a * cosine - b * sine;
       head.x[high] = a * sine + b * cosine;
     }
   }
-  for (int index = first; index < end; ++index) {
-    const Head head = FindHead(args, token, index);
-    if (head.norm == nullptr) continue;
-    for (int d = rotation.rotary_dim + thread; d < args.cache.head_dim; d += kThreads)
-      head.x[d] = NormElement(head, inverses[index - first], d);
-  }
+  if (!args.turns_first) NormHeads(args, token, first, end, rotation.rotary_dim, inverses);
 }
 
 // All 32 lanes of a chunk take part. The scale is the binary16 next to the greatest magnitude /
@@ -150,15 +172,14 @@ __global__ void __launch_bounds__(kThreads)
   const int n_heads = args.n_heads + args.cache.n_kv_heads;
   const int end = first + heads_of_block < n_heads ? first + heads_of_block : n_heads;
   const int head_dim = args.cache.head_dim;
-  for (int index = first; index < end; ++index) {
-    const Head head = FindHead(args, token, index);
-    if (head.norm == nullptr) continue;
-    const float inverse = InverseRms<kWave, kThreads>(head.x, head_dim, args.norm_epsilon, partial);
-    if (threadIdx.x == 0) inverses[index - first] = inverse;
-  }
-  __syncthreads();
+  if (!args.turns_first) MeasureHeads<kWave>(args, token, first, end, partial, inverses);
   TurnHeads(args, token, first, end, inverses);
-  __syncthreads();  // others store what one thread turned
+  __syncthreads();  // others store, or normalise, what one thread turned
+  if (args.turns_first) {
+    MeasureHeads<kWave>(args, token, first, end, partial, inverses);
+    NormHeads(args, token, first, end, 0, inverses);
+    __syncthreads();
+  }
   for (int index = first; index < end; ++index) {
     const Head head = FindHead(args, token, index);
     if (head.kv_head < 0) continue;

@@ -36,6 +36,9 @@ void ReferenceGatedActivation(Activation activation, const float* gate, const fl
       case Activation::kSwigluClamped:
         y[i] = SwigluClamped(g, u);
         break;
+      case Activation::kReluSquared:
+        y[i] = std::max(g, 0.0) * std::max(g, 0.0) * u;
+        break;
     }
   }
 }

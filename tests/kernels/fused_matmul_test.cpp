@@ -166,6 +166,15 @@ TEST_P(FusedMatmulTest, ActivatesGateAndUp) {
                                  static_cast<int64_t>(want.size()));
         const auto y = Multiply(*rig_, targets, x, n_tokens, nullptr, activation);
         ASSERT_TRUE(testing::Near(y[0], want, testing::kSwigluTolerance));
+        // Without a gate.
+        const std::vector<MatmulTarget> alone(targets.begin(), targets.begin() + 1);
+        const std::vector<float> ones(products[0].size(), 1.0f);
+        ReferenceGatedActivation(activation, products[0].data(), ones.data(), want.data(),
+                                 static_cast<int64_t>(want.size()));
+        const auto ungated = Multiply(*rig_, alone, x, n_tokens, nullptr, activation);
+        ASSERT_TRUE(testing::Near(ungated[0], want, testing::kSwigluTolerance));
+        ReferenceGatedActivation(activation, products[0].data(), products[1].data(), want.data(),
+                                 static_cast<int64_t>(want.size()));
         // Of experts, where a token's bits may depend on how many share its own.
         const std::vector<float> of_experts = ActivateExperts(
             *rig_, activation, gate, up, gate_bias.data(), up_bias.data(), x, n_tokens);
@@ -220,12 +229,14 @@ TEST_P(FusedMatmulArgsTest, RefusesBadArguments) {
   EXPECT_EQ(code_with([](MatmulArgs& a) { a.norm.scratch = nullptr; }), refused);
   EXPECT_EQ(code_with([](MatmulArgs& a) { a.norm.epsilon = -1.0f; }), refused);
   EXPECT_EQ(code_with([](MatmulArgs& a) { a.norm.epsilon = NAN; }), refused);
-  EXPECT_EQ(code_with([](MatmulArgs& a) { a.n_targets = 1; }), refused);
+  EXPECT_EQ(code_with([](MatmulArgs& a) { a.n_targets = 1; }), StatusCode::kOk);
+  EXPECT_EQ(code_with([](MatmulArgs& a) { a.n_targets = 0; }), refused);
   EXPECT_EQ(code_with([](MatmulArgs& a) { a.n_targets = 3; }), refused);
   EXPECT_EQ(code_with([&](MatmulArgs& a) { a.targets[1].weight = other_.view(); }), refused);
   EXPECT_EQ(code_with([&](MatmulArgs& a) { a.targets[0].residual = x_.data(); }), refused);
   EXPECT_EQ(code_with([&](MatmulArgs& a) { a.targets[1].residual = x_.data(); }), refused);
-  EXPECT_EQ(code_with([](MatmulArgs& a) { a.activation = static_cast<Activation>(3); }), refused);
+  EXPECT_EQ(code_with([](MatmulArgs& a) { a.activation = static_cast<Activation>(kActivations); }),
+            refused);
   EXPECT_EQ(code_with([](MatmulArgs& a) { a.activation = static_cast<Activation>(-1); }), refused);
 }
 
@@ -252,8 +263,9 @@ TEST_P(FusedMatmulArgsTest, RefusesBadArgumentsOfExperts) {
   EXPECT_EQ(code_with([](ExpertMatmulArgs& a) { a.n_targets = 1; }), refused);
   EXPECT_EQ(code_with([&](ExpertMatmulArgs& a) { a.targets[1].weights.first = other_.view(); }),
             refused);
-  EXPECT_EQ(code_with([](ExpertMatmulArgs& a) { a.activation = static_cast<Activation>(3); }),
-            refused);
+  EXPECT_EQ(
+      code_with([](ExpertMatmulArgs& a) { a.activation = static_cast<Activation>(kActivations); }),
+      refused);
 }
 
 // As without an activation: a device that cannot look at the indices gives NaN to these pairs only,

@@ -13,7 +13,7 @@ using testing::GuardedArray;
 using testing::OpRig;
 using testing::Tolerance;
 
-// y = activation(gate, up).
+// y = activation(gate, up), or of an empty `up`, which there is none of, activation(gate, 1).
 void Activate(OpRig& rig, Activation activation, std::span<const float> gate,
               std::span<const float> up, float* y) {
   const auto n = static_cast<int64_t>(gate.size());
@@ -24,7 +24,7 @@ void Activate(OpRig& rig, Activation activation, std::span<const float> gate,
   MatmulArgs args;
   args.x = &x;
   args.n_tokens = 1;
-  args.n_targets = 2;
+  args.n_targets = up.empty() ? 1 : 2;
   args.activation = activation;
   args.targets[0] = {.weight = zeros.view(), .bias = gate.data(), .y = y};
   args.targets[1] = {.weight = zeros.view(), .bias = up.data(), .y = up_y.data()};
@@ -39,6 +39,7 @@ class GatedActivationTest
   const Tolerance& tolerance() const {
     if (activation() == Activation::kSilu) return testing::kSiluTolerance;
     if (activation() == Activation::kGeluTanh) return testing::kGeluTolerance;
+    if (activation() == Activation::kReluSquared) return testing::kReluTolerance;
     return testing::kSwigluTolerance;
   }
 
@@ -61,11 +62,29 @@ TEST_P(GatedActivationTest, MatchesReferenceForEveryLength) {
   }
 }
 
+TEST_P(GatedActivationTest, TakesOneWhereNothingIsGated) {
+  for (const int length : testing::Lengths()) {
+    SCOPED_TRACE("n " + std::to_string(length) + ", seed is n");
+    std::mt19937 random(static_cast<uint32_t>(length));
+    const auto n = static_cast<size_t>(length);
+    const std::vector<float> gate = testing::NormalFloats(n, random, 5.0f);
+    const std::vector<float> ones(n, 1.0f);
+    std::vector<double> want(n);
+    ReferenceGatedActivation(activation(), gate.data(), ones.data(), want.data(), length);
+    GuardedArray<float> y(n);
+    Activate(*rig_, activation(), gate, {}, y.data());
+    EXPECT_TRUE(testing::Near(y.span(), want, tolerance()));
+    EXPECT_TRUE(y.GuardsIntact());
+  }
+}
+
 // Every magnitude that the exponential can meet, on both sides of its limits and of the clamps.
 TEST_P(GatedActivationTest, MatchesReferenceFromTinyToHugeGates) {
   std::vector<float> gate;
   for (float g = -120.0f; g <= 120.0f; g += 0.03f) gate.push_back(g);
-  for (float g = 1e-30f; g < 1e30f; g *= 10.0f) gate.insert(gate.end(), {g, -g});
+  // Squares are to be within float32's range.
+  const float huge = activation() == Activation::kReluSquared ? 1e18f : 1e30f;
+  for (float g = 1e-30f; g < huge; g *= 10.0f) gate.insert(gate.end(), {g, -g});
   gate.insert(gate.end(), {0.0f, -0.0f});
   std::vector<float> up(gate.size());
   for (size_t i = 0; i < up.size(); ++i) up[i] = static_cast<float>(i % 37) - 18.0f;
@@ -102,17 +121,18 @@ TEST_P(GatedActivationTest, PassesNanOn) {
 
 std::string NameOf(Activation activation) {
   if (activation == Activation::kSilu) return "Silu";
+  if (activation == Activation::kReluSquared) return "ReluSquared";
   return activation == Activation::kGeluTanh ? "GeluTanh" : "SwigluClamped";
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, GatedActivationTest,
-                         ::testing::Combine(::testing::ValuesIn(testing::OpRigKinds()),
-                                            ::testing::Values(Activation::kSilu,
-                                                              Activation::kGeluTanh,
-                                                              Activation::kSwigluClamped)),
-                         [](const auto& test) {
-                           return std::get<0>(test.param).name + NameOf(std::get<1>(test.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Devices, GatedActivationTest,
+    ::testing::Combine(::testing::ValuesIn(testing::OpRigKinds()),
+                       ::testing::Values(Activation::kSilu, Activation::kGeluTanh,
+                                         Activation::kSwigluClamped, Activation::kReluSquared)),
+    [](const auto& test) {
+      return std::get<0>(test.param).name + NameOf(std::get<1>(test.param));
+    });
 
 }  // namespace
 }  // namespace forge

@@ -192,6 +192,33 @@ TEST_P(RotationTest, NormalisesEachHeadFirst) {
   }
 }
 
+TEST_P(RotationTest, NormalisesWhatItTurnedWhereNormsComeLast) {
+  const std::unique_ptr<OpRig> rig = GetParam().Create();
+  uint32_t seed = 250;
+  for (const int head_dim : {2, 48, 64, 100, 128, 256}) {
+    for (const int n_tokens : {1, 20}) {
+      const ReferenceRopeShape shape = {.n_tokens = n_tokens,
+                                        .n_heads = 9,
+                                        .head_dim = head_dim,
+                                        .rotary_dim = head_dim / (seed % 3 == 0 ? 2 : 1) / 2 * 2,
+                                        .halves = seed % 2 == 0};
+      SCOPED_TRACE("head_dim " + std::to_string(head_dim) + ", seed " + std::to_string(seed));
+      Scene scene(shape, 1.5f, seed++);
+      const auto n_dims = static_cast<size_t>(head_dim);
+      const std::vector<float> norm = testing::NormalFloats(n_dims, scene.random());
+      const std::vector<double> turned = scene.Reference(scene.x());
+      const std::vector<float> rounded(turned.begin(), turned.end());
+      std::vector<double> want(turned.size());
+      ReferenceRmsNorm(rounded.data(), norm.data(), nullptr, want.data(), shape.n_tokens * 9,
+                       head_dim, 1e-5);
+      scene.args().query_norm = scene.args().key_norm = norm.data();
+      scene.args().norm_epsilon = 1e-5f;
+      scene.args().turns_first = true;
+      EXPECT_TRUE(testing::Near(scene.Run(*rig), want, testing::kTurnedNormTolerance));
+    }
+  }
+}
+
 TEST_P(RotationTest, NormalisesQueriesOrKeysAlone) {
   const std::unique_ptr<OpRig> rig = GetParam().Create();
   const ReferenceRopeShape shape = {

@@ -22,6 +22,10 @@ constexpr Tolerance kResidualNormTolerance = {.relative = 16 * kFloatEpsilon, .a
 // the error of the greater, so it is absolute.
 constexpr Tolerance kRopeTolerance = {.relative = 4 * kFloatEpsilon, .absolute = 1e-6};
 
+// The above of numbers around 1, divided by their root mean square. Of two numbers that is small
+// where both are, and what is then divided has the absolute error of the rotation.
+constexpr Tolerance kTurnedNormTolerance = {.relative = 16 * kFloatEpsilon, .absolute = 1e-5};
+
 // An exponential good to 1.5 units, an addition, a division and a product. Below -88.7 the
 // exponential of the negated gate is infinite and the result 0 instead of some -2.6e-37 times the
 // other factor, which tests keep below 18.
@@ -31,6 +35,9 @@ constexpr Tolerance kSiluTolerance = {.relative = 10 * kFloatEpsilon, .absolute 
 // 4 |x| units, and x reaches 88.
 constexpr Tolerance kGeluTolerance = {.relative = 400 * kFloatEpsilon, .absolute = 1e-36};
 constexpr Tolerance kSwigluTolerance = {.relative = 200 * kFloatEpsilon, .absolute = 1e-35};
+
+// Two products.
+constexpr Tolerance kReluTolerance = {.relative = 4 * kFloatEpsilon, .absolute = 1e-36};
 
 // Two roundings and a tanh good to 2 units, whose argument is rounded once.
 constexpr Tolerance kSoftCapTolerance = {.relative = 8 * kFloatEpsilon, .absolute = 1e-37};
