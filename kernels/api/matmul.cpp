@@ -12,6 +12,8 @@ Status Validate(const InputNorm& norm) {
   if (!std::isfinite(norm.epsilon) || norm.epsilon < 0.0f)
     return InvalidArgument("norm: epsilon must be finite and not negative: " +
                            std::to_string(norm.epsilon));
+  if (norm.bias != nullptr && !norm.is_centred)
+    return InvalidArgument("norm: only a centred norm has a bias");
   return Status();
 }
 

@@ -22,6 +22,8 @@ struct InputNorm {
   const float* weight = nullptr;  // [n_in]; null: there is none
   float epsilon = 0.0f;
   float* scratch = nullptr;  // [n_tokens, n_in], for the normalised rows; afterwards unspecified
+  bool is_centred = false;
+  const float* bias = nullptr;  // [n_in], or null; of centred norms only
 };
 
 // Multiplies the same activations with up to three matrices (Q, K and V; gate and up), so that a

@@ -13,6 +13,8 @@ Status Validate(const RmsNormArgs& args) {
   if (!std::isfinite(args.epsilon) || args.epsilon < 0.0f)
     return InvalidArgument("rms_norm: epsilon must be finite and not negative: " +
                            std::to_string(args.epsilon));
+  if (args.bias != nullptr && !args.is_centred)
+    return InvalidArgument("rms_norm: only a centred norm has a bias");
   if (args.n_rows == 0) return Status();
   if (args.x == nullptr || args.weight == nullptr || args.y == nullptr)
     return InvalidArgument("rms_norm: x, weight or y is null");

@@ -6,6 +6,9 @@ namespace forge {
 
 // y[r] = residual[r] + x[r] / sqrt(mean(x[r]^2) + epsilon) * weight. `y` may be `x`, or
 // `residual`. Zhang and Sennrich, arXiv:1910.07467.
+//
+// Centred it is layer normalisation: of c[r] = x[r] - mean(x[r]) in place of x[r], plus `bias`. Ba,
+// Kiros and Hinton, arXiv:1607.06450.
 struct RmsNormArgs {
   const float* x = nullptr;         // [n_rows, dim]
   const float* weight = nullptr;    // [dim]
@@ -14,6 +17,8 @@ struct RmsNormArgs {
   int n_rows = 0;
   int dim = 0;
   float epsilon = 0.0f;
+  bool is_centred = false;
+  const float* bias = nullptr;  // [dim], or null; of centred norms only
 };
 Status Validate(const RmsNormArgs& args);
 

@@ -28,10 +28,14 @@ struct RopeAppendArgs {
   float* keys = nullptr;          // [n_tokens, n_kv_heads, head_dim]; afterwards unspecified
   const float* values = nullptr;  // [n_tokens, n_kv_heads, value_dim]; not read if they are in keys
   int n_heads = 0;                // of queries
-  const float* query_norm = nullptr;  // [head_dim], or null
-  const float* key_norm = nullptr;    // [head_dim], or null
+  // Weights of the norms, or null: [head_dim], or where heads differ [n_heads, head_dim] and
+  // [n_kv_heads, head_dim].
+  const float* query_norm = nullptr;
+  const float* key_norm = nullptr;
   float norm_epsilon = 0.0f;
-  bool turns_first = false;  // and normalises then
+  bool heads_differ = false;
+  bool centres_heads = false;  // as RmsNormArgs::is_centred
+  bool turns_first = false;    // and normalises then
   Rotation rotation = {};
 };
 Status Validate(const RopeAppendArgs& args);

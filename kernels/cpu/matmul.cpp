@@ -133,8 +133,9 @@ void TiledMatmul::Prepare(ThreadPool& pool) const {
 
 void TiledMatmul::PrepareToken(int64_t token) const {
   if (args_.norm.weight != nullptr)
-    vector_kernels_.rms_norm(args_.x + token * n_in_, args_.norm.weight, nullptr,
-                             args_.norm.scratch + token * n_in_, n_in_, args_.norm.epsilon);
+    NormRow(vector_kernels_, args_.x + token * n_in_,
+            {args_.norm.weight, args_.norm.bias, args_.norm.epsilon, args_.norm.is_centred},
+            nullptr, args_.norm.scratch + token * n_in_, n_in_);
   if (!needs_quantized_) return;
   const int64_t first = tiles_.Start(token);
   kernels_.quantize(x_ + token * n_in_, n_in_, static_cast<int>(token - first), tiles_.Count(first),

@@ -10,11 +10,11 @@ Status CpuRmsNorm(const RmsNormArgs& args, Stream& stream) {
   FORGE_TRY(Validate(args));
   CpuStream& cpu = AsCpu(stream);
   const VectorKernels& kernels = VectorKernelsFor(cpu.level());
+  const RowNorm norm = {args.weight, args.bias, args.epsilon, args.is_centred};
   ParallelRows(cpu.pool(), args.n_rows, args.dim, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const float* residual = args.residual == nullptr ? nullptr : args.residual + row * args.dim;
-      kernels.rms_norm(args.x + row * args.dim, args.weight, residual, args.y + row * args.dim,
-                       args.dim, args.epsilon);
+      NormRow(kernels, args.x + row * args.dim, norm, residual, args.y + row * args.dim, args.dim);
     }
   });
   return Status();

@@ -46,11 +46,14 @@ struct Heads {
   const float* norm;  // or null
 };
 
-void NormHeads(const VectorKernels& kernels, const Heads& heads, int head_dim, float epsilon) {
+void NormHeads(const VectorKernels& kernels, const Heads& heads, const RopeAppendArgs& args) {
   if (heads.norm == nullptr) return;
+  const int head_dim = args.cache.head_dim;
   for (int64_t head = 0; head < heads.n_heads; ++head) {
     float* x = heads.x + head * head_dim;
-    kernels.rms_norm(x, heads.norm, nullptr, x, head_dim, epsilon);
+    const float* weight = heads.norm + (args.heads_differ ? head * head_dim : 0);
+    NormRow(kernels, x, {weight, nullptr, args.norm_epsilon, args.centres_heads}, nullptr, x,
+            head_dim);
   }
 }
 
@@ -73,8 +76,8 @@ void PrepareHeads(const RopeAppendArgs& args, const VectorKernels& kernels, int6
                          args.query_norm};
   const Heads keys = {args.keys + token * n_kv_heads * head_dim, n_kv_heads, args.key_norm};
   const auto norm_heads = [&] {
-    NormHeads(kernels, queries, head_dim, args.norm_epsilon);
-    NormHeads(kernels, keys, head_dim, args.norm_epsilon);
+    NormHeads(kernels, queries, args);
+    NormHeads(kernels, keys, args);
   };
   if (!args.turns_first) norm_heads();
   const int n_pairs = args.rotation.rotary_dim / 2;

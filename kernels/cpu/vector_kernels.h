@@ -67,6 +67,14 @@ struct AttentionState {
   float total;
 };
 
+// A norm of rows, as RmsNormArgs has it.
+struct RowNorm {
+  const float* weight;  // [dim]
+  const float* bias;    // [dim], or null
+  float epsilon;
+  bool is_centred;
+};
+
 // y[i] = activation(gate[i], up[i]). `y` may be `gate` or `up`.
 using GatedKernel = void (*)(const float* gate, const float* up, float* y, int64_t n);
 
@@ -76,6 +84,9 @@ struct VectorKernels {
   // `residual` may be null. See RmsNormArgs.
   void (*rms_norm)(const float* x, const float* weight, const float* residual, float* y,
                    int64_t dim, float epsilon);
+  // The same of a centred norm, with or without a bias.
+  void (*layer_norm)(const float* x, const RowNorm& norm, const float* residual, float* y,
+                     int64_t dim);
   GatedKernel gated_activation[kActivations];  // [Activation]
   void (*soft_cap)(const float* x, float* y, int64_t n, float cap);
   // y[i] = exp(x[i] - shift)
@@ -103,6 +114,12 @@ struct VectorKernels {
   // y /= total.
   void (*finish_row)(float* y, float total, int64_t value_dim);
 };
+
+inline void NormRow(const VectorKernels& kernels, const float* x, const RowNorm& norm,
+                    const float* residual, float* y, int64_t dim) {
+  if (norm.is_centred) return kernels.layer_norm(x, norm, residual, y, dim);
+  kernels.rms_norm(x, norm.weight, residual, y, dim, norm.epsilon);
+}
 
 // REQUIRES: this processor has `level`.
 const VectorKernels& VectorKernelsFor(CpuLevel level);

@@ -90,6 +90,51 @@ void RmsNorm(const float* x, const float* weight, const float* residual, float* 
   }
 }
 
+// `value` in the first n lanes, 0 in the others.
+inline Vec SetFirst(float value, int n) {
+  float lanes[kLanes] = {};
+  for (int i = 0; i < n; ++i) lanes[i] = value;
+  return Load(lanes);
+}
+
+float Mean(const float* x, int64_t dim) {
+  Vec sums[4] = {};
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= dim; i += 4 * kLanes)
+    for (int k = 0; k < 4; ++k) sums[k] += Load(x + i + k * kLanes);
+  for (; i < dim; i += kLanes)
+    sums[0] += LoadFirst(x + i, dim - i < kLanes ? static_cast<int>(dim - i) : kLanes);
+  return Sum((sums[0] + sums[1]) + (sums[2] + sums[3])) / static_cast<float>(dim);
+}
+
+// Squares of differences from the mean, not those of x less that of the mean, which cancel.
+void LayerNorm(const float* x, const RowNorm& norm, const float* residual, float* y, int64_t dim) {
+  const float mean = Mean(x, dim);
+  const Vec means = Set(mean);
+  Vec squares[4] = {};
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= dim; i += 4 * kLanes) {
+    for (int k = 0; k < 4; ++k) {
+      const Vec v = Load(x + i + k * kLanes) - means;
+      squares[k] = Fma(v, v, squares[k]);
+    }
+  }
+  for (; i < dim; i += kLanes) {
+    const int n = dim - i < kLanes ? static_cast<int>(dim - i) : kLanes;
+    const Vec v = LoadFirst(x + i, n) - SetFirst(mean, n);
+    squares[0] = Fma(v, v, squares[0]);
+  }
+  const float sum = Sum((squares[0] + squares[1]) + (squares[2] + squares[3]));
+  const Vec scale = Set(1.0f / __builtin_sqrtf(sum / static_cast<float>(dim) + norm.epsilon));
+  for (i = 0; i < dim; i += kLanes) {
+    const int n = dim - i < kLanes ? static_cast<int>(dim - i) : kLanes;
+    Vec normed = (LoadFirst(x + i, n) - means) * scale * LoadFirst(norm.weight + i, n);
+    if (norm.bias != nullptr) normed += LoadFirst(norm.bias + i, n);
+    if (residual != nullptr) normed += LoadFirst(residual + i, n);
+    StoreFirst(y + i, normed, n);
+  }
+}
+
 struct Silu {
   static Vec Of(Vec gate, Vec up) { return gate / (Set(1.0f) + Exp(-gate)) * up; }
 };
@@ -238,6 +283,7 @@ namespace {
 
 constexpr VectorKernels kVectorKernels = {
     .rms_norm = RmsNorm,
+    .layer_norm = LayerNorm,
     .gated_activation = {Activate<Silu>, Activate<GeluTanh>, Activate<SwigluClamped>,
                          Activate<ReluSquared>},
     .soft_cap = SoftCap,

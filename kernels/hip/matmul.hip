@@ -49,7 +49,9 @@ Status PrepareActivations(const MatmulArgs& args, HipStream& stream, MatvecArgs&
                           .y = norm.scratch,
                           .n_rows = args.n_tokens,
                           .dim = static_cast<int>(n_in),
-                          .epsilon = norm.epsilon},
+                          .epsilon = norm.epsilon,
+                          .is_centred = norm.is_centred,
+                          .bias = norm.bias},
                          stream));
     matvec.x = norm.scratch;
     norm = {};

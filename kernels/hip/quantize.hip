@@ -80,12 +80,13 @@ __global__ void __launch_bounds__(kThreads)
 // A block for each token.
 template <int kWave>
 __global__ void __launch_bounds__(kNormThreads)
-    NormQuantizeKernel(const float* __restrict__ x, const float* __restrict__ weight, float epsilon,
-                       int n_cols, bool needs_digits, QuantizedActivations out) {
+    NormQuantizeKernel(const float* __restrict__ x, InputNorm norm, int n_cols, bool needs_digits,
+                       QuantizedActivations out) {
   FORGE_SHARED(float, partial, kNormThreads / kWave);
   const int64_t token = blockIdx.x;
   const float* row = x + token * n_cols;
-  const float inverse = InverseRms<kWave, kNormThreads>(row, n_cols, epsilon, partial);
+  const RowScale scale =
+      MeasureRow<kWave, kNormThreads>(row, n_cols, norm.epsilon, norm.is_centred, partial);
   const int thread = static_cast<int>(threadIdx.x);
   const int lane = thread % kLanes;
   const int n_parts = n_cols / 32;
@@ -96,7 +97,7 @@ __global__ void __launch_bounds__(kNormThreads)
     FORGE_UNROLL
     for (int i = 0; i < kValues; ++i) {
       const int col = 32 * part + kValues * lane + i;
-      values[i] = row[col] * inverse * weight[col];
+      values[i] = NormElement(row[col], scale, norm.weight, norm.bias, col);
     }
     QuantizePart(values, token * n_parts + part, lane, is_there, needs_digits, out);
   }
@@ -128,10 +129,10 @@ Status QuantizeActivations(const float* x, const InputNorm& norm, int n_tokens, 
                            bool needs_digits, const QuantizedActivations& activations,
                            HipStream& stream) {
   if (norm.weight != nullptr)
-    return LaunchKernel(
-        "norm_quantize", stream.wave_size() == 64 ? NormQuantizeKernel<64> : NormQuantizeKernel<32>,
-        {.grid = static_cast<unsigned>(n_tokens), .block = kNormThreads}, stream, x, norm.weight,
-        norm.epsilon, static_cast<int>(n_cols), needs_digits, activations);
+    return LaunchKernel("norm_quantize",
+                        stream.wave_size() == 64 ? NormQuantizeKernel<64> : NormQuantizeKernel<32>,
+                        {.grid = static_cast<unsigned>(n_tokens), .block = kNormThreads}, stream, x,
+                        norm, static_cast<int>(n_cols), needs_digits, activations);
   const int64_t n_parts = n_tokens * (n_cols / 32);
   const int64_t n_blocks = (n_parts * kLanes + kThreads - 1) / kThreads;
   return LaunchKernel("quantize", QuantizeKernel,

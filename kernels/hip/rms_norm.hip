@@ -11,10 +11,10 @@ template <int kWave>
 __global__ void __launch_bounds__(kNormThreads) RmsNormKernel(RmsNormArgs args) {
   FORGE_SHARED(float, partial, kNormThreads / kWave);
   const int64_t row = static_cast<int64_t>(blockIdx.x) * args.dim;
-  const float inverse =
-      InverseRms<kWave, kNormThreads>(args.x + row, args.dim, args.epsilon, partial);
+  const RowScale scale = MeasureRow<kWave, kNormThreads>(args.x + row, args.dim, args.epsilon,
+                                                         args.is_centred, partial);
   for (int i = static_cast<int>(threadIdx.x); i < args.dim; i += kNormThreads) {
-    const float normed = args.x[row + i] * inverse * args.weight[i];
+    const float normed = NormElement(args.x[row + i], scale, args.weight, args.bias, i);
     args.y[row + i] = args.residual == nullptr ? normed : args.residual[row + i] + normed;
   }
 }

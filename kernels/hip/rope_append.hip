@@ -18,20 +18,22 @@ constexpr int kManyTokens = 16;
 // The heads of a token in the order that blocks take them: queries, then keys.
 struct Head {
   float* x;           // [head_dim]
-  const float* norm;  // [head_dim], or null
+  const float* norm;  // [head_dim], its own or that of all; or null
   int kv_head;        // of a key, else negative
 };
 
 FORGE_DEVICE Head FindHead(const RopeAppendArgs& args, int64_t token, int index) {
   const int dim = args.cache.head_dim;
   const int kv_head = index - args.n_heads;
-  if (kv_head < 0)
-    return {args.queries + (token * args.n_heads + index) * dim, args.query_norm, kv_head};
-  return {args.keys + (token * args.cache.n_kv_heads + kv_head) * dim, args.key_norm, kv_head};
+  const bool is_query = kv_head < 0;
+  const float* norm = is_query ? args.query_norm : args.key_norm;
+  if (norm != nullptr && args.heads_differ) norm += (is_query ? index : kv_head) * dim;
+  if (is_query) return {args.queries + (token * args.n_heads + index) * dim, norm, kv_head};
+  return {args.keys + (token * args.cache.n_kv_heads + kv_head) * dim, norm, kv_head};
 }
 
-FORGE_DEVICE float NormElement(const Head& head, float inverse, int d) {
-  return head.norm == nullptr ? head.x[d] : head.x[d] * inverse * head.norm[d];
+FORGE_DEVICE float HeadElement(const Head& head, const RowScale& scale, int d) {
+  return head.norm == nullptr ? head.x[d] : NormElement(head.x[d], scale, head.norm, nullptr, d);
 }
 
 struct Turn {
@@ -62,36 +64,35 @@ FORGE_DEVICE Turn TurnBy(double angle) {
   return {((quadrant + 1) & 2) != 0 ? -c : c, (quadrant & 2) != 0 ? -s : s};
 }
 
-// The factors by which the norms of heads [first, end) of a token multiply. All of the block take
-// part.
+// What the norms of heads [first, end) of a token go by. All of the block take part.
 template <int kWave>
 FORGE_DEVICE void MeasureHeads(const RopeAppendArgs& args, int64_t token, int first, int end,
-                               float* partial, float* inverses) {
+                               float* partial, RowScale* scales) {
   for (int index = first; index < end; ++index) {
     const Head head = FindHead(args, token, index);
     if (head.norm == nullptr) continue;
-    const float inverse =
-        InverseRms<kWave, kThreads>(head.x, args.cache.head_dim, args.norm_epsilon, partial);
-    if (threadIdx.x == 0) inverses[index - first] = inverse;
+    const RowScale scale = MeasureRow<kWave, kThreads>(
+        head.x, args.cache.head_dim, args.norm_epsilon, args.centres_heads, partial);
+    if (threadIdx.x == 0) scales[index - first] = scale;
   }
   __syncthreads();
 }
 
 // Normalises the elements from `from` on of heads [first, end) in place.
 FORGE_DEVICE void NormHeads(const RopeAppendArgs& args, int64_t token, int first, int end, int from,
-                            const float* inverses) {
+                            const RowScale* scales) {
   for (int index = first; index < end; ++index) {
     const Head head = FindHead(args, token, index);
     if (head.norm == nullptr) continue;
     for (int d = from + static_cast<int>(threadIdx.x); d < args.cache.head_dim; d += kThreads)
-      head.x[d] = NormElement(head, inverses[index - first], d);
+      head.x[d] = HeadElement(head, scales[index - first], d);
   }
 }
 
 // Turns heads [first, end) of a token in place, and normalises them before where norms come first.
 // A thread turns the same pair in every head, so that sine and cosine are computed once.
 FORGE_DEVICE void TurnHeads(const RopeAppendArgs& args, int64_t token, int first, int end,
-                            const float* inverses) {
+                            const RowScale* scales) {
   const Rotation& rotation = args.rotation;
   const int n_pairs = rotation.rotary_dim / 2;
   const int thread = static_cast<int>(threadIdx.x);
@@ -105,13 +106,13 @@ FORGE_DEVICE void TurnHeads(const RopeAppendArgs& args, int64_t token, int first
     for (int index = first; index < end; ++index) {
       Head head = FindHead(args, token, index);
       if (args.turns_first) head.norm = nullptr;
-      const float a = NormElement(head, inverses[index - first], low);
-      const float b = NormElement(head, inverses[index - first], high);
+      const float a = HeadElement(head, scales[index - first], low);
+      const float b = HeadElement(head, scales[index - first], high);
       head.x[low] = a * cosine - b * sine;
       head.x[high] = a * sine + b * cosine;
     }
   }
-  if (!args.turns_first) NormHeads(args, token, first, end, rotation.rotary_dim, inverses);
+  if (!args.turns_first) NormHeads(args, token, first, end, rotation.rotary_dim, scales);
 }
 
 // All 32 lanes of a chunk take part. The scale is the binary16 next to the greatest magnitude /
@@ -166,18 +167,18 @@ template <KvDType kDType, int kWave>
 __global__ void __launch_bounds__(kThreads)
     RopeAppendKernel(RopeAppendArgs args, int heads_of_block, int blocks_of_token) {
   FORGE_SHARED(float, partial, kThreads / kWave);
-  FORGE_SHARED(float, inverses, kMostHeads);
+  FORGE_SHARED(RowScale, scales, kMostHeads);
   const int64_t token = blockIdx.x / static_cast<unsigned>(blocks_of_token);
   const int first = static_cast<int>(blockIdx.x) % blocks_of_token * heads_of_block;
   const int n_heads = args.n_heads + args.cache.n_kv_heads;
   const int end = first + heads_of_block < n_heads ? first + heads_of_block : n_heads;
   const int head_dim = args.cache.head_dim;
-  if (!args.turns_first) MeasureHeads<kWave>(args, token, first, end, partial, inverses);
-  TurnHeads(args, token, first, end, inverses);
+  if (!args.turns_first) MeasureHeads<kWave>(args, token, first, end, partial, scales);
+  TurnHeads(args, token, first, end, scales);
   __syncthreads();  // others store, or normalise, what one thread turned
   if (args.turns_first) {
-    MeasureHeads<kWave>(args, token, first, end, partial, inverses);
-    NormHeads(args, token, first, end, 0, inverses);
+    MeasureHeads<kWave>(args, token, first, end, partial, scales);
+    NormHeads(args, token, first, end, 0, scales);
     __syncthreads();
   }
   for (int index = first; index < end; ++index) {

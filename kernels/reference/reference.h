@@ -17,6 +17,11 @@ namespace forge {
 void ReferenceRmsNorm(const float* x, const float* weight, const float* residual, double* y,
                       int64_t n_rows, int64_t dim, double epsilon);
 
+// The same of a centred norm. bias: [dim], or null.
+void ReferenceLayerNorm(const float* x, const float* weight, const float* bias,
+                        const float* residual, double* y, int64_t n_rows, int64_t dim,
+                        double epsilon);
+
 // See Rotation. x and y: [n_tokens, n_heads, head_dim], positions: [n_tokens].
 struct ReferenceRopeShape {
   int64_t n_tokens;

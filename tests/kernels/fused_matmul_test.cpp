@@ -25,6 +25,8 @@ struct HostNorm {
   std::vector<float> weight;
   std::vector<float> scratch;
   float epsilon;
+  bool is_centred = false;
+  std::vector<float> bias = {};  // of a centred one
 };
 
 std::vector<std::vector<float>> Multiply(OpRig& rig, const std::vector<MatmulTarget>& targets,
@@ -36,7 +38,9 @@ std::vector<std::vector<float>> Multiply(OpRig& rig, const std::vector<MatmulTar
   MatmulArgs args;
   args.x = x.data();
   args.n_tokens = n_tokens;
-  if (norm != nullptr) args.norm = {norm->weight.data(), norm->epsilon, norm->scratch.data()};
+  if (norm != nullptr)
+    args.norm = {norm->weight.data(), norm->epsilon, norm->scratch.data(), norm->is_centred,
+                 norm->is_centred ? norm->bias.data() : nullptr};
   args.n_targets = static_cast<int>(targets.size());
   args.activation = activation;
   args.workspace = {workspace.data(), workspace.size()};
@@ -116,7 +120,10 @@ TEST_P(FusedMatmulTest, NormalisesAsTheOpOfThatName) {
   PackedMatrix first(*rig_, {dtype(), 33, kCols}, random);
   PackedMatrix second(*rig_, {F16Format::kDType, 5, kCols}, random);
   HostNorm norm = {testing::NormalFloats(kCols, random), {}, 1e-5f};
-  for (const int n_tokens : {1, 3, 34}) {
+  norm.bias = testing::NormalFloats(kCols, random);
+  for (const auto& [n_tokens, is_centred] : std::vector<std::pair<int, bool>>{
+           {1, false}, {1, true}, {3, false}, {3, true}, {34, false}, {34, true}}) {
+    norm.is_centred = is_centred;
     const auto n_in = static_cast<size_t>(n_tokens * kCols);
     const std::vector<float> x = testing::NormalFloats(n_in, random, 3.0f);
     std::vector<float> normed(n_in);
@@ -125,7 +132,9 @@ TEST_P(FusedMatmulTest, NormalisesAsTheOpOfThatName) {
                                       .y = normed.data(),
                                       .n_rows = n_tokens,
                                       .dim = kCols,
-                                      .epsilon = norm.epsilon})
+                                      .epsilon = norm.epsilon,
+                                      .is_centred = is_centred,
+                                      .bias = is_centred ? norm.bias.data() : nullptr})
                     .ok());
     norm.scratch.assign(n_in, 0.0f);
     // Alone, and beside a matrix that takes its activations as they are.
@@ -135,7 +144,7 @@ TEST_P(FusedMatmulTest, NormalisesAsTheOpOfThatName) {
                                               all.begin() + static_cast<int>(n_targets));
       EXPECT_EQ(Multiply(*rig_, targets, x, n_tokens, &norm),
                 Multiply(*rig_, targets, normed, n_tokens))
-          << n_tokens << " tokens, " << n_targets << " targets";
+          << n_tokens << " tokens, " << n_targets << " targets, centred " << is_centred;
     }
   }
 }
@@ -214,7 +223,7 @@ TEST_P(FusedMatmulArgsTest, RefusesBadArguments) {
     args.x = x_.data();
     args.n_tokens = 1;
     std::vector<float> scratch(64);
-    args.norm = {norm_.data(), 1e-5f, scratch.data()};
+    args.norm = {.weight = norm_.data(), .epsilon = 1e-5f, .scratch = scratch.data()};
     args.n_targets = 2;
     args.targets[0] = {.weight = matrix_.view(), .y = y_.data()};
     args.targets[1] = {.weight = matrix_.view(), .y = y_.data() + 21};
@@ -229,6 +238,7 @@ TEST_P(FusedMatmulArgsTest, RefusesBadArguments) {
   EXPECT_EQ(code_with([](MatmulArgs& a) { a.norm.scratch = nullptr; }), refused);
   EXPECT_EQ(code_with([](MatmulArgs& a) { a.norm.epsilon = -1.0f; }), refused);
   EXPECT_EQ(code_with([](MatmulArgs& a) { a.norm.epsilon = NAN; }), refused);
+  EXPECT_EQ(code_with([](MatmulArgs& a) { a.norm.bias = a.norm.weight; }), refused);
   EXPECT_EQ(code_with([](MatmulArgs& a) { a.n_targets = 1; }), StatusCode::kOk);
   EXPECT_EQ(code_with([](MatmulArgs& a) { a.n_targets = 0; }), refused);
   EXPECT_EQ(code_with([](MatmulArgs& a) { a.n_targets = 3; }), refused);

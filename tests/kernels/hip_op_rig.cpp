@@ -135,6 +135,7 @@ class HipOpRig final : public OpRig {
     RmsNormArgs on = args;
     on.x = arrays.In(args.x, n);
     on.weight = arrays.In(args.weight, args.dim);
+    on.bias = arrays.In(args.bias, args.dim);
     on.residual = arrays.In(args.residual, n);
     on.y = arrays.Out(args.y, n);
     return arrays.Finish(ops().rms_norm(on, *stream_));
@@ -147,6 +148,7 @@ class HipOpRig final : public OpRig {
     const int64_t n_in = args.targets[0].weight.shape.n_cols;
     on.x = arrays.In(args.x, args.n_tokens * n_in);
     on.norm.weight = arrays.In(args.norm.weight, n_in);
+    on.norm.bias = arrays.In(args.norm.bias, n_in);
     on.norm.scratch = arrays.InOut(args.norm.scratch, args.n_tokens * n_in);
     for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
       const MatmulTarget& target = args.targets[i];
@@ -171,8 +173,9 @@ class HipOpRig final : public OpRig {
     on.queries = arrays.InOut(args.queries, args.batch.n_tokens * args.n_heads * head_dim);
     on.keys = arrays.InOut(args.keys, n_rows * head_dim);
     on.values = arrays.In(args.values, n_rows * args.cache.value_dim);
-    on.query_norm = arrays.In(args.query_norm, head_dim);
-    on.key_norm = arrays.In(args.key_norm, head_dim);
+    on.query_norm = arrays.In(args.query_norm, head_dim * (args.heads_differ ? args.n_heads : 1));
+    on.key_norm =
+        arrays.In(args.key_norm, head_dim * (args.heads_differ ? args.cache.n_kv_heads : 1));
     on.rotation.frequencies = arrays.In(args.rotation.frequencies, args.rotation.rotary_dim / 2);
     return arrays.Finish(ops().rope_append(on, *stream_));
   }

@@ -80,6 +80,52 @@ TEST_P(RmsNormTest, AddsToAResidualAlsoInPlace) {
   }
 }
 
+// Rows whose mean is several of their deviations, with and without a bias and a residual.
+TEST_P(RmsNormTest, MatchesTheReferenceWhereItIsCentred) {
+  const std::unique_ptr<OpRig> rig = GetParam().Create();
+  uint32_t seed = 200;
+  for (const int dim : testing::Lengths()) {
+    for (const int n_rows : {1, 5}) {
+      SCOPED_TRACE("n_rows " + std::to_string(n_rows) + ", dim " + std::to_string(dim) + ", seed " +
+                   std::to_string(seed));
+      std::mt19937 random(seed++);
+      const auto n = static_cast<size_t>(n_rows) * static_cast<size_t>(dim);
+      std::vector<float> x = testing::NormalFloats(n, random, 3.0f);
+      for (float& value : x) value += 20.0f;
+      const std::vector<float> residual = testing::NormalFloats(n, random, 2.0f);
+      const std::vector<float> weight = testing::NormalFloats(static_cast<size_t>(dim), random);
+      const std::vector<float> bias = testing::NormalFloats(static_cast<size_t>(dim), random);
+      RmsNormArgs args = {.x = x.data(),
+                          .weight = weight.data(),
+                          .n_rows = n_rows,
+                          .dim = dim,
+                          .epsilon = 1e-5f,
+                          .is_centred = true};
+      for (const bool has_bias : {false, true}) {
+        for (const bool has_residual : {false, true}) {
+          args.bias = has_bias ? bias.data() : nullptr;
+          args.residual = has_residual ? residual.data() : nullptr;
+          std::vector<double> want(n);
+          ReferenceLayerNorm(x.data(), weight.data(), args.bias, args.residual, want.data(), n_rows,
+                             dim, 1e-5f);
+          GuardedArray<float> y(n);
+          args.x = x.data();
+          args.y = y.data();
+          ASSERT_TRUE(rig->Run(args).ok());
+          EXPECT_TRUE(testing::Near(y.span(), want, testing::kLayerNormTolerance));
+          EXPECT_TRUE(y.GuardsIntact());
+
+          GuardedArray<float> in_place(n);
+          in_place.Assign(x);
+          args.x = args.y = in_place.data();
+          ASSERT_TRUE(rig->Run(args).ok());
+          EXPECT_EQ(std::memcmp(in_place.data(), y.data(), n * sizeof(float)), 0);
+        }
+      }
+    }
+  }
+}
+
 TEST_P(RmsNormTest, GivesARowTheSameBitsInEveryBatchAndOnEveryPool) {
   const std::unique_ptr<OpRig> one = GetParam().Create(1);
   const std::unique_ptr<OpRig> three = GetParam().Create(3);
@@ -88,7 +134,7 @@ TEST_P(RmsNormTest, GivesARowTheSameBitsInEveryBatchAndOnEveryPool) {
   const std::vector<float> x = testing::NormalFloats(kRows * kDim, random);
   const std::vector<float> residual = testing::NormalFloats(kRows * kDim, random);
   const std::vector<float> weight = testing::NormalFloats(kDim, random);
-  const auto run = [&](OpRig& rig, int first, int n_rows) {
+  const auto run = [&](OpRig& rig, int first, int n_rows, bool is_centred) {
     std::vector<float> y(static_cast<size_t>(n_rows) * kDim);
     EXPECT_TRUE(rig.Run(RmsNormArgs{.x = x.data() + first * kDim,
                                     .weight = weight.data(),
@@ -96,15 +142,35 @@ TEST_P(RmsNormTest, GivesARowTheSameBitsInEveryBatchAndOnEveryPool) {
                                     .y = y.data(),
                                     .n_rows = n_rows,
                                     .dim = kDim,
-                                    .epsilon = 1e-6f})
+                                    .epsilon = 1e-6f,
+                                    .is_centred = is_centred,
+                                    .bias = is_centred ? weight.data() : nullptr})
                     .ok());
     return y;
   };
-  const std::vector<float> together = run(*three, 0, kRows);
-  for (int row = 0; row < kRows; row += 37) {
-    const std::vector<float> alone = run(*one, row, 1);
-    ASSERT_EQ(std::memcmp(alone.data(), together.data() + row * kDim, kDim * sizeof(float)), 0);
+  for (const bool is_centred : {false, true}) {
+    const std::vector<float> together = run(*three, 0, kRows, is_centred);
+    for (int row = 0; row < kRows; row += 37) {
+      const std::vector<float> alone = run(*one, row, 1, is_centred);
+      ASSERT_EQ(std::memcmp(alone.data(), together.data() + row * kDim, kDim * sizeof(float)), 0);
+    }
   }
+}
+
+TEST_P(RmsNormTest, MakesTheBiasOfARowOfOneNumber) {
+  const std::unique_ptr<OpRig> rig = GetParam().Create();
+  const std::vector<float> x(40, 7.0f), weight(40, 2.0f), bias(40, 0.25f);
+  std::vector<float> y(40, 1.0f);
+  ASSERT_TRUE(rig->Run(RmsNormArgs{.x = x.data(),
+                                   .weight = weight.data(),
+                                   .y = y.data(),
+                                   .n_rows = 1,
+                                   .dim = 40,
+                                   .epsilon = 1e-6f,
+                                   .is_centred = true,
+                                   .bias = bias.data()})
+                  .ok());
+  EXPECT_EQ(y, bias);
 }
 
 TEST_P(RmsNormTest, KeepsARowOfZerosZero) {
@@ -142,6 +208,7 @@ TEST_P(RmsNormTest, RefusesBadArguments) {
   EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.dim = 0; }));
   EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.epsilon = -1.0f; }));
   EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.epsilon = NAN; }));
+  EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.bias = a.weight; }));
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, RmsNormTest, ::testing::ValuesIn(testing::OpRigKinds()),

@@ -192,6 +192,35 @@ TEST_P(RotationTest, NormalisesEachHeadFirst) {
   }
 }
 
+// As Command R+ and StableLM 2 12B: centred, and by weights of its own.
+TEST_P(RotationTest, NormalisesEachHeadByItsOwnWeights) {
+  const std::unique_ptr<OpRig> rig = GetParam().Create();
+  uint32_t seed = 230;
+  for (const int head_dim : {2, 48, 64, 100, 256}) {
+    for (const int n_tokens : {2, 20}) {
+      const ReferenceRopeShape shape = {.n_tokens = n_tokens,
+                                        .n_heads = 9,
+                                        .head_dim = head_dim,
+                                        .rotary_dim = head_dim / 2 / 2 * 2,
+                                        .halves = seed % 2 == 0};
+      SCOPED_TRACE("head_dim " + std::to_string(head_dim) + ", seed " + std::to_string(seed));
+      Scene scene(shape, 1.0f, seed++);
+      const auto n_dims = static_cast<size_t>(head_dim);
+      const std::vector<float> norms = testing::NormalFloats(9 * n_dims, scene.random());
+      std::vector<double> normed(scene.x().size());
+      for (size_t head = 0; head < static_cast<size_t>(n_tokens) * 9; ++head)
+        ReferenceLayerNorm(scene.x().data() + head * n_dims, norms.data() + head % 9 * n_dims,
+                           nullptr, nullptr, normed.data() + head * n_dims, 1, head_dim, 1e-5);
+      scene.args().query_norm = scene.args().key_norm = norms.data();
+      scene.args().norm_epsilon = 1e-5f;
+      scene.args().heads_differ = scene.args().centres_heads = true;
+      const std::vector<float> y = scene.Run(*rig);
+      const std::vector<float> rounded(normed.begin(), normed.end());
+      EXPECT_TRUE(testing::Near(y, scene.Reference(rounded), testing::kLayerNormTolerance));
+    }
+  }
+}
+
 TEST_P(RotationTest, NormalisesWhatItTurnedWhereNormsComeLast) {
   const std::unique_ptr<OpRig> rig = GetParam().Create();
   uint32_t seed = 250;

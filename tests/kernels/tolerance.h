@@ -15,6 +15,10 @@ constexpr double kFloatEpsilon = 0x1p-24;
 // Sums of up to 8192 squares in 64 or fewer partial sums, one square root, three roundings.
 constexpr Tolerance kRmsNormTolerance = {.relative = 16 * kFloatEpsilon, .absolute = 1e-30};
 
+// A centred row may cancel what it had in common, and a bias what is left: the error is that of
+// numbers up to some 15 and of the mean, which tests keep within ten deviations.
+constexpr Tolerance kLayerNormTolerance = {.relative = 16 * kFloatEpsilon, .absolute = 2e-5};
+
 // With a residual the sum may cancel: the error is that of the norm's own values, up to some 15.
 constexpr Tolerance kResidualNormTolerance = {.relative = 16 * kFloatEpsilon, .absolute = 1.5e-5};
 
