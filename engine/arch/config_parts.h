@@ -28,6 +28,9 @@ Status ReadRope(const KeyReader& keys, LongRope long_rope, ModelConfig& config);
 // Those of a text token are one number, so there is nothing to keep.
 Status ReadRopeSections(const KeyReader& keys);
 
+// A factor from 0.0001 to 10000; `fallback` where the key is absent or 0.
+Result<double> ReadScale(const KeyReader& keys, std::string_view name, double fallback);
+
 // How a family's router works.
 struct ExpertTraits {
   ExpertGating gating;  // where the file names none

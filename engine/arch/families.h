@@ -5,30 +5,40 @@
 // One declaration per family; registry.cpp lists them.
 namespace forge {
 
+Architecture ArceeArchitecture();
 Architecture BailingMoeArchitecture();
 Architecture BailingMoe2Architecture();
 Architecture ChatGlmArchitecture();
+Architecture Cohere2Architecture();
+Architecture CommandRArchitecture();
 Architecture DeepSeek2Architecture();
 Architecture Dots1Architecture();
 Architecture Ernie45Architecture();
 Architecture Ernie45MoeArchitecture();
 Architecture ExaoneArchitecture();
 Architecture Exaone4Architecture();
+Architecture FalconArchitecture();
 Architecture GemmaArchitecture();
 Architecture Gemma2Architecture();
 Architecture Gemma3Architecture();
 Architecture Glm4Architecture();
 Architecture Glm4MoeArchitecture();
 Architecture GptOssArchitecture();
+Architecture GptNeoxArchitecture();
 Architecture GraniteArchitecture();
 Architecture GraniteMoeArchitecture();
+Architecture HunyuanDenseArchitecture();
+Architecture HunyuanMoeArchitecture();
+Architecture InternLm2Architecture();
 Architecture LlamaArchitecture();
 Architecture MiniMaxM2Architecture();
 Architecture MistralArchitecture();
 Architecture Mistral3Architecture();
 Architecture MixtralArchitecture();
+Architecture NemotronArchitecture();
 Architecture Olmo2Architecture();
 Architecture OlmoeArchitecture();
+Architecture Phi2Architecture();
 Architecture Phi3Architecture();
 Architecture Qwen2Architecture();
 Architecture Qwen2MoeArchitecture();
@@ -39,6 +49,8 @@ Architecture Qwen3VlArchitecture();
 Architecture Qwen3VlMoeArchitecture();
 Architecture SeedOssArchitecture();
 Architecture SmolLm3Architecture();
+Architecture StableLmArchitecture();
+Architecture StarCoder2Architecture();
 Architecture YiArchitecture();
 
 }  // namespace forge

@@ -12,15 +12,6 @@ constexpr ExpertTraits kExperts = {.gating = ExpertGating::kSoftmaxOfAll,
                                    .normalizes_weights = true,
                                    .shares_feed_forward_length = false};
 
-// Far beyond every published model, and near enough to 1 that no float32 overflows.
-constexpr double kLeastScale = 1e-4, kMostScale = 1e4;
-
-Result<double> ReadScale(const KeyReader& keys, std::string_view name, double fallback) {
-  FORGE_ASSIGN_OR_RETURN(const double scale, keys.PositiveUnlessZeroOr(name, fallback));
-  if (scale >= kLeastScale && scale <= kMostScale) return scale;
-  return InvalidField("a scale is from 0.0001 to 10000", keys.Field(name));
-}
-
 Status ReadScales(const KeyReader& keys, ModelConfig& config) {
   FORGE_ASSIGN_OR_RETURN(config.embedding_scale, ReadScale(keys, "embedding_scale", 1));
   FORGE_ASSIGN_OR_RETURN(config.residual_scale, ReadScale(keys, "residual_scale", 1));

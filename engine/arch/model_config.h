@@ -37,7 +37,7 @@ struct RopeConfig {
 };
 
 // What the gate of a feed-forward net goes through before it multiplies; `Activation` of the ops.
-enum class GateActivation { kSilu, kGelu, kClampedSwiglu };
+enum class GateActivation { kSilu, kGelu, kClampedSwiglu, kReluSquared };
 
 // How the router's logits become weights of the experts it chooses.
 enum class ExpertGating {
@@ -46,11 +46,25 @@ enum class ExpertGating {
   kSigmoid,          // of each logit by itself
 };
 
-// What the norms of queries and keys, before rotation, are taken over.
+// What norms make of a row before its weights multiply it.
+enum class NormKind {
+  kRms,    // the row divided by its root mean square
+  kLayer,  // the same of the row less its mean
+};
+
+// What the norms of queries and keys are taken over.
 enum class QkNorm {
   kNone,
   kHead,        // each head by itself, all with the same weights
+  kOwnHead,     // each head by itself, with weights of its own
   kProjection,  // the whole projection
+};
+
+// What the feed-forward net of a block takes.
+enum class BlockOrder {
+  kSequential,       // a norm of what attention has added to
+  kParallel,         // a norm of what attention takes a norm of
+  kParallelOneNorm,  // the same norm as attention
 };
 
 // Feed-forward nets of which each token uses a few of many.
@@ -107,7 +121,8 @@ struct ModelConfig {
   uint32_t value_dim = 0;   // of values, per head
   uint32_t n_ff = 0;        // of a dense net
   uint32_t n_context_train = 0;
-  float rms_epsilon = 0.0f;
+  NormKind norm = NormKind::kRms;
+  float rms_epsilon = 0.0f;      // of every norm, of whichever kind
   double embedding_scale = 1.0;  // multiplies the token's embedding
   double residual_scale = 1.0;   // multiplies what attention and feed-forward add
   double logit_scale = 1.0;      // multiplies the logits
@@ -123,6 +138,7 @@ struct ModelConfig {
   std::vector<bool> windowed;             // [n_layers], or empty: every layer sees all positions
   std::vector<bool> unrotated;            // [n_layers], or empty: every layer turns its heads
 
+  BlockOrder order = BlockOrder::kSequential;
   GateActivation activation = GateActivation::kSilu;
   ExpertConfig experts;
 
@@ -130,11 +146,15 @@ struct ModelConfig {
   bool has_output_bias = false;  // blk.N.attn_output.bias
   bool has_fused_qkv = false;    // blk.N.attn_qkv.weight in place of the three
   QkNorm qk_norm = QkNorm::kNone;
+  bool turns_before_norm = false;      // queries and keys; else those norms come first
   bool has_sinks = false;              // blk.N.attn_sinks.weight
   bool has_pre_norms = true;           // of what attention and feed-forward take
+  bool has_norm_bias = false;          // of those, and of the output norm
   bool has_post_norms = false;         // of what attention and feed-forward add
+  bool has_gate = true;                // of dense nets; else down(activation(up(x)))
   bool has_ffn_bias = false;           // blk.N.ffn_{gate,up,down}.bias of a dense net
   bool has_fused_gate_up = false;      // gate and up are the halves of blk.N.ffn_up.weight
+  bool has_logit_bias = false;         // output.bias
   bool has_tied_output = false;        // token_embd.weight is the output head too
   bool has_rope_factors = false;       // rope_freqs.weight divides the frequencies
   bool has_long_rope_factors = false;  // rope_factors_{long,short}.weight do
@@ -148,9 +168,11 @@ struct ModelConfig {
   uint32_t output_dim() const { return has_latent() ? latent.value_dim : value_dim; }
   uint32_t k_rows() const { return n_kv_heads * head_dim; }
   uint32_t v_rows() const { return n_kv_heads * value_dim; }
+  bool NormsHeads() const { return qk_norm == QkNorm::kHead || qk_norm == QkNorm::kOwnHead; }
   // Rows of a token's queries and keys that one norm is taken over.
-  uint32_t q_norm_dim() const { return qk_norm == QkNorm::kHead ? head_dim : q_rows(); }
-  uint32_t k_norm_dim() const { return qk_norm == QkNorm::kHead ? head_dim : k_rows(); }
+  uint32_t q_norm_dim() const { return NormsHeads() ? head_dim : q_rows(); }
+  uint32_t k_norm_dim() const { return NormsHeads() ? head_dim : k_rows(); }
+  bool IsParallel() const { return order != BlockOrder::kSequential; }
   bool HasExperts(uint32_t layer) const {
     return experts.count != 0 && layer >= experts.n_dense_layers;
   }

@@ -10,27 +10,36 @@
 #include "engine/gguf/gguf_file.h"
 #include "kernels/base/result.h"
 
-// What the families of plain decoder-only transformers have in common: RMS norms, rotary
-// embedding, grouped-query attention and a gated feed-forward net, under the same key and tensor
-// names.
+// What the families of plain decoder-only transformers have in common: norms, rotary embedding,
+// grouped-query attention and a feed-forward net, under the same key and tensor names.
 namespace forge {
 
 // In what a family differs from the others.
 struct TransformerTraits {
   std::string_view architecture;
   RopeLayout rope_layout = RopeLayout::kHalves;
+  NormKind norm = NormKind::kRms;  // a layer norm has a bias where the file does
+  BlockOrder order = BlockOrder::kSequential;
   GateActivation activation = GateActivation::kSilu;
   bool requires_qkv_bias = false;  // else: has it where the file does
   QkNorm qk_norm = QkNorm::kNone;
-  bool may_lack_qk_norm = false;         // has it where the file does
+  bool may_lack_qk_norm = false;  // has it where the file does
+  bool turns_before_norm = false;
   bool may_have_selection_bias = false;  // the same; else: what read_more says
   bool has_pre_norms = true;
   bool has_post_norms = false;
+  bool has_gate = true;
   bool has_fused_gate_up = false;
+  bool has_logit_bias = false;
   LongRope long_rope = LongRope::kNever;
   // Reads what else the family has, once shape and rotary embedding are known. May be null.
   Status (*read_more)(const KeyReader& keys, ModelConfig& config) = nullptr;
+  // What the tensors that are there tell of this family alone. May be null.
+  void (*read_tensors)(const GgufFile& file, ModelConfig& config) = nullptr;
 };
+
+// Whether the tensor of this name is in any layer of the model.
+bool AnyLayerHas(const GgufFile& file, const ModelConfig& config, std::string_view suffix);
 
 // Reads and checks the configuration. Errors as Architecture::read_config.
 Result<ModelConfig> ReadTransformerConfig(const GgufFile& file, const TransformerTraits& traits);

@@ -52,11 +52,13 @@ Status ReadShape(const KeyReader& keys, ModelConfig& config) {
   FORGE_ASSIGN_OR_RETURN(config.head_dim, ReadHeadSize(keys, "attention.key_length", config));
   FORGE_ASSIGN_OR_RETURN(config.value_dim, ReadHeadSize(keys, "attention.value_length", config));
   FORGE_ASSIGN_OR_RETURN(config.n_context_train, keys.Required("context_length", kContextRange));
-  constexpr std::string_view kEpsilon = "attention.layer_norm_rms_epsilon";
-  FORGE_ASSIGN_OR_RETURN(const double epsilon, keys.RequiredPositive(kEpsilon));
+  const std::string_view epsilon_key = config.norm == NormKind::kLayer
+                                           ? "attention.layer_norm_epsilon"
+                                           : "attention.layer_norm_rms_epsilon";
+  FORGE_ASSIGN_OR_RETURN(const double epsilon, keys.RequiredPositive(epsilon_key));
   config.rms_epsilon = static_cast<float>(epsilon);
   if (!(epsilon < 1.0) || config.rms_epsilon == 0.0f)
-    return InvalidField("the key needs a value between 1e-38 and 1", keys.Field(kEpsilon));
+    return InvalidField("the key needs a value between 1e-38 and 1", keys.Field(epsilon_key));
   config.attention_scale = 1.0 / std::sqrt(static_cast<double>(config.head_dim));
   return Status();
 }
@@ -94,9 +96,7 @@ Status ReadVocabularySize(const GgufFile& file, const KeyReader& keys, ModelConf
 void ReadTensorPresence(const GgufFile& file, const TransformerTraits& traits,
                         ModelConfig& config) {
   const auto in_any_layer = [&](std::string_view suffix) {
-    for (uint32_t layer = 0; layer < config.n_layers; ++layer)
-      if (file.FindTensor(LayerTensorName(layer, suffix)) != nullptr) return true;
-    return false;
+    return AnyLayerHas(file, config, suffix);
   };
   config.has_fused_qkv = in_any_layer("attn_qkv.weight");
   config.has_qkv_bias = traits.requires_qkv_bias || in_any_layer("attn_q.bias") ||
@@ -106,6 +106,9 @@ void ReadTensorPresence(const GgufFile& file, const TransformerTraits& traits,
   config.has_ffn_bias =
       config.experts.count == 0 && (in_any_layer("ffn_gate.bias") || in_any_layer("ffn_up.bias") ||
                                     in_any_layer("ffn_down.bias"));
+  config.has_norm_bias = config.norm == NormKind::kLayer &&
+                         (in_any_layer("attn_norm.bias") || in_any_layer("ffn_norm.bias") ||
+                          file.FindTensor("output_norm.bias") != nullptr);
   config.has_tied_output = file.FindTensor("output.weight") == nullptr;
   config.has_rope_factors = file.FindTensor("rope_freqs.weight") != nullptr;
   config.has_long_rope_factors = config.rope.scaling == RopeScaling::kLongRope &&
@@ -117,6 +120,7 @@ void ReadTensorPresence(const GgufFile& file, const TransformerTraits& traits,
   if (traits.may_have_selection_bias)
     config.experts.has_selection_bias = in_any_layer("exp_probs_b.bias");
   config.experts.is_split = config.experts.count != 0 && in_any_layer("ffn_gate.0.weight");
+  if (traits.read_tensors != nullptr) traits.read_tensors(file, config);
 }
 
 // Experts in tensors of their own are as many as the keys say before a table of them is made.
@@ -137,6 +141,12 @@ Status CheckSplitExperts(const GgufFile& file, const ModelConfig& config) {
 
 }  // namespace
 
+bool AnyLayerHas(const GgufFile& file, const ModelConfig& config, std::string_view suffix) {
+  for (uint32_t layer = 0; layer < config.n_layers; ++layer)
+    if (file.FindTensor(LayerTensorName(layer, suffix)) != nullptr) return true;
+  return false;
+}
+
 Result<ModelConfig> ReadTransformerConfig(const GgufFile& file, const TransformerTraits& traits) {
   const KeyReader keys(file.metadata(), traits.architecture);
   ModelConfig config;
@@ -144,11 +154,16 @@ Result<ModelConfig> ReadTransformerConfig(const GgufFile& file, const Transforme
   FORGE_ASSIGN_OR_RETURN(const std::optional<std::string_view> name,
                          file.metadata().String("general.name"));
   config.name = SanitizeText(name.value_or(""));
+  config.norm = traits.norm;
+  config.order = traits.order;
   config.activation = traits.activation;
   config.qk_norm = traits.qk_norm;
+  config.turns_before_norm = traits.turns_before_norm;
   config.has_pre_norms = traits.has_pre_norms;
   config.has_post_norms = traits.has_post_norms;
+  config.has_gate = traits.has_gate;
   config.has_fused_gate_up = traits.has_fused_gate_up;
+  config.has_logit_bias = traits.has_logit_bias;
   config.rope.layout = traits.rope_layout;
   FORGE_TRY(ReadShape(keys, config));
   FORGE_TRY(ReadRope(keys, traits.long_rope, config));

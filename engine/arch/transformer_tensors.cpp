@@ -27,6 +27,18 @@ class TableWriter {
     specs_.back().n_slices = config.n_heads;
     return specs_.back();
   }
+  // A norm, with its bias if the model's have them: `name`.weight and `name`.bias.
+  void Norm(WeightRole weight, WeightRole bias, const std::string& name,
+            const ModelConfig& config) {
+    Vector(weight, name + ".weight", config.n_embd);
+    if (config.has_norm_bias) Vector(bias, name + ".bias", config.n_embd);
+  }
+  // Weights of the norms of `n_heads` heads, or one row of weights for all of these.
+  void HeadNorms(WeightRole role, std::string_view name, const ModelConfig& config,
+                 uint32_t n_heads) {
+    Vector(role, name, config.head_dim);
+    if (config.qk_norm == QkNorm::kOwnHead) specs_.back().n_slices = n_heads;
+  }
   // A matrix of each expert: all in one tensor "ffn_up_exps.weight", or each in its own
   // "ffn_up.3.weight".
   void Experts(WeightRole role, const std::string& name, const ExpertConfig& experts,
@@ -115,12 +127,16 @@ void AddLatent(const ModelConfig& config, TableWriter& table) {
 
 void AddAttention(const ModelConfig& config, TableWriter& table) {
   const uint64_t n_embd = config.n_embd;
-  if (config.has_pre_norms) table.Vector(WeightRole::kAttnNorm, "attn_norm.weight", n_embd);
+  if (config.has_pre_norms)
+    table.Norm(WeightRole::kAttnNorm, WeightRole::kAttnNormBias, "attn_norm", config);
   if (config.has_latent())
     AddLatent(config, table);
   else
     AddQkv(config, table);
-  if (config.qk_norm != QkNorm::kNone) {
+  if (config.NormsHeads()) {
+    table.HeadNorms(WeightRole::kAttnQNorm, "attn_q_norm.weight", config, config.n_heads);
+    table.HeadNorms(WeightRole::kAttnKNorm, "attn_k_norm.weight", config, config.n_kv_heads);
+  } else if (config.qk_norm == QkNorm::kProjection) {
     table.Vector(WeightRole::kAttnQNorm, "attn_q_norm.weight", config.q_norm_dim());
     table.Vector(WeightRole::kAttnKNorm, "attn_k_norm.weight", config.k_norm_dim());
   }
@@ -132,7 +148,16 @@ void AddAttention(const ModelConfig& config, TableWriter& table) {
     table.Vector(WeightRole::kAttnPostNorm, "post_attention_norm.weight", n_embd);
 }
 
+void AddUngatedDense(const ModelConfig& config, TableWriter& table) {
+  table.Matrix(WeightRole::kFfnUp, "ffn_up.weight", config.n_ff, config.n_embd);
+  table.Matrix(WeightRole::kFfnDown, "ffn_down.weight", config.n_embd, config.n_ff);
+  if (!config.has_ffn_bias) return;
+  table.Vector(WeightRole::kFfnUpBias, "ffn_up.bias", config.n_ff);
+  table.Vector(WeightRole::kFfnDownBias, "ffn_down.bias", config.n_embd);
+}
+
 void AddDense(const ModelConfig& config, TableWriter& table) {
+  if (!config.has_gate) return AddUngatedDense(config, table);
   const uint64_t n_embd = config.n_embd, n_ff = config.n_ff;
   const std::string_view gate = config.has_fused_gate_up ? "ffn_up.weight" : "ffn_gate.weight";
   table.Matrix(WeightRole::kFfnGate, gate, n_ff, n_embd);
@@ -174,7 +199,8 @@ void AddExperts(const ModelConfig& config, TableWriter& table) {
 void AddLayer(const ModelConfig& config, uint32_t layer, std::vector<TensorSpec>& specs) {
   TableWriter table(specs, static_cast<int>(layer));
   AddAttention(config, table);
-  if (config.has_pre_norms) table.Vector(WeightRole::kFfnNorm, "ffn_norm.weight", config.n_embd);
+  if (config.has_pre_norms && config.order != BlockOrder::kParallelOneNorm)
+    table.Norm(WeightRole::kFfnNorm, WeightRole::kFfnNormBias, "ffn_norm", config);
   if (config.HasExperts(layer))
     AddExperts(config, table);
   else
@@ -196,8 +222,11 @@ std::vector<TensorSpec> TransformerTensors(const ModelConfig& config) {
   std::vector<TensorSpec> specs;
   TableWriter table(specs, /*layer=*/-1);
   table.Matrix(WeightRole::kTokenEmbedding, "token_embd.weight", config.n_vocab, config.n_embd);
-  table.Vector(WeightRole::kOutputNorm, "output_norm.weight", config.n_embd);
-  specs.back().scale = config.logit_scale;
+  // What scales the logits scales the output norm, and all that is added from there on.
+  const size_t first_scaled = specs.size();
+  table.Norm(WeightRole::kOutputNorm, WeightRole::kOutputNormBias, "output_norm", config);
+  if (config.has_logit_bias) table.Vector(WeightRole::kOutputBias, "output.bias", config.n_vocab);
+  for (size_t i = first_scaled; i < specs.size(); ++i) specs[i].scale = config.logit_scale;
   if (!config.has_tied_output)
     table.Matrix(WeightRole::kOutput, "output.weight", config.n_vocab, config.n_embd);
   if (config.has_rope_factors)

@@ -146,6 +146,7 @@ struct VectorPlace {
 };
 constexpr VectorPlace kVectorPlaces[] = {
     {WeightRole::kAttnNorm, &LayerWeights::attn_norm},
+    {WeightRole::kAttnNormBias, &LayerWeights::attn_norm_bias},
     {WeightRole::kAttnQBias, &LayerWeights::q_bias},
     {WeightRole::kAttnKBias, &LayerWeights::k_bias},
     {WeightRole::kAttnVBias, &LayerWeights::v_bias},
@@ -157,6 +158,7 @@ constexpr VectorPlace kVectorPlaces[] = {
     {WeightRole::kAttnOutputBias, &LayerWeights::attn_output_bias},
     {WeightRole::kAttnPostNorm, &LayerWeights::attn_post_norm},
     {WeightRole::kFfnNorm, &LayerWeights::ffn_norm},
+    {WeightRole::kFfnNormBias, &LayerWeights::ffn_norm_bias},
     {WeightRole::kFfnGateBias, &LayerWeights::gate_bias},
     {WeightRole::kFfnUpBias, &LayerWeights::up_bias},
     {WeightRole::kFfnDownBias, &LayerWeights::down_bias},
@@ -201,6 +203,10 @@ void BindWeight(const WeightPlacement& placement, const std::byte* data, ModelWe
     weights.output = view;
   } else if (role == WeightRole::kOutputNorm) {
     weights.output_norm = vector;
+  } else if (role == WeightRole::kOutputNormBias) {
+    weights.output_norm_bias = vector;
+  } else if (role == WeightRole::kOutputBias) {
+    weights.output_bias = vector;
   } else {
     LayerWeights& layer = weights.layers.at(static_cast<size_t>(placement.spec.layer));
     if (placement.spec.is_vector)
@@ -296,6 +302,11 @@ void Model::BindWeights() {
   for (const WeightPlacement& placement : plan_.weights)
     BindWeight(placement, weights_base_ + placement.offset_bytes, weights_);
   if (config_.has_tied_output) weights_.output = weights_.token_embedding;
+  if (config_.order != BlockOrder::kParallelOneNorm) return;
+  for (LayerWeights& layer : weights_.layers) {
+    layer.ffn_norm = layer.attn_norm;
+    layer.ffn_norm_bias = layer.attn_norm_bias;
+  }
 }
 
 KvLayerView Model::KvLayer(uint32_t layer) const {

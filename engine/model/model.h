@@ -17,8 +17,9 @@ namespace forge {
 
 // The weights of one layer on the device; null where the model has none.
 struct LayerWeights {
-  const float* attn_norm = nullptr;  // [n_embd]
-  WeightView q, k, v, attn_output;   // with a latent k is what is turned of it, and there is no v
+  const float* attn_norm = nullptr;       // [n_embd]
+  const float* attn_norm_bias = nullptr;  // [n_embd]
+  WeightView q, k, v, attn_output;  // with a latent k is what is turned of it, and there is no v
   WeightView query_latent, latent;
   const float* query_latent_norm = nullptr;  // [latent.query_rank]
   const float* latent_norm = nullptr;        // [latent.rank]
@@ -26,12 +27,13 @@ struct LayerWeights {
   const float* q_bias = nullptr;
   const float* k_bias = nullptr;
   const float* v_bias = nullptr;
-  const float* q_norm = nullptr;            // [q_norm_dim]
-  const float* k_norm = nullptr;            // [k_norm_dim]
+  const float* q_norm = nullptr;            // [q_norm_dim], of own heads [n_heads, head_dim]
+  const float* k_norm = nullptr;            // [k_norm_dim], of own heads [n_kv_heads, head_dim]
   const float* sinks = nullptr;             // [n_heads]
   const float* attn_output_bias = nullptr;  // [n_embd]
   const float* attn_post_norm = nullptr;    // [n_embd]
-  const float* ffn_norm = nullptr;          // [n_embd]
+  const float* ffn_norm = nullptr;          // [n_embd]; that of attention where both share one
+  const float* ffn_norm_bias = nullptr;     // [n_embd]
   WeightView gate, up, down;
   const float* gate_bias = nullptr;       // [n_ff]
   const float* up_bias = nullptr;         // [n_ff]
@@ -49,9 +51,12 @@ struct LayerWeights {
 };
 
 struct ModelWeights {
-  WeightView token_embedding;          // [n_vocab, n_embd]
-  WeightView output;                   // [n_vocab, n_embd]; the same as token_embedding when tied
-  const float* output_norm = nullptr;  // [n_embd], times logit_scale
+  WeightView token_embedding;  // [n_vocab, n_embd]
+  WeightView output;           // [n_vocab, n_embd]; the same as token_embedding when tied
+  // Times logit_scale:
+  const float* output_norm = nullptr;       // [n_embd]
+  const float* output_norm_bias = nullptr;  // [n_embd], or null
+  const float* output_bias = nullptr;       // [n_vocab], or null
   std::vector<LayerWeights> layers;
 };
 

@@ -207,7 +207,7 @@ Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan
   scratch.attention = layout.AddWords(n_tokens, uint64_t{config.n_heads} * config.value_dim);
   const uint64_t n_gate = WidestGate(config);
   scratch.gate = layout.AddWords(n_tokens, n_gate);
-  scratch.up = layout.AddWords(n_tokens, n_gate);
+  scratch.up = layout.AddWords(n_tokens, config.has_gate ? n_gate : 0);
   scratch.gathered = layout.AddWords(n_logit_rows, config.n_embd);
   scratch.logits = layout.AddWords(n_logit_rows, config.n_vocab);
   scratch.logit_area = {

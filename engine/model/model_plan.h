@@ -41,7 +41,8 @@ struct ScratchPlan {
   uint32_t max_draft_tokens = 0;  // of a step, guesses of what comes next
   ScratchSlot hidden, normed, q, k, v, attention, gathered, logits;
   ScratchSlot top_logits;  // of each row of logits: kTopLogitsBytes
-  ScratchSlot gate, up;    // of tokens, or of pairs of a token and an expert it uses
+  ScratchSlot gate, up;    // of tokens, or of pairs of a token and an expert it uses; without a
+                           // gate its place is that of what the activation makes, and no `up`
   // From q to logits: free once the layers of a step are computed, and then the place of the logits
   // of many rows at once. Takes no bytes of its own.
   ScratchSlot logit_area;

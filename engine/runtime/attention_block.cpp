@@ -11,7 +11,7 @@ Status Project(const StepContext& step, uint32_t layer) {
   return step.ops().matmul(
       {.x = step.Floats(scratch.hidden),
        .n_tokens = step.n_tokens(),
-       .norm = step.InputNormOf(weights.attn_norm),
+       .norm = step.InputNormOf(weights.attn_norm, weights.attn_norm_bias),
        .n_targets = 3,
        .targets = {{{.weight = weights.q, .bias = weights.q_bias, .y = step.Floats(scratch.q)},
                     {.weight = weights.k, .bias = weights.k_bias, .y = step.Floats(scratch.k)},
@@ -26,7 +26,8 @@ Status NormRows(const StepContext& step, float* x, const float* weight, uint32_t
                               .y = x,
                               .n_rows = step.n_tokens(),
                               .dim = static_cast<int>(dim),
-                              .epsilon = step.config().rms_epsilon},
+                              .epsilon = step.config().rms_epsilon,
+                              .is_centred = step.HasLayerNorms()},
                              step.stream());
 }
 
@@ -44,7 +45,7 @@ Status Append(const StepContext& step, uint32_t layer) {
   const ModelConfig& config = step.config();
   const ScratchPlan& scratch = step.scratch();
   const LayerWeights& weights = step.Layer(layer);
-  const bool norms_heads = config.qk_norm == QkNorm::kHead;
+  const bool norms_heads = config.NormsHeads();
   const bool halves = config.RopeOf(layer).layout == RopeLayout::kHalves;
   return step.ops().rope_append(
       {.batch = step.BatchOf(layer),
@@ -56,6 +57,9 @@ Status Append(const StepContext& step, uint32_t layer) {
        .query_norm = norms_heads ? weights.q_norm : nullptr,
        .key_norm = norms_heads ? weights.k_norm : nullptr,
        .norm_epsilon = config.rms_epsilon,
+       .heads_differ = config.qk_norm == QkNorm::kOwnHead,
+       .centres_heads = step.HasLayerNorms(),
+       .turns_first = config.turns_before_norm,
        .rotation = {.frequencies = step.model().RopeFrequencies(layer),
                     .rotary_dim = static_cast<int>(config.RotaryDimOf(layer)),
                     .halves = halves,
@@ -95,8 +99,7 @@ Status Attend(const StepContext& step, uint32_t layer) {
 
 }  // namespace
 
-Status RunAttention(const StepContext& step, uint32_t layer) {
-  const LayerWeights& weights = step.Layer(layer);
+Status RunHeads(const StepContext& step, uint32_t layer) {
   const bool has_latent = step.config().has_latent();
   if (has_latent) {
     FORGE_TRY(ProjectLatent(step, layer));
@@ -107,8 +110,13 @@ Status RunAttention(const StepContext& step, uint32_t layer) {
   FORGE_TRY(Append(step, layer));
   FORGE_TRY(ScaleQueries(step));
   FORGE_TRY(Attend(step, layer));
-  if (has_latent) FORGE_TRY(MakeHeadValues(step, layer));
-  const ScratchSlot& heads = has_latent ? step.scratch().heads : step.scratch().attention;
+  return has_latent ? MakeHeadValues(step, layer) : Status();
+}
+
+Status AddAttention(const StepContext& step, uint32_t layer) {
+  const LayerWeights& weights = step.Layer(layer);
+  const ScratchPlan& scratch = step.scratch();
+  const ScratchSlot& heads = step.config().has_latent() ? scratch.heads : scratch.attention;
   return step.AddProjected(step.Floats(heads), weights.attn_output, weights.attn_output_bias,
                            weights.attn_post_norm);
 }

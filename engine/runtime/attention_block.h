@@ -4,7 +4,11 @@
 
 namespace forge {
 
-// hidden += attention(norm(hidden)), and stores the step's keys and values in the cache.
-Status RunAttention(const StepContext& step, uint32_t layer);
+// attention = what the heads make of norm(hidden), in the scratch of that name. Stores the step's
+// keys and values in the cache.
+Status RunHeads(const StepContext& step, uint32_t layer);
+
+// hidden += attention, projected.
+Status AddAttention(const StepContext& step, uint32_t layer);
 
 }  // namespace forge

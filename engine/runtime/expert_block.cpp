@@ -111,8 +111,8 @@ Status RunExperts(const StepContext& step, uint32_t layer) {
   const bool has_shared = config.experts.n_shared_ff != 0;
   const bool gates_shared = has_shared && config.experts.has_shared_gate;
   // Router, experts and the shared expert all take the normalised tokens.
-  FORGE_TRY(step.Norm(step.Layer(layer).ffn_norm, step.Floats(scratch.hidden),
-                      step.Floats(scratch.normed), step.n_tokens()));
+  FORGE_TRY(step.Norm(step.Layer(layer).ffn_norm, step.Layer(layer).ffn_norm_bias,
+                      step.Floats(scratch.hidden), step.Floats(scratch.normed), step.n_tokens()));
   FORGE_TRY(Route(step, layer));
   if (has_shared) FORGE_TRY(MultiplyShared(step, layer));
   FORGE_TRY(MultiplyExperts(step, layer));

@@ -5,16 +5,20 @@
 namespace forge {
 namespace {
 
-Status RunDense(const StepContext& step, uint32_t layer) {
+// gate = activation(n up^T + bias) with n = norm(hidden).
+Status RunUngatedProduct(const StepContext& step, uint32_t layer) {
   const LayerWeights& weights = step.Layer(layer);
   const ScratchPlan& scratch = step.scratch();
-  FORGE_TRY(RunGatedProducts(step, step.Floats(scratch.hidden), step.InputNormOf(weights.ffn_norm),
-                             {.gate = weights.gate,
-                              .up = weights.up,
-                              .gate_bias = weights.gate_bias,
-                              .up_bias = weights.up_bias}));
-  return step.AddProjected(step.Floats(scratch.gate), weights.down, weights.down_bias,
-                           weights.ffn_post_norm);
+  return step.ops().matmul({.x = step.Floats(scratch.hidden),
+                            .n_tokens = step.n_tokens(),
+                            .norm = step.InputNormOf(weights.ffn_norm, weights.ffn_norm_bias),
+                            .n_targets = 1,
+                            .targets = {{{.weight = weights.up,
+                                          .bias = weights.up_bias,
+                                          .y = step.Floats(scratch.gate)}}},
+                            .activation = ActivationOf(step.config()),
+                            .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
+                           step.stream());
 }
 
 }  // namespace
@@ -25,6 +29,8 @@ Activation ActivationOf(const ModelConfig& config) {
       return Activation::kGeluTanh;
     case GateActivation::kClampedSwiglu:
       return Activation::kSwigluClamped;
+    case GateActivation::kReluSquared:
+      return Activation::kReluSquared;
     case GateActivation::kSilu:
       break;
   }
@@ -47,8 +53,27 @@ Status RunGatedProducts(const StepContext& step, const float* x, const InputNorm
       step.stream());
 }
 
+Status RunFirstProducts(const StepContext& step, uint32_t layer) {
+  if (!step.config().has_gate) return RunUngatedProduct(step, layer);
+  const LayerWeights& weights = step.Layer(layer);
+  return RunGatedProducts(step, step.Floats(step.scratch().hidden),
+                          step.InputNormOf(weights.ffn_norm, weights.ffn_norm_bias),
+                          {.gate = weights.gate,
+                           .up = weights.up,
+                           .gate_bias = weights.gate_bias,
+                           .up_bias = weights.up_bias});
+}
+
+Status AddLastProduct(const StepContext& step, uint32_t layer) {
+  const LayerWeights& weights = step.Layer(layer);
+  return step.AddProjected(step.Floats(step.scratch().gate), weights.down, weights.down_bias,
+                           weights.ffn_post_norm);
+}
+
 Status RunFeedForward(const StepContext& step, uint32_t layer) {
-  return step.config().HasExperts(layer) ? RunExperts(step, layer) : RunDense(step, layer);
+  if (step.config().HasExperts(layer)) return RunExperts(step, layer);
+  FORGE_TRY(RunFirstProducts(step, layer));
+  return AddLastProduct(step, layer);
 }
 
 }  // namespace forge

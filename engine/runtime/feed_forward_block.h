@@ -7,6 +7,11 @@ namespace forge {
 // hidden += feed_forward(norm(hidden)).
 Status RunFeedForward(const StepContext& step, uint32_t layer);
 
+// The same of a dense net in two steps: what its last matrix takes, in the scratch `gate`, and the
+// product with that. Between the two `hidden` may become another.
+Status RunFirstProducts(const StepContext& step, uint32_t layer);
+Status AddLastProduct(const StepContext& step, uint32_t layer);
+
 // The op's name of what the gates of this model go through.
 Activation ActivationOf(const ModelConfig& config);
 

@@ -17,6 +17,18 @@ namespace {
 
 constexpr std::string_view kToCompute = "to compute a step";
 
+Status RunBlock(const StepContext& step, uint32_t layer) {
+  FORGE_TRY(RunHeads(step, layer));
+  if (!step.config().IsParallel()) {
+    FORGE_TRY(AddAttention(step, layer));
+    return RunFeedForward(step, layer);
+  }
+  // The net takes `hidden` too before attention adds to it.
+  FORGE_TRY(RunFirstProducts(step, layer));
+  FORGE_TRY(AddAttention(step, layer));
+  return AddLastProduct(step, layer);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Forward>> Forward::Create(const Model& model) {
@@ -54,8 +66,7 @@ Status Forward::RunLayers(const StepContext& step, const StepBatch& batch) {
   FORGE_TRY(Embed(step));
   for (uint32_t layer = 0; layer < model_.config().n_layers; ++layer) {
     if (batch.goes_on && !batch.goes_on()) return Cancelled("the step was given up");
-    FORGE_TRY(RunAttention(step, layer));
-    FORGE_TRY(RunFeedForward(step, layer));
+    FORGE_TRY(RunBlock(step, layer));
   }
   return Status();
 }

@@ -21,7 +21,7 @@ Status ProjectHidden(const StepContext& step, uint32_t layer) {
   return step.ops().matmul(
       {.x = step.Floats(scratch.hidden),
        .n_tokens = step.n_tokens(),
-       .norm = step.InputNormOf(weights.attn_norm),
+       .norm = step.InputNormOf(weights.attn_norm, nullptr),
        .n_targets = 3,
        .targets = {{{.weight = is_direct ? weights.q : weights.query_latent,
                      .y = step.Floats(is_direct ? scratch.heads : scratch.query_latent)},

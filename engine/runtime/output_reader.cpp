@@ -84,7 +84,8 @@ Status OutputReader::ComputeLastLogits(const StepContext& step, int n_rows) {
                                     .n_rows = n_rows,
                                     .dim = static_cast<int>(step.config().n_embd)},
                                    step.stream()));
-  const InputNorm norm = step.InputNormOf(step.model().weights().output_norm);
+  const ModelWeights& weights = step.model().weights();
+  const InputNorm norm = step.InputNormOf(weights.output_norm, weights.output_norm_bias);
   return ComputeLogits(step, gathered, norm, n_rows, step.Floats(scratch.logits));
 }
 
@@ -146,18 +147,20 @@ Status OutputReader::ReadAllHidden(const StepContext& step, Rows rows, const Rea
 Status OutputReader::NormRows(const StepContext& step, Rows rows) {
   const float* const hidden =
       step.Floats(step.scratch().hidden) + rows.first * step.config().n_embd;
-  return step.Norm(step.model().weights().output_norm, hidden, step.Floats(step.scratch().normed),
-                   static_cast<int>(rows.count));
+  const ModelWeights& weights = step.model().weights();
+  return step.Norm(weights.output_norm, weights.output_norm_bias, hidden,
+                   step.Floats(step.scratch().normed), static_cast<int>(rows.count));
 }
 
 Status OutputReader::ComputeLogits(const StepContext& step, const float* x, const InputNorm& norm,
                                    int n_rows, float* logits) {
   const WeightView& output = step.model().weights().output;
+  const float* const bias = step.model().weights().output_bias;
   FORGE_TRY(step.ops().matmul({.x = x,
                                .n_tokens = n_rows,
                                .norm = norm,
                                .n_targets = 1,
-                               .targets = {{{.weight = output, .y = logits}}},
+                               .targets = {{{.weight = output, .bias = bias, .y = logits}}},
                                .workspace = step.WorkspaceOf(step.scratch().matmul_workspace)},
                               step.stream()));
   const double soft_cap = step.config().final_soft_cap;

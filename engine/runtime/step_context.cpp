@@ -7,13 +7,16 @@ float StepContext::HiddenEpsilon() const {
   return static_cast<float>(config().rms_epsilon / (scale * scale));
 }
 
-Status StepContext::Norm(const float* weight, const float* x, float* y, int n_rows) const {
+Status StepContext::Norm(const float* weight, const float* bias, const float* x, float* y,
+                         int n_rows) const {
   return ops().rms_norm({.x = x,
                          .weight = weight,
                          .y = y,
                          .n_rows = n_rows,
                          .dim = static_cast<int>(config().n_embd),
-                         .epsilon = HiddenEpsilon()},
+                         .epsilon = HiddenEpsilon(),
+                         .is_centred = HasLayerNorms(),
+                         .bias = bias},
                         stream_);
 }
 
@@ -25,7 +28,8 @@ Status StepContext::AddNormed(const float* weight) const {
                          .y = hidden,
                          .n_rows = n_tokens(),
                          .dim = static_cast<int>(config().n_embd),
-                         .epsilon = config().rms_epsilon},
+                         .epsilon = config().rms_epsilon,
+                         .is_centred = HasLayerNorms()},
                         stream_);
 }
 

@@ -46,13 +46,19 @@ class StepContext {
     return {model_.Scratch<void>(slot), slot.size_bytes};
   }
 
+  bool HasLayerNorms() const { return config().norm == NormKind::kLayer; }
   // The norm of a product's input, rows of `hidden`; none if `weight` is null. Overwrites `normed`.
-  InputNorm InputNormOf(const float* weight) const {
-    return {.weight = weight, .epsilon = HiddenEpsilon(), .scratch = Floats(scratch().normed)};
+  // `bias` may be null.
+  InputNorm InputNormOf(const float* weight, const float* bias) const {
+    return {.weight = weight,
+            .epsilon = HiddenEpsilon(),
+            .scratch = Floats(scratch().normed),
+            .is_centred = HasLayerNorms(),
+            .bias = bias};
   }
 
-  // y = norm(x) of rows of `hidden`.
-  Status Norm(const float* weight, const float* x, float* y, int n_rows) const;
+  // y = norm(x) of rows of `hidden`. `bias` may be null.
+  Status Norm(const float* weight, const float* bias, const float* x, float* y, int n_rows) const;
   // hidden += x W^T + bias, through a norm of its own where `post_norm` is one. Overwrites `normed`
   // in that case. `bias` may be null.
   Status AddProjected(const float* x, const WeightView& weight, const float* bias,

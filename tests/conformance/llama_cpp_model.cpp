@@ -16,6 +16,13 @@ LlamaCppModel Plain(const std::string& architecture) {
   return {architecture, MakeTinyModel(Family(architecture))};
 }
 
+LlamaCppModel WithGelu(const std::string& name, const TinyModelOptions& options) {
+  return {name, MakeTinyModel(options), /*rounds_gelu=*/true};
+}
+LlamaCppModel Falcon() { return WithGelu("falcon", Family("falcon")); }
+LlamaCppModel GptNeox() { return WithGelu("gptneox", Family("gptneox")); }
+LlamaCppModel StarCoder2() { return WithGelu("starcoder2", Family("starcoder2")); }
+
 LlamaCppModel LlamaWithBiases() {
   TinyModelOptions options = Family("llama");
   options.has_qkv_bias = options.has_ffn_bias = true;
@@ -150,6 +157,68 @@ LlamaCppModel GraniteOfLargeEpsilon() {
   return {"granite-epsilon", MakeTinyModel(options)};
 }
 
+// As Command R7B: a window that prompts are longer than.
+LlamaCppModel Cohere2OfASmallWindow() {
+  TinyModelOptions options = Family("cohere2");
+  options.window = 8;
+  return {"cohere2", MakeTinyModel(options)};
+}
+
+// As Falcon 40B: a norm for attention and one for the net.
+LlamaCppModel FalconOfTwoNorms() {
+  TinyModelOptions options = Family("falcon");
+  options.has_second_norm = true;
+  return WithGelu("falcon-two-norms", options);
+}
+
+// As Pythia: a quarter of each head is turned, attention and the net are beside each other.
+LlamaCppModel Pythia() {
+  TinyModelOptions options = Family("gptneox");
+  options.n_kv_heads = options.n_heads;
+  options.rope_dimension = 4;
+  options.is_parallel = true;
+  return WithGelu("gptneox-parallel", options);
+}
+
+// llama.cpp gives norms of heads to the models of 64 layers.
+LlamaCppModel CommandRPlus() {
+  TinyModelOptions options = Family("command-r");
+  options.has_qk_norm = true;
+  options.n_layers = 64;
+  options.n_embd = 32;
+  options.n_heads = 2;
+  options.n_kv_heads = 2;
+  options.n_ff = 32;
+  return {"command-r-plus", MakeTinyModel(options)};
+}
+
+// As StableLM 3B: a quarter of each head is turned.
+LlamaCppModel StableLmOfPartialRotation() {
+  TinyModelOptions options = Family("stablelm");
+  options.rope_dimension = 4;
+  return {"stablelm", MakeTinyModel(options)};
+}
+
+// As StableLM 2 12B: norms of heads, and one norm before attention and the net.
+LlamaCppModel StableLmOf12B() {
+  TinyModelOptions options = Family("stablelm");
+  options.rope_dimension = 4;
+  options.has_qk_norm = options.is_parallel = true;
+  return {"stablelm-parallel", MakeTinyModel(options)};
+}
+
+LlamaCppModel NemotronOfHalfARotation() {
+  TinyModelOptions options = Family("nemotron");
+  options.rope_dimension = 8;
+  return {"nemotron", MakeTinyModel(options)};
+}
+
+LlamaCppModel Phi2OfPartialRotation() {
+  TinyModelOptions options = Family("phi2");
+  options.rope_dimension = 6;
+  return WithGelu("phi2", options);
+}
+
 // Files of 64 layers are the ones with a window for llama.cpp.
 LlamaCppModel Exaone4Of32B() {
   TinyModelOptions options = Family("exaone4");
@@ -167,14 +236,38 @@ LlamaCppModel Exaone4Of32B() {
 std::vector<LlamaCppModel> LlamaCppModels() {
   std::vector<LlamaCppModel> models;
   for (const char* family :
-       {"bailingmoe", "ernie4_5", "ernie4_5-moe", "exaone", "exaone4", "glm4moe", "granite",
-        "granitemoe", "mistral3", "olmo2", "qwen3vl", "qwen3vlmoe", "seed_oss", "smollm3"})
+       {"command-r", "arcee", "hunyuan-dense", "hunyuan-moe", "internlm2", "bailingmoe", "ernie4_5",
+        "ernie4_5-moe", "exaone", "exaone4", "glm4moe", "granite", "granitemoe", "mistral3",
+        "olmo2", "qwen3vl", "qwen3vlmoe", "seed_oss", "smollm3"})
     models.push_back(Plain(family));
-  for (auto* const make :
-       {DeepSeekOfGrowingQueries, DeepSeekV2Lite, DeepSeekV3, OlderDeepSeek, Dots1OfEqualHeads,
-        Exaone4Of32B, GlmOfNorms, GraniteOfLargeEpsilon, GraniteWithoutPositions, Ling2,
-        LlamaOfLongContexts, LlamaWithBiases, MiniMaxOfHalfARotation, Ministral3, Olmo3,
-        OlmoeOfEqualHeads, Qwen2VlOfNoEpsilon})
+  for (auto* const make : {Cohere2OfASmallWindow,
+                           CommandRPlus,
+                           DeepSeekOfGrowingQueries,
+                           DeepSeekV2Lite,
+                           DeepSeekV3,
+                           OlderDeepSeek,
+                           Falcon,
+                           FalconOfTwoNorms,
+                           GptNeox,
+                           StarCoder2,
+                           Pythia,
+                           NemotronOfHalfARotation,
+                           Phi2OfPartialRotation,
+                           StableLmOf12B,
+                           StableLmOfPartialRotation,
+                           Dots1OfEqualHeads,
+                           Exaone4Of32B,
+                           GlmOfNorms,
+                           GraniteOfLargeEpsilon,
+                           GraniteWithoutPositions,
+                           Ling2,
+                           LlamaOfLongContexts,
+                           LlamaWithBiases,
+                           MiniMaxOfHalfARotation,
+                           Ministral3,
+                           Olmo3,
+                           OlmoeOfEqualHeads,
+                           Qwen2VlOfNoEpsilon})
     models.push_back(make());
   return models;
 }

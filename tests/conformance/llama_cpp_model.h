@@ -12,6 +12,7 @@ namespace forge::testing {
 struct LlamaCppModel {
   std::string name;
   GgufBuilder file;
+  bool rounds_gelu = false;  // llama.cpp's GELU, see ReferenceTransformer::Gelu
 };
 
 // At least one for each family that the shared reference data lacks. The same files, byte for byte,

@@ -25,6 +25,9 @@ using testing::ReferenceStep;
 
 // float32 on both sides: that of the other reference data.
 constexpr double kTolerance = 5e-4;
+// Where llama.cpp rounds to binary16 what GELU takes and gives. That nothing else differs is what
+// LlamaCppOracleTest shows.
+constexpr double kRoundedGeluTolerance = 3e-3;
 
 std::filesystem::path Recorded(const std::string& model) {
   return std::filesystem::path(FORGE_SOURCE_DIR) / "tests/conformance/llama_cpp" /
@@ -62,7 +65,7 @@ class LlamaCppTest : public ::testing::TestWithParam<size_t> {
         logits = model.Feed(0, std::vector<TokenId>{step.token}, chunk);
       }
     }
-    EXPECT_LE(largest, kTolerance);
+    EXPECT_LE(largest, Models()[GetParam()].rounds_gelu ? kRoundedGeluTolerance : kTolerance);
     std::cout << name_ << ": largest deviation from llama.cpp " << largest << '\n';
   }
 

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
-#include <limits>
 #include <numbers>
 #include <numeric>
 #include <utility>
@@ -17,15 +15,7 @@ namespace {
 
 using Vector = std::vector<double>;
 
-std::string Block(int layer) { return "blk." + std::to_string(layer) + "."; }
-
-Vector Softmax(Vector x) {
-  const double largest = *std::max_element(x.begin(), x.end());
-  double sum = 0.0;
-  for (double& value : x) sum += value = std::exp(value - largest);
-  for (double& value : x) value /= sum;
-  return x;
-}
+std::string BlockName(int layer) { return "blk." + std::to_string(layer) + "."; }
 
 struct ToNumbers {
   template <typename T>
@@ -38,8 +28,8 @@ struct ToNumbers {
 }  // namespace
 
 ReferenceTransformer::ReferenceTransformer(const std::filesystem::path& path,
-                                           uint32_t context_length)
-    : context_length_(context_length) {
+                                           uint32_t context_length, Gelu gelu)
+    : context_length_(context_length), gelu_(gelu) {
   const std::unique_ptr<GgufFile> file = GgufFile::Open(path.string()).value();
   family_ = file->metadata().String("general.architecture").value().value();
   for (const std::string_view key : file->metadata().keys()) {
@@ -73,10 +63,23 @@ ReferenceTransformer::ReferenceTransformer(const std::filesystem::path& path,
   head_dim_ = static_cast<int>(Number("attention.key_length", n_embd_ / n_heads_));
   value_dim_ = head_dim_;
   if (Is("deepseek2")) ReadLatentSizes();
-  epsilon_ = Number("attention.layer_norm_rms_epsilon", -1);
+  epsilon_ = Number(
+      HasLayerNorms() ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", -1);
   FORGE_CHECK(n_layers_ > 0 && n_embd_ > 0 && n_heads_ > 0 && epsilon_ > 0, family_);
   global_ = MakeRotation(false);
   local_ = MakeRotation(true);
+}
+
+bool ReferenceTransformer::HasLayerNorms() const {
+  return IsCohere() || Is("falcon") || Is("gptneox") || Is("nemotron") || Is("phi2") ||
+         Is("stablelm") || Is("starcoder2");
+}
+
+// StableLM 2 12B lacks the second norm; GPT-NeoX has two and says.
+bool ReferenceTransformer::IsParallel(const std::string& layer) const {
+  if (Is("gptneox")) return Number("use_parallel_residual", -1) == 1;
+  return IsCohere() || Is("falcon") || Is("phi2") ||
+         (Is("stablelm") && !Has(layer + "ffn_norm.weight"));
 }
 
 double ReferenceTransformer::Number(const std::string& key, double fallback) const {
@@ -91,7 +94,8 @@ const ReferenceTransformer::Tensor& ReferenceTransformer::Weight(const std::stri
 }
 
 // Gemma 2 and gpt-oss begin with a window and then take turns; of Gemma 3's layers each sixth sees
-// everything, of EXAONE 4's and OLMo 3's each fourth; Mistral's and Phi's windows are over all.
+// everything, of EXAONE 4's, OLMo 3's and Command R7B's each fourth; Mistral's, Phi's and StarCoder
+// 2's windows are over all.
 bool ReferenceTransformer::SeesWindowOnly(int layer) const {
   const auto flags = arrays_.find("attention.sliding_window_pattern");
   if (flags != arrays_.end()) return flags->second[static_cast<size_t>(layer)] != 0;
@@ -99,15 +103,19 @@ bool ReferenceTransformer::SeesWindowOnly(int layer) const {
   if (Is("gemma3"))
     return (layer + 1) % static_cast<int>(Number("attention.sliding_window_pattern", 6)) != 0;
   const bool has_window = Number("attention.sliding_window", 0) > 0;
+  if (Is("cohere2"))
+    return (layer + 1) % static_cast<int>(Number("attention.sliding_window_pattern", 4)) != 0;
   if (Is("exaone4") || Is("olmo2")) return has_window && layer % 4 != 3;
   return has_window;
 }
 
-// Each fourth layer of SmolLM 3 does not; nor do EXAONE 4's layers that see everything where others
-// have a window, and all of Granite's models with position_embedding_type "nope".
+// Each fourth layer of SmolLM 3 does not; nor do EXAONE 4's and Command R7B's layers that see
+// everything where others have a window, and all of Granite's models with position_embedding_type
+// "nope".
 bool ReferenceTransformer::KnowsPositions(int layer) const {
   if (Is("smollm3")) return layer % 4 != 3;
   if (Is("exaone4") && Number("attention.sliding_window", 0) > 0) return SeesWindowOnly(layer);
+  if (Is("cohere2")) return SeesWindowOnly(layer);
   return !IsGranite() || Number("rope.scaling.finetuned", 1.0) != 0.0;
 }
 
@@ -159,6 +167,7 @@ ReferenceTransformer::Rotation ReferenceTransformer::MakeRotation(bool is_local)
   double of_all = Is("mistral3") ? Number("rope.scaling.yarn_log_multiplier", 0.0) : 0.0;
   if (Is("deepseek2") && Number("rope.scaling.yarn_log_multiplier", 0.0) != 0.0) of_all = 1.0;
   rotation.magnitude = (0.1 * std::log(factor) + 1.0) / (0.1 * of_all * std::log(factor) + 1.0);
+  rotation.magnitude *= Number("rope.scaling.attn_factor", 1.0);
   return rotation;
 }
 
@@ -181,22 +190,31 @@ void ReferenceTransformer::AddBias(const std::string& bias, Vector& y, uint64_t 
   for (size_t i = 0; i < y.size(); ++i) y[i] += double{values.at(first + i)};
 }
 
-Vector ReferenceTransformer::Norm(const std::string& weight, const Vector& x) const {
+Vector ReferenceTransformer::Norm(const std::string& weight, const Vector& x, size_t first) const {
+  const auto size = static_cast<double>(x.size());
+  const double mean = HasLayerNorms() ? std::accumulate(x.begin(), x.end(), 0.0) / size : 0.0;
   double squares = 0.0;
-  for (const double value : x) squares += value * value;
-  const double root = std::sqrt(squares / static_cast<double>(x.size()) + epsilon_);
+  for (const double value : x) squares += (value - mean) * (value - mean);
+  const double root = std::sqrt(squares / size + epsilon_);
   const std::vector<float>& scale = Weight(weight).values;
   Vector y(x.size());
-  for (size_t i = 0; i < x.size(); ++i) y[i] = x[i] / root * double{scale.at(i)};
+  for (size_t i = 0; i < x.size(); ++i) y[i] = (x[i] - mean) / root * double{scale.at(first + i)};
+  if (HasLayerNorms()) AddBias(weight.substr(0, weight.rfind('.')) + ".bias", y);
   return y;
 }
 
-// Head by head, but OLMo's over all of them, as the number of weights tells.
+// Head by head, but OLMo's over all of them, as the number of weights tells. Some have a row of
+// weights for each head.
 void ReferenceTransformer::NormQueriesOrKeys(const std::string& weight, Vector& x) const {
   if (!Has(weight)) return;
-  const auto n = static_cast<ptrdiff_t>(Weight(weight).values.size());
-  for (auto part = x.begin(); part != x.end(); part += n)
-    std::ranges::copy(Norm(weight, Vector(part, part + n)), part);
+  const Tensor& tensor = Weight(weight);
+  const bool is_own = Is("command-r") || Is("stablelm");
+  const size_t n = is_own ? static_cast<size_t>(head_dim_) : tensor.values.size();
+  for (size_t first = 0; first < x.size(); first += n) {
+    const auto part = x.begin() + static_cast<ptrdiff_t>(first);
+    std::ranges::copy(
+        Norm(weight, Vector(part, part + static_cast<ptrdiff_t>(n)), is_own ? first : 0), part);
+  }
 }
 
 void ReferenceTransformer::Rotate(const Rotation& rotation, Vector& x) const {
@@ -204,8 +222,8 @@ void ReferenceTransformer::Rotate(const Rotation& rotation, Vector& x) const {
   // element i with i + half.
   const bool neighbours = Is("llama") || Is("mistral") || Is("mistral3") || Is("mixtral") ||
                           Is("yi") || Is("chatglm") || Is("glm4") || IsGranite() || Is("smollm3") ||
-                          Is("ernie4_5") || Is("ernie4_5-moe") || Is("bailingmoe") ||
-                          Is("deepseek2");
+                          Is("ernie4_5") || Is("ernie4_5-moe") || Is("bailingmoe") || Is("arcee") ||
+                          Is("internlm2") || IsCohere() || Is("deepseek2");
   const size_t n_pairs = rotation.frequencies.size();
   for (size_t head = 0; head < x.size(); head += static_cast<size_t>(head_dim_))
     for (size_t i = 0; i < n_pairs; ++i) {
@@ -262,7 +280,7 @@ Vector ReferenceTransformer::AttendHead(int layer, int head, const Vector& query
     dot *= scale;
     scores.push_back(cap > 0 ? cap * std::tanh(dot / cap) : dot);
   }
-  const std::string sinks = Block(layer) + "attn_sinks.weight";
+  const std::string sinks = BlockName(layer) + "attn_sinks.weight";
   if (Has(sinks)) scores.push_back(double{Weight(sinks).values.at(static_cast<size_t>(head))});
   const Vector shares = Softmax(scores);
   Vector y(n_values);
@@ -272,20 +290,25 @@ Vector ReferenceTransformer::AttendHead(int layer, int head, const Vector& query
 }
 
 Vector ReferenceTransformer::Attention(int layer, const Vector& x) {
-  const std::string block = Block(layer);
+  const std::string block = BlockName(layer);
   Vector query, key, value;
   if (Is("deepseek2")) {
     query = LatentQueries(block, x);
     std::tie(key, value) = LatentKeysAndValues(block, x);
   } else {
     query = Project(block, "q", x), key = Project(block, "k", x), value = Project(block, "v", x);
-    NormQueriesOrKeys(block + "attn_q_norm.weight", query);
-    NormQueriesOrKeys(block + "attn_k_norm.weight", key);
+    const auto norm = [&] {
+      NormQueriesOrKeys(block + "attn_q_norm.weight", query);
+      NormQueriesOrKeys(block + "attn_k_norm.weight", key);
+    };
+    const bool turns_first = family_.starts_with("hunyuan");
+    if (!turns_first) norm();
     if (KnowsPositions(layer)) {
       const Rotation& rotation = SeesWindowOnly(layer) ? local_ : global_;
       Rotate(rotation, query);
       Rotate(rotation, key);
     }
+    if (turns_first) norm();
   }
   if (Is("mistral3") || Is("deepseek2")) {  // llama_4_scaling_beta
     const double beta = Number("attention.temperature_scale", 0.0);
@@ -307,137 +330,24 @@ Vector ReferenceTransformer::Attention(int layer, const Vector& x) {
   return y;
 }
 
-double ReferenceTransformer::Gate(double gate, double up) const {
-  if (IsGemma())
-    return 0.5 * gate *
-           (1.0 +
-            std::tanh(std::sqrt(2.0 / std::numbers::pi) * (gate + 0.044715 * gate * gate * gate))) *
-           up;
-  if (Is("gpt-oss")) {
-    gate = std::min(gate, 7.0);
-    up = std::clamp(up, -7.0, 7.0);
-    return gate / (1.0 + std::exp(-1.702 * gate)) * (up + 1.0);
-  }
-  return gate / (1.0 + std::exp(-gate)) * up;
-}
-
-Vector ReferenceTransformer::Dense(const std::string& gate, const std::string& up,
-                                   const std::string& down, const Vector& x) const {
-  Vector gates, ups;
-  if (Has(gate + ".weight")) {
-    gates = Product(gate + ".weight", x);
-    ups = Product(up + ".weight", x);
-    AddBias(gate + ".bias", gates);
-    AddBias(up + ".bias", ups);
-  } else {  // gate above up in one matrix
-    const uint64_t half = Weight(up + ".weight").n_rows / 2;
-    gates = Product(up + ".weight", x, 0, half);
-    ups = Product(up + ".weight", x, half, half);
-    AddBias(up + ".bias", gates);
-    AddBias(up + ".bias", ups, half);
-  }
-  for (size_t i = 0; i < gates.size(); ++i) gates[i] = Gate(gates[i], ups[i]);
-  Vector y = Product(down + ".weight", gates);
-  AddBias(down + ".bias", y);
-  return y;
-}
-
-Vector ReferenceTransformer::Expert(const std::string& layer, uint64_t expert,
-                                    const Vector& x) const {
-  const std::string own = "." + std::to_string(expert);
-  if (Has(layer + "ffn_gate" + own + ".weight"))
-    return Dense(layer + "ffn_gate" + own, layer + "ffn_up" + own, layer + "ffn_down" + own, x);
-  const auto product = [&](const std::string& matrix, const Vector& input) {
-    const uint64_t n_rows = Weight(layer + matrix + ".weight").n_rows /
-                            static_cast<uint64_t>(Number("expert_count", -1));
-    Vector y = Product(layer + matrix + ".weight", input, expert * n_rows, n_rows);
-    AddBias(layer + matrix + ".bias", y, expert * n_rows);
-    return y;
+// What a layer makes of x.
+void ReferenceTransformer::Block(int layer, Vector& x) {
+  const std::string block = BlockName(layer);
+  // These files call the norm before the feed-forward net after where it stands.
+  const bool is_named_after = Is("gpt-oss") || Is("seed_oss") || Is("glm4moe");
+  const double residual_scale = IsGranite() ? Number("residual_scale", 1.0) : 1.0;
+  const auto add = [&](Vector y, const std::string& post_norm) {
+    if (!is_named_after) y = NormIfAny(post_norm, y);
+    for (size_t i = 0; i < x.size(); ++i) x[i] += residual_scale * y[i];
   };
-  Vector gates = product("ffn_gate_exps", x);
-  const Vector ups = product("ffn_up_exps", x);
-  for (size_t i = 0; i < gates.size(); ++i) gates[i] = Gate(gates[i], ups[i]);
-  return product("ffn_down_exps", gates);
-}
-
-// The sigmoid of each, or its share of all: what GLM's and DeepSeek's code calls scores.
-Vector ReferenceTransformer::Scores(const Vector& logits) const {
-  if (Number("expert_gating_func", 1) != 2) return Softmax(logits);
-  Vector scores;
-  for (const double logit : logits) scores.push_back(1.0 / (1.0 + std::exp(-logit)));
-  return scores;
-}
-
-// Ling's and DeepSeek's topk_group of n_group groups, by the sums of the two best of each.
-void ReferenceTransformer::LeaveGroupsOut(Vector& keys) const {
-  const auto n_groups = static_cast<size_t>(Number("expert_group_count", 1));
-  const size_t size = keys.size() / n_groups;
-  std::vector<std::pair<double, size_t>> groups;
-  for (size_t group = 0; group < n_groups; ++group) {
-    const auto begin = keys.begin() + static_cast<ptrdiff_t>(group * size);
-    Vector own(begin, begin + static_cast<ptrdiff_t>(size));
-    std::ranges::sort(own, std::greater());
-    groups.emplace_back(own[0] + own[1], group);
-  }
-  std::ranges::sort(groups, std::greater());
-  const auto n_used = static_cast<size_t>(Number("expert_group_used_count", -1));
-  for (size_t i = n_used; i < n_groups; ++i)
-    for (size_t k = 0; k < size; ++k)
-      keys[groups[i].second * size + k] = -std::numeric_limits<double>::infinity();
-}
-
-// The chosen experts and their weights.
-std::vector<std::pair<uint64_t, double>> ReferenceTransformer::Route(const std::string& layer,
-                                                                     const Vector& logits) const {
-  const Vector scores = Scores(logits);
-  const bool has_groups = Number("expert_group_count", 1) > 1;
-  Vector keys = has_groups || Has(layer + "exp_probs_b.bias") ? scores : logits;
-  AddBias(layer + "exp_probs_b.bias", keys);
-  if (has_groups) LeaveGroupsOut(keys);
-  std::vector<uint64_t> order(logits.size());
-  std::iota(order.begin(), order.end(), 0u);
-  std::ranges::stable_sort(order, [&](uint64_t a, uint64_t b) { return keys[a] > keys[b]; });
-  order.resize(static_cast<size_t>(Number("expert_used_count", -1)));
-  Vector weights;
-  for (const uint64_t expert : order)
-    weights.push_back(Is("gpt-oss") ? logits[expert] : scores[expert]);
-  if (Is("gpt-oss")) weights = Softmax(weights);
-  // norm_topk_prob is false there.
-  const bool keeps_scores = Is("qwen2moe") || Is("olmoe") || Is("bailingmoe") || Is("deepseek2");
-  const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
-  const double divisor = Number("expert_weights_norm", keeps_scores ? 0 : 1) != 0 ? sum : 1.0;
-  const double scale = Number("expert_weights_scale", 1.0);  // routed_scaling_factor
-  std::vector<std::pair<uint64_t, double>> chosen;
-  for (size_t i = 0; i < order.size(); ++i)
-    chosen.emplace_back(order[i], weights[i] / divisor * scale);
-  return chosen;
-}
-
-Vector ReferenceTransformer::Experts(const std::string& layer, const Vector& x) const {
-  Vector logits = Product(layer + "ffn_gate_inp.weight", x);
-  AddBias(layer + "ffn_gate_inp.bias", logits);
-  Vector y(x.size());
-  for (const auto& [expert, weight] : Route(layer, logits)) {
-    const Vector one = Expert(layer, expert, x);
-    for (size_t i = 0; i < y.size(); ++i) y[i] += weight * one[i];
-  }
-  if (!Has(layer + "ffn_gate_shexp.weight")) return y;
-  double share = 1.0;
-  if (Has(layer + "ffn_gate_inp_shexp.weight")) {
-    const std::vector<float>& direction = Weight(layer + "ffn_gate_inp_shexp.weight").values;
-    double logit = 0.0;
-    for (size_t i = 0; i < x.size(); ++i) logit += double{direction.at(i)} * x[i];
-    share = 1.0 / (1.0 + std::exp(-logit));
-  }
-  const Vector shared =
-      Dense(layer + "ffn_gate_shexp", layer + "ffn_up_shexp", layer + "ffn_down_shexp", x);
-  for (size_t i = 0; i < y.size(); ++i) y[i] += share * shared[i];
-  return y;
-}
-
-Vector ReferenceTransformer::FeedForward(const std::string& layer, const Vector& x) const {
-  if (Has(layer + "ffn_gate_inp.weight")) return Experts(layer, x);
-  return Dense(layer + "ffn_gate", layer + "ffn_up", layer + "ffn_down", x);
+  const Vector before = x;
+  const bool has_own = Has(block + "attn_norm_2.weight");  // Falcon 40B's attention
+  add(Attention(layer, NormIfAny(block + (has_own ? "attn_norm_2.weight" : "attn_norm.weight"), x)),
+      block + "post_attention_norm.weight");
+  std::string norm = is_named_after ? "post_attention_norm.weight" : "ffn_norm.weight";
+  if (IsParallel(block) && !Has(block + norm)) norm = "attn_norm.weight";
+  add(FeedForward(block, NormIfAny(block + norm, IsParallel(block) ? before : x)),
+      block + "post_ffw_norm.weight");
 }
 
 std::vector<double> ReferenceTransformer::Add(int32_t token) {
@@ -450,29 +360,27 @@ std::vector<double> ReferenceTransformer::Add(int32_t token) {
     for (double& value : x) value *= std::sqrt(n_embd_);
   if (IsGranite())
     for (double& value : x) value *= Number("embedding_scale", 1.0);
-  // These files call the norm before the feed-forward net after where it stands.
-  const bool is_named_after = Is("gpt-oss") || Is("seed_oss") || Is("glm4moe");
-  const double residual_scale = IsGranite() ? Number("residual_scale", 1.0) : 1.0;
-  const auto add = [&](Vector y, const std::string& post_norm) {
-    if (!is_named_after) y = NormIfAny(post_norm, y);
-    for (size_t i = 0; i < x.size(); ++i) x[i] += residual_scale * y[i];
-  };
-  for (int layer = 0; layer < n_layers_; ++layer) {
-    const std::string block = Block(layer);
-    add(Attention(layer, NormIfAny(block + "attn_norm.weight", x)),
-        block + "post_attention_norm.weight");
-    const std::string norm = is_named_after ? "post_attention_norm.weight" : "ffn_norm.weight";
-    add(FeedForward(block, NormIfAny(block + norm, x)), block + "post_ffw_norm.weight");
-  }
+  for (int layer = 0; layer < n_layers_; ++layer) Block(layer, x);
   Vector logits = Product(Has("output.weight") ? "output.weight" : "token_embd.weight",
                           Norm("output_norm.weight", x));
+  AddBias("output.bias", logits);
   const double cap = Number("final_logit_softcapping", Is("gemma2") ? 30.0 : 0.0);
   if (cap > 0)
     for (double& logit : logits) logit = cap * std::tanh(logit / cap);
   if (IsGranite())
     for (double& logit : logits) logit /= Number("logit_scale", 1.0);
+  if (IsCohere())
+    for (double& logit : logits) logit *= Number("logit_scale", -1.0);
   ++position_;
   return logits;
+}
+
+std::vector<double> Softmax(std::vector<double> x) {
+  const double largest = *std::max_element(x.begin(), x.end());
+  double sum = 0.0;
+  for (double& value : x) sum += value = std::exp(value - largest);
+  for (double& value : x) value /= sum;
+  return x;
 }
 
 std::vector<double> LogSoftmax(const std::vector<double>& logits) {

@@ -18,8 +18,13 @@ namespace forge::testing {
 // reference data. Aborts on a file that it does not understand.
 class ReferenceTransformer {
  public:
+  // How GELU is computed: as its formula says, or as llama.cpp's CPU does (GGML_GELU_FP16 of
+  // ggml/src/ggml-cpu/vec.h), which rounds what it takes and gives to binary16.
+  enum class Gelu { kExact, kRounded };
+
   // `context_length`: what the model is loaded for; some families' rotary embedding depends on it.
-  ReferenceTransformer(const std::filesystem::path& path, uint32_t context_length);
+  ReferenceTransformer(const std::filesystem::path& path, uint32_t context_length,
+                       Gelu gelu = Gelu::kExact);
 
   // Appends a token to the sequence; the logits after it.
   std::vector<double> Add(int32_t token);
@@ -40,6 +45,9 @@ class ReferenceTransformer {
   bool Is(std::string_view family) const { return family_ == family; }
   bool IsGemma() const { return family_.starts_with("gemma"); }
   bool IsGranite() const { return family_.starts_with("granite"); }
+  bool HasLayerNorms() const;
+  bool IsParallel(const std::string& layer) const;
+  bool IsCohere() const { return Is("command-r") || Is("cohere2"); }
   double Number(const std::string& key, double fallback) const;
   const Tensor& Weight(const std::string& name) const;
   bool Has(const std::string& name) const { return tensors_.contains(name); }
@@ -51,7 +59,9 @@ class ReferenceTransformer {
   Vector Product(const std::string& weight, const Vector& x, uint64_t first_row = 0,
                  uint64_t n_rows = 0) const;
   void AddBias(const std::string& bias, Vector& y, uint64_t first = 0) const;
-  Vector Norm(const std::string& weight, const Vector& x) const;
+  // By the weights from `first` on. A layer norm's bias has the name of its weights.
+  Vector Norm(const std::string& weight, const Vector& x, size_t first = 0) const;
+  void Block(int layer, Vector& x);
   Vector NormIfAny(const std::string& weight, const Vector& x) const {
     return Has(weight) ? Norm(weight, x) : x;
   }
@@ -69,11 +79,14 @@ class ReferenceTransformer {
   Vector HeadKeys(const std::string& layer, int head, const Vector& latent) const;
   Vector HeadValues(const std::string& layer, int head, const Vector& latent) const;
   void TurnLastElements(Vector& x) const;
+  double GeluOf(double x) const;
   double Gate(double gate, double up) const;
+  double Activated(double x) const;
   Vector FeedForward(const std::string& layer, const Vector& x) const;
   // The net of "<gate>.weight" and so on, with what biases it has.
   Vector Dense(const std::string& gate, const std::string& up, const std::string& down,
                const Vector& x) const;
+  Vector Ungated(const std::string& up, const std::string& down, const Vector& x) const;
   Vector Experts(const std::string& layer, const Vector& x) const;
   Vector Expert(const std::string& layer, uint64_t expert, const Vector& x) const;
   Vector Scores(const Vector& logits) const;
@@ -87,6 +100,7 @@ class ReferenceTransformer {
   std::map<std::string, Vector> arrays_;
   std::map<std::string, Tensor> tensors_;
   uint32_t context_length_;
+  Gelu gelu_;
   int n_layers_, n_embd_, n_heads_, n_kv_heads_, head_dim_, value_dim_;
   int rank_ = 0, n_turned_ = 0;  // DeepSeek's
   double epsilon_;
@@ -96,6 +110,9 @@ class ReferenceTransformer {
   std::vector<std::vector<Vector>> keys_, values_;
   int position_ = 0;
 };
+
+// The probabilities that logits stand for.
+std::vector<double> Softmax(std::vector<double> logits);
 
 // Natural logarithms of the probabilities that logits stand for.
 std::vector<double> LogSoftmax(const std::vector<double>& logits);

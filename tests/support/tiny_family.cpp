@@ -3,6 +3,7 @@
 namespace forge::testing {
 
 TinyFamily TinyFamilyOf(const std::string& name) {
+  if (name == "arcee") return {.has_gate = false};
   if (name == "bailingmoe")
     return {.has_experts = true, .has_shared_expert = true, .counts_shared_experts = true};
   if (name == "bailingmoe2")
@@ -19,6 +20,20 @@ TinyFamily TinyFamilyOf(const std::string& name) {
             .has_prediction_layer = true};
   if (name == "chatglm")
     return {.has_qkv_bias = true, .has_fused_qkv = true, .has_fused_gate_up = true};
+  if (name == "cohere2")
+    return {.has_layer_norms = true,
+            .lacks_norm_biases = true,
+            .is_parallel = true,
+            .has_logit_scale = true,
+            .has_tied_output = true,
+            .has_window = true};
+  if (name == "command-r")
+    return {.has_layer_norms = true,
+            .lacks_norm_biases = true,
+            .has_own_head_norms = true,
+            .is_parallel = true,
+            .has_logit_scale = true,
+            .has_tied_output = true};
   if (name == "deepseek2")
     return {.has_experts = true,
             .has_shared_expert = true,
@@ -44,6 +59,8 @@ TinyFamily TinyFamilyOf(const std::string& name) {
             .has_selection_bias = true};
   if (name == "exaone4")
     return {.has_qk_norm = true, .has_pre_norms = false, .has_post_norms = true};
+  if (name == "falcon")
+    return {.has_fused_qkv = true, .has_layer_norms = true, .is_parallel = true, .has_gate = false};
   if (name == "gemma2") return {.has_post_norms = true, .has_window = true};
   if (name == "gemma3") return {.has_qk_norm = true, .has_post_norms = true, .has_window = true};
   if (name == "glm4")
@@ -64,9 +81,18 @@ TinyFamily TinyFamilyOf(const std::string& name) {
             .has_ffn_norm_after_attention = true,
             .has_experts = true,
             .has_window = true};
+  if (name == "gptneox")
+    return {.has_fused_qkv = true,
+            .has_layer_norms = true,
+            .says_order = true,
+            .has_all_biases = true,
+            .has_gate = false};
   if (name == "granite") return {.has_scales = true};
   if (name == "granitemoe")
     return {.has_scales = true, .has_experts = true, .has_shared_expert = true};
+  if (name == "hunyuan-dense") return {.has_qk_norm = true};
+  if (name == "hunyuan-moe")
+    return {.has_qk_norm = true, .has_experts = true, .has_shared_expert = true};
   if (name == "minimax-m2")
     return {.has_qk_norm = true,
             .norms_whole_projections = true,
@@ -75,6 +101,7 @@ TinyFamily TinyFamilyOf(const std::string& name) {
             .has_sigmoids = true};
   if (name == "mistral3") return {.has_query_growth = true};
   if (name == "mixtral") return {.has_experts = true};
+  if (name == "nemotron") return {.has_layer_norms = true, .has_gate = false};
   if (name == "olmo2")
     return {.has_qk_norm = true,
             .norms_whole_projections = true,
@@ -82,6 +109,13 @@ TinyFamily TinyFamilyOf(const std::string& name) {
             .has_post_norms = true};
   if (name == "olmoe")
     return {.has_qk_norm = true, .norms_whole_projections = true, .has_experts = true};
+  if (name == "phi2")
+    return {.has_fused_qkv = true,
+            .has_layer_norms = true,
+            .is_parallel = true,
+            .has_all_biases = true,
+            .has_logit_bias = true,
+            .has_gate = false};
   if (name == "phi3") return {.has_fused_qkv = true, .has_fused_gate_up = true};
   if (name == "qwen2") return {.has_qkv_bias = true};
   if (name == "qwen2moe")
@@ -96,7 +130,10 @@ TinyFamily TinyFamilyOf(const std::string& name) {
   if (name == "qwen3vlmoe")
     return {.has_qk_norm = true, .has_rope_sections = true, .has_experts = true};
   if (name == "seed_oss") return {.has_qkv_bias = true, .has_ffn_norm_after_attention = true};
-  return {};  // exaone, gemma, smollm3, llama and its other names
+  if (name == "stablelm") return {.has_layer_norms = true, .has_own_head_norms = true};
+  if (name == "starcoder2")
+    return {.has_layer_norms = true, .has_all_biases = true, .has_gate = false};
+  return {};  // exaone, gemma, internlm2, smollm3, llama and its other names
 }
 
 }  // namespace forge::testing

@@ -61,6 +61,10 @@ TinyModelOptions Completed(TinyModelOptions options) {
   const TinyFamily family = FamilyOf(options);
   options.has_qkv_bias |= family.has_qkv_bias;
   options.has_fused_qkv |= family.has_fused_qkv;
+  options.has_qkv_bias |= family.has_all_biases;
+  options.has_ffn_bias |= family.has_all_biases;
+  options.has_tied_output |= family.has_tied_output;
+  options.is_parallel |= family.is_parallel;
   if (family.has_window && options.window == 0) options.window = 24;
   if (family.has_experts && options.n_experts == 0) options.n_experts = 4;
   if (options.expert_type == 0) options.expert_type = options.matrix_type;
@@ -128,7 +132,10 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
     AddLatentParameters(options, prefix, builder);
   else
     builder.AddUint32(prefix + "attention.head_count_kv", options.n_kv_heads);
-  builder.AddFloat32(prefix + "attention.layer_norm_rms_epsilon", options.rms_epsilon)
+  builder
+      .AddFloat32(prefix + (family.has_layer_norms ? "attention.layer_norm_epsilon"
+                                                   : "attention.layer_norm_rms_epsilon"),
+                  options.rms_epsilon)
       .AddFloat32(prefix + "rope.freq_base", 10000.0f);
   if (options.head_dim != 0)
     builder.AddUint32(prefix + "attention.key_length", options.head_dim)
@@ -142,6 +149,8 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
         .AddFloat32(prefix + "residual_scale", 0.4f)
         .AddFloat32(prefix + "attention.scale", 0.3f)
         .AddFloat32(prefix + "logit_scale", options.logit_scale);
+  if (family.has_logit_scale) builder.AddFloat32(prefix + "logit_scale", options.logit_scale);
+  if (family.says_order) builder.AddBool(prefix + "use_parallel_residual", options.is_parallel);
   if (family.has_query_growth)
     builder.AddUint32(prefix + "rope.scaling.original_context_length", 64)
         .AddFloat32(prefix + "attention.temperature_scale", 0.5f);
@@ -195,6 +204,16 @@ class WeightWriter {
     std::vector<float> values = Draw(n, 0.1f);
     for (float& value : values) value += 1.0f;
     builder_.AddF32Tensor(name, Shape(n), values);
+  }
+  // As wide as weights differ from 1, or wider than what it is added to by nature.
+  void NormBias(const std::string& name, uint64_t n) {
+    builder_.AddF32Tensor(name, Shape(n), Draw(n, 0.2f));
+  }
+  // Weights for each of `n_heads` heads.
+  void HeadNorms(const std::string& name, uint64_t head_dim, uint64_t n_heads) {
+    std::vector<float> values = Draw(head_dim * n_heads, 0.3f);
+    for (float& value : values) value += 1.0f;
+    builder_.AddF32Tensor(name, Shape(head_dim, n_heads), values);
   }
   template <typename... Extent>
   static std::vector<uint64_t> Shape(Extent... extents) {
@@ -342,14 +361,16 @@ void AddExperts(const TinyModelOptions& options, const std::string& prefix, Weig
 }
 
 void AddDense(const TinyModelOptions& options, const std::string& prefix, WeightWriter& writer) {
-  const bool is_fused = FamilyOf(options).has_fused_gate_up;
+  const TinyFamily family = FamilyOf(options);
+  const bool is_fused = family.has_fused_gate_up;
+  const bool has_own_gate = family.has_gate && !is_fused;
   const uint32_t type = options.matrix_type;
-  if (!is_fused) writer.Matrix(prefix + "ffn_gate.weight", options.n_embd, options.n_ff, type);
+  if (has_own_gate) writer.Matrix(prefix + "ffn_gate.weight", options.n_embd, options.n_ff, type);
   writer.Matrix(prefix + "ffn_up.weight", options.n_embd,
                 uint64_t{options.n_ff} * (is_fused ? 2 : 1), type);
   writer.Matrix(prefix + "ffn_down.weight", options.n_ff, options.n_embd, type);
   if (!options.has_ffn_bias) return;
-  if (!is_fused) writer.Bias(prefix + "ffn_gate.bias", options.n_ff);
+  if (has_own_gate) writer.Bias(prefix + "ffn_gate.bias", options.n_ff);
   writer.Bias(prefix + "ffn_up.bias", uint64_t{options.n_ff} * (is_fused ? 2 : 1));
   writer.Bias(prefix + "ffn_down.bias", options.n_embd);
 }
@@ -361,12 +382,21 @@ void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& wri
   const std::string prefix = "blk." + std::to_string(layer) + ".";
   const uint64_t head_dim = HeadLength(options);
   const uint64_t n_values = family.has_latent ? LatentSizesOf(options).n_values : head_dim;
-  if (family.has_pre_norms) writer.Norm(prefix + "attn_norm.weight", options.n_embd);
+  const bool has_norm_biases = family.has_layer_norms && !family.lacks_norm_biases;
+  const auto add_norm = [&](const std::string& name) {
+    writer.Norm(prefix + name + ".weight", options.n_embd);
+    if (has_norm_biases) writer.NormBias(prefix + name + ".bias", options.n_embd);
+  };
+  if (family.has_pre_norms) add_norm("attn_norm");
+  if (options.has_second_norm) add_norm("attn_norm_2");
   if (family.has_latent)
     AddLatent(options, prefix, writer, builder);
   else
     AddQkv(options, prefix, head_dim, writer, builder);
-  if (family.has_qk_norm || options.has_qk_norm) {
+  if (family.has_own_head_norms && options.has_qk_norm) {
+    writer.HeadNorms(prefix + "attn_q_norm.weight", head_dim, options.n_heads);
+    writer.HeadNorms(prefix + "attn_k_norm.weight", head_dim, options.n_kv_heads);
+  } else if (family.has_qk_norm || options.has_qk_norm) {
     const bool is_whole = family.norms_whole_projections;
     writer.Norm(prefix + "attn_q_norm.weight", head_dim * (is_whole ? options.n_heads : 1));
     writer.Norm(prefix + "attn_k_norm.weight", head_dim * (is_whole ? options.n_kv_heads : 1));
@@ -377,11 +407,12 @@ void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& wri
     writer.Bias(prefix + "attn_sinks.weight", options.n_heads);
     writer.Bias(prefix + "attn_output.bias", options.n_embd);
   }
+  if (family.has_all_biases) writer.Bias(prefix + "attn_output.bias", options.n_embd);
   const bool is_named_after = family.has_ffn_norm_after_attention;
   if (family.has_post_norms || is_named_after)
     writer.Norm(prefix + "post_attention_norm.weight", options.n_embd);
-  if (family.has_pre_norms && !is_named_after)
-    writer.Norm(prefix + "ffn_norm.weight", options.n_embd);
+  if (family.has_pre_norms && !is_named_after && (!options.is_parallel || family.says_order))
+    add_norm("ffn_norm");
   if (IsDense(options, layer))
     AddDense(options, prefix, writer);
   else
@@ -427,13 +458,17 @@ GgufBuilder MakeTinyModel(const TinyModelOptions& wanted) {
   WeightWriter writer(options.seed, builder);
   const uint64_t n_vocab = TinyVocabularySize(options.vocabulary);
   writer.Matrix("token_embd.weight", options.n_embd, n_vocab, options.matrix_type);
+  const TinyFamily family = FamilyOf(options);
   writer.Norm("output_norm.weight", options.n_embd);
+  if (family.has_layer_norms && !family.lacks_norm_biases)
+    writer.NormBias("output_norm.bias", options.n_embd);
+  if (family.has_logit_bias) writer.Bias("output.bias", n_vocab);
   if (!options.has_tied_output)
     writer.Matrix("output.weight", options.n_embd, n_vocab, options.matrix_type);
   if (options.has_long_rope) AddLongRope(options, builder);
   for (uint32_t layer = 0; layer < options.n_layers; ++layer)
     AddLayer(options, layer, writer, builder);
-  if (FamilyOf(options).has_prediction_layer) AddPredictionLayer(options, writer, builder);
+  if (family.has_prediction_layer) AddPredictionLayer(options, writer, builder);
   return builder;
 }
 

@@ -23,11 +23,16 @@ struct TinyModelOptions {
   uint32_t n_context = 512;
   uint32_t rope_dimension = 0;  // 0: no rope.dimension_count key
   float rms_epsilon = 1e-5f;
-  float logit_scale = 1.5f;    // granite and granitemoe: divides the logits
+  float logit_scale =
+      1.5f;  // granite and granitemoe: divides the logits; cohere's: multiplies them
   bool has_fused_qkv = false;  // chatglm and phi3 always have it
   bool has_qkv_bias = false;   // chatglm, glm4, 4moe, gpt-oss, qwen2, 2moe and 2vl always have it
-  bool has_ffn_bias = false;   // of a dense net
-  bool has_qk_norm = false;    // of each head; glm4moe may have it, some families always do
+  bool has_ffn_bias = false;   // of a dense net; gptneox, phi2, starcoder2: all biases
+  // Of each head; command-r, glm4moe and stablelm may have it, some families always do.
+  bool has_qk_norm = false;
+  // The net takes what attention takes: gptneox and stablelm may, some families always do.
+  bool is_parallel = false;
+  bool has_second_norm = false;  // falcon: of attention, so that the first is that of the net
   bool has_tied_output = false;
   // 0: no key, but for families that need a window, which get 24.
   uint32_t window = 0;

@@ -9,6 +9,7 @@
 #include "engine/arch/architecture.h"
 #include "engine/gguf/gguf_file.h"
 #include "tests/engine/arch/described.h"
+#include "tests/engine/arch/rejection_case.h"
 #include "tests/support/temporary_files.h"
 #include "tests/support/tiny_model.h"
 
@@ -18,6 +19,7 @@ namespace {
 using testing::Described;
 using testing::Find;
 using testing::GgufBuilder;
+using testing::Keys;
 using testing::MakeTinyModel;
 using testing::TinyModelOptions;
 
@@ -36,6 +38,18 @@ TEST(ExpertConfigTest, TheFirstLayersMayHaveADenseNet) {
     EXPECT_EQ(Find(model, WeightRole::kExpertGate, 1)->n_rows, 48u);
   }
   EXPECT_FALSE(Described({.architecture = "glm4moe", .n_layers = 1}).config.HasDenseNets());
+}
+
+TEST(ExpertConfigTest, HunyuansSharedExpertIsAsLongAsADenseNetUnlessTheFileSays) {
+  EXPECT_EQ(Described({.architecture = "hunyuan-moe"}).config.experts.n_shared_ff, 48u);
+  const Keys keys("", "hunyuan-moe");
+  const testing::TempFile path(keys.builder.Build());
+  const auto file = GgufFile::Open(path.path());
+  const auto config = FindArchitecture("hunyuan-moe")->read_config(**file);
+  ASSERT_TRUE(config.ok()) << config.status().ToString();
+  EXPECT_EQ(config->experts.n_shared_ff, 96u);
+  EXPECT_FALSE(config->experts.has_shared_gate);
+  EXPECT_TRUE(config->experts.normalizes_weights);
 }
 
 TEST(ExpertConfigTest, ExpertsAreChosenByWhatTheFileNames) {

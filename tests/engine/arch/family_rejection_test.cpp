@@ -51,9 +51,10 @@ Case Without(std::string name, const std::string& family, std::string_view key) 
 
 std::vector<Case> ExpertCases() {
   std::vector<Case> cases;
-  for (const std::string family : {"mixtral", "qwen2moe", "qwen3moe", "qwen3vlmoe", "granitemoe",
-                                   "gpt-oss", "olmoe", "ernie4_5-moe", "glm4moe", "dots1",
-                                   "minimax-m2", "bailingmoe", "bailingmoe2", "deepseek2"}) {
+  for (const std::string family :
+       {"mixtral", "qwen2moe", "qwen3moe", "qwen3vlmoe", "granitemoe", "gpt-oss", "olmoe",
+        "ernie4_5-moe", "glm4moe", "dots1", "minimax-m2", "bailingmoe", "bailingmoe2", "deepseek2",
+        "hunyuan-moe"}) {
     const std::string id = "E_" + TestName(family) + "_";
     if (family != "deepseek2") {  // of which there are models without experts
       cases.push_back(Without(id + "CountAbsent", family, "expert_count"));
@@ -93,7 +94,12 @@ std::vector<Case> ExpertCases() {
 std::vector<Case> DenseAndSharedCases() {
   Keys no_dense_length("feed_forward_length", "glm4moe");
   no_dense_length.builder.AddUint32("glm4moe.leading_dense_block_count", 1);
+  const Keys no_shared_length("feed_forward_length", "hunyuan-moe");
   return {
+      Refused("E_hunyuan_moe_SharedLengthAbsent", no_shared_length.builder,
+              "hunyuan-moe.expert_shared_feed_forward_length", "absent"),
+      WithUint32("E_hunyuan_moe_SharedLengthAbsurd", "hunyuan-moe",
+                 "expert_shared_feed_forward_length", (1u << 22) + 1),
       Refused("E_glm4moe_DenseLengthAbsent", no_dense_length.builder, "glm4moe.feed_forward_length",
               "absent"),
       WithUint32("E_glm4moe_SharedCountAbsurd", "glm4moe", "expert_shared_count", 131073),
@@ -185,7 +191,7 @@ std::vector<Case> LatentCases() {
 
 std::vector<Case> WindowCases() {
   std::vector<Case> cases;
-  for (const std::string family : {"gemma2", "gemma3", "gpt-oss"}) {
+  for (const std::string family : {"gemma2", "gemma3", "gpt-oss", "cohere2"}) {
     const std::string id = "W_" + (family == "gpt-oss" ? "gpt_oss" : family) + "_";
     cases.push_back(WithUint32(id + "Window0", family, "attention.sliding_window", 0));
     cases.push_back(WithUint32(id + "WindowAbsurd", family, "attention.sliding_window", 1u << 31));
@@ -201,6 +207,9 @@ std::vector<Case> WindowCases() {
     }
   }
   cases.push_back(Without("W_gemma3_WindowAbsent", "gemma3", "attention.sliding_window"));
+  cases.push_back(Without("W_cohere2_WindowAbsent", "cohere2", "attention.sliding_window"));
+  cases.push_back(WithFloat("W_cohere2_BaseOfItsOwn", "cohere2", "rope.freq_base_swa", 50000,
+                            "50000.0", kUnimplemented));
   cases.push_back(Without("W_gpt_oss_WindowAbsent", "gpt-oss", "attention.sliding_window"));
   cases.push_back(WithFloat("W_gpt_oss_BaseOfItsOwn", "gpt-oss", "rope.freq_base_swa", 50000,
                             "50000.0", kUnimplemented));
@@ -216,10 +225,12 @@ std::vector<Case> WindowCases() {
   cases.push_back(WithFloat("W_olmo2_BaseWithoutAWindow", "olmo2", "rope.freq_base_swa", 50000,
                             "50000.0", kUnimplemented));
   for (const std::string family :
-       {"qwen2",      "qwen2vl",     "qwen3",        "qwen3vl",  "gemma",    "glm4",
-        "chatglm",    "granite",     "smollm3",      "seed_oss", "ernie4_5", "mistral3",
-        "exaone",     "olmoe",       "ernie4_5-moe", "glm4moe",  "dots1",    "minimax-m2",
-        "bailingmoe", "bailingmoe2", "deepseek2"})
+       {"qwen2",      "qwen2vl",     "qwen3",        "qwen3vl",       "gemma",       "glm4",
+        "chatglm",    "granite",     "smollm3",      "seed_oss",      "ernie4_5",    "mistral3",
+        "exaone",     "olmoe",       "ernie4_5-moe", "glm4moe",       "dots1",       "minimax-m2",
+        "bailingmoe", "bailingmoe2", "arcee",        "hunyuan-dense", "hunyuan-moe", "internlm2",
+        "command-r",  "falcon",      "gptneox",      "nemotron",      "phi2",        "stablelm",
+        "deepseek2"})
     cases.push_back(WithUint32("W_" + TestName(family) + "_HasNone", family,
                                "attention.sliding_window", 256, kUnimplemented));
   return cases;
@@ -283,6 +294,31 @@ std::vector<Case> GraniteCases() {
                   scale, 0.5f, "0.5", kUnimplemented));
   cases.push_back(WithUint32("E_granitemoe_SharedLengthAbsurd", "granitemoe",
                              "expert_shared_feed_forward_length", (1u << 22) + 1));
+  return cases;
+}
+
+std::vector<Case> LayerNormCases() {
+  std::vector<Case> cases;
+  constexpr std::string_view kEpsilon = "attention.layer_norm_epsilon";
+  for (const std::string family : {"cohere2", "command-r", "falcon", "gptneox", "nemotron", "phi2",
+                                   "stablelm", "starcoder2"}) {
+    const std::string id = "P4_" + TestName(family) + "_";
+    cases.push_back(Without(id + "EpsilonAbsent", family, kEpsilon));
+    cases.push_back(WithFloat(id + "Epsilon0", family, kEpsilon, 0, "0.0"));
+  }
+  for (const std::string family : {"cohere2", "command-r"}) {
+    const std::string id = "S_" + TestName(family) + "_";
+    cases.push_back(Without(id + "LogitScaleAbsent", family, "logit_scale"));
+    cases.push_back(WithFloat(id + "LogitScale0", family, "logit_scale", 0, "0.0"));
+    cases.push_back(WithFloat(id + "LogitScaleHuge", family, "logit_scale", 1e5f, "100000.0"));
+  }
+  cases.push_back(WithUint32("S_stablelm_OrderIsNoFlag", "stablelm", "use_parallel_residual", 1));
+  cases.push_back(Without("S_gptneox_OrderAbsent", "gptneox", "use_parallel_residual"));
+  cases.push_back(WithUint32("S_gptneox_OrderIsNoFlag", "gptneox", "use_parallel_residual", 1));
+  Keys order("", "nemotron");
+  order.builder.AddBool("nemotron.use_parallel_residual", true);
+  cases.push_back(Refused("S_nemotron_Order", order.builder, "nemotron.use_parallel_residual",
+                          "true", kUnimplemented));
   return cases;
 }
 
@@ -398,6 +434,15 @@ std::vector<Case> TensorCases() {
       WithoutTensor("T_deepseek2_NeedsMatricesOfTheHeads",
                     {.architecture = "deepseek2", .has_fused_latent = true},
                     "blk.1.attn_kv_b.weight"),
+      WithTensor("T_arcee_Gate", {.architecture = "arcee"}, block + "ffn_gate.weight", {64, 96}),
+      WithoutTensor("T_arcee_NeedsAllBiases", {.architecture = "arcee", .has_ffn_bias = true},
+                    block + "ffn_down.bias"),
+      WithoutTensor("T_hunyuan_dense_NeedsNorms", {.architecture = "hunyuan-dense"},
+                    block + "attn_q_norm.weight"),
+      WithoutTensor("T_hunyuan_moe_NeedsTheSharedExpert", {.architecture = "hunyuan-moe"},
+                    block + "ffn_up_shexp.weight"),
+      WithTensor("T_internlm2_QueryNorm", {.architecture = "internlm2"},
+                 block + "attn_q_norm.weight", {16}),
       WithTensor("T_qwen2_Sinks", {.architecture = "qwen2"}, block + "attn_sinks.weight", {4}),
       Renamed("T_qwen3_NormsMissing", {.architecture = "qwen2"}, "qwen3",
               "blk.0.attn_q_norm.weight", "absent"),
@@ -410,11 +455,46 @@ std::vector<Case> TensorCases() {
   };
 }
 
+std::vector<Case> LayerNormTensorCases() {
+  const TinyModelOptions plus = {.architecture = "command-r", .has_qk_norm = true};
+  const std::string block = "blk.0.", last = "blk.1.";
+  GgufBuilder one_norm_of_all = MakeTinyModel({.architecture = "command-r"});
+  const uint64_t head[] = {16};
+  one_norm_of_all.AddF32Tensor(block + "attn_q_norm.weight", head, std::vector<float>(16));
+  return {
+      Refused("T_command_r_OneNormOfAllHeads", one_norm_of_all,
+              block + "attn_q_norm.weight (shape)", "[16]"),
+      WithoutTensor("T_command_r_NeedsBothNormsOfHeads", plus, last + "attn_k_norm.weight"),
+      WithTensor("T_command_r_SecondNorm", {.architecture = "command-r"}, block + "ffn_norm.weight",
+                 {64}),
+      WithTensor("T_cohere2_NormsOfHeads", {.architecture = "cohere2"},
+                 block + "attn_q_norm.weight", {16, 4}),
+      WithTensor("T_starcoder2_Gate", {.architecture = "starcoder2"}, block + "ffn_gate.weight",
+                 {64, 96}),
+      WithoutTensor("T_starcoder2_NeedsAllBiasesOfNorms", {.architecture = "starcoder2"},
+                    last + "ffn_norm.bias"),
+      WithoutTensor("T_nemotron_NeedsTheBiasOfTheOutputNorm", {.architecture = "nemotron"},
+                    "output_norm.bias"),
+      WithoutTensor("T_stablelm_NeedsEachSecondNorm", {.architecture = "stablelm"},
+                    last + "ffn_norm.weight"),
+      WithTensor("T_stablelm_BiasOfTheLogits", {.architecture = "stablelm"}, "output.bias", {300}),
+      WithoutTensor("T_phi2_NeedsTheBiasOfTheLogits", {.architecture = "phi2"}, "output.bias"),
+      WithoutTensor("T_falcon_NeedsEachSecondNorm",
+                    {.architecture = "falcon", .has_second_norm = true},
+                    last + "attn_norm_2.weight"),
+      WithTensor("T_falcon_NormOfTheNet", {.architecture = "falcon"}, block + "ffn_norm.weight",
+                 {64}),
+      WithoutTensor("T_gptneox_NeedsBothNorms", {.architecture = "gptneox", .is_parallel = true},
+                    last + "ffn_norm.weight"),
+      WithTensor("T_llama_BiasOfANorm", {}, block + "attn_norm.bias", {64}),
+  };
+}
+
 std::vector<Case> AllCases() {
   std::vector<Case> all;
-  for (const auto& part :
-       {ExpertCases(), DenseAndSharedCases(), GroupCases(), LatentCases(), WindowCases(),
-        ScaleCases(), GraniteCases(), SectionCases(), TensorCases()})
+  for (const auto& part : {ExpertCases(), DenseAndSharedCases(), GroupCases(), LatentCases(),
+                           WindowCases(), ScaleCases(), GraniteCases(), SectionCases(),
+                           LayerNormCases(), TensorCases(), LayerNormTensorCases()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

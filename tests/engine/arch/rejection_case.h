@@ -41,9 +41,11 @@ class Keys {
     Add("feed_forward_length", kUint32, LittleEndian32(96));
     Add("attention.head_count", kUint32, LittleEndian32(4));
     Add("attention.head_count_kv", kUint32, LittleEndian32(family_ == "deepseek2" ? 1 : 2));
-    Add("attention.layer_norm_rms_epsilon", kFloat32, Float(1e-5f));
+    Add(HasLayerNorms(family_) ? "attention.layer_norm_epsilon"
+                               : "attention.layer_norm_rms_epsilon",
+        kFloat32, Float(1e-5f));
     Add("vocab_size", kUint32, LittleEndian32(10));
-    if (family_ == "gemma2" || family_ == "gemma3" || family_ == "gpt-oss")
+    if (family_ == "gemma2" || family_ == "gemma3" || family_ == "gpt-oss" || family_ == "cohere2")
       Add("attention.sliding_window", kUint32, LittleEndian32(16));
     if (family_ == "mixtral" || family_ == "gpt-oss" || family_ == "deepseek2" ||
         family_ == "dots1" || family_ == "minimax-m2" || family_ == "bailingmoe2" ||
@@ -53,13 +55,21 @@ class Keys {
       Add("expert_feed_forward_length", kUint32, LittleEndian32(32));
     }
     if (family_ == "deepseek2") AddLatent();
-    if (family_.starts_with("granite")) Add("logit_scale", kFloat32, Float(8.0f));
+    if (family_.starts_with("granite") || family_ == "command-r" || family_ == "cohere2")
+      Add("logit_scale", kFloat32, Float(8.0f));
+    constexpr std::string_view kOrder = "use_parallel_residual";
+    if (family_ == "gptneox" && replaced_ != kOrder) builder.AddBool(Key(kOrder), true);
     const int32_t sections[] = {3, 3, 2, 0};
     constexpr std::string_view kSections = "rope.dimension_sections";
     if (family_.find("vl") != std::string::npos && replaced_ != kSections)
       builder.AddInt32Array(Key(kSections), sections);
   }
   static std::string Float(float value) { return FloatBytes({&value, 1}); }
+  static bool HasLayerNorms(std::string_view family) {
+    return family == "command-r" || family == "cohere2" || family == "falcon" ||
+           family == "gptneox" || family == "nemotron" || family == "phi2" ||
+           family == "stablelm" || family == "starcoder2";
+  }
   std::string Key(std::string_view name) const { return family_ + "." + std::string(name); }
 
   GgufBuilder builder;

@@ -40,9 +40,10 @@ void PrintTo(const Variant& variant, std::ostream* stream) { *stream << variant.
 
 std::vector<Variant> PlainVariants() {
   std::vector<Variant> variants;
-  // Seven layers reach Gemma 3's first full layer, four the first of SmolLM 3 without positions.
+  // Seven layers reach Gemma 3's first full layer, four the first of SmolLM 3 and of Command R7B
+  // without positions.
   const auto n_layers = [](std::string_view family) {
-    return family == "gemma3" ? 7u : family == "smollm3" ? 4u : 2u;
+    return family == "gemma3" ? 7u : family == "smollm3" || family == "cohere2" ? 4u : 2u;
   };
   for (const Architecture& family : Architectures())
     variants.push_back(
@@ -78,6 +79,8 @@ std::vector<Variant> ExpertVariants() {
                  .n_experts_used = 5}},
       {.name = "dots1 of many experts",
        .model = {.architecture = "dots1", .n_experts = 21, .n_experts_used = 6}},
+      {.name = "hunyuan-moe of many experts",
+       .model = {.architecture = "hunyuan-moe", .n_experts = 18, .n_experts_used = 7}},
       {.name = "qwen3moe that uses all",
        .model = {.architecture = "qwen3moe", .n_experts_used = 4}},
       {.name = "qwen3moe that uses one",
@@ -142,6 +145,16 @@ std::vector<Variant> AttentionVariants() {
       {.name = "glm4 of half a rotation", .model = {.architecture = "glm4", .rope_dimension = 8}},
       {.name = "chatglm of half a rotation",
        .model = {.architecture = "chatglm", .rope_dimension = 8}},
+      {.name = "hunyuan-dense of half a rotation",
+       .model = {.architecture = "hunyuan-dense", .rope_dimension = 8}},
+      {.name = "hunyuan-dense with YaRN",
+       .model = {.architecture = "hunyuan-dense"},
+       .add =
+           [](GgufBuilder& builder) {
+             builder.AddString("hunyuan-dense.rope.scaling.type", "yarn")
+                 .AddFloat32("hunyuan-dense.rope.scaling.factor", 32.0f)
+                 .AddUint32("hunyuan-dense.rope.scaling.original_context_length", 32);
+           }},
       {.name = "qwen3 with wide heads", .model = {.architecture = "qwen3", .head_dim = 40}},
       {.name = "gemma with tied output",
        .model = {.architecture = "gemma", .has_tied_output = true}},
@@ -188,6 +201,8 @@ std::vector<Variant> NormAndScaleVariants() {
        .model = {.architecture = "granite"},
        .add = no_positions},
       {.name = "llama with biases", .model = {.has_qkv_bias = true, .has_ffn_bias = true}},
+      {.name = "arcee with biases",
+       .model = {.architecture = "arcee", .has_qkv_bias = true, .has_ffn_bias = true}},
       {.name = "phi3 with biases", .model = {.architecture = "phi3", .has_ffn_bias = true}},
   };
 }
@@ -233,10 +248,50 @@ std::vector<Variant> LatentVariants() {
   };
 }
 
+std::vector<Variant> LayerNormVariants() {
+  const auto period = [](GgufBuilder& builder) {
+    builder.AddUint32("cohere2.attention.sliding_window_pattern", 2);
+  };
+  const auto norm_biases = [](GgufBuilder& builder) {
+    const uint64_t shape[] = {64};
+    std::vector<float> bias;
+    for (int i = 0; i < 64; ++i) bias.push_back(static_cast<float>(i % 7) * 0.1f - 0.25f);
+    for (const char* name : {"blk.0.attn_norm.bias", "blk.1.attn_norm.bias", "output_norm.bias"})
+      builder.AddF32Tensor(name, shape, bias);
+  };
+  return {
+      {.name = "command-r with biases of norms",
+       .model = {.architecture = "command-r"},
+       .add = norm_biases},
+      {.name = "cohere2 with a period", .model = {.architecture = "cohere2"}, .add = period},
+      {.name = "command-r with norms of heads",
+       .model = {.architecture = "command-r", .has_qk_norm = true}},
+      {.name = "command-r with a large epsilon",
+       .model = {.architecture = "command-r", .rms_epsilon = 0.3f}},
+      {.name = "command-r with biases",
+       .model = {.architecture = "command-r", .has_qkv_bias = true}},
+      {.name = "stablelm with norms of heads and part of a rotation",
+       .model = {.architecture = "stablelm", .rope_dimension = 4, .has_qk_norm = true}},
+      {.name = "stablelm in parallel", .model = {.architecture = "stablelm", .is_parallel = true}},
+      {.name = "stablelm in parallel with norms of heads",
+       .model = {.architecture = "stablelm", .has_qk_norm = true, .is_parallel = true}},
+      {.name = "stablelm with biases", .model = {.architecture = "stablelm", .has_qkv_bias = true}},
+      {.name = "starcoder2 with a window", .model = {.architecture = "starcoder2", .window = 24}},
+      {.name = "starcoder2 with tied output",
+       .model = {.architecture = "starcoder2", .has_tied_output = true}},
+      {.name = "nemotron with biases and half a rotation",
+       .model = {.architecture = "nemotron", .rope_dimension = 8, .has_ffn_bias = true}},
+      {.name = "gptneox in parallel", .model = {.architecture = "gptneox", .is_parallel = true}},
+      {.name = "falcon with two norms",
+       .model = {.architecture = "falcon", .n_kv_heads = 1, .has_second_norm = true}},
+      {.name = "phi2 of a narrow rotation", .model = {.architecture = "phi2", .rope_dimension = 6}},
+  };
+}
+
 std::vector<Variant> AllVariants() {
   std::vector<Variant> all;
   for (const auto& part : {PlainVariants(), ExpertVariants(), AttentionVariants(), LatentVariants(),
-                           NormAndScaleVariants()})
+                           NormAndScaleVariants(), LayerNormVariants()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }
@@ -381,8 +436,9 @@ TEST_P(FamilyInEveryFormatTest, StaysCloseToTheOracle) {
 // All but those that compute as another one under another name: they show nothing new of formats.
 // Where all experts are used, their groups change nothing.
 std::vector<std::string> FamilyNames() {
-  const std::set<std::string_view> same = {"bailingmoe2", "ernie4_5", "mistral",    "yi",
-                                           "qwen2vl",     "qwen3vl",  "qwen3vlmoe", "seed_oss"};
+  const std::set<std::string_view> same = {"internlm2", "cohere2",    "gptneox", "bailingmoe2",
+                                           "ernie4_5",  "mistral",    "yi",      "qwen2vl",
+                                           "qwen3vl",   "qwen3vlmoe", "seed_oss"};
   std::vector<std::string> names;
   for (const Architecture& family : Architectures())
     if (!same.contains(family.name)) names.emplace_back(family.name);
