@@ -10,18 +10,13 @@
 #include <vector>
 
 #include "tests/engine/arch/rejection_case.h"
-#include "tests/support/temporary_files.h"
-#include "tests/support/tiny_model.h"
 
 namespace forge {
 namespace {
 
 using testing::Case;
-using testing::GgufBuilder;
 using testing::Keys;
-using testing::MakeTinyModel;
 using testing::Refused;
-using testing::TinyModelOptions;
 
 constexpr StatusCode kUnimplemented = StatusCode::kUnimplemented;
 
@@ -345,156 +340,11 @@ std::vector<Case> SectionCases() {
   return cases;
 }
 
-// A tiny model of the family with one more tensor.
-Case WithTensor(std::string name, const TinyModelOptions& options, const std::string& tensor,
-                std::vector<uint64_t> shape) {
-  uint64_t n = 1;
-  for (const uint64_t extent : shape) n *= extent;
-  GgufBuilder builder = MakeTinyModel(options);
-  builder.AddF32Tensor(tensor, shape, std::vector<float>(n));
-  return Refused(std::move(name), builder, tensor, "F32", kUnimplemented);
-}
-
-// A tiny model one of whose tensors has another name of the same length, and so is missing.
-Case WithoutTensor(std::string name, const TinyModelOptions& options, const std::string& tensor) {
-  std::string bytes = MakeTinyModel(options).Build();
-  bytes.replace(bytes.find(tensor), tensor.size(), std::string(tensor.size(), 'x'));
-  return {std::move(name), bytes, StatusCode::kInvalidArgument, tensor, "absent"};
-}
-
-// The model's keys under another family's name: its tensors are not that family's.
-Case Renamed(std::string name, const TinyModelOptions& options, const std::string& family,
-             const std::string& field, const std::string& value) {
-  std::string bytes = MakeTinyModel(options).Build();
-  FORGE_CHECK(options.architecture.size() == family.size(), "names of one length");
-  for (size_t at = 0; (at = bytes.find(options.architecture, at)) != std::string::npos;)
-    bytes.replace(at, family.size(), family);
-  return {std::move(name), bytes, value == "absent" ? StatusCode::kInvalidArgument : kUnimplemented,
-          field, value};
-}
-
-std::vector<Case> TensorCases() {
-  const std::string block = "blk.0.";
-  return {
-      WithTensor("T_qwen3_BiasOfTheRouter", {.architecture = "qwen3moe"},
-                 block + "ffn_gate_inp.bias", {4}),
-      WithTensor("T_llama_SharedExpert", {.n_experts = 4}, block + "ffn_up_shexp.weight", {64, 96}),
-      WithTensor("T_llama_MergedBesideSplit", {.n_experts = 2, .has_split_experts = true},
-                 block + "ffn_up_exps.weight", {64, 96, 2}),
-      WithTensor("T_llama_OneExpertTooMany", {.n_experts = 2, .has_split_experts = true},
-                 block + "ffn_up.2.weight", {64, 96}),
-      WithTensor("T_gemma_PostNorm", {.architecture = "gemma"}, block + "post_ffw_norm.weight",
-                 {64}),
-      WithTensor("T_gpt_oss_SecondNorm", {.architecture = "gpt-oss"}, block + "ffn_norm.weight",
-                 {64}),
-      WithTensor("T_seed_oss_SecondNorm", {.architecture = "seed_oss"}, block + "ffn_norm.weight",
-                 {64}),
-      WithTensor("T_olmo2_NormBeforeABlock", {.architecture = "olmo2"}, block + "attn_norm.weight",
-                 {64}),
-      WithTensor("T_exaone4_NormBeforeABlock", {.architecture = "exaone4"},
-                 block + "ffn_norm.weight", {64}),
-      WithTensor("T_granitemoe_GateOfTheSharedExpert", {.architecture = "granitemoe"},
-                 block + "ffn_gate_inp_shexp.weight", {64}),
-      WithTensor("T_llama_BiasBesideExperts", {.n_experts = 4}, block + "ffn_up.bias", {96}),
-      WithTensor("T_qwen3moe_BiasOfTheChoice", {.architecture = "qwen3moe"},
-                 block + "exp_probs_b.bias", {4}),
-      WithTensor("T_glm4moe_ExpertsInADenseLayer", {.architecture = "glm4moe"},
-                 block + "ffn_gate_inp.weight", {64, 4}),
-      WithTensor("T_glm4moe_LayerBeyondThoseLeftOut", {.architecture = "glm4moe"},
-                 "blk.3.attn_norm.weight", {64}),
-      WithTensor("T_ernie4_5_moe_LayerBeyondTheLast", {.architecture = "ernie4_5-moe"},
-                 "blk.2.attn_norm.weight", {64}),
-      WithoutTensor("T_glm4moe_NeedsABiasOfTheChoice", {.architecture = "glm4moe"},
-                    "blk.1.exp_probs_b.bias"),
-      WithTensor("T_bailingmoe_BiasOfTheChoice", {.architecture = "bailingmoe"},
-                 block + "exp_probs_b.bias", {4}),
-      WithoutTensor("T_minimax_m2_NeedsABiasOfTheChoice", {.architecture = "minimax-m2"},
-                    "blk.0.exp_probs_b.bias"),
-      WithoutTensor("T_minimax_m2_NeedsNorms", {.architecture = "minimax-m2"},
-                    "blk.1.attn_q_norm.weight"),
-      WithTensor("T_minimax_m2_SharedExpert", {.architecture = "minimax-m2"},
-                 block + "ffn_up_shexp.weight", {64, 96}),
-      WithoutTensor("T_dots1_NeedsNorms", {.architecture = "dots1"}, "blk.1.attn_k_norm.weight"),
-      WithoutTensor("T_glm4moe_NeedsBothNormsOfHeads",
-                    {.architecture = "glm4moe", .has_qk_norm = true}, "blk.0.attn_k_norm.weight"),
-      WithoutTensor("T_ernie4_5_moe_NeedsTheDenseNet", {.architecture = "ernie4_5-moe"},
-                    "blk.0.ffn_gate.weight"),
-      WithoutTensor("T_ernie4_5_moe_NeedsTheSharedExpert", {.architecture = "ernie4_5-moe"},
-                    "blk.1.ffn_up_shexp.weight"),
-      WithTensor("T_deepseek2_PlainKeys", {.architecture = "deepseek2"}, block + "attn_k.weight",
-                 {64, 32}),
-      WithTensor("T_deepseek2_BothKindsOfMatrices", {.architecture = "deepseek2"},
-                 block + "attn_kv_b.weight", {24, 128}),
-      WithTensor("T_deepseek2_QueriesWithAndWithoutALatent", {.architecture = "deepseek2"},
-                 block + "attn_q.weight", {64, 80}),
-      WithoutTensor("T_deepseek2_NeedsKeysOfTheHeads", {.architecture = "deepseek2"},
-                    "blk.1.attn_k_b.weight"),
-      WithoutTensor("T_deepseek2_NeedsTheNormOfTheLatent", {.architecture = "deepseek2"},
-                    "blk.0.attn_kv_a_norm.weight"),
-      WithoutTensor("T_deepseek2_NeedsMatricesOfTheHeads",
-                    {.architecture = "deepseek2", .has_fused_latent = true},
-                    "blk.1.attn_kv_b.weight"),
-      WithTensor("T_arcee_Gate", {.architecture = "arcee"}, block + "ffn_gate.weight", {64, 96}),
-      WithoutTensor("T_arcee_NeedsAllBiases", {.architecture = "arcee", .has_ffn_bias = true},
-                    block + "ffn_down.bias"),
-      WithoutTensor("T_hunyuan_dense_NeedsNorms", {.architecture = "hunyuan-dense"},
-                    block + "attn_q_norm.weight"),
-      WithoutTensor("T_hunyuan_moe_NeedsTheSharedExpert", {.architecture = "hunyuan-moe"},
-                    block + "ffn_up_shexp.weight"),
-      WithTensor("T_internlm2_QueryNorm", {.architecture = "internlm2"},
-                 block + "attn_q_norm.weight", {16}),
-      WithTensor("T_qwen2_Sinks", {.architecture = "qwen2"}, block + "attn_sinks.weight", {4}),
-      Renamed("T_qwen3_NormsMissing", {.architecture = "qwen2"}, "qwen3",
-              "blk.0.attn_q_norm.weight", "absent"),
-      Renamed("T_gemma2_HasNoQueryNorm", {.architecture = "gemma3"}, "gemma2",
-              "blk.0.attn_q_norm.weight", "F32"),
-      Renamed("T_gemma3_NeedsQueryNorm", {.architecture = "gemma2"}, "gemma3",
-              "blk.0.attn_q_norm.weight", "absent"),
-      Renamed("T_glm4_NeedsPostNorms", {.architecture = "phi3"}, "glm4",
-              "blk.0.post_attention_norm.weight", "absent"),
-  };
-}
-
-std::vector<Case> LayerNormTensorCases() {
-  const TinyModelOptions plus = {.architecture = "command-r", .has_qk_norm = true};
-  const std::string block = "blk.0.", last = "blk.1.";
-  GgufBuilder one_norm_of_all = MakeTinyModel({.architecture = "command-r"});
-  const uint64_t head[] = {16};
-  one_norm_of_all.AddF32Tensor(block + "attn_q_norm.weight", head, std::vector<float>(16));
-  return {
-      Refused("T_command_r_OneNormOfAllHeads", one_norm_of_all,
-              block + "attn_q_norm.weight (shape)", "[16]"),
-      WithoutTensor("T_command_r_NeedsBothNormsOfHeads", plus, last + "attn_k_norm.weight"),
-      WithTensor("T_command_r_SecondNorm", {.architecture = "command-r"}, block + "ffn_norm.weight",
-                 {64}),
-      WithTensor("T_cohere2_NormsOfHeads", {.architecture = "cohere2"},
-                 block + "attn_q_norm.weight", {16, 4}),
-      WithTensor("T_starcoder2_Gate", {.architecture = "starcoder2"}, block + "ffn_gate.weight",
-                 {64, 96}),
-      WithoutTensor("T_starcoder2_NeedsAllBiasesOfNorms", {.architecture = "starcoder2"},
-                    last + "ffn_norm.bias"),
-      WithoutTensor("T_nemotron_NeedsTheBiasOfTheOutputNorm", {.architecture = "nemotron"},
-                    "output_norm.bias"),
-      WithoutTensor("T_stablelm_NeedsEachSecondNorm", {.architecture = "stablelm"},
-                    last + "ffn_norm.weight"),
-      WithTensor("T_stablelm_BiasOfTheLogits", {.architecture = "stablelm"}, "output.bias", {300}),
-      WithoutTensor("T_phi2_NeedsTheBiasOfTheLogits", {.architecture = "phi2"}, "output.bias"),
-      WithoutTensor("T_falcon_NeedsEachSecondNorm",
-                    {.architecture = "falcon", .has_second_norm = true},
-                    last + "attn_norm_2.weight"),
-      WithTensor("T_falcon_NormOfTheNet", {.architecture = "falcon"}, block + "ffn_norm.weight",
-                 {64}),
-      WithoutTensor("T_gptneox_NeedsBothNorms", {.architecture = "gptneox", .is_parallel = true},
-                    last + "ffn_norm.weight"),
-      WithTensor("T_llama_BiasOfANorm", {}, block + "attn_norm.bias", {64}),
-  };
-}
-
 std::vector<Case> AllCases() {
   std::vector<Case> all;
-  for (const auto& part : {ExpertCases(), DenseAndSharedCases(), GroupCases(), LatentCases(),
-                           WindowCases(), ScaleCases(), GraniteCases(), SectionCases(),
-                           LayerNormCases(), TensorCases(), LayerNormTensorCases()})
+  for (const auto& part :
+       {ExpertCases(), DenseAndSharedCases(), GroupCases(), LatentCases(), WindowCases(),
+        ScaleCases(), GraniteCases(), SectionCases(), LayerNormCases()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }
@@ -505,41 +355,6 @@ TEST_P(FamilyRejectionTest, NamesFieldValueAndOffset) { testing::ExpectRefused(G
 
 INSTANTIATE_TEST_SUITE_P(Refuses, FamilyRejectionTest, ::testing::ValuesIn(AllCases()),
                          [](const auto& test) { return test.param.name; });
-
-Status Describe(const GgufBuilder& builder) {
-  const testing::TempFile path(builder.Build());
-  return DescribeModel(**GgufFile::Open(path.path())).status();
-}
-
-TEST(FamilyRejectionTest, AMissingExpertIsNamedBeforeATableIsMade) {
-  GgufBuilder builder = MakeTinyModel({.n_layers = 1});
-  builder.AddUint32("llama.expert_count", 1000).AddUint32("llama.expert_used_count", 2);
-  const uint64_t shape[] = {64, 96};
-  for (const char* name : {"blk.0.ffn_gate.0.weight", "blk.0.ffn_up.0.weight"})
-    builder.AddF32Tensor(name, shape, std::vector<float>(64 * 96));
-  const Status status = Describe(builder);
-  EXPECT_EQ(status.reason(), kModelFileInvalid);
-  EXPECT_EQ(testing::Detail(status, "field"), "blk.0.ffn_down.0.weight") << status.ToString();
-}
-
-TEST(FamilyRejectionTest, ExpertsOfOneLayerHaveOneType) {
-  GgufBuilder builder = MakeTinyModel({.n_layers = 1});
-  builder.AddUint32("llama.expert_count", 2).AddUint32("llama.expert_used_count", 1);
-  const uint64_t router[] = {64, 2}, up[] = {64, 96}, down[] = {96, 64};
-  builder.AddF32Tensor("blk.0.ffn_gate_inp.weight", router, std::vector<float>(128));
-  constexpr uint32_t kF32 = 0, kF16 = 1;
-  for (const uint32_t type : {kF32, kF16}) {
-    const std::string expert = type == kF32 ? "0" : "1";
-    const std::string bytes(64 * 96 * (type == kF32 ? 4 : 2), '\0');
-    builder.AddTensor("blk.0.ffn_gate." + expert + ".weight", up, type, bytes)
-        .AddTensor("blk.0.ffn_up." + expert + ".weight", up, type, bytes)
-        .AddTensor("blk.0.ffn_down." + expert + ".weight", down, type, bytes);
-  }
-  const Status status = Describe(builder);
-  EXPECT_EQ(status.reason(), kArchitectureUnsupported);
-  EXPECT_EQ(testing::Detail(status, "field"), "blk.0.ffn_gate.1.weight (type)")
-      << status.ToString();
-}
 
 }  // namespace
 }  // namespace forge
