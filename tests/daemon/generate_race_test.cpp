@@ -56,23 +56,22 @@ TEST_F(GenerateRaceTest, ACancelThatComesLateIsNotForTheNextTurn) {
 class LateCutTest : public GenerateTest {
  protected:
   LateCutTest()
-      : GenerateTest([](Config& config) { config.limits.stream_buffer_bytes = 40 << 20; }) {}
+      : GenerateTest([](Config& config) { config.limits.stream_buffer_bytes = 64 << 10; }) {}
 
   // Of a client that reads nothing until the buffer is full, and then goes on.
   std::vector<int32_t> TokensOfACutTurn() {
     daemon_.engine().SetAnswerLength(1'000'000);
-    daemon_.engine().SetTokenDelay(milliseconds(10));
-    daemon_.engine().SetTokenText(std::string(1'000'000, 'x'));
+    daemon_.engine().SetTokenDelay(std::chrono::microseconds(50));
+    daemon_.engine().SetTokenText(std::string(4000, 'x'));
     OpenStream open(*stub_);
     open.stream->Write(TextTurn("tiny", "a"));
     std::vector<int32_t> ids;
     v1::GenerateResponse response;
     while (ids.empty() && open.stream->Read(&response))
       if (response.has_token()) ids.push_back(response.token().id());
-    std::this_thread::sleep_for(milliseconds(300));  // a write waits for the client
     std::promise<void> is_cut;
     boost::asio::post(daemon_.context().writers, [&] { is_cut.get_future().wait(); });
-    std::this_thread::sleep_for(milliseconds(700));  // the buffer is full
+    std::this_thread::sleep_for(milliseconds(300));  // the buffer is full
     std::thread late([&] {
       std::this_thread::sleep_for(milliseconds(300));
       is_cut.set_value();
@@ -89,7 +88,7 @@ class LateCutTest : public GenerateTest {
 // much still comes before the cut is up to the threads, and little tells nothing: then once more.
 TEST_F(LateCutTest, NothingComesBehindATokenThatFoundNoRoom) {
   constexpr int kMostRounds = 8;
-  constexpr size_t kTelling = 40;
+  constexpr size_t kTelling = 10;
   size_t n_tokens = 0;
   for (int round = 0; round < kMostRounds && n_tokens <= kTelling; ++round) {
     const std::vector<int32_t> ids = TokensOfACutTurn();
