@@ -110,7 +110,7 @@ Status Application::StartMetrics() {
   if (!config_.metrics_listen) return Status();
   metrics_server_.emplace(
       [this] {
-        return RenderMetrics(context_.metrics, *engine_, {context_.version, context_.start_time});
+        return RenderMetrics(*context_.metrics, *engine_, {context_.version, context_.start_time});
       },
       log_);
   Result<std::unique_ptr<Listener>> listener = Listener::Start(

@@ -144,7 +144,7 @@ void GenerateCall::FailTurn(const Status& status, uint32_t number) {
 }
 
 Status GenerateCall::SubmitTurn(const Turn& turn, ModelLease lease) {
-  meter_.UseModel(service_.metrics.ForModel(lease.model().file.name));
+  meter_.UseModel(metrics_->ForModel(lease.model().file.name));
   FORGE_ASSIGN_OR_RETURN(const Session session, SessionOn(lease.model()));
   GenerateRequest request = GenerateRequestFromProto(turn);
   FORGE_TRY(SetPrompt(turn, session, lease.model(), request));

@@ -74,7 +74,7 @@ class ReadingCall : public AdmittedCall<Response> {
   }
 
   // Counts what a text came to; on the engine's executor thread.
-  void Count(const GenerateUsage& usage) { metrics_->Add(usage); }
+  void Count(const GenerateUsage& usage) { model_metrics_->Add(usage); }
 
   // Runs `work` on the writers' thread, where the engine may be called, unless the call has ended:
   // then the engine may still hold a sink when the service is gone.
@@ -117,7 +117,7 @@ class ReadingCall : public AdmittedCall<Response> {
   void RunWithLease(Result<ModelLease> lease) {
     if (!lease.ok()) return Fail(lease.status());
     const ModelSnapshot model = lease->model();
-    metrics_ = &service_.metrics.ForModel(model.file.name);
+    model_metrics_ = &this->metrics_->ForModel(model.file.name);
     {
       const MutexLock lock(mutex_);
       if (ended_) return;
@@ -141,7 +141,7 @@ class ReadingCall : public AdmittedCall<Response> {
 
   const std::string model_;
   const typename Clock::time_point deadline_;
-  ModelMetrics* metrics_ = nullptr;  // set before the engine has a text
+  ModelMetrics* model_metrics_ = nullptr;  // set before the engine has a text
 
   Mutex mutex_;
   std::set<SessionId> sessions_ FORGE_GUARDED_BY(mutex_);

@@ -4,6 +4,7 @@
 
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
+#include <memory>
 #include <string>
 
 #include "daemon/config/config.h"
@@ -51,9 +52,10 @@ struct ServiceContext {
   const std::chrono::system_clock::time_point start_time = std::chrono::system_clock::now();
 
   ListingCache listings;  // of ListModels
-  Metrics metrics{RejectionNames()};
+  // Shared with the calls: the engine may hold one, and tell it of its end, longer than this lives.
+  const std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>(RejectionNames());
   const EventJournal::Subscription events_to_metrics = residency.journal().Subscribe(
-      /*n_kept=*/0, [this](const ResidencyEvent& event) { metrics.Count(event); });
+      /*n_kept=*/0, [this](const ResidencyEvent& event) { metrics->Count(event); });
 
   CallAdmission stream_admission;
   CallAdmission unary_admission{kMaxUnaryCalls};

@@ -53,9 +53,10 @@ class WritingCall : public Reactor,
  protected:
   enum class SendResult { kQueued, kClosed, kFull };
 
-  // Lifetime: `context` belongs to gRPC until OnDone; `service` must outlive every call.
+  // Lifetime: `context` and `service` are there until OnDone.
   WritingCall(ServiceContext& service, grpc::CallbackServerContext& context)
       : service_(service),
+        metrics_(service.metrics),
         context_(context),
         max_queued_bytes_(service.config.limits.stream_buffer_bytes) {}
 
@@ -121,8 +122,10 @@ class WritingCall : public Reactor,
   // gRPC is done with the call.
   virtual void OnClosed() {}
 
-  // Constant after construction.
+  // Constant after construction. The metrics may be used when the service is gone, as long as the
+  // engine holds the call.
   ServiceContext& service_;
+  const std::shared_ptr<Metrics> metrics_;
 
  private:
   struct Item {
@@ -187,7 +190,7 @@ class WritingCall : public Reactor,
     if (finishing_) return;
     finishing_ = true;
     finish_start_ = Clock::now();
-    CountEnd(service_.metrics, status);
+    CountEnd(*metrics_, status);
     this->Finish(status);
   }
 
@@ -252,7 +255,7 @@ class RefusedCall final : public Reactor {
  public:
   RefusedCall(ServiceContext& service, const Status& status) {
     const grpc::Status end = ToGrpc(status);
-    CountEnd(service.metrics, end);
+    CountEnd(*service.metrics, end);
     this->Finish(end);
   }
   void OnDone() override { delete this; }

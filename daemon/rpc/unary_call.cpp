@@ -72,7 +72,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor,
       finish_start_ = Clock::now();
     }
     const grpc::Status end = ToGrpc(status);
-    CountEnd(service_.metrics, end);
+    CountEnd(*service_.metrics, end);
     // Not under the lock, which Sweep waits for: this serialises the response.
     Finish(end);
   }
@@ -96,7 +96,7 @@ grpc::ServerUnaryReactor* StartAdmitted(ServiceContext& service,
   if (!ticket) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     const grpc::Status end = ToGrpc(TooManyCalls("unary", admission.limit()));
-    CountEnd(service.metrics, end);
+    CountEnd(*service.metrics, end);
     reactor->Finish(end);
     return reactor;
   }

@@ -11,7 +11,7 @@ namespace {
 
 Exposition PageOf(TestDaemon& daemon) {
   const Result<Exposition> page =
-      ParseExposition(RenderMetrics(daemon.context().metrics, daemon.engine(), {"1.2.3", {}}));
+      ParseExposition(RenderMetrics(*daemon.context().metrics, daemon.engine(), {"1.2.3", {}}));
   EXPECT_TRUE(page.ok()) << page.status().message();
   return page.ok() ? *page : Exposition();
 }
