@@ -92,32 +92,38 @@ bool IsUpperOrUncased(const Char& c) { return Matches(c, kLetter, kLower) || c.I
 // [\p{Ll}\p{Lm}\p{Lo}\p{M}]
 bool IsLowerOrUncased(const Char& c) { return Matches(c, kLetter, kUpper) || c.Is(kMark); }
 
+// What tells the relatives of tekken apart.
+struct CasedWordRule {
+  size_t max_digits;
+  bool takes_contractions;           // C = (?i:'s|'t|'re|'ve|'m|'ll|'d)? after a word, else nothing
+  bool symbols_take_slashes = true;  // N = [\r\n/]* after symbols, else [\r\n]*
+  bool has_chinese_runs = false;     // H = \p{Han}+ before all else, and words have none
+};
+
 // The words U*L+|U+L* of tekken and gpt-4o, where U is IsUpperOrUncased and L is IsLowerOrUncased;
 // `begin` if there is none. U* gives back what it took until an L follows it, hence the last
 // uncased character.
-size_t CasedWordEnd(std::string_view text, size_t begin, bool needs_lower) {
+size_t CasedWordEnd(std::string_view text, size_t begin, bool needs_lower, CasedWordRule rule) {
+  const auto is_left_out = [&](const Char& c) { return rule.has_chinese_runs && IsChinese(c); };
   size_t end = begin;
   size_t after_last_uncased = begin;
   while (end < text.size()) {
     const Char c = CharAt(text, end);
-    if (!IsUpperOrUncased(c)) break;
+    if (!IsUpperOrUncased(c) || is_left_out(c)) break;
     end += c.size;
     if (IsLowerOrUncased(c)) after_last_uncased = end;
   }
-  const size_t lower_end = RunEnd(text, end, IsLowerOrUncased);
+  const size_t lower_end =
+      RunEnd(text, end, [&](const Char& c) { return IsLowerOrUncased(c) && !is_left_out(c); });
   if (!needs_lower || lower_end > end) return lower_end;
   return after_last_uncased;
 }
 
-// What tells the relatives of tekken apart.
-struct CasedWordRule {
-  size_t max_digits;
-  bool takes_contractions;  // C = (?i:'s|'t|'re|'ve|'m|'ll|'d)? after a word, else nothing
-};
-
-// [^\r\n\p{L}\p{N}]?U*L+C|[^\r\n\p{L}\p{N}]?U+L*C|\p{N}{1,max_digits}| ?[^\s\p{L}\p{N}]+[\r\n/]*
+// H|[^\r\n\p{L}\p{N}]?U*L+C|[^\r\n\p{L}\p{N}]?U+L*C|\p{N}{1,max_digits}| ?[^\s\p{L}\p{N}]+N
 // |\s*[\r\n]+|\s+(?!\S)|\s+
 size_t CasedWordPieceEnd(std::string_view text, size_t begin, CasedWordRule rule) {
+  if (rule.has_chinese_runs)
+    if (const size_t end = RunEnd(text, begin, IsChinese); end > begin) return end;
   const auto with_contraction = [&](size_t end) {
     return rule.takes_contractions ? end + ContractionLength(text, end, true) : end;
   };
@@ -125,9 +131,9 @@ size_t CasedWordPieceEnd(std::string_view text, size_t begin, CasedWordRule rule
   const size_t second = begin + c.size;
   for (const bool needs_lower : {true, false}) {
     if (!c.Is(kNewline | kLetter | kNumber))
-      if (const size_t end = CasedWordEnd(text, second, needs_lower); end > second)
+      if (const size_t end = CasedWordEnd(text, second, needs_lower, rule); end > second)
         return with_contraction(end);
-    if (const size_t end = CasedWordEnd(text, begin, needs_lower); end > begin)
+    if (const size_t end = CasedWordEnd(text, begin, needs_lower, rule); end > begin)
       return with_contraction(end);
   }
   if (c.Is(kNumber)) return RunEndOf(text, begin, kNumber, rule.max_digits);
@@ -135,8 +141,9 @@ size_t CasedWordPieceEnd(std::string_view text, size_t begin, CasedWordRule rule
   const size_t first = text[begin] == ' ' ? second : begin;
   const size_t symbols = RunEnd(text, first, IsSymbol);
   if (symbols > first)
-    return RunEnd(text, symbols,
-                  [](const Char& x) { return x.Is(kNewline) || x.code_point == '/'; });
+    return RunEnd(text, symbols, [&](const Char& x) {
+      return x.Is(kNewline) || (rule.symbols_take_slashes && x.code_point == '/');
+    });
   if (const size_t end = LineBreaksEnd(text, begin); end > begin) return end;
   return SpacesEnd(text, begin);
 }
@@ -146,6 +153,28 @@ size_t TekkenPieceEnd(std::string_view text, size_t begin) {
 }
 size_t Gpt4oPieceEnd(std::string_view text, size_t begin) {
   return CasedWordPieceEnd(text, begin, {.max_digits = 3, .takes_contractions = true});
+}
+// As the tokenizer of Moonshot's models has it (tokenization_kimi.py).
+size_t KimiPieceEnd(std::string_view text, size_t begin) {
+  return CasedWordPieceEnd(text, begin,
+                           {.max_digits = 3,
+                            .takes_contractions = true,
+                            .symbols_take_slashes = false,
+                            .has_chinese_runs = true});
+}
+std::span<const PieceStage> TinyAyaStages() {
+  static constexpr PieceStage kStages[] = {FindThousands, [](std::string_view text, size_t from) {
+                                             return PieceMatch{from, Gpt4oPieceEnd(text, from)};
+                                           }};
+  return kStages;
+}
+std::span<const PieceStage> YoutuStages() {
+  constexpr PieceStage kWords = [](std::string_view text, size_t from) {
+    constexpr CasedWordRule kRule = {.max_digits = 1, .takes_contractions = true};
+    return PieceMatch{from, CasedWordPieceEnd(text, from, kRule)};
+  };
+  static constexpr PieceStage kStages[] = {FindEastAsianRun, kWords};
+  return kStages;
 }
 
 // The names that converters write, with what llama.cpp's src/llama-vocab.cpp takes them for.
@@ -201,6 +230,9 @@ constexpr PreTokenizer kPreTokenizers[] = {
     {.name = "llama4", .piece_end = Gpt4oPieceEnd},
     {.name = "kanana2", .piece_end = Gpt4oPieceEnd},
     {.name = "minimax-m2", .piece_end = Gpt4oPieceEnd},
+    {.name = "kimi-k2", .piece_end = KimiPieceEnd},
+    {.name = "tiny_aya", .stages = TinyAyaStages},
+    {.name = "youtu", .stages = YoutuStages, .ignores_merges = true},
     {.name = "deepseek-llm", .stages = DeepSeekLlmStages},
     {.name = "deepseek-coder", .stages = DeepSeekCoderStages},
     {.name = "deepseek-v3", .stages = DeepSeekV3Stages},

@@ -56,6 +56,25 @@ constexpr CodePoints kDeepSeekAsian[] = {{0x800, 0x9fa5}, {0xac00, 0xd7ff}};
 // Chinese, Hiragana, Katakana
 constexpr CodePoints kDeepSeekV3Asian[] = {{0x3040, 0x30ff}, {0x4e00, 0x9fa5}};
 
+// Youtu's classes, of which each makes runs of its own: Hangul; punctuation of East Asia; Bopomofo;
+// Chinese, Hiragana and Katakana.
+constexpr CodePoints kHangul[] = {{0x3131, 0x318e}, {0xac00, 0xd7a3}};
+constexpr CodePoints kEastAsianPunctuation[] = {
+    {0x2014, 0x2014}, {0x2018, 0x2019}, {0x201c, 0x201d}, {0x2026, 0x2026}, {0x3001, 0x303f},
+    {0xfe30, 0xfe4f}, {0xff01, 0xff01}, {0xff0c, 0xff0c}, {0xff1a, 0xff1b}};
+constexpr CodePoints kBopomofo[] = {{0x3105, 0x312f}};
+constexpr std::span<const CodePoints> kEastAsianClasses[] = {kHangul, kEastAsianPunctuation,
+                                                             kBopomofo, kDeepSeekV3Asian};
+
+// Script=Han of Unicode's Scripts.txt, 15.0.
+constexpr CodePoints kChinese[] = {{0x2e80, 0x2e99},   {0x2e9b, 0x2ef3},   {0x2f00, 0x2fd5},
+                                   {0x3005, 0x3005},   {0x3007, 0x3007},   {0x3021, 0x3029},
+                                   {0x3038, 0x303b},   {0x3400, 0x4dbf},   {0x4e00, 0x9fff},
+                                   {0xf900, 0xfa6d},   {0xfa70, 0xfad9},   {0x16fe2, 0x16fe3},
+                                   {0x16ff0, 0x16ff1}, {0x20000, 0x2a6df}, {0x2a700, 0x2b739},
+                                   {0x2b740, 0x2b81d}, {0x2b820, 0x2cea1}, {0x2ceb0, 0x2ebe0},
+                                   {0x2f800, 0x2fa1d}, {0x30000, 0x3134a}, {0x31350, 0x323af}};
+
 // The characters that a piece of Bloom's does not have, spaces apart.
 constexpr CodePoints kBloomBreaks[] = {{'!', '!'},       {'(', ')'},       {',', ','},
                                        {'.', '.'},       {'?', '?'},       {'|', '|'},
@@ -104,6 +123,14 @@ PieceMatch FindNumber(std::string_view text, size_t from) {
 
 // \p{N}+
 PieceMatch FindNumbers(std::string_view text, size_t from) { return FindRun(text, from, IsNumber); }
+
+// \w: letters, marks, digits and \p{Pc}.
+bool IsOfWord(const Char& c) {
+  static constexpr CodePoints kConnectors[] = {{0x5f, 0x5f},     {0x203f, 0x2040},
+                                               {0x2054, 0x2054}, {0xfe33, 0xfe34},
+                                               {0xfe4d, 0xfe4f}, {0xff3f, 0xff3f}};
+  return c.Is(kLetterOrMark | kDigit) || IsIn(kConnectors, c.code_point);
+}
 
 // True if the characters before and at `position` are digits.
 bool StartsInRunOfDigits(std::string_view text, size_t position) {
@@ -236,6 +263,34 @@ PieceMatch FindBloomPiece(std::string_view text, size_t from) {
 PieceMatch FindNumbersOfThree(std::string_view text, size_t from) {
   return FindRun(text, from, IsNumber, 3);
 }
+
+PieceMatch FindThousands(std::string_view text, size_t from) {
+  const auto is_digit = [](const Char& c) { return c.Is(kDigit); };
+  // Only behind a match is a piece begun inside of a run, and three times some digits are left.
+  if (from > 0 && StartsInRunOfDigits(text, from)) return {from, RunEnd(text, from, is_digit, 3)};
+  for (size_t run = from; run < text.size();) {
+    run = RunEnd(text, run, [&](const Char& c) { return !is_digit(c); });
+    size_t n_digits = 0;
+    const size_t end =
+        RunEnd(text, run, [&](const Char& c) { return is_digit(c) && ++n_digits > 0; });
+    if (end == text.size() || !IsOfWord(CharAt(text, end)))
+      return {run, RunEnd(text, run, is_digit, n_digits == 0 ? 0 : (n_digits - 1) % 3 + 1)};
+    run = end;
+  }
+  return {text.size(), text.size()};
+}
+
+PieceMatch FindEastAsianRun(std::string_view text, size_t from) {
+  for (size_t begin = from; begin < text.size(); begin += CharAt(text, begin).size)
+    for (const std::span<const CodePoints> of_class : kEastAsianClasses) {
+      const size_t end =
+          RunEnd(text, begin, [&](const Char& c) { return IsIn(of_class, c.code_point); });
+      if (end > begin) return {begin, end};
+    }
+  return {text.size(), text.size()};
+}
+
+bool IsChinese(const Char& c) { return c.size > 2 && IsIn(kChinese, c.code_point); }
 
 namespace {
 

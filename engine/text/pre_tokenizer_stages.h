@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/text/characters.h"
+
 namespace forge {
 
 // The bytes [begin, end) of a text that an expression matched; nothing where begin == end.
@@ -25,6 +27,14 @@ std::vector<size_t> PieceEnds(std::string_view text, std::span<const PieceStage>
 
 // \p{N}{1,3}
 PieceMatch FindNumbersOfThree(std::string_view text, size_t from);
+// \d{1,3}(?=(?:\d{3})*\b), where a word is of letters, marks, digits and connectors: a number that
+// no word goes on after is split from its end.
+PieceMatch FindThousands(std::string_view text, size_t from);
+// Youtu's runs of Hangul, of full-width punctuation, of Bopomofo, and of Chinese and Kana.
+PieceMatch FindEastAsianRun(std::string_view text, size_t from);
+
+// \p{Han}: the script, in Unicode 15.
+bool IsChinese(const Char& c);
 
 // The stages of the pre-tokenizers that docs/tokenizers.md lists under the same names.
 std::span<const PieceStage> DeepSeekLlmStages();

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/text/character_runs.h"
 #include "engine/text/characters.h"
 #include "engine/text/pre_tokenizer.h"
 #include "engine/text/tokenizer.h"
@@ -60,6 +61,32 @@ bool AnyCharacter(std::string_view text, bool (*is_such)(const Char&)) {
   return false;
 }
 
+// Where a word ends because an upper-case letter begins another one.
+bool SplitsByCase(std::string_view text) {
+  bool may_end = false;
+  for (size_t i = 0; i < text.size();) {
+    const Char c = CharAt(text, i);
+    if (may_end && c.Is(kUpper)) return true;
+    may_end = Matches(c, kLetter | kMark, kUpper);
+    i += c.size;
+  }
+  return false;
+}
+
+// A number that is none of ASCII digits, that a word goes on after, or before which spaces end.
+bool HasNumberThatIsNotBetweenSigns(std::string_view text) {
+  Char before = {};
+  for (size_t i = 0; i < text.size();) {
+    const Char c = CharAt(text, i);
+    const bool goes_on = c.Is(kLetter | kMark) || c.code_point == '_';
+    if (c.Is(kNumber) && (c.size > 1 || before.Is(kSpace))) return true;
+    if (before.Is(kNumber) && goes_on) return true;
+    before = c;
+    i += c.size;
+  }
+  return false;
+}
+
 // Where llama.cpp leaves the upstream tokenizer, which we follow: docs/tokenizers.md, "Where
 // llama.cpp differs".
 struct Difference {
@@ -74,6 +101,12 @@ const Difference kDifferences[] = {
      [](const std::string& text) {
        return AnyCharacter(text, [](const Char& c) { return c.size > 1 && c.Is(kLetter | kMark); });
      }},
+    {{"kimi-k2", "tiny_aya", "youtu"}, [](const std::string& text) { return SplitsByCase(text); }},
+    {{"kimi-k2"},
+     [](const std::string& text) {
+       return AnyCharacter(text, [](const Char& c) { return c.Is(kMark); });
+     }},
+    {{"tiny_aya"}, [](const std::string& text) { return HasNumberThatIsNotBetweenSigns(text); }},
     {{"deepseek-llm", "deepseek-coder"},
      [](const std::string& text) {
        return AnyCharacter(text, [](const Char& c) { return c.size > 1 && c.Is(kSpace); });

@@ -102,6 +102,13 @@ constexpr const char* kDeepSeekAsian = R"([\x{800}-\x{9fa5}\x{ac00}-\x{d7ff}]+)"
 constexpr const char* kBloom =
     R"( ?[^(\s|.,!?\x{2026}\x{3002}\x{ff0c}\x{3001}\x{964}\x{6d4}\x{60c})]+)";
 
+constexpr const char* kGpt4o =
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
+    R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
+    R"(|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+
 const Rule kRules[] = {
     {"gpt-2", {R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"}},
     {"smollm",
@@ -148,12 +155,26 @@ const Rule kRules[] = {
      {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
       R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
       R"(|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
-    {"gpt-4o",
-     {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
+    {"gpt-4o", {kGpt4o}},
+    // Moonshot's; U&&[^\p{Han}] is (?!\p{Han})U here.
+    {"kimi-k2",
+     {R"(\p{sc:Han}+)"
+      R"(|[^\r\n\p{L}\p{N}]?(?:(?!\p{sc:Han})[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}])*)"
+      R"((?:(?!\p{sc:Han})[\p{Ll}\p{Lm}\p{Lo}\p{M}])+(?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
+      R"(|[^\r\n\p{L}\p{N}]?(?:(?!\p{sc:Han})[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}])+)"
+      R"((?:(?!\p{sc:Han})[\p{Ll}\p{Lm}\p{Lo}\p{M}])*(?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
+      R"(|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
+    {"tiny_aya", {R"(\d{1,3}(?=(?:\d{3})*(?![\p{L}\p{M}\p{Nd}\p{Pc}])))", kGpt4o}},
+    {"youtu",
+     {R"([\x{ac00}-\x{d7a3}\x{3131}-\x{318e}]+)"
+      R"(|[\x{ff01}\x{2026}\x{201c}\x{201d}\x{2018}\x{2019}\x{2014}\x{ff1a}\x{ff1b}\x{ff0c})"
+      R"(\x{3001}-\x{303f}\x{fe30}-\x{fe4f}]+|[\x{3105}-\x{312f}]+)"
+      R"(|[\x{4e00}-\x{9fa5}\x{3040}-\x{309f}\x{30a0}-\x{30ff}]+)",
+      R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
       R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
       R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
       R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
-      R"(|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
+      R"(|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
 };
 
 class PreTokenizerPropertyTest : public ::testing::TestWithParam<Rule> {
@@ -179,15 +200,16 @@ class PreTokenizerPropertyTest : public ::testing::TestWithParam<Rule> {
 
 // Every kind of character that some expression treats differently, and the neighbours of each.
 constexpr std::string_view kAlphabet[] = {
-    " ",       "  ",     "\t",     "\n",     "\r",     "\r\n",       "\v",         "\u00a0",
-    "\u0085",  "\u2028", "\u3000", "'",      "'s",     "'S",         "'re",        "'Ll",
-    "'\u017f", "'x",     "a",      "z",      "A",      "Zz",         "HTTP",       "\u00e9",
-    "\u00c9",  "\u01c5", "\u02b0", "\u4e2d", "\u05d0", "\u0301",     "\u093f",     "\u20dd",
-    "0",       "12",     "345",    "\u0663", "\u00bd", "\u2163",     ".",          "!",
-    "/",       "//",     "$",      "+",      "`",      "^",          "~",          "|",
-    "_",       "-",      "\u00a3", "\u2014", "\u201c", "\U0001f600", "\u200d",     "\u200b",
-    "\x01",    "\x7f",   "\u3042", "\u30fb", "\u2026", "\u1ebf",     "\u10a0",     "\ua7c0",
-    "\uff01",  "\uff21", "\u060c", "\u3001", "\u2019", "\u0434",     "\U0001d400",
+    " ",       "  ",     "\t",     "\n",         "\r",      "\r\n",       "\v",     "\u00a0",
+    "\u0085",  "\u2028", "\u3000", "'",          "'s",      "'S",         "'re",    "'Ll",
+    "'\u017f", "'x",     "a",      "z",          "A",       "Zz",         "HTTP",   "\u00e9",
+    "\u00c9",  "\u01c5", "\u02b0", "\u4e2d",     "\u05d0",  "\u0301",     "\u093f", "\u20dd",
+    "0",       "12",     "345",    "\u0663",     "\u00bd",  "\u2163",     ".",      "!",
+    "/",       "//",     "$",      "+",          "`",       "^",          "~",      "|",
+    "_",       "-",      "\u00a3", "\u2014",     "\u201c",  "\U0001f600", "\u200d", "\u200b",
+    "\x01",    "\x7f",   "\u3042", "\u30fb",     "\u2026",  "\u1ebf",     "\u10a0", "\ua7c0",
+    "\u3105",  "\ud55c", "\u2e80", "\u3007",     "1234567", "\uff01",     "\uff21", "\u060c",
+    "\u3001",  "\u2019", "\u0434", "\U0001d400",
 };
 
 TEST_P(PreTokenizerPropertyTest, SplitsRandomMixturesAsTheRegexDoes) {
@@ -229,7 +251,7 @@ TEST_P(PreTokenizerPropertyTest, ClassifiesEveryCharacterAsTheRegexDoes) {
 INSTANTIATE_TEST_SUITE_P(All, PreTokenizerPropertyTest, ::testing::ValuesIn(kRules),
                          [](const auto& p) {
                            std::string name = p.param.name;
-                           std::erase(name, '-');
+                           std::erase_if(name, [](char c) { return c == '-' || c == '_'; });
                            return name;
                          });
 

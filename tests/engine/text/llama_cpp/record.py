@@ -20,8 +20,8 @@ NAMES = """
     default gpt-2 phi-2 mpt olmo jais gigachat a.x-4.0 exaone4 trillion granite-docling mellum smollm starcoder refact
     command-r codeshell exaone minerva-7b mellum2 qwen2 deepseek-r1-qwen qwen35 stablelm2 hunyuan megrez kormo grok-2
     solar-open bailingmoe bailingmoe2 llada-moe seed-coder llama-bpe llama-v3 llama3 falcon3 pixtral falcon-h1 midm-2.0
-    lfm2 glm4 minicpm5 smaug-bpe dbrx chatglm-bpe tekken gpt-4o llama4 kanana2 minimax-m2 deepseek-llm deepseek-coder
-    deepseek-v3 hunyuan-dense joyai-llm falcon bloom poro-chat gpt3-finnish viking superbpe
+    lfm2 glm4 minicpm5 smaug-bpe dbrx chatglm-bpe tekken gpt-4o llama4 kanana2 minimax-m2 kimi-k2 tiny_aya youtu
+    deepseek-llm deepseek-coder deepseek-v3 hunyuan-dense joyai-llm falcon bloom poro-chat gpt3-finnish viking superbpe
     sentencepiece sentencepiece-unspaced
 """.split()
 
