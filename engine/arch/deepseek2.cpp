@@ -14,6 +14,8 @@ namespace {
 constexpr KeyReader::Range kRank = {1, 1024};
 constexpr KeyReader::Range kTurned = {2, 256};
 constexpr KeyReader::Range kQueryRank = {0, 1u << 18};
+// Each head has two matrices to place, as experts have three; published models have at most 128.
+constexpr KeyReader::Range kMatrixHeads = {1, 1024};
 constexpr uint32_t kMaxHeadDim = 4096;
 
 Status CheckIs(const KeyReader& keys, std::string_view name, uint32_t wanted, const char* rule) {
@@ -111,6 +113,7 @@ Status ReadMore(const KeyReader& keys, ModelConfig& config) {
   FORGE_ASSIGN_OR_RETURN(config.latent.query_rank,
                          keys.OptionalOr("attention.q_lora_rank", 0, kQueryRank));
   FORGE_TRY(keys.Required("rope.dimension_count", kTurned).status());
+  FORGE_TRY(keys.Required("attention.head_count", kMatrixHeads).status());
   FORGE_TRY(ReadHeads(keys, config));
   FORGE_TRY(ReadScale(keys, config));
   FORGE_TRY(ReadQueryGrowth(keys, config.query_growth));

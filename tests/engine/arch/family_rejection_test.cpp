@@ -169,6 +169,7 @@ std::vector<Case> LatentCases() {
       Refused("L_KeyLengthAbsent", old.builder, "deepseek2.attention.key_length_mla", "absent"),
       Refused("L_ValueLengthAbsent", no_value.builder, "deepseek2.attention.value_length_mla",
               "absent"),
+      with("MoreHeadsThanThereIsRoomToPlace", "attention.head_count", 1025),
       with("KvHeadsOfANewerFile", "attention.head_count_kv", 4),
       with("KeyOfTheCache", "attention.key_length", 24),
       with("ValueOfTheCache", "attention.value_length", 16),
