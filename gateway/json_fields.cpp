@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <limits>
-#include <stdexcept>
 #include <vector>
 
 namespace forge::gateway {
@@ -10,38 +9,56 @@ namespace forge::gateway {
 namespace {
 
 constexpr size_t kMaxLevels = 100;
+constexpr size_t kMaxContainers = 100'000;  // each takes many times its two bytes of text
 constexpr size_t kMaxNames = 1024;  // looking one up is linear in a Json that keeps their order
 
-// Counts levels and names while the text is parsed, and ends that where there are too many.
-class ShapeLimits {
+// Looks over a text before it is parsed: counts its levels and names, and stops where there are too
+// many. Apart from the parser, whose own callbacks look at all the items of an array at the end of
+// each object in it.
+class ShapeCheck final : public Json::json_sax_t {
  public:
-  bool operator()(int, Json::parse_event_t event, Json&) {
-    using Event = Json::parse_event_t;
-    switch (event) {
-      case Event::object_start:
-      case Event::array_start:
-        n_names_.push_back(0);
-        if (n_names_.size() > kMaxLevels)
-          throw std::length_error("it has more than " + std::to_string(kMaxLevels) +
-                                  " levels of objects and arrays");
-        break;
-      case Event::object_end:
-      case Event::array_end:
-        n_names_.pop_back();
-        break;
-      case Event::key:
-        if (++n_names_.back() > kMaxNames)
-          throw std::length_error("it has an object of more than " + std::to_string(kMaxNames) +
-                                  " names");
-        break;
-      case Event::value:
-        break;
-    }
-    return true;
+  // What is too much; empty: nothing.
+  const std::string& problem() const { return problem_; }
+
+  bool start_object(size_t /*size*/) override { return Open(); }
+  bool start_array(size_t /*size*/) override { return Open(); }
+  bool end_object() override { return Close(); }
+  bool end_array() override { return Close(); }
+  bool key(string_t& /*name*/) override {
+    return ++n_names_.back() <= kMaxNames || Fail("an object of more than", kMaxNames, "names");
+  }
+  bool null() override { return true; }
+  bool boolean(bool /*value*/) override { return true; }
+  bool number_integer(number_integer_t /*value*/) override { return true; }
+  bool number_unsigned(number_unsigned_t /*value*/) override { return true; }
+  bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return true; }
+  bool string(string_t& /*value*/) override { return true; }
+  bool binary(binary_t& /*value*/) override { return true; }
+  // The parser finds it again, and says what is wrong.
+  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
   }
 
  private:
+  bool Open() {
+    n_names_.push_back(0);
+    if (n_names_.size() > kMaxLevels)
+      return Fail("more than", kMaxLevels, "levels of objects and arrays");
+    return ++n_containers_ <= kMaxContainers ||
+           Fail("more than", kMaxContainers, "objects and arrays");
+  }
+  bool Close() {
+    n_names_.pop_back();
+    return true;
+  }
+  bool Fail(const std::string& what, size_t most, const char* of) {
+    problem_ = "it has " + what + " " + std::to_string(most) + " " + of;
+    return false;
+  }
+
   std::vector<size_t> n_names_;  // of the objects that are open
+  size_t n_containers_ = 0;
+  std::string problem_;
 };
 
 Status BadBody(const std::string& problem) {
@@ -60,14 +77,14 @@ std::string WithoutPrefix(const std::string& message) {
 Result<Json> ParseBody(const std::string& body) {
   if (body.empty()) return BadBody("it is empty, and must be a JSON object");
   try {
-    ShapeLimits limits;
-    Json json = Json::parse(body, std::ref(limits));
+    ShapeCheck shape;
+    Json::sax_parse(body, &shape);
+    if (!shape.problem().empty()) return BadBody(shape.problem());
+    Json json = Json::parse(body);
     if (json.is_object()) return json;
     return BadBody(std::string("it is a JSON ") + json.type_name() + ", and must be an object");
   } catch (const Json::exception& error) {
     return BadBody("it is no JSON: " + WithoutPrefix(error.what()));
-  } catch (const std::length_error& error) {
-    return BadBody(error.what());
   }
 }
 

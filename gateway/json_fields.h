@@ -15,7 +15,8 @@ namespace forge::gateway {
 using Json = nlohmann::ordered_json;
 
 // The object in a request's body. Refused are texts that are no JSON or no object, and those whose
-// shape would cost too much: more than 100 levels, or 1024 names in one object.
+// shape would cost too much: more than 100 levels, 100,000 objects and arrays, or 1024 names in one
+// object.
 Result<Json> ParseBody(const std::string& body);
 
 // JSON as text; strings that are no UTF-8 are mended.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 namespace forge::gateway {
 namespace {
 
@@ -31,8 +33,19 @@ TEST(ParseBodyTest, RefusesShapesThatCostTooMuch) {
   std::string wide = "{";
   for (int i = 0; i < 1025; ++i) wide += (i == 0 ? "\"" : ",\"") + std::to_string(i) + "\":0";
   EXPECT_NE(MessageOf(wide + "}").find("1024 names"), std::string::npos);
+  std::string many = "{\"a\": [";
+  for (int i = 0; i < 100'000; ++i) many += i == 0 ? "[]" : ",{}";
+  EXPECT_NE(MessageOf(many + "]}").find("100000 objects and arrays"), std::string::npos);
   const std::string fits = std::string(99, '[') + std::string(99, ']');
   EXPECT_TRUE(ParseBody("{\"a\": " + fits + "}").ok());
+}
+
+TEST(ParseBodyTest, TakesManyObjectsInNoTime) {
+  std::string body = "{\"a\": [{}";
+  for (int i = 0; i < 90'000; ++i) body += ",{}";
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(ParseBody(body + "]}").ok());
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
 }
 
 TEST(FieldsTest, TakesNullForUnset) {
