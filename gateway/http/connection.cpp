@@ -15,18 +15,18 @@ using Clock = Socket::Clock;
 // ended, or the time is over.
 bool ReadTo(State wanted, Socket& socket, const ConnectionLimits& limits, RequestParser& parser) {
   const auto reached = [&] { return parser.state() >= wanted; };
-  const Clock::time_point begin = Clock::now();
-  const bool is_header = wanted == State::kBody;
-  Clock::time_point deadline = begin + limits.body_timeout;
-  if (is_header)
-    deadline = begin + (parser.has_begun() ? limits.header_timeout : limits.idle_timeout);
-  std::array<char, 65536> bytes;
   parser.Feed({});
+  const Clock::time_point begin = Clock::now();
+  bool is_idle = wanted == State::kBody && !parser.has_begun();
+  Clock::time_point deadline = begin + limits.body_timeout;
+  if (wanted == State::kBody)
+    deadline = begin + (is_idle ? limits.idle_timeout : limits.header_timeout);
+  std::array<char, 65536> bytes;
   while (!reached()) {
     size_t n = 0;
     if (socket.Read(bytes.data(), bytes.size(), deadline, n) != Socket::ReadResult::kBytes)
       return false;
-    if (is_header && !parser.has_begun()) deadline = Clock::now() + limits.header_timeout;
+    if (std::exchange(is_idle, false)) deadline = Clock::now() + limits.header_timeout;
     parser.Feed({bytes.data(), n});
   }
   return true;

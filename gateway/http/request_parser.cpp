@@ -29,10 +29,7 @@ struct RequestParser::Beast {
 };
 
 RequestParser::RequestParser(const Limits& limits, std::string begin)
-    : limits_(limits),
-      beast_(std::make_unique<Beast>()),
-      pending_(std::move(begin)),
-      has_begun_(!pending_.empty()) {
+    : limits_(limits), beast_(std::make_unique<Beast>()), pending_(std::move(begin)) {
   beast_->parser.header_limit(static_cast<uint32_t>(limits.header_bytes));
   beast_->parser.body_limit(limits.body_bytes);
 }
@@ -42,11 +39,16 @@ RequestParser::~RequestParser() = default;
 RequestParser::State RequestParser::Feed(std::string_view bytes) {
   auto& parser = beast_->parser;
   pending_ += bytes;
-  has_begun_ = has_begun_ || !bytes.empty();
-  while (!pending_.empty() && (state_ == State::kHeader || state_ == State::kBody)) {
+  // Some clients end a body with a line break that they did not count (RFC 9112, 2.2).
+  if (state_ == State::kHeader && !parser.got_some())
+    pending_.erase(0, std::min(pending_.find_first_not_of("\r\n"), pending_.size()));
+  has_begun_ = has_begun_ || !pending_.empty();
+  // Dropped once and not piece by piece: a body may be of very many small chunks.
+  size_t n_taken = 0;
+  while (n_taken < pending_.size() && (state_ == State::kHeader || state_ == State::kBody)) {
     boost::system::error_code fault;
-    pending_.erase(0,
-                   parser.put(boost::asio::const_buffer(pending_.data(), pending_.size()), fault));
+    n_taken += parser.put(
+        boost::asio::const_buffer(pending_.data() + n_taken, pending_.size() - n_taken), fault);
     const bool is_cut = fault == http::error::need_more;
     if (fault == http::error::header_limit)
       return Fail(431, "the header of the request has more than " +
@@ -61,10 +63,11 @@ RequestParser::State RequestParser::Feed(std::string_view bytes) {
       state_ = State::kDone;
     }
     if (!is_cut) continue;
-    if (state_ == State::kBody && pending_.size() > kMaxPieceBytes)
+    if (state_ == State::kBody && pending_.size() - n_taken > kMaxPieceBytes)
       return Fail(400, "the request is no HTTP/1.1 (a chunk's size or trailer is too long)");
     break;
   }
+  pending_.erase(0, n_taken);
   return state_;
 }
 

@@ -33,6 +33,7 @@ class RequestParser {
   // Takes bytes that came; empty: looks at what was left.
   State Feed(std::string_view bytes);
   State state() const { return state_; }
+  // Once a byte of the request came; line breaks before it are none.
   bool has_begun() const { return has_begun_; }
 
   const HttpRequest& request() const { return request_; }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 namespace forge::gateway {
 namespace {
 
@@ -57,12 +59,44 @@ TEST(RequestParserTest, ReadsChunksHoweverTheyAreCut) {
   }
 }
 
+TEST(RequestParserTest, ReadsManySmallChunksInNoTime) {
+  std::string text = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (int i = 0; i < 500'000; ++i) text += "1\r\nx\r\n";
+  const auto begin = std::chrono::steady_clock::now();
+  RequestParser parser({}, "");
+  ASSERT_EQ(parser.Feed(text + "0\r\n\r\n"), State::kDone) << parser.error().message;
+  EXPECT_EQ(parser.request().body.size(), 500'000u);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
+}
+
+TEST(RequestParserTest, OverlooksLineBreaksBeforeARequest) {
+  RequestParser parser({}, "\r\n");
+  parser.Feed({});
+  EXPECT_FALSE(parser.has_begun());
+  parser.Feed("\r");
+  parser.Feed(std::string("\n") + kPost);
+  EXPECT_EQ(parser.state(), State::kDone) << parser.error().message;
+  EXPECT_EQ(parser.request().body, "hello");
+}
+
+TEST(RequestParserTest, TakesAnEmptyBodyOfAGetAndAnOfferOfHttp2) {
+  RequestParser get({}, "GET /v1/models HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(get.Feed({}), State::kDone);
+  // As Java's HttpClient sends requests.
+  RequestParser offer({},
+                      "POST / HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+                      "HTTP2-Settings: AAEA\r\nContent-Length: 2\r\n\r\n{}");
+  EXPECT_EQ(offer.Feed({}), State::kDone);
+  EXPECT_EQ(offer.request().body, "{}");
+  EXPECT_TRUE(offer.request().keep_alive);
+}
+
 TEST(RequestParserTest, LeavesTheNextRequestAlone) {
   RequestParser first({}, "");
   ASSERT_EQ(first.Feed(std::string("GET /a HTTP/1.1\r\n\r\n") + kPost), State::kDone);
   RequestParser second({}, first.TakeRest());
-  EXPECT_TRUE(second.has_begun());
   EXPECT_EQ(second.Feed({}), State::kDone);
+  EXPECT_TRUE(second.has_begun());
   EXPECT_EQ(second.request().body, "hello");
 }
 

@@ -225,6 +225,25 @@ TEST_F(HttpServerTest, ASenderThatDripsHoldsUpNobodyAndEndsInTime) {
   EXPECT_LT(Clock::now() - begin, milliseconds(3000));
 }
 
+TEST_F(HttpServerTest, LineBreaksBetweenRequestsKeepNoConnectionOpen) {
+  options_.limits.header_timeout = milliseconds(300);
+  options_.limits.idle_timeout = std::chrono::seconds(60);
+  Start();
+  Peer peer(*server_);
+  peer.Send(Post("/a", "fox") + "\r\n" + Post("/b", "robot") + "\r\n");
+  EXPECT_NE(peer.ReceiveUntil("robot").find("robot"), std::string::npos);
+  const auto begin = Clock::now();
+  std::thread dripping([&] {
+    for (int i = 0; i < 20; ++i) {
+      peer.Send("\r\n");
+      std::this_thread::sleep_for(milliseconds(100));
+    }
+  });
+  EXPECT_EQ(peer.ReceiveAll(), "");
+  EXPECT_LT(Clock::now() - begin, milliseconds(1500));
+  dripping.join();
+}
+
 TEST_F(HttpServerTest, GivesUpOnAClientThatDoesNotRead) {
   options_.limits.stall_timeout = milliseconds(100);
   Start();
