@@ -64,10 +64,9 @@ bool IsSameKey(std::string_view a, std::string_view b) {
 Access::Access(std::vector<std::string> origins, std::vector<std::string> keys)
     : origins_(std::move(origins)), keys_(std::move(keys)) {}
 
-std::optional<ApiError> Access::Check(const HttpRequest& request) const {
+std::optional<ApiError> Access::CheckSender(const HttpRequest& request) const {
   if (auto error = CheckHost(request)) return error;
-  if (auto error = CheckOrigin(request)) return error;
-  return CheckKey(request);
+  return CheckOrigin(request);
 }
 
 std::optional<ApiError> Access::CheckHost(const HttpRequest& request) const {

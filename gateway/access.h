@@ -22,13 +22,14 @@ class Access {
   // one; none: any request will do, with a key or without.
   Access(std::vector<std::string> origins, std::vector<std::string> keys);
 
-  // Why a request is refused; nullopt: it is not.
-  std::optional<ApiError> Check(const HttpRequest& request) const;
+  // Why a request is refused; nullopt: it is not. The sender comes first: a page that may send
+  // requests may also read that it has no key.
+  std::optional<ApiError> CheckSender(const HttpRequest& request) const;
+  std::optional<ApiError> CheckKey(const HttpRequest& request) const;
 
  private:
   std::optional<ApiError> CheckHost(const HttpRequest& request) const;
   std::optional<ApiError> CheckOrigin(const HttpRequest& request) const;
-  std::optional<ApiError> CheckKey(const HttpRequest& request) const;
 
   const std::vector<std::string> origins_;
   const std::vector<std::string> keys_;

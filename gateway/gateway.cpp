@@ -24,6 +24,7 @@ void AddCors(const HttpRequest& request, Responder& responder) {
   if (origins.empty()) return;
   responder.AddHeader("Access-Control-Allow-Origin", std::string(origins[0]));
   responder.AddHeader("Vary", "Origin");
+  responder.AddHeader("Access-Control-Expose-Headers", "Retry-After");
   if (request.method != "OPTIONS") return;
   responder.AddHeader("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
   const auto names = request.Values("access-control-request-headers");
@@ -53,8 +54,9 @@ Gateway::Gateway(Access access, const std::string& daemon_address)
     : access_(std::move(access)), daemon_(daemon_address) {}
 
 std::optional<ApiError> Gateway::Check(const HttpRequest& header, Responder& responder) {
-  if (auto error = access_.Check(header)) return error;
+  if (auto error = access_.CheckSender(header)) return error;
   AddCors(header, responder);
+  if (auto error = access_.CheckKey(header)) return error;
   if (IsPreflight(header)) return std::nullopt;
   const Route route = FindRoute(header);
   if (route.endpoint != nullptr) return std::nullopt;

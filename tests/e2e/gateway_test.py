@@ -321,6 +321,19 @@ class GatewayTest(unittest.TestCase):
                     self.assertEqual(expected, status)
                 self.assertEqual("Bearer", headers["WWW-Authenticate"])
 
+    def test_a_page_that_is_allowed_may_read_that_it_has_no_key(self):
+        origin = "http://localhost:3000"
+        with tempfile.NamedTemporaryFile("w", prefix="forge-keys-") as keys:
+            keys.write("secret\n")
+            keys.flush()
+            os.chmod(keys.name, 0o600)
+            with Gateway(self.daemon.address, "--api-key-file", keys.name, "--allow-origin", origin) as gateway:
+                status, headers, _ = gateway.ask("GET", "/v1/models", headers={"Origin": origin})
+                self.assertEqual((401, origin), (status, headers["Access-Control-Allow-Origin"]))
+                status, headers, _ = gateway.ask("GET", "/v1/models", headers={"Origin": "http://evil.example"})
+                self.assertEqual(403, status)
+                self.assertNotIn("Access-Control-Allow-Origin", headers)
+
     def test_a_full_queue_is_429_with_a_time_to_try_again(self):
         config = "defaults:\n  max_sequences: 1\nlimits:\n  max_queued_turns: 1\n"
         with Daemon(config=config) as daemon, Gateway(daemon.address) as gateway:

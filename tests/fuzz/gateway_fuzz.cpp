@@ -20,8 +20,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   parser.Feed(bytes.substr(0, cut));
   parser.Feed(bytes.substr(cut));
   const Access access({"http://localhost:3000"}, {"key"});
-  const auto refused = access.Check(parser.request());
-  if (refused) ToJson(*refused);
+  for (const auto& refused :
+       {access.CheckSender(parser.request()), access.CheckKey(parser.request())}) {
+    if (refused) ToJson(*refused);
+  }
   FindRoute(parser.request());
   const forge::Result<Json> body = ParseBody(parser.request().body);
   if (!body.ok()) {

@@ -15,7 +15,8 @@ int Check(const Access& access, Headers headers, const char* method = "POST") {
   HttpRequest request;
   request.method = method;
   request.headers = std::move(headers);
-  const auto error = access.Check(request);
+  auto error = access.CheckSender(request);
+  if (!error) error = access.CheckKey(request);
   return error ? error->http_status : 0;
 }
 
@@ -54,7 +55,7 @@ TEST(AccessTest, RefusesEveryWebPageThatWasNotNamed) {
 TEST(AccessTest, NamesTheFlagThatAllowsAnOrigin) {
   HttpRequest request;
   request.headers = {{"host", "localhost"}, {"origin", "http://localhost:3000"}};
-  EXPECT_NE(Open().Check(request)->message.find("--allow-origin http://localhost:3000"),
+  EXPECT_NE(Open().CheckSender(request)->message.find("--allow-origin http://localhost:3000"),
             std::string::npos);
 }
 
