@@ -84,7 +84,12 @@ std::string ParamOf(std::string field) {
       Name{"json_schema", "response_format"},
       Name{"turn.chat.template_options_json", "chat_template_kwargs"},
       Name{"inputs", "input"},
+      Name{"turn.text", "prompt"},
+      Name{"turn.tokens", "prompt"},
+      Name{"logit_bias", "logit_bias"},
       Name{"stop_strings", "stop"},
+      Name{"stop_tokens", "stop_token_ids"},
+      Name{"penalty_window", "repeat_last_n"},
       Name{"turn.stop_strings", "stop"},
   };
   for (const Name& name : kNames) {

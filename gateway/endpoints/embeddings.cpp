@@ -17,7 +17,7 @@ void AnswerEmbeddings(const Exchange& exchange, const std::string&) {
     return stream->Finish();
   });
   if (!status.ok()) return SendError(exchange, status);
-  exchange.responder.SendJson(200, Dump(answer.ToJson()));
+  exchange.responder.SendJson(200, answer.Body());
 }
 
 }  // namespace forge::gateway

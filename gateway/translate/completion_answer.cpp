@@ -20,7 +20,7 @@ WholeCompletion::WholeCompletion(AnswerHead head, bool logprobs)
 
 void WholeCompletion::Take(const v1::GenerateResponse& event) {
   if (event.has_token()) {
-    if (has_logprobs_) logprobs_.Add(event.token(), text_.size());
+    if (has_logprobs_) logprobs_.Add(event.token(), CountCharacters(text_));
     text_ += event.token().text();
   }
   if (!event.has_finished()) return;
@@ -55,8 +55,8 @@ std::string StreamedCompletion::Chunk(const std::string& text, const Json& logpr
 std::string StreamedCompletion::TakeToken(const v1::GenerateResponse::Token& token) {
   if (token.text().empty() && !has_logprobs_) return {};
   CompletionLogprobs logprobs;
-  logprobs.Add(token, n_bytes_);
-  n_bytes_ += token.text().size();
+  logprobs.Add(token, n_characters_);
+  n_characters_ += CountCharacters(token.text());
   return Chunk(token.text(), has_logprobs_ ? logprobs.ToJson() : Json(), nullptr);
 }
 

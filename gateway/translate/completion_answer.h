@@ -38,7 +38,7 @@ class StreamedCompletion final : public StreamedAnswer {
   const AnswerHead head_;
   const bool has_logprobs_;
   const bool include_usage_;
-  size_t n_bytes_ = 0;  // of the text so far
+  size_t n_characters_ = 0;  // of the text so far
 };
 
 }  // namespace forge::gateway

@@ -12,16 +12,16 @@ EmbeddingAnswer::EmbeddingAnswer(std::string model, bool is_base64)
 void EmbeddingAnswer::Take(const v1::EmbedResponse& response) {
   n_tokens_ += response.token_count();
   const std::vector<float> values(response.values().begin(), response.values().end());
-  data_.push_back({{"object", "embedding"},
-                   {"index", response.index()},
-                   {"embedding", is_base64_ ? Json(Base64(values)) : Json(values)}});
+  if (!data_.empty()) data_ += ",";
+  data_ += Dump({{"object", "embedding"},
+                 {"index", response.index()},
+                 {"embedding", is_base64_ ? Json(Base64(values)) : Json(values)}});
 }
 
-Json EmbeddingAnswer::ToJson() const {
-  return {{"object", "list"},
-          {"data", data_},
-          {"model", model_},
-          {"usage", {{"prompt_tokens", n_tokens_}, {"total_tokens", n_tokens_}}}};
+std::string EmbeddingAnswer::Body() const {
+  const Json usage = {{"prompt_tokens", n_tokens_}, {"total_tokens", n_tokens_}};
+  return R"({"object":"list","data":[)" + data_ + R"(],"model":)" + Dump(model_) + R"(,"usage":)" +
+         Dump(usage) + "}";
 }
 
 std::string Base64(const std::vector<float>& values) {

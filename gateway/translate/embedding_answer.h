@@ -9,19 +9,20 @@
 
 namespace forge::gateway {
 
-// Collects vectors as an object "list" of objects "embedding".
+// Collects vectors as an object "list" of objects "embedding", which is kept as text: as Json every
+// number would take several times its size.
 class EmbeddingAnswer {
  public:
   EmbeddingAnswer(std::string model, bool is_base64);
 
   void Take(const v1::EmbedResponse& response);
-  Json ToJson() const;
+  std::string Body() const;
 
  private:
   const std::string model_;
   const bool is_base64_;
   uint64_t n_tokens_ = 0;
-  Json data_ = Json::array();
+  std::string data_;  // the objects
 };
 
 // Numbers as the base64 of their bytes, little-endian, which openai-python asks for.

@@ -1,5 +1,8 @@
 #include "gateway/translate/logprobs.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace forge::gateway {
 
 namespace {
@@ -12,12 +15,15 @@ std::string TextOf(const v1::GenerateResponse::Token& token) {
   return token.text();
 }
 
+// JSON has no infinity; OpenAI's API says -9999 of what is very unlikely.
+float Finite(float logprob) { return std::isfinite(logprob) ? logprob : -9999.0f; }
+
 Json Entry(const std::string& text, float logprob) {
   Json bytes = Json::array();
   for (const char c : text) bytes.push_back(static_cast<unsigned char>(c));
   // A part of a character shows as U+FFFD, whose bytes are not the token's.
   if (text.find("\xEF\xBF\xBD") != std::string::npos) bytes = nullptr;
-  return {{"token", text}, {"logprob", logprob}, {"bytes", std::move(bytes)}};
+  return {{"token", text}, {"logprob", Finite(logprob)}, {"bytes", std::move(bytes)}};
 }
 
 }  // namespace
@@ -30,12 +36,18 @@ Json ChatLogprob(const v1::GenerateResponse::Token& token) {
   return entry;
 }
 
+size_t CountCharacters(std::string_view text) {
+  return static_cast<size_t>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
 void CompletionLogprobs::Add(const v1::GenerateResponse::Token& token, size_t offset) {
   tokens_.push_back(TextOf(token));
-  logprobs_.push_back(token.logprob());
+  logprobs_.push_back(Finite(token.logprob()));
   Json tops = Json::object();
   for (const v1::TokenLogprob& alternative : token.top_logprobs())
-    tops[alternative.text()] = alternative.logprob();
+    // Several may show as the same text, as parts of characters do: the first is the most likely.
+    tops.emplace(alternative.text(), Finite(alternative.logprob()));
   tops_.push_back(std::move(tops));
   offsets_.push_back(offset);
 }

@@ -3,6 +3,7 @@
 #include <forge/v1/forge.pb.h>
 
 #include <string>
+#include <string_view>
 
 #include "gateway/json_fields.h"
 
@@ -12,11 +13,14 @@ namespace forge::gateway {
 // "top_logprobs"}.
 Json ChatLogprob(const v1::GenerateResponse::Token& token);
 
+// Of a text in UTF-8.
+size_t CountCharacters(std::string_view text);
+
 // Those of several tokens as completions describe them: "tokens", "token_logprobs", "top_logprobs"
 // and "text_offset", an array each.
 class CompletionLogprobs {
  public:
-  // `offset`: of the token's text in the answer, in bytes.
+  // `offset`: of the token's text in the answer, in characters.
   void Add(const v1::GenerateResponse::Token& token, size_t offset);
   Json ToJson() const;
 

@@ -93,6 +93,10 @@ TEST(ApiErrorTest, NamesTheFieldOfTheRequest) {
       {"turn.sampling.top_p", "top_p"},
       {"json_schema", "response_format"},
       {"stop_strings", "stop"},
+      {"stop_tokens", "stop_token_ids"},
+      {"penalty_window", "repeat_last_n"},
+      {"logit_bias.token", "logit_bias"},
+      {"turn.tokens.ids", "prompt"},
       {"inputs[1].text.text", "input[1]"},
       {"model", "model"},
   };
