@@ -4,7 +4,8 @@
 
 namespace forge::gateway {
 
-void AnswerChat(const Exchange& exchange, const std::string&) {
+void AnswerChat(const Exchange& with, const std::string&) {
+  Exchange exchange = with;
   const Result<Json> body = ParseBody(exchange.request.body);
   if (!body.ok()) return SendError(exchange, body.status());
   const Result<ChatRequest> request = ReadChatRequest(*body);
@@ -12,7 +13,9 @@ void AnswerChat(const Exchange& exchange, const std::string&) {
   const AnswerHead head = MakeHead("chatcmpl-", request->turn.model());
   const ChatAnswerOptions options = {.logprobs = request->logprobs,
                                      .one_tool_call = request->one_tool_call,
-                                     .include_usage = request->delivery.include_usage};
+                                     .include_usage = request->delivery.include_usage,
+                                     .forced_call = request->forced_call};
+  if (request->forced_call) exchange.schema_field = "tools";
   if (request->delivery.stream) {
     StreamedChatAnswer answer(head, options);
     return AnswerStreamed(exchange, request->turn, answer);

@@ -59,7 +59,10 @@ void SendError(const Exchange& exchange, const Status& status) {
 void SendError(const Exchange& exchange, const grpc::Status& status) {
   const bool is_stopped = status.error_code() == grpc::StatusCode::CANCELLED &&
                           client::ReadErrorDetails(status).reason.empty();
-  SendError(exchange, is_stopped ? Stopped() : ErrorOf(status, exchange.daemon.address()));
+  if (is_stopped) return SendError(exchange, Stopped());
+  ApiError error = ErrorOf(status, exchange.daemon.address());
+  if (error.param == "response_format") error.param = exchange.schema_field;
+  SendError(exchange, error);
 }
 
 grpc::Status CallWhileWanted(const Exchange& exchange,

@@ -14,6 +14,7 @@ struct Exchange {
   const HttpRequest& request;
   Responder& responder;
   const client::Connection& daemon;
+  const char* schema_field = "response_format";  // of the request, that a schema came from
 };
 
 // Answers with an error; of an answer that has begun already it is the last event.

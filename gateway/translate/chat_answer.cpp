@@ -43,6 +43,7 @@ void WholeChatAnswer::Take(const v1::GenerateResponse& event) {
   if (!event.has_finished()) return;
   finished_ = event.finished();
   TakeText(finished_.kind(), finished_.text());
+  if (options_.forced_call) TakeForcedCall(*options_.forced_call, content_, finished_);
 }
 
 // The text of a tool's call comes whole, with the end.
@@ -101,6 +102,10 @@ std::string StreamedChatAnswer::TextChunk(v1::TextKind kind, const std::string& 
 std::string StreamedChatAnswer::TakeToken(const v1::GenerateResponse::Token& token) {
   if (token.kind() == v1::TEXT_KIND_TOOL_CALL) return {};
   if (token.kind() == v1::TEXT_KIND_REASONING) ++n_reasoning_;
+  if (options_.forced_call && IsContent(token.kind())) {
+    forced_ += token.text();
+    return {};
+  }
   Json logprobs;
   if (options_.logprobs && IsContent(token.kind()))
     logprobs = {{"content", Json::array({ChatLogprob(token)})}, {"refusal", nullptr}};
@@ -108,7 +113,11 @@ std::string StreamedChatAnswer::TakeToken(const v1::GenerateResponse::Token& tok
   return TextChunk(token.kind(), token.text(), logprobs);
 }
 
-std::string StreamedChatAnswer::TakeFinished(const Finished& finished) const {
+std::string StreamedChatAnswer::TakeFinished(Finished finished) {
+  if (options_.forced_call) {
+    *finished.mutable_text() = std::exchange(forced_, {}) + finished.text();
+    TakeForcedCall(*options_.forced_call, *finished.mutable_text(), finished);
+  }
   std::string text;
   if (!finished.text().empty() && finished.kind() != v1::TEXT_KIND_TOOL_CALL)
     text += TextChunk(finished.kind(), finished.text(), nullptr);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "gateway/translate/answer.h"
@@ -12,7 +13,8 @@ namespace forge::gateway {
 struct ChatAnswerOptions {
   bool logprobs = false;
   bool one_tool_call = false;
-  bool include_usage = false;  // of a stream
+  bool include_usage = false;                  // of a stream
+  std::optional<ForcedCall> forced_call = {};  // what the content is then
 };
 
 // An object "chat.completion".
@@ -47,12 +49,13 @@ class StreamedChatAnswer final : public StreamedAnswer {
   std::string Chunk(Json delta, const Json& logprobs, const char* finish_reason) const;
   std::string TextChunk(v1::TextKind kind, const std::string& text, const Json& logprobs) const;
   std::string TakeToken(const v1::GenerateResponse::Token& token);
-  std::string TakeFinished(const v1::GenerateResponse::Finished& finished) const;
+  std::string TakeFinished(v1::GenerateResponse::Finished finished);
 
   const AnswerHead head_;
   const ChatAnswerOptions options_;
   uint32_t n_reasoning_ = 0;
   bool has_begun_ = false;
+  std::string forced_;  // the content so far, of a call that is forced
 };
 
 }  // namespace forge::gateway

@@ -30,25 +30,16 @@ Status ReadTool(const Json& json, const std::string& path, v1::ChatMessages& cha
   return Status();
 }
 
-// Whether the model is to see the tools.
-Result<bool> ReadToolChoice(const Fields& body) {
-  const Json* const choice = body.Find("tool_choice");
-  if (choice == nullptr || *choice == "auto") return true;
-  if (*choice == "none") return false;
-  return BadField("tool_choice", "is " + Dump(*choice).substr(0, 100) +
-                                     ", but must be \"auto\" or \"none\": a model cannot be made "
-                                     "to call a tool");
-}
-
 Status ReadTools(const Fields& body, ChatRequest& request) {
-  FORGE_ASSIGN_OR_RETURN(const bool shows_tools, ReadToolChoice(body));
+  FORGE_ASSIGN_OR_RETURN(const ToolChoice choice, ReadToolChoice(body));
   FORGE_ASSIGN_OR_RETURN(const auto parallel, body.Bool("parallel_tool_calls"));
   request.one_tool_call = !parallel.value_or(true);
   FORGE_ASSIGN_OR_RETURN(const Json* const tools, body.Array("tools"));
-  if (tools == nullptr || !shows_tools) return Status();
-  for (size_t i = 0; i < tools->size(); ++i)
+  for (size_t i = 0; tools != nullptr && choice.shows_tools && i < tools->size(); ++i)
     FORGE_TRY(
         ReadTool((*tools)[i], "tools[" + std::to_string(i) + "]", *request.turn.mutable_chat()));
+  if (!choice.demands_call) return Status();
+  FORGE_ASSIGN_OR_RETURN(request.forced_call, ForceCall(choice, request.turn));
   return Status();
 }
 

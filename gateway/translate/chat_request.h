@@ -2,7 +2,10 @@
 
 #include <forge/v1/forge.pb.h>
 
+#include <optional>
+
 #include "gateway/json_fields.h"
+#include "gateway/translate/forced_call.h"
 #include "gateway/translate/turn_fields.h"
 #include "kernels/base/result.h"
 
@@ -14,6 +17,7 @@ struct ChatRequest {
   Delivery delivery;
   bool logprobs = false;       // of the answer's tokens
   bool one_tool_call = false;  // parallel_tool_calls is false: the first call counts
+  std::optional<ForcedCall> forced_call;
 };
 
 // kInvalidArgument naming the field, if something is wrong with one or cannot be had.

@@ -162,8 +162,9 @@ Status ReadFormat(const Fields& body, Turn& turn) {
   if (type == "text") return Status();
   if (turn.has_grammar())
     return BadField("grammar", "and response_format cannot both say what the answer looks like");
-  if (type == "json_object") {
-    turn.set_json_schema(R"({"type": "object"})");
+  if (type == "json_object") {  // llama-server and others take a schema beside it
+    FORGE_ASSIGN_OR_RETURN(const Json* const schema, fields.Object("schema"));
+    turn.set_json_schema(schema == nullptr ? R"({"type": "object"})" : Dump(*schema));
     return Status();
   }
   if (type != "json_schema")

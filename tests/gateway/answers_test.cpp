@@ -1,6 +1,8 @@
 // What the events of a turn become.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "gateway/translate/chat_answer.h"
 #include "gateway/translate/completion_answer.h"
 #include "gateway/translate/embedding_answer.h"
@@ -135,6 +137,55 @@ TEST(WholeChatAnswerTest, HasTheCallsOfTools) {
   EXPECT_EQ(one.ToJson()["choices"][0]["message"]["tool_calls"].size(), 1u);
 }
 
+ChatAnswerOptions Forced(const std::string& function) {
+  return {.forced_call = ForcedCall{"call00001", function}};
+}
+
+TEST(WholeChatAnswerTest, MakesACallOfAnAnswerThatIsForced) {
+  WholeChatAnswer answer(Head(), Forced("weather"));
+  answer.Take(Token(R"({"at":)"));
+  answer.Take(Finished(v1::FINISH_REASON_END_OF_TEXT, R"( "here"})"));
+  const Json choice = answer.ToJson()["choices"][0];
+  EXPECT_EQ(
+      Dump(choice["message"]),
+      R"({"role":"assistant","content":null,"refusal":null,"tool_calls":[{"id":"call00001","type":"function","function":{"name":"weather","arguments":"{\"at\": \"here\"}"}}]})");
+  EXPECT_EQ(choice["finish_reason"], "tool_calls");
+}
+
+TEST(WholeChatAnswerTest, TakesTheNameOfTheToolFromAnAnswerThatMayCallAny) {
+  WholeChatAnswer answer(Head(), Forced(""));
+  answer.Take(Finished(v1::FINISH_REASON_END_OF_TEXT,
+                       R"({"name": "time", "arguments": {"z": 1.5, "a": []}})"));
+  const Json call = answer.ToJson()["choices"][0]["message"]["tool_calls"][0];
+  EXPECT_EQ(Dump(call["function"]), R"({"name":"time","arguments":"{\"z\":1.5,\"a\":[]}"})");
+}
+
+TEST(WholeChatAnswerTest, SaysThatAForcedCallIsCutOff) {
+  WholeChatAnswer named(Head(), Forced("weather"));
+  named.Take(Token(R"({"at)"));
+  named.Take(Finished(v1::FINISH_REASON_MAX_TOKENS));
+  Json choice = named.ToJson()["choices"][0];
+  EXPECT_EQ(choice["finish_reason"], "length");
+  EXPECT_EQ(choice["message"]["tool_calls"][0]["function"]["arguments"], R"({"at)");
+  WholeChatAnswer any(Head(), Forced(""));  // whose name may be cut off as well
+  any.Take(Token(R"({"na)"));
+  any.Take(Finished(v1::FINISH_REASON_MAX_TOKENS));
+  choice = any.ToJson()["choices"][0];
+  EXPECT_EQ(choice["finish_reason"], "length");
+  EXPECT_EQ(choice["message"]["content"], R"({"na)");
+  EXPECT_FALSE(choice["message"].contains("tool_calls"));
+}
+
+TEST(StreamedChatAnswerTest, GivesAForcedCallWhole) {
+  StreamedChatAnswer answer(Head(), Forced("f"));
+  EXPECT_EQ(answer.Take(Token("{")), ChatChunk(R"({"role":"assistant","content":""})"));
+  EXPECT_EQ(
+      answer.Take(Finished(v1::FINISH_REASON_END_OF_TEXT, "}")),
+      ChatChunk(
+          R"({"tool_calls":[{"index":0,"id":"call00001","type":"function","function":{"name":"f","arguments":"{}"}}]})") +
+          ChatChunk("{}", "\"tool_calls\"") + "data: [DONE]\n\n");
+}
+
 TEST(ChatLogprobTest, HasTextBytesAndAlternatives) {
   v1::GenerateResponse event = Token("");
   const struct {
@@ -190,6 +241,27 @@ TEST(WholeCompletionTest, IsOneObjectWithLogprobsWhereTheyAreWanted) {
           std::string(kUsage) + "}");
 }
 
+TEST(CompletionLogprobsTest, CountCharactersAndKeepTheMostLikelyOfEqualTexts) {
+  for (const bool is_streamed : {false, true}) {
+    WholeCompletion whole(Head(), /*logprobs=*/true);
+    StreamedCompletion streamed(Head(), /*logprobs=*/true, /*include_usage=*/false);
+    v1::GenerateResponse event = Token("fox");
+    for (const float logprob : {-1.0f, -2.0f, -INFINITY}) {
+      v1::TokenLogprob& top = *event.mutable_token()->add_top_logprobs();
+      top.set_text(std::isfinite(logprob) ? "\xEF\xBF\xBD" : "x");
+      top.set_logprob(logprob);
+    }
+    whole.Take(Token("é "));
+    streamed.Take(Token("é "));
+    std::string chunk = streamed.Take(event).substr(std::string("data: ").size());
+    whole.Take(event);
+    const Json answer = is_streamed ? Json::parse(chunk) : whole.ToJson();
+    const Json logprobs = answer["choices"][0]["logprobs"];
+    EXPECT_EQ(logprobs["text_offset"].back(), 2);
+    EXPECT_EQ(Dump(logprobs["top_logprobs"].back()), "{\"\xEF\xBF\xBD\":-1.0,\"x\":-9999.0}");
+  }
+}
+
 TEST(EmbeddingAnswerTest, GivesNumbersOrTheirBytes) {
   v1::EmbedResponse response;
   response.set_index(0);
@@ -199,11 +271,12 @@ TEST(EmbeddingAnswerTest, GivesNumbersOrTheirBytes) {
   EmbeddingAnswer numbers("demo", /*is_base64=*/false);
   numbers.Take(response);
   EXPECT_EQ(
-      Dump(numbers.ToJson()),
+      numbers.Body(),
       R"({"object":"list","data":[{"object":"embedding","index":0,"embedding":[1.0,-2.5]}],"model":"demo","usage":{"prompt_tokens":3,"total_tokens":3}})");
   EmbeddingAnswer bytes("demo", /*is_base64=*/true);
   bytes.Take(response);
-  EXPECT_EQ(bytes.ToJson()["data"][0]["embedding"], "AACAPwAAIMA=");  // struct.pack("<ff", 1, -2.5)
+  EXPECT_EQ(Json::parse(bytes.Body())["data"][0]["embedding"],
+            "AACAPwAAIMA=");  // struct.pack("<ff", 1, -2.5)
 }
 
 TEST(EmbeddingAnswerTest, FillsBase64UpToFourDigits) {

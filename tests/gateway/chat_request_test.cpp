@@ -88,6 +88,9 @@ TEST(ChatRequestTest, ReadsHowTheAnswerIsSent) {
 TEST(ChatRequestTest, TranslatesFormats) {
   EXPECT_EQ(Read(R"("response_format": {"type": "json_object"})")->turn.json_schema(),
             R"({"type": "object"})");
+  EXPECT_EQ(Read(R"("response_format": {"type": "json_object", "schema": {"const": 1}})")
+                ->turn.json_schema(),
+            R"({"const":1})");
   // The order of names is that of the answer.
   EXPECT_EQ(Read(R"("response_format": {"type": "json_schema", "json_schema": {"name": "a",
                     "schema": {"properties": {"z": {}, "a": {}}}}})")
@@ -122,12 +125,65 @@ TEST(ChatRequestTest, ReadsWhetherToolsMayBeCalled) {
   const std::string tools = R"("tools": [{"type": "function", "function": {"name": "f"}}])";
   EXPECT_EQ(Read(tools + R"(, "tool_choice": "auto")")->turn.chat().tools_size(), 1);
   EXPECT_EQ(Read(tools + R"(, "tool_choice": "none")")->turn.chat().tools_size(), 0);
-  EXPECT_EQ(RefusedField(Read(tools + R"(, "tool_choice": "required")")), "tool_choice");
-  EXPECT_EQ(RefusedField(Read(
-                tools + R"(, "tool_choice": {"type": "function", "function": {"name": "f"}})")),
-            "tool_choice");
+  EXPECT_FALSE(Read(tools)->forced_call);
   EXPECT_FALSE(Read(tools)->one_tool_call);
   EXPECT_TRUE(Read(tools + R"(, "parallel_tool_calls": false)")->one_tool_call);
+}
+
+constexpr char kTwoTools[] =
+    R"("tools": [{"type": "function", "function": {"name": "f", "parameters":
+         {"properties": {"a": {"$ref": "#/$defs/A"}, "$ref": {"const": 1}}, "$defs": {"A": {"type": "string"}}}}},
+        {"type": "function", "function": {"name": "g"}}])";
+
+TEST(ChatRequestTest, HoldsTheAnswerToTheArgumentsOfTheToolThatIsChosen) {
+  const auto choose = [](const std::string& name) {
+    return Read(kTwoTools +
+                std::string(R"(, "tool_choice": {"type": "function", "function": {"name": ")") +
+                name + "\"}}, \"response_format\": {\"type\": \"json_object\"}");
+  };
+  const Result<ChatRequest> first = choose("f");
+  ASSERT_TRUE(first.ok()) << first.status().message();
+  EXPECT_EQ(first->forced_call->function, "f");
+  EXPECT_EQ(first->forced_call->id, "call00001");
+  EXPECT_EQ(first->turn.chat().tools_size(), 2);
+  EXPECT_EQ(
+      first->turn.json_schema(),
+      R"({"properties":{"a":{"$ref":"#/$defs/A"},"$ref":{"const":1}},"$defs":{"A":{"type":"string"}},"type":"object"})");
+  EXPECT_EQ(choose("g")->turn.json_schema(),
+            R"({"type":"object","properties":{},"additionalProperties":false})");
+  EXPECT_EQ(RefusedField(choose("h")), "tool_choice.function.name");
+}
+
+TEST(ChatRequestTest, HoldsTheAnswerToACallOfAnyToolWhereOneIsRequired) {
+  const Result<ChatRequest> request =
+      Read(kTwoTools + std::string(R"(, "tool_choice": "required")"));
+  ASSERT_TRUE(request.ok()) << request.status().message();
+  EXPECT_EQ(request->forced_call->function, "");
+  EXPECT_EQ(
+      request->turn.json_schema(),
+      R"({"anyOf":[{"type":"object","properties":{"name":{"const":"f"},"arguments":{"$ref":"#/$defs/0"}},"required":["name","arguments"]},)"
+      R"({"type":"object","properties":{"name":{"const":"g"},"arguments":{"$ref":"#/$defs/1"}},"required":["name","arguments"]}],)"
+      R"("$defs":{"0":{"properties":{"a":{"$ref":"#/$defs/0/$defs/A"},"$ref":{"const":1}},"$defs":{"A":{"type":"string"}},"type":"object"},)"
+      R"("1":{"type":"object","properties":{},"additionalProperties":false}}})");
+}
+
+TEST(ChatRequestTest, RefusesToForceACallThatCannotBe) {
+  const std::string tool = R"("tools": [{"type": "function", "function": {"name": "f"}}])";
+  EXPECT_EQ(Read(tool + R"(, "tool_choice": "required")")->forced_call->function, "f");
+  for (const std::string& fields :
+       {std::string(R"("tool_choice": "required")"), tool + R"(, "tool_choice": "any")",
+        tool + R"(, "tool_choice": 1)", tool + R"(, "tool_choice": {"type": "allowed_tools"})",
+        tool + R"(, "tool_choice": "required", "grammar": "root ::= \"a\"")"})
+    EXPECT_EQ(RefusedField(Read(fields)), "tool_choice") << fields;
+}
+
+TEST(ChatRequestTest, GoesOnWithTheIdsOfCalls) {
+  const Result<ChatRequest> request = ReadMessagesOf(
+      R"([{"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f"}}, {"id": "b", "function": {"name": "f"}}]},
+          {"role": "tool", "tool_call_id": "a", "content": "1"}, {"role": "tool", "tool_call_id": "b", "content": "2"}],
+          "tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "required")");
+  ASSERT_TRUE(request.ok()) << request.status().message();
+  EXPECT_EQ(request->forced_call->id, "call00003");
 }
 
 TEST(ChatRequestTest, JoinsTextPartsAndRefusesOthersByName) {

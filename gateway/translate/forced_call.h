@@ -1,0 +1,37 @@
+#pragma once
+
+#include <forge/v1/forge.pb.h>
+
+#include <optional>
+#include <string>
+
+#include "gateway/json_fields.h"
+#include "kernels/base/result.h"
+
+namespace forge::gateway {
+
+// A call of a tool that `tool_choice` demands. The answer is held to its arguments, so that it is
+// nothing else: not the model decides that it calls, and it writes no text of its own.
+struct ForcedCall {
+  std::string id;
+  std::string function;  // empty: one of several, and the answer names it
+};
+
+// What `tool_choice` says.
+struct ToolChoice {
+  bool shows_tools = true;
+  bool demands_call = false;
+  std::string function;  // that is to be called; empty: any
+};
+Result<ToolChoice> ReadToolChoice(const Fields& body);
+
+// Holds the answer of `turn` to a call that `choice` demands, of one of the tools in it.
+// kInvalidArgument naming `tool_choice` where there is no such tool, or a grammar already.
+Result<ForcedCall> ForceCall(const ToolChoice& choice, v1::GenerateRequest::Turn& turn);
+
+// Moves the answer `text` into `finished` as the call, whole or cut off; what remains of the text
+// is no call.
+void TakeForcedCall(const ForcedCall& call, std::string& text,
+                    v1::GenerateResponse::Finished& finished);
+
+}  // namespace forge::gateway
