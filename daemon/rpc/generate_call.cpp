@@ -148,6 +148,9 @@ Status GenerateCall::SubmitTurn(const Turn& turn, ModelLease lease) {
   FORGE_ASSIGN_OR_RETURN(const Session session, SessionOn(lease.model()));
   GenerateRequest request = GenerateRequestFromProto(turn);
   FORGE_TRY(SetPrompt(turn, session, lease.model(), request));
+  // What is held to a form from its first token is neither thoughts nor calls, whatever the prompt
+  // ends with.
+  if (request.constraint && request.chat) request.chat.emplace();
   request.sampling.seed = turn.sampling().has_seed() ? turn.sampling().seed() : DrawSeed();
   {
     const MutexLock lock(mutex_);

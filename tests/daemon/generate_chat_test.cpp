@@ -66,6 +66,19 @@ TEST_F(GenerateChatTest, RefusesToolsThatTheTemplateWouldLeaveOut) {
   EXPECT_THAT(status.error_message(), ::testing::HasSubstr("'toolless'"));
 }
 
+TEST_F(GenerateChatTest, WhatIsHeldToAFormIsNeitherThoughtsNorCalls) {
+  v1::GenerateRequest request = ChatTurn("As JSON!");
+  AddTool(request);
+  EXPECT_TRUE(StatusOf(request).ok());
+  EXPECT_EQ(daemon_.engine().last_request().chat->tool_format, ToolFormat::kQwen);
+  EXPECT_TRUE(daemon_.engine().last_request().chat->starts_in_reasoning);
+  request.mutable_turn()->set_json_schema("{}");
+  EXPECT_TRUE(StatusOf(request).ok());
+  ASSERT_TRUE(daemon_.engine().last_request().chat);
+  EXPECT_EQ(daemon_.engine().last_request().chat->tool_format, ToolFormat::kNone);
+  EXPECT_FALSE(daemon_.engine().last_request().chat->starts_in_reasoning);
+}
+
 TEST_F(GenerateChatTest, AChatBehindOtherTextHasItsNewMessagesOnly) {
   OpenStream open(*stub_);
   open.stream->Write(TextTurn("tiny", "a"));
