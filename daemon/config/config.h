@@ -27,7 +27,7 @@ struct Limits {
 
 // Which models stay resident; docs/residency.md.
 struct ResidencyRules {
-  bool load_on_demand = true;  // Generate loads a model that is not resident
+  bool load_on_demand = true;  // calls load a model that is not resident
   std::chrono::milliseconds min_residence{10'000};
   std::chrono::milliseconds patience{30'000};
   std::optional<std::chrono::milliseconds> keep_alive;  // nullopt: forever

@@ -14,9 +14,10 @@ namespace forge {
 
 // A call that reads texts on sessions of its own and streams what they came to: Embed and Score.
 //
-// Holds a lease of its model while it reads, and loads none. The sessions are closed, and their
-// slots free, as soon as the client is gone or the call ends for any other reason. A client that
-// takes nothing is cut off as in Generate. Thread-safe.
+// Holds a lease of its model while it reads; one that is not resident is loaded first, by the rules
+// of Generate. The sessions are closed, and their slots free, as soon as the client is gone or the
+// call ends for any other reason. A client that takes nothing is cut off as in Generate.
+// Thread-safe.
 template <typename Response>
 class ReadingCall : public AdmittedCall<Response> {
   using Base = AdmittedCall<Response>;
@@ -27,9 +28,7 @@ class ReadingCall : public AdmittedCall<Response> {
   // Reads what is asked for; on a worker thread.
   void Start() override {
     this->Own();
-    boost::asio::post(service_.workers, [self = Self()] {
-      WithCallMemory([&] { self->FindModel(); }, [&](const Status& status) { self->Fail(status); });
-    });
+    PostWork([this] { FindModel(); });
   }
 
   // The registry's side. A reading that runs when the daemon drains may end.
@@ -101,20 +100,61 @@ class ReadingCall : public AdmittedCall<Response> {
   using Base::service_;
 
  private:
-  // On a worker thread: takes a lease of the model, and goes on when it is there.
+  // Waits for the end of a load; calls that are gone leave nothing behind while it goes on.
+  class LoadEnd final : public LoadListener {
+   public:
+    explicit LoadEnd(std::weak_ptr<ReadingCall> call) : call_(std::move(call)) {}
+
+    void OnProgress(const LoadProgress&) override {}
+    void OnLoaded(const Result<ModelSnapshot>& result) override {
+      const std::shared_ptr<ReadingCall> call = call_.lock();
+      if (call == nullptr) return;
+      call->PostWork([call = call.get(), result] {
+        if (!result.ok()) return call->Fail(result.status());
+        call->AcquireModel(result->file.name);
+      });
+    }
+
+   private:
+    const std::weak_ptr<ReadingCall> call_;
+  };
+
+  // Does a part of the call on a worker thread; where the memory ends in it, the call fails.
+  template <typename Work>
+  void PostWork(Work work) {
+    const MutexLock lock(mutex_);
+    if (ended_) return;
+    boost::asio::post(service_.workers, [self = Self(), work = std::move(work)]() mutable {
+      WithCallMemory(work, [&](const Status& status) { self->Fail(status); });
+    });
+  }
+
+  // On a worker thread, like what follows: goes on when the model is there.
   void FindModel() {
     if (model_.empty()) return Fail(BadField("model", "is empty"));
     const Result<ModelSnapshot> model = service_.residency.FindReady(model_);
-    if (!model.ok()) return Fail(model.status());
-    service_.residency.Acquire(model->file.name, [self = Self()](Result<ModelLease> lease) {
-      boost::asio::post(self->service_.workers, [self, lease = std::move(lease)]() mutable {
-        WithCallMemory([&] { self->RunWithLease(std::move(lease)); },
-                       [&](const Status& status) { self->Fail(status); });
+    if (model.ok()) return AcquireModel(model->file.name);
+    if (!service_.config.residency.load_on_demand) return Fail(model.status());
+    const Result<ModelFile> file = service_.residency.catalogue().Resolve(model_);
+    if (!file.ok()) return Fail(file.status());
+    LoadRequest request;
+    request.is_on_demand = true;
+    service_.residency.Load(*file, request, std::make_shared<LoadEnd>(Self()));
+  }
+
+  void AcquireModel(const std::string& name) {
+    service_.residency.Acquire(name, [self = Self()](Result<ModelLease> lease) {
+      self->PostWork([call = self.get(), lease = std::move(lease)]() mutable {
+        call->RunWithLease(std::move(lease));
       });
     });
   }
 
   void RunWithLease(Result<ModelLease> lease) {
+    // It went after it was found, for a model that had waited too long: this call's turn comes now.
+    const bool had_to_go = lease.status().code() == StatusCode::kFailedPrecondition &&
+                           lease.status().reason() == "MODEL_NOT_LOADED";
+    if (had_to_go && service_.config.residency.load_on_demand) return FindModel();
     if (!lease.ok()) return Fail(lease.status());
     const ModelSnapshot model = lease->model();
     model_metrics_ = &this->metrics_->ForModel(model.file.name);

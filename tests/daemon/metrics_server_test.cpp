@@ -172,6 +172,13 @@ TEST_F(MetricsServerTest, RefusesWhatIsNotHttpAndWhatIsTooLong) {
   EXPECT_TRUE(Answers());
 }
 
+TEST_F(MetricsServerTest, AnswersARequestThatSaysItsBodyIsEmpty) {
+  for (const char* method : {"GET", "HEAD"})
+    EXPECT_THAT(Ask(std::string(method) +
+                    " /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"),
+                StartsWith("HTTP/1.1 200 "));
+}
+
 TEST_F(MetricsServerTest, ReadsNoBodyHoweverLongItIs) {
   Client client(port());
   client.Send("GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n");
