@@ -90,7 +90,8 @@ Result<ToolChoice> ReadToolChoice(const Fields& body) {
 
 Result<ForcedCall> ForceCall(const ToolChoice& choice, Turn& turn) {
   const v1::ChatMessages& chat = turn.chat();
-  if (chat.tools().empty()) return BadField("tool_choice", "demands a call, but there are no tools");
+  if (chat.tools().empty())
+    return BadField("tool_choice", "demands a call, but there are no tools");
   if (turn.has_grammar())
     return BadField("tool_choice", "and grammar cannot both say what the answer looks like");
   const v1::Tool* tool = chat.tools_size() == 1 ? &chat.tools(0) : nullptr;
@@ -99,8 +100,8 @@ Result<ForcedCall> ForceCall(const ToolChoice& choice, Turn& turn) {
     for (const v1::Tool& candidate : chat.tools())
       if (candidate.name() == choice.function) tool = &candidate;
     if (tool == nullptr)
-      return BadField("tool_choice.function.name", "is '" + choice.function.substr(0, 100) +
-                                                       "', which is none of the tools");
+      return BadField("tool_choice.function.name",
+                      "is '" + choice.function.substr(0, 100) + "', which is none of the tools");
   }
   turn.set_json_schema(Dump(tool == nullptr ? CallSchema(chat) : ArgumentsSchema(*tool)));
   return ForcedCall{NextId(chat), tool == nullptr ? std::string() : tool->name()};
