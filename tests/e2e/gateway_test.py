@@ -15,7 +15,7 @@ import time
 import unittest
 from pathlib import Path
 
-from harness import Daemon, REPOSITORY, wait_until  # also puts the generated stubs on the path
+from harness import DEMO_MODEL, Daemon, REPOSITORY, wait_until  # also puts the generated stubs on the path
 
 import grpc
 from forge.v1 import forge_pb2 as pb
@@ -94,6 +94,17 @@ class Gateway:
             raise AssertionError(answer.read())
         answer.readline()
         return connection, answer
+
+
+def write_thinking_caller(path):
+    """The demo model with a template that takes tools and begins each answer with a thought."""
+    template = (b"{% if tools %}{{ tools | tojson }}{% endif %}{% for m in messages %}{{'<|im_start|>' + m.role + '\\n' + "
+                b"m.content + '<|im_end|>\\n'}}{% endfor %}{{ '<|im_start|>assistant\\n<think>' }}")
+    data = DEMO_MODEL.read_bytes()
+    key = b"tokenizer.chat_template"
+    begin = data.index(key) + len(key) + 12  # behind the value's type and length
+    (length,) = struct.unpack("<Q", data[begin - 8:begin])
+    path.write_bytes(data[:begin] + template.ljust(length) + data[begin + length:])
 
 
 def events(text):
@@ -223,6 +234,47 @@ class GatewayTest(unittest.TestCase):
         raw = base64.b64decode(packed["data"][1]["embedding"])
         self.assertEqual(numbers, list(struct.unpack(f"<{len(numbers)}f", raw)))
         self.assertGreater(answer["usage"]["total_tokens"], 0)
+
+    def test_a_call_that_is_demanded_is_made_and_a_form_is_content(self):
+        city = {"type": "object", "properties": {"city": {"enum": ["Paris", "Rome"]}}, "required": ["city"]}
+        tools = [{"type": "function", "function": {"name": "weather", "parameters": city}},
+                 {"type": "function", "function": {"name": "now"}}]
+        one = {"type": "function", "function": {"name": "weather"}}
+        with tempfile.TemporaryDirectory(prefix="forge-models-") as folder:
+            write_thinking_caller(Path(folder) / "demo.gguf")
+            with Daemon(folder) as daemon, Gateway(daemon.address) as gateway:
+                for choice in ("required", one):
+                    answer = gateway.chat(tools=tools, tool_choice=choice, max_tokens=200)["choices"][0]
+                    self.assertEqual("tool_calls", answer["finish_reason"], answer)
+                    self.check_call(answer["message"]["tool_calls"], ["weather"] if choice == one else ["weather", "now"])
+                    _, _, stream = gateway.ask("POST", "/v1/chat/completions", {
+                        **QUESTION, "tools": tools, "tool_choice": choice, "max_tokens": 200, "stream": True})
+                    chunks = [chunk["choices"][0] for chunk in events(stream)]
+                    self.check_call(chunks[-2]["delta"]["tool_calls"], ["weather", "now"])
+                    self.assertEqual("tool_calls", chunks[-1]["finish_reason"])
+                message = gateway.chat(max_tokens=200, response_format={
+                    "type": "json_schema", "json_schema": {"schema": city}})["choices"][0]["message"]
+                self.assertNotIn("reasoning_content", message)
+                self.assertIn(json.loads(message["content"])["city"], ("Paris", "Rome"))
+                self.assertIn("reasoning_content", gateway.chat()["choices"][0]["message"])
+                tools[0]["function"]["parameters"] = {"not": {}}
+                status, error = gateway.error("/v1/chat/completions", {**QUESTION, "tools": tools, "tool_choice": one})
+                self.assertEqual((400, "schema_unsupported", "tools"), (status, error["code"], error["param"]))
+
+    def check_call(self, calls, names):
+        (call,) = calls
+        self.assertIn(call["function"]["name"], names)
+        arguments = json.loads(call["function"]["arguments"])
+        if call["function"]["name"] == "weather":
+            self.assertIn(arguments["city"], ("Paris", "Rome"))
+        else:
+            self.assertEqual({}, arguments)
+
+    def test_vectors_of_a_model_that_is_not_resident_load_it(self):
+        with Daemon() as daemon, Gateway(daemon.address) as gateway:
+            status, answer = gateway.post("/v1/embeddings", {"model": "demo", "input": "A fox."})
+            self.assertEqual(200, status, answer)
+            self.assertIsNotNone(daemon.resident("demo"))
 
     def test_lists_models_and_tells_health(self):
         status, _, text = self.gateway.ask("GET", "/v1/models", headers={"Authorization": "Bearer x"})
