@@ -57,8 +57,12 @@ Status TooSlow(std::chrono::milliseconds limit) {
 
 void CountEnd(Metrics& metrics, const grpc::Status& status) {
   if (status.ok()) return;
-  const std::string reason = ReasonOf(status);
-  if (reason != kClientGone) metrics.CountRejection(reason);
+  try {
+    const std::string reason = ReasonOf(status);
+    if (reason != kClientGone) metrics.CountRejection(reason);
+  } catch (const std::bad_alloc&) {
+    metrics.CountRejection(Metrics::kOther);  // which takes none
+  }
 }
 
 Status SlowReader(std::string_view what, uint64_t limit, std::string_view unit) {

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <new>
 #include <thread>
+#include <utility>
 
 #include "daemon/rpc/call_errors.h"
 #include "kernels/base/status.h"
@@ -26,6 +29,14 @@ void WithCallMemory(Work&& work, const Fail& fail) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   }
+}
+
+// Does `work` as above on a thread of `pool`. Both own what they need of the call.
+template <typename Work, typename Fail>
+void PostWithCallMemory(boost::asio::thread_pool& pool, Work work, Fail fail) {
+  boost::asio::post(pool, [work = std::move(work), fail = std::move(fail)]() mutable {
+    WithCallMemory(work, fail);
+  });
 }
 
 }  // namespace forge

@@ -323,7 +323,9 @@ void GenerateCall::SendCounted(v1::GenerateResponse response, size_t cost_bytes)
 void GenerateCall::PostUnlessEnded(std::function<void(GenerateCall&)> work) {
   const MutexLock lock(mutex_);
   if (ended_) return;
-  boost::asio::post(service_.writers, [self = Self(), work = std::move(work)] { work(*self); });
+  PostWithCallMemory(
+      service_.writers, [self = Self(), work = std::move(work)] { work(*self); },
+      [self = Self()](const Status& status) { self->Fail(status); });
 }
 
 void GenerateCall::Complete(v1::GenerateResponse& response) {

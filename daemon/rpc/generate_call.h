@@ -92,9 +92,9 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   // Does a part of the turn on a worker thread; where the memory ends in it, the turn fails.
   template <typename Work>
   void PostWork(uint32_t number, Work work) {
-    boost::asio::post(service_.workers, [self = Self(), number, work = std::move(work)]() mutable {
-      WithCallMemory(work, [&](const Status& status) { self->FailTurn(status, number); });
-    });
+    PostWithCallMemory(
+        service_.workers, std::move(work),
+        [self = Self(), number](const Status& status) { self->FailTurn(status, number); });
   }
   // True if a model that is not resident may be loaded for the turn. A conversation whose model
   // went has lost what it was about.

@@ -48,8 +48,7 @@ class LoadModelCall final : public LoadModelStream, public LoadListener, public 
         const MutexLock lock(mutex_);
         started_ = true;
       }
-      boost::asio::post(service_.workers, [this, self = shared_from_this(),
-                                           start = request().start()] { StartLoad(start); });
+      PostWork([this, start = request().start()] { StartLoad(start); });
     } else if (request().has_cancel() && started) {
       RequestCancel();
     } else {
@@ -76,7 +75,7 @@ class LoadModelCall final : public LoadModelStream, public LoadListener, public 
   void OnLoaded(const Result<ModelSnapshot>& result) override {
     if (!result.ok()) return Fail(result.status());
     // The engine may not be asked on the strand: it could be waiting for a step.
-    boost::asio::post(service_.workers, [this, self = shared_from_this(), model = *result] {
+    PostWork([this, model = *result] {
       const Result<ModelStatus> status = service_.engine.GetModel(model.id);
       v1::LoadModelResponse response;
       *response.mutable_ready() =
@@ -136,6 +135,12 @@ class LoadModelCall final : public LoadModelStream, public LoadListener, public 
     const MutexLock lock(mutex_);
     cancel_wanted_ = true;
     if (!name_.empty()) service_.residency.CancelLoad(name_);
+  }
+
+  template <typename Work>
+  void PostWork(Work work) {
+    PostWithCallMemory(service_.workers, std::move(work),
+                       [this, self = shared_from_this()](const Status& status) { Fail(status); });
   }
 
   void Fail(const Status& status) { FinishAfterQueue(ToGrpc(status)); }

@@ -80,7 +80,8 @@ class ReadingCall : public AdmittedCall<Response> {
   void PostUnlessEnded(std::function<void()> work) {
     const MutexLock lock(mutex_);
     if (ended_) return;
-    boost::asio::post(service_.writers, [self = Self(), work = std::move(work)] { work(); });
+    PostWithCallMemory(service_.writers, std::move(work),
+                       [self = Self()](const Status& status) { self->Fail(status); });
   }
 
   void Succeed() {
@@ -124,9 +125,8 @@ class ReadingCall : public AdmittedCall<Response> {
   void PostWork(Work work) {
     const MutexLock lock(mutex_);
     if (ended_) return;
-    boost::asio::post(service_.workers, [self = Self(), work = std::move(work)]() mutable {
-      WithCallMemory(work, [&](const Status& status) { self->Fail(status); });
-    });
+    PostWithCallMemory(service_.workers, std::move(work),
+                       [self = Self()](const Status& status) { self->Fail(status); });
   }
 
   // On a worker thread, like what follows: goes on when the model is there.

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "daemon/rpc/call_errors.h"
+#include "daemon/rpc/call_memory.h"
 #include "daemon/rpc/service_context.h"
 #include "daemon/rpc/status_map.h"
 #include "kernels/base/mutex.h"
@@ -167,7 +168,7 @@ class WritingCall : public Reactor,
       const MutexLock lock(mutex_);
       if (finishing_ || writing_) return;
       if (queue_.empty()) {
-        if (final_status_) FinishLocked(*final_status_);
+        if (final_status_) FinishLocked(*std::move(final_status_));
         return;
       }
       response_ = std::move(queue_.front().message);
@@ -176,7 +177,8 @@ class WritingCall : public Reactor,
       writing_ = true;
       write_start_ = Clock::now();
     }
-    Complete(response_);
+    WithCallMemory([this] { Complete(response_); },
+                   [this](const Status& status) { FinishNow(ToGrpc(status)); });
     const MutexLock lock(mutex_);
     if (!finishing_) this->StartWrite(&response_);
   }
@@ -186,12 +188,13 @@ class WritingCall : public Reactor,
     queued_bytes_ = 0;
   }
 
-  void FinishLocked(const grpc::Status& status) FORGE_REQUIRES(mutex_) {
+  // By value: what could find no memory is over before anything says that the call ends.
+  void FinishLocked(grpc::Status status) FORGE_REQUIRES(mutex_) {
     if (finishing_) return;
     finishing_ = true;
     finish_start_ = Clock::now();
     CountEnd(*metrics_, status);
-    this->Finish(status);
+    this->Finish(std::move(status));
   }
 
   grpc::CallbackServerContext& context_;  // constant after construction

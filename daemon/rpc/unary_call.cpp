@@ -71,10 +71,12 @@ class UnaryCall final : public grpc::ServerUnaryReactor,
       const MutexLock lock(mutex_);
       finish_start_ = Clock::now();
     }
-    const grpc::Status end = ToGrpc(status);
+    grpc::Status end;
+    const auto take = [&end](const Status& what) { end = ToGrpc(what); };
+    WithCallMemory([&] { take(status); }, take);
     CountEnd(*service_.metrics, end);
     // Not under the lock, which Sweep waits for: this serialises the response.
-    Finish(end);
+    Finish(std::move(end));
   }
 
   // Constant after construction.

@@ -1,7 +1,8 @@
 #include <fmt/format.h>
 
-#include <boost/asio/post.hpp>
+#include <atomic>
 
+#include "daemon/rpc/call_memory.h"
 #include "daemon/rpc/handlers.h"
 #include "daemon/rpc/proto_convert.h"
 #include "daemon/rpc/watch_call.h"
@@ -34,18 +35,23 @@ class WatchMemoryCall final : public WatchCall<v1::WatchMemoryResponse> {
   }
 
  private:
+  // One at a time, however long the workers are busy with others. What finds no memory is left out.
   void Tell() {
-    boost::asio::post(service_.workers, [this, self = shared_from_this()] {
+    if (is_telling_.exchange(true)) return;
+    const auto tell = [this, self = shared_from_this()] {
       v1::WatchMemoryResponse response;
       *response.mutable_time() = TimestampToProto(std::chrono::system_clock::now());
       const std::vector<ModelSnapshot> models = service_.residency.List();
       for (const DeviceMemory& device : service_.engine.Memory())
         *response.add_devices() = DeviceMemoryToProto(device, models);
       SendLatest(std::move(response));
-    });
+      is_telling_ = false;
+    };
+    PostWithCallMemory(service_.workers, tell, [this](const Status&) { is_telling_ = false; });
   }
 
   const std::chrono::milliseconds interval_;
+  std::atomic<bool> is_telling_ = false;
   Clock::time_point next_ = Clock::now() + interval_;  // touched by Sweep only
 };
 

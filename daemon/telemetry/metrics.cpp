@@ -72,9 +72,11 @@ ModelMetrics& Metrics::ForModel(const std::string& name) {
 ModelMetrics& Metrics::FindOrAdd(const std::string& name) {
   std::string label = LabelOf(name);
   if (models_.size() >= kMaxModels && !models_.contains(label)) label = kOther;
-  std::unique_ptr<ModelMetrics>& model = models_[label];
-  if (model == nullptr) model = std::make_unique<ModelMetrics>(label);
-  return *model;
+  const auto found = models_.find(label);
+  if (found != models_.end()) return *found->second;
+  // Made first: a label without counts must not stay behind where the memory ends.
+  auto model = std::make_unique<ModelMetrics>(label);
+  return *models_.emplace(std::move(label), std::move(model)).first->second;
 }
 
 void Metrics::Count(const ResidencyEvent& event) {

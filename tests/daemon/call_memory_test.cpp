@@ -11,6 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "daemon/rpc/call_errors.h"
+#include "daemon/rpc/status_map.h"
+#include "daemon/telemetry/metrics.h"
 #include "tests/daemon/generate_fixture.h"
 
 // Calls in which the host's memory ends: at the allocations of one thread, which a test arms. And
@@ -167,6 +170,64 @@ TEST_F(CallMemoryTest, ACallWithoutMemoryFailsAlone) {
   EXPECT_TRUE(daemon_.engine().WaitForSessions(0));
   daemon_.engine().SetMemoryEnds(false);
   EXPECT_TRUE(StatusOf(TextTurn("tiny", "a")).ok());
+}
+
+TEST_F(CallMemoryTest, AnswersThatFindNoMemoryFailAlone) {
+  daemon_.engine().SetAnswerLength(1'000'000);
+  daemon_.engine().SetTokenDelay(std::chrono::milliseconds(1));
+  OpenStream open(*stub_);
+  v1::GenerateRequest request = TextTurn("tiny", "a");
+  request.mutable_turn()->set_top_logprobs(2);  // whose texts are looked up on the writers' thread
+  open.stream->Write(request);
+  v1::GenerateResponse response;
+  while (!response.has_token()) ASSERT_TRUE(open.stream->Read(&response));
+  daemon_.engine().SetMemoryEnds(true);
+  EXPECT_ERROR(open.End(), RESOURCE_EXHAUSTED, "HOST_MEMORY_EXHAUSTED");
+  // It is resident already, so that only the answer asks the engine.
+  EXPECT_ERROR(testing::RunLoad(*stub_, "tiny").status, RESOURCE_EXHAUSTED,
+               "HOST_MEMORY_EXHAUSTED");
+  daemon_.engine().SetMemoryEnds(false);
+  daemon_.engine().SetAnswerLength(3);
+  EXPECT_TRUE(testing::RunLoad(*stub_, "tiny").ready);
+  EXPECT_TRUE(StatusOf(TextTurn("tiny", "a")).ok());
+}
+
+// What the metrics are asked for by name when the memory ends, they must not tell as half of it.
+TEST(MetricsMemoryTest, AModelThatFoundNoMemoryIsNotCounted) {
+  int n_failed = 0;
+  for (int64_t n = 1;; ++n) {
+    Metrics metrics({"QUEUE_FULL"});
+    bool is_there = true;
+    allocations_left = n;
+    try {
+      metrics.ForModel("a model of a long name");
+    } catch (const std::bad_alloc&) {
+      is_there = false;
+    }
+    allocations_left = 0;
+    EXPECT_FALSE(metrics.Collect().empty());
+    if (is_there) break;
+    ++n_failed;
+  }
+  EXPECT_GT(n_failed, 3);
+}
+
+TEST(MetricsMemoryTest, ACallCountsItsEndWhereverTheMemoryEnds) {
+  const grpc::Status end = ToGrpc(ResourceExhausted("full").WithReason("QUEUE_FULL"));
+  const auto count_of = [](const Metrics& metrics) {
+    double count = 0;
+    for (const prometheus::MetricFamily& family : metrics.Collect())
+      if (family.name == "forge_rejected_total")
+        for (const prometheus::ClientMetric& metric : family.metric) count += metric.counter.value;
+    return count;
+  };
+  for (int64_t n = 1; n < 30; ++n) {
+    Metrics metrics({"QUEUE_FULL"});
+    allocations_left = n;
+    EXPECT_NO_THROW(CountEnd(metrics, end)) << n;
+    allocations_left = 0;
+    EXPECT_EQ(count_of(metrics), 1) << n;
+  }
 }
 
 class LoadingModelTest : public ::testing::Test {

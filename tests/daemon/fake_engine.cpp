@@ -150,6 +150,7 @@ ModelStatus FakeEngine::StatusOf(ModelId id, const ModelFileInfo& info) const {
 
 Result<ModelStatus> FakeEngine::GetModel(ModelId model) const {
   const MutexLock lock(mutex_);
+  if (memory_ends_) throw std::bad_alloc();
   const auto found = models_.find(model);
   if (found == models_.end()) return NotFound("no such model").WithReason("MODEL_NOT_LOADED");
   return StatusOf(model, found->second);
@@ -164,6 +165,7 @@ std::vector<ModelStatus> FakeEngine::ListModels() const {
 
 std::vector<DeviceMemory> FakeEngine::Memory() const {
   const MutexLock lock(mutex_);
+  ++n_memory_reads_;
   std::vector<DeviceMemory> all;
   for (const auto& [device, budget] : budgets_) {
     DeviceMemory& memory = all.emplace_back();
@@ -192,10 +194,6 @@ EngineProgress FakeEngine::Progress() const {
 Result<std::vector<TokenId>> FakeEngine::Tokenize(ModelId model, std::string_view text,
                                                   bool add_special, bool /*parse_special*/) const {
   FORGE_TRY(GetModel(model).status());
-  {
-    const MutexLock lock(mutex_);
-    if (memory_ends_) throw std::bad_alloc();
-  }
   std::vector<TokenId> tokens;
   if (add_special) tokens.push_back(kBos);
   for (const char letter : text) tokens.push_back((letter - 'a' + 26) % 26);

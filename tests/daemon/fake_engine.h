@@ -44,7 +44,8 @@ class FakeEngine : public Engine {
   // Called by those threads, before anything happens.
   void SetBeforeSubmit(std::function<void()> hook);
   void SetBeforeCancel(std::function<void()> hook);
-  // Tokenize throws std::bad_alloc, which daemon code around a call of the engine may do as well.
+  // GetModel, and Tokenize and TokenText, which ask it, throw std::bad_alloc, as daemon code around
+  // a call of the engine may.
   void SetMemoryEnds(bool ends);
   // Of a device, which exists from then on; before there is "cpu" alone, with 1 GiB.
   void SetBudgetBytes(uint64_t bytes, const std::string& device = "cpu");
@@ -53,6 +54,7 @@ class FakeEngine : public Engine {
   // ---- What a test looks at
   int n_loads() const;
   int n_inspections() const;
+  int n_memory_reads() const;
   size_t n_sessions() const;
   uint32_t n_running() const;
   // Waits up to five seconds for the number of open sessions.
@@ -146,6 +148,7 @@ class FakeEngine : public Engine {
   std::function<void()> before_submit_ FORGE_GUARDED_BY(mutex_);
   std::function<void()> before_cancel_ FORGE_GUARDED_BY(mutex_);
   bool memory_ends_ FORGE_GUARDED_BY(mutex_) = false;
+  mutable int n_memory_reads_ FORGE_GUARDED_BY(mutex_) = 0;
   std::map<std::string, uint64_t> budgets_ FORGE_GUARDED_BY(mutex_) = {
       {"cpu", uint64_t{1} << 30}};  // in bytes, by device
   EngineProgress progress_ FORGE_GUARDED_BY(mutex_);

@@ -82,6 +82,11 @@ void FakeEngine::SetProgress(const EngineProgress& progress) {
   progress_ = progress;
 }
 
+int FakeEngine::n_memory_reads() const {
+  const MutexLock lock(mutex_);
+  return n_memory_reads_;
+}
+
 int FakeEngine::n_loads() const {
   const MutexLock lock(mutex_);
   return n_loads_;

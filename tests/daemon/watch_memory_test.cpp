@@ -1,5 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <future>
+#include <thread>
+
 #include "tests/daemon/daemon_fixture.h"
 
 namespace forge::testing {
@@ -25,6 +29,29 @@ TEST(WatchMemoryTest, ShowsTheLedgerAtOnceAndThenAgain) {
   EXPECT_EQ(response.devices(0).models(0).model(), "tiny");
   EXPECT_EQ(response.devices(0).models(0).memory().total_bytes(),
             response.devices(0).reserved_bytes());
+  context.TryCancel();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST(WatchMemoryTest, AsksOnceHoweverLongTheWorkersAreBusy) {
+  TestDaemon daemon;
+  const auto stub = daemon.NewStub();
+  grpc::ClientContext context;
+  v1::WatchMemoryRequest request;
+  request.mutable_interval()->set_nanos(250'000'000);
+  const auto stream = stub->WatchMemory(&context, request);
+  v1::WatchMemoryResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  std::promise<void> is_over;
+  const std::shared_future<void> over = is_over.get_future().share();
+  for (size_t i = 0; i < ServiceContext::kWorkers; ++i)
+    boost::asio::post(daemon.context().workers, [over] { over.wait(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(2'000));  // eight intervals
+  const int n_before = daemon.engine().n_memory_reads();
+  is_over.set_value();
+  ASSERT_TRUE(stream->Read(&response));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_LE(daemon.engine().n_memory_reads() - n_before, 2);
   context.TryCancel();
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
