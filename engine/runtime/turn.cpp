@@ -158,7 +158,7 @@ Task::EndCall Turn::End(const Status& status, FinishReason reason, uint32_t cont
     reason = FinishReason::kToolCalls;
   return [sink = sink_, status, reason, trailing, answer = std::move(answer),
           usage = Usage(context_used)](const Status& lost) mutable {
-    if (answer) sink->OnAnswer(*answer, trailing.kind);
+    if (answer && lost.ok()) sink->OnAnswer(*answer, trailing.kind);
     answer.reset();  // once, should the rest be called again
     if (lost.ok()) return sink->OnFinished(status, reason, trailing.text, usage);
     sink->OnFinished(lost, FinishReason::kCancelled, {}, usage);

@@ -112,7 +112,7 @@ TEST_F(SchedulerTest, ASinkWithoutMemoryEndsItsTurnAlone) {
 }
 
 // Finds no memory for one token.
-class ForgetfulSink final : public testing::RecordingSink {
+class ForgetfulSink : public testing::RecordingSink {
  public:
   explicit ForgetfulSink(size_t lost) : lost_(lost) {}
   void OnToken(TokenEvent event) override {
@@ -138,6 +138,25 @@ TEST_F(SchedulerTest, ATurnWhoseLastTokenIsLostSaysSo) {
   const auto next = Submit(session, Greedy(Prompt(2, 1), 3));
   RunUntilIdle();
   EXPECT_TRUE(next->status.ok()) << next->status.ToString();
+}
+
+// Nor is there an answer that the conversation could go on from.
+TEST_F(SchedulerTest, ATurnThatLostATokenHasNoAnswer) {
+  class AnsweredSink final : public ForgetfulSink {
+   public:
+    using ForgetfulSink::ForgetfulSink;
+    void OnAnswer(ChatAnswer, TextKind) override { ++n_answers; }
+    int n_answers = 0;
+  };
+  for (const size_t lost : {size_t{2}, size_t{3}}) {  // of three tokens: the last, and none
+    const auto sink = std::make_shared<AnsweredSink>(lost);
+    GenerateRequest request = Greedy(Prompt(4), 3);
+    request.chat.emplace();
+    ASSERT_TRUE(scheduler_.Submit(Open(), request, sink).ok());
+    RunUntilIdle();
+    EXPECT_EQ(sink->status.ok(), lost == 3);
+    EXPECT_EQ(sink->n_answers, lost == 3 ? 1 : 0);
+  }
 }
 
 // Between the end of a turn and what is told of it the session may have got another one.
