@@ -10,8 +10,8 @@
 
 namespace forge::gateway {
 
-// A call of a tool that `tool_choice` demands. The answer is held to its arguments, so that it is
-// nothing else: not the model decides that it calls, and it writes no text of its own.
+// A call of a tool that `tool_choice` demands. The answer is held to its arguments, and so is nothing
+// but the call.
 struct ForcedCall {
   std::string id;
   std::string function;  // empty: one of several, and the answer names it
