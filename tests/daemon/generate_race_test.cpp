@@ -60,21 +60,28 @@ class LateCutTest : public GenerateTest {
   LateCutTest()
       : GenerateTest([](Config& config) { config.limits.stream_buffer_bytes = 40 << 20; }) {}
 
+  // Until the engine has told as many of this turn.
+  void AwaitTokens(uint64_t n_tokens) {
+    while (daemon_.engine().Progress().steps - n_steps_before_ < n_tokens)
+      std::this_thread::sleep_for(milliseconds(1));
+  }
+
   // Of a client that reads nothing until the buffer is full, and then goes on.
   std::vector<int32_t> TokensOfACutTurn() {
     daemon_.engine().SetAnswerLength(1'000'000);
-    daemon_.engine().SetTokenDelay(milliseconds(10));
+    daemon_.engine().SetTokenDelay(milliseconds(1));
     daemon_.engine().SetTokenText(std::string(1'000'000, 'x'));
+    n_steps_before_ = daemon_.engine().Progress().steps;
     OpenStream open(*stub_);
     open.stream->Write(TextTurn("tiny", "a"));
     std::vector<int32_t> ids;
     v1::GenerateResponse response;
     while (ids.empty() && open.stream->Read(&response))
       if (response.has_token()) ids.push_back(response.token().id());
-    std::this_thread::sleep_for(milliseconds(300));  // a write waits for the client
+    AwaitTokens(20);  // more than a connection takes in: a write waits for the client
     std::promise<void> is_cut;
     boost::asio::post(daemon_.context().writers, [&] { is_cut.get_future().wait(); });
-    std::this_thread::sleep_for(milliseconds(700));  // the buffer is full
+    AwaitTokens(80);  // more than the buffer takes in
     std::thread late([&] {
       std::this_thread::sleep_for(milliseconds(300));
       is_cut.set_value();
@@ -85,6 +92,9 @@ class LateCutTest : public GenerateTest {
     late.join();
     return ids;
   }
+
+ private:
+  uint64_t n_steps_before_ = 0;
 };
 
 // A client that reads on before it is cut off must not take what it gets for the whole text. How
