@@ -10,8 +10,8 @@
 
 namespace forge::gateway {
 
-// A call of a tool that `tool_choice` demands. The answer is held to its arguments, and so is nothing
-// but the call.
+// A call of a tool that `tool_choice` demands. The answer is held to its arguments, and so is
+// nothing but the call.
 struct ForcedCall {
   std::string id;
   std::string function;  // empty: one of several, and the answer names it
