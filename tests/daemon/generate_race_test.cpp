@@ -58,12 +58,18 @@ TEST_F(GenerateRaceTest, ACancelThatComesLateIsNotForTheNextTurn) {
 class LateCutTest : public GenerateTest {
  protected:
   LateCutTest()
-      : GenerateTest([](Config& config) { config.limits.stream_buffer_bytes = 40 << 20; }) {}
+      : GenerateTest([](Config& config) {
+          config.limits.stream_buffer_bytes = 40 << 20;
+          config.limits.stalled_reader_timeout = std::chrono::minutes(5);  // another cut
+        }) {}
 
-  // Until the engine has told as many of this turn.
+  // Until the engine has told as many of this turn, or a minute has passed.
   void AwaitTokens(uint64_t n_tokens) {
-    while (daemon_.engine().Progress().steps - n_steps_before_ < n_tokens)
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    const auto n_told = [this] { return daemon_.engine().Progress().steps - n_steps_before_; };
+    while (n_told() < n_tokens && std::chrono::steady_clock::now() < deadline)
       std::this_thread::sleep_for(milliseconds(1));
+    EXPECT_GE(n_told(), n_tokens);
   }
 
   // Of a client that reads nothing until the buffer is full, and then goes on.
@@ -74,20 +80,25 @@ class LateCutTest : public GenerateTest {
     n_steps_before_ = daemon_.engine().Progress().steps;
     OpenStream open(*stub_);
     open.stream->Write(TextTurn("tiny", "a"));
-    std::vector<int32_t> ids;
-    v1::GenerateResponse response;
-    while (ids.empty() && open.stream->Read(&response))
-      if (response.has_token()) ids.push_back(response.token().id());
     AwaitTokens(20);  // more than a connection takes in: a write waits for the client
     std::promise<void> is_cut;
     boost::asio::post(daemon_.context().writers, [&] { is_cut.get_future().wait(); });
     AwaitTokens(80);  // more than the buffer takes in
-    std::thread late([&] {
-      std::this_thread::sleep_for(milliseconds(300));
+    daemon_.engine().SetTokenDelay(milliseconds(100));
+    std::atomic<size_t> n_read = 0;
+    std::thread late([&] {  // when nothing more comes, or more than may
+      for (size_t before = SIZE_MAX; n_read != before && n_read < 80;) {
+        before = n_read;
+        std::this_thread::sleep_for(milliseconds(500));
+      }
       is_cut.set_value();
     });
-    while (open.stream->Read(&response))
+    std::vector<int32_t> ids;
+    v1::GenerateResponse response;
+    while (open.stream->Read(&response)) {
       if (response.has_token()) ids.push_back(response.token().id());
+      n_read = ids.size();
+    }
     EXPECT_ERROR(open.stream->Finish(), RESOURCE_EXHAUSTED, "SLOW_READER");
     late.join();
     return ids;
@@ -98,16 +109,17 @@ class LateCutTest : public GenerateTest {
 };
 
 // A client that reads on before it is cut off must not take what it gets for the whole text. How
-// much still comes before the cut is up to the threads, and little tells nothing: then once more.
+// much still comes before the cut is up to the threads, and little tells nothing: then once more,
+// but not where a round takes half a minute, as under ThreadSanitizer.
 TEST_F(LateCutTest, NothingComesBehindATokenThatFoundNoRoom) {
-  constexpr int kMostRounds = 8;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   constexpr size_t kTelling = 40;
   size_t n_tokens = 0;
-  for (int round = 0; round < kMostRounds && n_tokens <= kTelling; ++round) {
+  do {
     const std::vector<int32_t> ids = TokensOfACutTurn();
     n_tokens = ids.size();
     for (size_t i = 1; i < ids.size(); ++i) ASSERT_EQ(ids[i], (ids[i - 1] + 1) % 26) << i;
-  }
+  } while (n_tokens <= kTelling && std::chrono::steady_clock::now() < deadline);
 }
 
 // The engine's executor may be late with what becomes of a session that is closed, and what calls
