@@ -21,6 +21,9 @@ Status Validate(const AttentionArgs& args) {
                            std::to_string(args.soft_cap));
   if (args.window < 0)
     return InvalidArgument("attention: window is negative: " + std::to_string(args.window));
+  if (args.window != 0 && args.last_seen != nullptr)
+    return Unimplemented("attention: a window goes back from each token's own position: window " +
+                         std::to_string(args.window) + " with last_seen");
   if (args.window != 0 && args.cache.values_in_keys)
     return Unimplemented("attention: a window needs values of their own: window " +
                          std::to_string(args.window));

@@ -167,10 +167,15 @@ uint64_t CpuAttentionWorkspaceBytes(int max_tokens, int n_heads, int value_dim) 
   return AttentionPlan::WorkspaceBytes(max_tokens, n_heads, value_dim);
 }
 
-Status CpuAttention(const AttentionArgs& args, Stream& stream) {
-  FORGE_TRY(Validate(args));
-  if (args.batch.n_tokens == 0) return Status();
-  FORGE_TRY(CheckBatch(args.batch, args.cache, args.window).WithContext("attention"));
+Status CpuAttention(const AttentionArgs& given, Stream& stream) {
+  FORGE_TRY(Validate(given));
+  if (given.batch.n_tokens == 0) return Status();
+  FORGE_TRY(CheckBatch(given.batch, given.cache, given.window).WithContext("attention"));
+  AttentionArgs args = given;
+  if (given.last_seen != nullptr) {
+    FORGE_TRY(CheckLastSeen(given.batch, given.last_seen).WithContext("attention"));
+    args.batch.positions = given.last_seen;  // from here on they say no more than what is seen
+  }
   const uint64_t needed =
       CpuAttentionWorkspaceBytes(args.batch.n_tokens, args.n_heads, args.cache.value_dim);
   if (args.workspace.bytes < needed)

@@ -70,4 +70,20 @@ Status CheckBatch(const RaggedBatch& batch, const KvLayerView& cache, int window
   return Status();
 }
 
+Status CheckLastSeen(const RaggedBatch& batch, const int32_t* last_seen) {
+  for (int s = 0; s < batch.n_sequences; ++s) {
+    const int end = batch.first_token[s + 1], last = batch.positions[end - 1];
+    for (int token = batch.first_token[s], before = 0; token < end; before = last_seen[token++]) {
+      if (last_seen[token] >= std::max(before, batch.positions[token]) && last_seen[token] <= last)
+        continue;
+      return InvalidArgument(
+          "a token sees from its own position to that of the step's last token "
+          "of its sequence, " +
+          std::to_string(last) + ", and no less than the token before it: token " +
+          std::to_string(token) + " sees " + std::to_string(last_seen[token]));
+    }
+  }
+  return Status();
+}
+
 }  // namespace forge

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "kernels/api/ragged_batch.h"
 
 namespace forge {
@@ -10,5 +12,8 @@ namespace forge {
 // p - window + 1 (from 0 without a window) to the last token's. kInvalidArgument otherwise.
 // REQUIRES: Validate accepts both, and the batch has tokens; window >= 0.
 Status CheckBatch(const RaggedBatch& batch, const KvLayerView& cache, int window);
+
+// Checks AttentionArgs::last_seen of a batch that CheckBatch accepts. kInvalidArgument otherwise.
+Status CheckLastSeen(const RaggedBatch& batch, const int32_t* last_seen);
 
 }  // namespace forge

@@ -39,7 +39,7 @@ struct AttentionPartition {
   int64_t q_token_stride;
   int n_tokens;
   int group;
-  const int32_t* positions;  // [n_tokens], rising
+  const int32_t* positions;  // [n_tokens], the last that each sees, not falling
   int64_t first_position;    // of the partition
   int first_column;          // the segments start at this position of the partition
 

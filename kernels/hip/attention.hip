@@ -179,9 +179,12 @@ uint64_t HipAttentionWorkspaceBytes(int max_tokens, int n_heads, int value_dim) 
          AlignUp(4 * n_rows * static_cast<uint64_t>(std::max(value_dim, 0))) + 64;
 }
 
-Status HipAttention(const AttentionArgs& args, Stream& stream) {
-  FORGE_TRY(Validate(args));
-  if (args.batch.n_tokens == 0) return Status();
+Status HipAttention(const AttentionArgs& given, Stream& stream) {
+  FORGE_TRY(Validate(given));
+  if (given.batch.n_tokens == 0) return Status();
+  AttentionArgs args = given;
+  // The kernels ask positions for no more than what is seen.
+  if (given.last_seen != nullptr) args.batch.positions = given.last_seen;
   const uint64_t needed =
       HipAttentionWorkspaceBytes(args.batch.n_tokens, args.n_heads, args.cache.value_dim);
   if (args.workspace.bytes < needed)

@@ -16,6 +16,7 @@ struct AttentionOptions {
   int window = 0;
   bool has_sinks = false;
   float q_deviation = 1.0f;
+  bool sees_all = false;  // of its sequence in the step, and all before that
 };
 
 // A batch over sequences whose earlier positions are in the cache already.
@@ -54,6 +55,7 @@ class AttentionScene {
   std::vector<float> Run(OpRig& rig, const std::vector<Piece>& pieces, size_t first_token = 0) {
     Batch batch(cache_, shape_, pieces);
     const auto n_tokens = static_cast<size_t>(batch.n_tokens());
+    const std::vector<int32_t> last_seen = LastSeen(pieces);
     GuardedArray<float> y(n_tokens * y_stride());
     const uint64_t bytes =
         rig.AttentionWorkspaceBytes(batch.n_tokens(), n_heads_, shape_.value_dim);
@@ -61,16 +63,18 @@ class AttentionScene {
     void* aligned = workspace.data();
     size_t space = bytes + 64;
     std::align(64, bytes, aligned, space);
-    const Status status = rig.Run(AttentionArgs{.batch = batch.view(),
-                                                .cache = cache_.view(),
-                                                .q = q_.data() + first_token * q_stride(),
-                                                .y = y.data(),
-                                                .n_heads = n_heads_,
-                                                .scale = scale(),
-                                                .soft_cap = options_.soft_cap,
-                                                .window = options_.window,
-                                                .sinks = sinks(),
-                                                .workspace = {.data = aligned, .bytes = bytes}});
+    const Status status =
+        rig.Run(AttentionArgs{.batch = batch.view(),
+                              .cache = cache_.view(),
+                              .q = q_.data() + first_token * q_stride(),
+                              .y = y.data(),
+                              .n_heads = n_heads_,
+                              .scale = scale(),
+                              .soft_cap = options_.soft_cap,
+                              .window = options_.window,
+                              .last_seen = options_.sees_all ? last_seen.data() : nullptr,
+                              .sinks = sinks(),
+                              .workspace = {.data = aligned, .bytes = bytes}});
     EXPECT_TRUE(status.ok()) << status.ToString();
     EXPECT_TRUE(y.GuardsIntact());
     EXPECT_TRUE(workspace.GuardsIntact());
@@ -90,7 +94,7 @@ class AttentionScene {
       for (int position = piece.first_position; position < end; ++position, q += q_stride()) {
         std::vector<double> row(y_stride());
         ReferenceAttention(q, keys.data(), values.data(), static_cast<double>(scale()), row.data(),
-                           {.n_positions = position + 1,
+                           {.n_positions = options_.sees_all ? end : position + 1,
                             .n_heads = n_heads_,
                             .n_kv_heads = shape_.n_kv_heads,
                             .head_dim = shape_.head_dim,
@@ -114,6 +118,13 @@ class AttentionScene {
     int n = 0;
     for (const Piece& piece : pieces) n = std::max(n, piece.first_position + piece.n_tokens);
     return n;
+  }
+  static std::vector<int32_t> LastSeen(const std::vector<Piece>& pieces) {
+    std::vector<int32_t> last_seen;
+    for (const Piece& piece : pieces)
+      last_seen.insert(last_seen.end(), static_cast<size_t>(piece.n_tokens),
+                       piece.first_position + piece.n_tokens - 1);
+    return last_seen;
   }
   std::vector<double> Held(const float* from, int n_positions, int dim) const {
     const auto n = static_cast<size_t>(n_positions) * static_cast<size_t>(shape_.n_kv_heads * dim);

@@ -99,6 +99,24 @@ TEST_P(AttentionTest, MatchesReferenceWithCapsWindowsAndSinks) {
   }
 }
 
+TEST_P(AttentionTest, MatchesReferenceWhereTokensSeeThoseAfterThem) {
+  const std::unique_ptr<OpRig> rig = device().Create(3);
+  uint32_t seed = 250;
+  for (const HeadShape& h : {HeadShape{12, 12, 64, 64}, HeadShape{6, 2, 32, 32}}) {
+    const CacheShape shape = {.dtype = dtype(),
+                              .block_tokens = 32,
+                              .n_kv_heads = h.n_kv_heads,
+                              .head_dim = h.head_dim,
+                              .value_dim = h.value_dim};
+    for (const std::vector<Piece>& pieces :
+         {std::vector<Piece>{{0, 0, 70}}, {{0, 0, 1}, {1, 0, 300}, {2, 0, 5}}, {{0, 40, 3}}}) {
+      SCOPED_TRACE("n_heads " + std::to_string(h.n_heads) + ", seed " + std::to_string(seed));
+      Scene scene(*rig, shape, h.n_heads, pieces, seed++, {.sees_all = true});
+      EXPECT_TRUE(testing::Near(scene.Run(*rig), scene.Reference(), testing::kAttentionTolerance));
+    }
+  }
+}
+
 // A sequence runs through a ring that holds its window and a step's tokens, and no more: what a
 // step reads is what it would read from a cache that keeps everything.
 TEST_P(AttentionTest, ReadsItsWindowFromARingOfBlocks) {

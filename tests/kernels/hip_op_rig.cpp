@@ -189,6 +189,7 @@ class HipOpRig final : public OpRig {
     const int n_rows = args.batch.n_tokens * args.n_heads;
     on.q = arrays.In(args.q, n_rows * args.cache.head_dim);
     on.y = arrays.Out(args.y, n_rows * args.cache.value_dim);
+    on.last_seen = arrays.In(args.last_seen, args.batch.n_tokens);
     on.sinks = arrays.In(args.sinks, args.n_heads);
     on.workspace = arrays.Scratch(args.workspace);
     return arrays.Finish(ops().attention(on, *stream_));
