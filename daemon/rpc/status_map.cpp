@@ -81,6 +81,7 @@ constexpr Reason kReasons[] = {
     {"QUEUE_FULL", StatusCode::kResourceExhausted},
     {"TOO_MANY_STREAMS", StatusCode::kResourceExhausted},
     {"SLOW_READER", StatusCode::kResourceExhausted},
+    {"MODEL_IS_ENCODER", StatusCode::kFailedPrecondition},
     {"SESSION_BUSY", StatusCode::kFailedPrecondition},
     {"SESSION_NOT_FOUND", StatusCode::kNotFound},
     {"TURN_TOO_SLOW", StatusCode::kDeadlineExceeded},

@@ -15,6 +15,10 @@ namespace forge {
 // Where a weight belongs in the forward pass.
 enum class WeightRole {
   kTokenEmbedding,
+  kTokenTypes,
+  kPositionEmbedding,
+  kEmbeddingNorm,
+  kEmbeddingNormBias,
   kOutputNorm,
   kOutputNormBias,
   kOutput,
@@ -42,6 +46,8 @@ enum class WeightRole {
   kAttnOutput,
   kAttnOutputBias,
   kAttnPostNorm,
+  kAttnSumNorm,
+  kAttnSumNormBias,
   kFfnNorm,
   kFfnNormBias,
   kFfnGate,
@@ -51,6 +57,8 @@ enum class WeightRole {
   kFfnUpBias,
   kFfnDownBias,
   kFfnPostNorm,
+  kFfnSumNorm,
+  kFfnSumNormBias,
   kRouter,
   kRouterBias,
   kSelectionBias,  // of each expert, for choosing it

@@ -8,6 +8,7 @@ namespace forge {
 Architecture ArceeArchitecture();
 Architecture BailingMoeArchitecture();
 Architecture BailingMoe2Architecture();
+Architecture BertArchitecture();
 Architecture ChatGlmArchitecture();
 Architecture Cohere2Architecture();
 Architecture CommandRArchitecture();
@@ -36,6 +37,7 @@ Architecture MistralArchitecture();
 Architecture Mistral3Architecture();
 Architecture MixtralArchitecture();
 Architecture NemotronArchitecture();
+Architecture NomicBertArchitecture();
 Architecture Olmo2Architecture();
 Architecture OlmoeArchitecture();
 Architecture Phi2Architecture();

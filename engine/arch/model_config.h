@@ -159,6 +159,14 @@ struct ModelConfig {
   bool has_rope_factors = false;       // rope_freqs.weight divides the frequencies
   bool has_long_rope_factors = false;  // rope_factors_{long,short}.weight do
 
+  // Every token sees its whole text, those after it too (BERT, arXiv:1810.04805). What comes of a
+  // text is the hidden state of each token: there is no output head, and nothing to generate with.
+  bool is_encoder = false;
+  uint32_t n_token_types = 0;       // rows of token_types.weight, the first is added to each token
+  bool has_positions = false;       // position_embd.weight, a row of which is added to each token
+  bool has_embedding_norm = false;  // token_embd_norm, of the sum of those
+  bool has_sum_norms = false;       // of the sums of hidden and what attention and feed-forward add
+
   uint32_t q_rows() const { return n_heads * head_dim; }
   bool has_latent() const { return latent.rank != 0; }
   // Of each head: elements of a query as it is projected, and of what the output projection takes.

@@ -31,6 +31,7 @@ struct TransformerTraits {
   bool has_gate = true;
   bool has_fused_gate_up = false;
   bool has_logit_bias = false;
+  bool is_encoder = false;  // with norms of sums in place of others, as BERT's
   LongRope long_rope = LongRope::kNever;
   // Reads what else the family has, once shape and rotary embedding are known. May be null.
   Status (*read_more)(const KeyReader& keys, ModelConfig& config) = nullptr;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -92,6 +93,30 @@ Status ReadVocabularySize(const GgufFile& file, const KeyReader& keys, ModelConf
   return Status();
 }
 
+// What an encoder adds up before its layers.
+void ReadEncoderTensors(const GgufFile& file, ModelConfig& config) {
+  const GgufTensor* const types = file.FindTensor("token_types.weight");
+  constexpr uint64_t kMostTypes = 256;
+  if (types != nullptr)
+    config.n_token_types =
+        static_cast<uint32_t>(std::clamp<uint64_t>(types->n_rows(), 1, kMostTypes));
+  config.has_positions = file.FindTensor("position_embd.weight") != nullptr;
+  config.has_embedding_norm = file.FindTensor("token_embd_norm.weight") != nullptr;
+  config.has_norm_bias = file.FindTensor("token_embd_norm.bias") != nullptr ||
+                         AnyLayerHas(file, config, "attn_output_norm.bias") ||
+                         AnyLayerHas(file, config, "layer_output_norm.bias");
+}
+
+// Converters say of these that they are not causal.
+Status ReadCausality(const KeyReader& keys, ModelConfig& config) {
+  FORGE_ASSIGN_OR_RETURN(const std::optional<bool> is_causal, keys.Bool("attention.causal"));
+  if (is_causal == true)
+    return UnsupportedField("every token of this family sees its whole text",
+                            keys.Field("attention.causal"));
+  config.is_encoder = config.has_sum_norms = true;
+  return Status();
+}
+
 // What the tensors that are there tell. The table then demands them in every layer.
 void ReadTensorPresence(const GgufFile& file, const TransformerTraits& traits,
                         ModelConfig& config) {
@@ -109,6 +134,7 @@ void ReadTensorPresence(const GgufFile& file, const TransformerTraits& traits,
   config.has_norm_bias = config.norm == NormKind::kLayer &&
                          (in_any_layer("attn_norm.bias") || in_any_layer("ffn_norm.bias") ||
                           file.FindTensor("output_norm.bias") != nullptr);
+  if (traits.is_encoder) ReadEncoderTensors(file, config);
   config.has_tied_output = file.FindTensor("output.weight") == nullptr;
   config.has_rope_factors = file.FindTensor("rope_freqs.weight") != nullptr;
   config.has_long_rope_factors = config.rope.scaling == RopeScaling::kLongRope &&
@@ -167,6 +193,7 @@ Result<ModelConfig> ReadTransformerConfig(const GgufFile& file, const Transforme
   config.rope.layout = traits.rope_layout;
   FORGE_TRY(ReadShape(keys, config));
   FORGE_TRY(ReadRope(keys, traits.long_rope, config));
+  if (traits.is_encoder) FORGE_TRY(ReadCausality(keys, config));
   if (traits.read_more != nullptr) FORGE_TRY(traits.read_more(keys, config));
   FORGE_TRY(CheckFeedForward(keys, config));
   FORGE_TRY(RefuseUnreadKeys(keys));

@@ -146,6 +146,20 @@ void AddAttention(const ModelConfig& config, TableWriter& table) {
   if (config.has_output_bias) table.Vector(WeightRole::kAttnOutputBias, "attn_output.bias", n_embd);
   if (config.has_post_norms)
     table.Vector(WeightRole::kAttnPostNorm, "post_attention_norm.weight", n_embd);
+  if (config.has_sum_norms)
+    table.Norm(WeightRole::kAttnSumNorm, WeightRole::kAttnSumNormBias, "attn_output_norm", config);
+}
+
+void AddEncoderTables(const ModelConfig& config, TableWriter& table) {
+  if (config.n_token_types != 0)
+    table.Matrix(WeightRole::kTokenTypes, "token_types.weight", config.n_token_types,
+                 config.n_embd);
+  if (config.has_positions)
+    table.Matrix(WeightRole::kPositionEmbedding, "position_embd.weight", config.n_context_train,
+                 config.n_embd);
+  if (config.has_embedding_norm)
+    table.Norm(WeightRole::kEmbeddingNorm, WeightRole::kEmbeddingNormBias, "token_embd_norm",
+               config);
 }
 
 void AddUngatedDense(const ModelConfig& config, TableWriter& table) {
@@ -207,6 +221,8 @@ void AddLayer(const ModelConfig& config, uint32_t layer, std::vector<TensorSpec>
     AddDense(config, table);
   if (config.has_post_norms)
     table.Vector(WeightRole::kFfnPostNorm, "post_ffw_norm.weight", config.n_embd);
+  if (config.has_sum_norms)
+    table.Norm(WeightRole::kFfnSumNorm, WeightRole::kFfnSumNormBias, "layer_output_norm", config);
 }
 
 }  // namespace
@@ -222,9 +238,11 @@ std::vector<TensorSpec> TransformerTensors(const ModelConfig& config) {
   std::vector<TensorSpec> specs;
   TableWriter table(specs, /*layer=*/-1);
   table.Matrix(WeightRole::kTokenEmbedding, "token_embd.weight", config.n_vocab, config.n_embd);
+  AddEncoderTables(config, table);
   // What scales the logits scales the output norm, and all that is added from there on.
   const size_t first_scaled = specs.size();
-  table.Norm(WeightRole::kOutputNorm, WeightRole::kOutputNormBias, "output_norm", config);
+  if (!config.is_encoder)
+    table.Norm(WeightRole::kOutputNorm, WeightRole::kOutputNormBias, "output_norm", config);
   if (config.has_logit_bias) table.Vector(WeightRole::kOutputBias, "output.bias", config.n_vocab);
   for (size_t i = first_scaled; i < specs.size(); ++i) specs[i].scale = config.logit_scale;
   if (!config.has_tied_output)

@@ -11,6 +11,10 @@ struct RoleName {
 };
 constexpr RoleName kRoleNames[] = {
     {WeightRole::kTokenEmbedding, "token embedding"},
+    {WeightRole::kTokenTypes, "token types"},
+    {WeightRole::kPositionEmbedding, "position embedding"},
+    {WeightRole::kEmbeddingNorm, "embedding norm"},
+    {WeightRole::kEmbeddingNormBias, "embedding norm bias"},
     {WeightRole::kOutputNorm, "output norm"},
     {WeightRole::kOutputNormBias, "output norm bias"},
     {WeightRole::kOutput, "output"},
@@ -38,6 +42,8 @@ constexpr RoleName kRoleNames[] = {
     {WeightRole::kAttnOutput, "attention output"},
     {WeightRole::kAttnOutputBias, "attention output bias"},
     {WeightRole::kAttnPostNorm, "attention post norm"},
+    {WeightRole::kAttnSumNorm, "attention sum norm"},
+    {WeightRole::kAttnSumNormBias, "attention sum norm bias"},
     {WeightRole::kFfnNorm, "feed-forward norm"},
     {WeightRole::kFfnNormBias, "feed-forward norm bias"},
     {WeightRole::kFfnGate, "feed-forward gate"},
@@ -47,6 +53,8 @@ constexpr RoleName kRoleNames[] = {
     {WeightRole::kFfnUpBias, "feed-forward up bias"},
     {WeightRole::kFfnDownBias, "feed-forward down bias"},
     {WeightRole::kFfnPostNorm, "feed-forward post norm"},
+    {WeightRole::kFfnSumNorm, "feed-forward sum norm"},
+    {WeightRole::kFfnSumNormBias, "feed-forward sum norm bias"},
     {WeightRole::kRouter, "router"},
     {WeightRole::kRouterBias, "router bias"},
     {WeightRole::kSelectionBias, "bias of the choice of experts"},

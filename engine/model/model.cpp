@@ -108,6 +108,29 @@ Status ZeroFill(std::byte* data, uint64_t bytes, Device& device, Stream& stream,
   return stream.Synchronize();
 }
 
+// The place of each role in ModelWeights.
+struct ModelMatrixPlace {
+  WeightRole role;
+  WeightView ModelWeights::*member;
+};
+constexpr ModelMatrixPlace kModelMatrixPlaces[] = {
+    {WeightRole::kTokenEmbedding, &ModelWeights::token_embedding},
+    {WeightRole::kTokenTypes, &ModelWeights::token_types},
+    {WeightRole::kPositionEmbedding, &ModelWeights::position_embedding},
+    {WeightRole::kOutput, &ModelWeights::output},
+};
+struct ModelVectorPlace {
+  WeightRole role;
+  const float* ModelWeights::*member;
+};
+constexpr ModelVectorPlace kModelVectorPlaces[] = {
+    {WeightRole::kEmbeddingNorm, &ModelWeights::embedding_norm},
+    {WeightRole::kEmbeddingNormBias, &ModelWeights::embedding_norm_bias},
+    {WeightRole::kOutputNorm, &ModelWeights::output_norm},
+    {WeightRole::kOutputNormBias, &ModelWeights::output_norm_bias},
+    {WeightRole::kOutputBias, &ModelWeights::output_bias},
+};
+
 // The place of each role in LayerWeights.
 struct MatrixPlace {
   WeightRole role;
@@ -157,12 +180,16 @@ constexpr VectorPlace kVectorPlaces[] = {
     {WeightRole::kAttnSinks, &LayerWeights::sinks},
     {WeightRole::kAttnOutputBias, &LayerWeights::attn_output_bias},
     {WeightRole::kAttnPostNorm, &LayerWeights::attn_post_norm},
+    {WeightRole::kAttnSumNorm, &LayerWeights::attn_sum_norm},
+    {WeightRole::kAttnSumNormBias, &LayerWeights::attn_sum_norm_bias},
     {WeightRole::kFfnNorm, &LayerWeights::ffn_norm},
     {WeightRole::kFfnNormBias, &LayerWeights::ffn_norm_bias},
     {WeightRole::kFfnGateBias, &LayerWeights::gate_bias},
     {WeightRole::kFfnUpBias, &LayerWeights::up_bias},
     {WeightRole::kFfnDownBias, &LayerWeights::down_bias},
     {WeightRole::kFfnPostNorm, &LayerWeights::ffn_post_norm},
+    {WeightRole::kFfnSumNorm, &LayerWeights::ffn_sum_norm},
+    {WeightRole::kFfnSumNormBias, &LayerWeights::ffn_sum_norm_bias},
     {WeightRole::kRouterBias, &LayerWeights::router_bias},
     {WeightRole::kSelectionBias, &LayerWeights::selection_bias},
     {WeightRole::kExpertGateBias, &LayerWeights::expert_gate_bias},
@@ -174,7 +201,7 @@ template <size_t kSize, typename Place>
 auto FindMember(const Place (&places)[kSize], WeightRole role) {
   for (const Place& place : places)
     if (place.role == role) return place.member;
-  FORGE_CHECK(false, "no place in a layer for: " + std::string(WeightRoleName(role)));
+  FORGE_CHECK(false, "no place among the weights for: " + std::string(WeightRoleName(role)));
 }
 
 bool IsExpert(WeightRole role) {
@@ -197,25 +224,20 @@ void BindWeight(const WeightPlacement& placement, const std::byte* data, ModelWe
   const WeightRole role = placement.spec.role;
   const WeightView view = {data, placement.shape};
   const auto* const vector = reinterpret_cast<const float*>(data);
-  if (role == WeightRole::kTokenEmbedding) {
-    weights.token_embedding = view;
-  } else if (role == WeightRole::kOutput) {
-    weights.output = view;
-  } else if (role == WeightRole::kOutputNorm) {
-    weights.output_norm = vector;
-  } else if (role == WeightRole::kOutputNormBias) {
-    weights.output_norm_bias = vector;
-  } else if (role == WeightRole::kOutputBias) {
-    weights.output_bias = vector;
-  } else {
-    LayerWeights& layer = weights.layers.at(static_cast<size_t>(placement.spec.layer));
+  if (placement.spec.layer < 0) {
     if (placement.spec.is_vector)
-      layer.*FindMember(kVectorPlaces, role) = vector;
-    else if (IsExpert(role))
-      BindExpert(placement, data, layer.*FindMember(kExpertPlaces, role));
+      weights.*FindMember(kModelVectorPlaces, role) = vector;
     else
-      layer.*FindMember(kMatrixPlaces, role) = view;
+      weights.*FindMember(kModelMatrixPlaces, role) = view;
+    return;
   }
+  LayerWeights& layer = weights.layers.at(static_cast<size_t>(placement.spec.layer));
+  if (placement.spec.is_vector)
+    layer.*FindMember(kVectorPlaces, role) = vector;
+  else if (IsExpert(role))
+    BindExpert(placement, data, layer.*FindMember(kExpertPlaces, role));
+  else
+    layer.*FindMember(kMatrixPlaces, role) = view;
 }
 
 }  // namespace

@@ -32,13 +32,17 @@ struct LayerWeights {
   const float* sinks = nullptr;             // [n_heads]
   const float* attn_output_bias = nullptr;  // [n_embd]
   const float* attn_post_norm = nullptr;    // [n_embd]
-  const float* ffn_norm = nullptr;          // [n_embd]; that of attention where both share one
-  const float* ffn_norm_bias = nullptr;     // [n_embd]
+  const float* attn_sum_norm = nullptr;     // [n_embd], as its bias
+  const float* attn_sum_norm_bias = nullptr;
+  const float* ffn_norm = nullptr;       // [n_embd]; that of attention where both share one
+  const float* ffn_norm_bias = nullptr;  // [n_embd]
   WeightView gate, up, down;
-  const float* gate_bias = nullptr;       // [n_ff]
-  const float* up_bias = nullptr;         // [n_ff]
-  const float* down_bias = nullptr;       // [n_embd]
-  const float* ffn_post_norm = nullptr;   // [n_embd]
+  const float* gate_bias = nullptr;      // [n_ff]
+  const float* up_bias = nullptr;        // [n_ff]
+  const float* down_bias = nullptr;      // [n_embd]
+  const float* ffn_post_norm = nullptr;  // [n_embd]
+  const float* ffn_sum_norm = nullptr;   // [n_embd], as its bias
+  const float* ffn_sum_norm_bias = nullptr;
   WeightView router;                      // [n_experts, n_embd]
   const float* router_bias = nullptr;     // [n_experts]
   const float* selection_bias = nullptr;  // [n_experts]
@@ -51,8 +55,11 @@ struct LayerWeights {
 };
 
 struct ModelWeights {
-  WeightView token_embedding;  // [n_vocab, n_embd]
-  WeightView output;           // [n_vocab, n_embd]; the same as token_embedding when tied
+  WeightView token_embedding;                  // [n_vocab, n_embd]
+  WeightView token_types, position_embedding;  // of encoders: [..., n_embd]
+  const float* embedding_norm = nullptr;       // [n_embd], as its bias
+  const float* embedding_norm_bias = nullptr;
+  WeightView output;  // [n_vocab, n_embd]; the same as token_embedding when tied
   // Times logit_scale:
   const float* output_norm = nullptr;       // [n_embd]
   const float* output_norm_bias = nullptr;  // [n_embd], or null

@@ -178,6 +178,8 @@ std::optional<uint64_t> IndexBytes(const KvPlan& kv, const ScratchPlan& scratch)
   for (int i = 0; i < 3; ++i)  // tokens, their positions and their sequences
     arrays.AddWords(scratch.max_tokens);
   if (scratch.scales_queries) arrays.AddWords(scratch.max_tokens);
+  for (int i = 0; scratch.is_of_encoder && i < 3; ++i)  // what is seen, types, ones
+    arrays.AddWords(scratch.max_tokens);
   arrays.AddWords(uint64_t{kv.max_sequences} + 1);
   arrays.AddWords(scratch.max_logit_rows);
   for (const KvGroup& group : kv.groups)
@@ -185,16 +187,24 @@ std::optional<uint64_t> IndexBytes(const KvPlan& kv, const ScratchPlan& scratch)
   return arrays.total();
 }
 
+// The tokens of a largest step, and what is wanted of them.
+void PlanTokens(const ModelConfig& config, const LoadOptions& options, const Device& device,
+                ScratchPlan& scratch) {
+  scratch.is_of_encoder = config.is_encoder;
+  scratch.max_tokens = options.prefill_chunk;
+  if (config.is_encoder) return;
+  scratch.max_tokens += options.max_sequences;
+  // A step with guesses holds no prompt, and has room for them where a chunk would be.
+  scratch.max_draft_tokens = std::min(device.info().max_draft_tokens, options.prefill_chunk - 1);
+  // A sequence decodes or prefills, and either way generating takes the logits of its last token
+  // and of guesses behind it. Those of more rows are computed in groups that fit logit_area.
+  scratch.max_logit_rows = options.max_sequences + scratch.max_draft_tokens;
+}
+
 Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan,
                                 const Device& device) {
   ScratchPlan scratch;
-  scratch.max_tokens = plan.options.max_sequences + plan.options.prefill_chunk;
-  // A step with guesses holds no prompt, and has room for them where a chunk would be.
-  scratch.max_draft_tokens =
-      std::min(device.info().max_draft_tokens, plan.options.prefill_chunk - 1);
-  // A sequence decodes or prefills, and either way generating takes the logits of its last token
-  // and of guesses behind it. Those of more rows are computed in groups that fit logit_area.
-  scratch.max_logit_rows = plan.options.max_sequences + scratch.max_draft_tokens;
+  PlanTokens(config, plan.options, device, scratch);
   const uint64_t n_tokens = scratch.max_tokens, n_logit_rows = scratch.max_logit_rows;
   ArenaLayout layout;
   scratch.hidden = layout.AddWords(n_tokens, config.n_embd);
@@ -238,6 +248,20 @@ Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan
   return scratch;
 }
 
+// An encoder computes a text as a whole.
+Status FitTextIntoStep(LoadOptions& options) {
+  if (options.context_length > kMaxPrefillChunk)
+    return OutOfRange("an encoder computes a text in one step, of at most " +
+                      std::to_string(kMaxPrefillChunk) +
+                      " tokens; ask for no more: context_length " +
+                      std::to_string(options.context_length))
+        .WithReason("CONTEXT_LENGTH_EXCEEDED")
+        .WithDetail("field", "context_length")
+        .WithDetail("value", uint64_t{options.context_length});
+  options.prefill_chunk = options.context_length;
+  return Status();
+}
+
 }  // namespace
 
 Result<LoadOptions> ResolveOptions(const LoadOptions& options, const ModelConfig& config) {
@@ -255,6 +279,7 @@ Result<LoadOptions> ResolveOptions(const LoadOptions& options, const ModelConfig
         .WithDetail("field", "context_length")
         .WithDetail("value", uint64_t{resolved.context_length})
         .WithDetail("trainedTokens", uint64_t{config.n_context_train});
+  if (config.is_encoder) FORGE_TRY(FitTextIntoStep(resolved));
   return resolved;
 }
 

@@ -36,7 +36,8 @@ inline constexpr uint64_t kTopLogitsBytes = uint64_t{kMaxTopLogits} * 8 + 8;
 
 // The activations of one step, for max_tokens tokens, and the ops' workspaces.
 struct ScratchPlan {
-  uint32_t max_tokens = 0;        // tokens of a step: max_sequences + prefill_chunk
+  uint32_t max_tokens =
+      0;  // tokens of a step: max_sequences + prefill_chunk, of an encoder the latter
   uint32_t max_logit_rows = 0;    // tokens of a step whose logits are wanted
   uint32_t max_draft_tokens = 0;  // of a step, guesses of what comes next
   ScratchSlot hidden, normed, q, k, v, attention, gathered, logits;
@@ -46,6 +47,7 @@ struct ScratchPlan {
   // From q to logits: free once the layers of a step are computed, and then the place of the logits
   // of many rows at once. Takes no bytes of its own.
   ScratchSlot logit_area;
+  bool is_of_encoder = false;   // no logits, and the arrays of StepIndices that encoders have
   bool scales_queries = false;  // a position of the context is beyond the first of query_growth
   ScratchSlot indices;          // the arrays of StepIndices, each at a multiple of 64 bytes
   ScratchSlot matmul_workspace, attention_workspace;
@@ -76,8 +78,9 @@ struct ModelPlan {
   uint64_t total_bytes() const { return weights_bytes + kv.total_bytes + scratch.total_bytes; }
 };
 
-// Fills in the defaults. kInvalidArgument (reason INVALID_REQUEST) naming field, value and range;
-// kOutOfRange (reason CONTEXT_LENGTH_EXCEEDED) for a context longer than the model was trained for.
+// Fills in the defaults; the prefill_chunk of an encoder is its context. kInvalidArgument (reason
+// INVALID_REQUEST) naming field, value and range; kOutOfRange (reason CONTEXT_LENGTH_EXCEEDED) for
+// a context longer than the model was trained for.
 Result<LoadOptions> ResolveOptions(const LoadOptions& options, const ModelConfig& config);
 
 // Plans `description`, which is DescribeModel(file), on `device`. Errors as ResolveOptions and

@@ -92,6 +92,7 @@ Status Attend(const StepContext& step, uint32_t layer) {
        .scale = static_cast<float>(config.attention_scale),
        .soft_cap = static_cast<float>(config.attention_soft_cap),
        .window = static_cast<int>(config.HasWindow(layer) ? config.window : 0),
+       .last_seen = step.indices().last_seen,
        .sinks = step.Layer(layer).sinks,
        .workspace = step.WorkspaceOf(scratch.attention_workspace)},
       step.stream());
@@ -117,8 +118,9 @@ Status AddAttention(const StepContext& step, uint32_t layer) {
   const LayerWeights& weights = step.Layer(layer);
   const ScratchPlan& scratch = step.scratch();
   const ScratchSlot& heads = step.config().has_latent() ? scratch.heads : scratch.attention;
-  return step.AddProjected(step.Floats(heads), weights.attn_output, weights.attn_output_bias,
-                           weights.attn_post_norm);
+  FORGE_TRY(step.AddProjected(step.Floats(heads), weights.attn_output, weights.attn_output_bias,
+                              weights.attn_post_norm));
+  return step.NormSum(weights.attn_sum_norm, weights.attn_sum_norm_bias);
 }
 
 }  // namespace forge

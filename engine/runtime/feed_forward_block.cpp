@@ -66,8 +66,9 @@ Status RunFirstProducts(const StepContext& step, uint32_t layer) {
 
 Status AddLastProduct(const StepContext& step, uint32_t layer) {
   const LayerWeights& weights = step.Layer(layer);
-  return step.AddProjected(step.Floats(step.scratch().gate), weights.down, weights.down_bias,
-                           weights.ffn_post_norm);
+  FORGE_TRY(step.AddProjected(step.Floats(step.scratch().gate), weights.down, weights.down_bias,
+                              weights.ffn_post_norm));
+  return step.NormSum(weights.ffn_sum_norm, weights.ffn_sum_norm_bias);
 }
 
 Status RunFeedForward(const StepContext& step, uint32_t layer) {

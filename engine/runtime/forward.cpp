@@ -17,6 +17,34 @@ namespace {
 
 constexpr std::string_view kToCompute = "to compute a step";
 
+// hidden[t] += row rows[t] of the table, which may be none.
+Status AddRows(const StepContext& step, const WeightView& table, const int32_t* rows) {
+  if (table.data == nullptr) return Status();
+  const ScratchPlan& scratch = step.scratch();
+  FORGE_TRY(step.ops().embed({.table = table,
+                              .tokens = rows,
+                              .y = step.Floats(scratch.normed),
+                              .n_tokens = step.n_tokens()},
+                             step.stream()));
+  return step.ops().combine_experts({.x = step.Floats(scratch.normed),
+                                     .weights = step.indices().ones,
+                                     .residual = step.Floats(scratch.hidden),
+                                     .y = step.Floats(scratch.hidden),
+                                     .n_tokens = step.n_tokens(),
+                                     .n_used = 1,
+                                     .dim = static_cast<int>(step.config().n_embd)},
+                                    step.stream());
+}
+
+// What encoders add to the embeddings of tokens, and the norm of the sum.
+Status FinishEmbedding(const StepContext& step) {
+  const ModelWeights& weights = step.model().weights();
+  const int32_t* const positions = step.indices().batches.front().positions;
+  FORGE_TRY(AddRows(step, weights.token_types, step.indices().token_types));
+  FORGE_TRY(AddRows(step, weights.position_embedding, positions));
+  return step.NormSum(weights.embedding_norm, weights.embedding_norm_bias);
+}
+
 Status RunBlock(const StepContext& step, uint32_t layer) {
   FORGE_TRY(RunHeads(step, layer));
   if (!step.config().IsParallel()) {
@@ -89,6 +117,18 @@ void Forward::Flatten(const StepBatch& batch) {
   host_.first_token.push_back(static_cast<int32_t>(host_.tokens.size()));
   FlattenBlocks(batch);
   if (model_.plan().scratch.scales_queries) ScaleQueries();
+  if (model_.config().is_encoder) FlattenTexts(batch);
+}
+
+// Each token sees up to the last of its sequence, which is its text.
+void Forward::FlattenTexts(const StepBatch& batch) {
+  for (const StepSequence& sequence : batch.sequences) {
+    FORGE_CHECK(sequence.first_position == 0, "an encoder computes whole texts");
+    host_.last_seen.insert(host_.last_seen.end(), sequence.tokens.size(),
+                           static_cast<int32_t>(sequence.tokens.size()) - 1);
+  }
+  host_.token_types.assign(host_.tokens.size(), 0);
+  host_.ones.assign(host_.tokens.size(), 1.0f);
 }
 
 void Forward::ScaleQueries() {
@@ -136,6 +176,11 @@ StepIndices Forward::PlaceIndices() {
                              .n_decodes = host_.n_decodes};
   indices.logit_rows = Place(host_.logit_rows);
   if (!host_.query_scales.empty()) indices.query_scales = Place(host_.query_scales);
+  if (!host_.last_seen.empty()) {
+    indices.last_seen = Place(host_.last_seen);
+    indices.token_types = Place(host_.token_types);
+    indices.ones = Place(host_.ones);
+  }
   for (const BlockTables& tables : host_.block_tables) {
     indices.batches.push_back(batch);
     indices.batches.back().block_tables = Place(tables.values);
@@ -171,12 +216,14 @@ Status Forward::CopyIndicesIn() {
 Status Forward::Embed(const StepContext& step) {
   const ModelConfig& config = model_.config();
   const ScratchPlan& scratch = model_.plan().scratch;
-  return ops_.embed({.table = model_.weights().token_embedding,
-                     .tokens = step.indices().tokens,
-                     .y = model_.Scratch<float>(scratch.hidden),
-                     .n_tokens = step.n_tokens(),
-                     .scale = static_cast<float>(config.embedding_scale / config.residual_scale)},
-                    *stream_);
+  FORGE_TRY(
+      ops_.embed({.table = model_.weights().token_embedding,
+                  .tokens = step.indices().tokens,
+                  .y = model_.Scratch<float>(scratch.hidden),
+                  .n_tokens = step.n_tokens(),
+                  .scale = static_cast<float>(config.embedding_scale / config.residual_scale)},
+                 *stream_));
+  return config.is_encoder ? FinishEmbedding(step) : Status();
 }
 
 }  // namespace forge

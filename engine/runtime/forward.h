@@ -34,6 +34,9 @@ class Forward final : public StepRunner {
   struct HostBatch {
     std::vector<int32_t> tokens, positions, token_sequence, first_token, logit_rows;
     std::vector<float> query_scales;        // of each token, if the model's queries grow
+    std::vector<int32_t> last_seen;         // of each token of an encoder
+    std::vector<int32_t> token_types;       // the same
+    std::vector<float> ones;                // the same
     int n_decodes = 0;                      // as in RaggedBatch
     std::vector<BlockTables> block_tables;  // of each KvGroup
     std::vector<std::byte> placed;          // all of these one after the other, for one copy
@@ -44,6 +47,7 @@ class Forward final : public StepRunner {
   void Flatten(const StepBatch& batch);
   void FlattenBlocks(const StepBatch& batch);
   void ScaleQueries();
+  void FlattenTexts(const StepBatch& batch);
   Status ComputeStep(const StepBatch& batch, const RowReader& read_row);
   StepIndices PlaceIndices();
   template <typename T>

@@ -132,11 +132,15 @@ Status OutputReader::ReadAllLogits(const StepContext& step, Rows rows, const Rea
 }
 
 Status OutputReader::ReadAllHidden(const StepContext& step, Rows rows, const ReadRow& read) {
+  const size_t n_embd = step.config().n_embd;
+  if (step.config().is_encoder)  // the last layer ends with a norm
+    return ReadRows(step, step.Floats(step.scratch().hidden) + rows.first * n_embd, rows.count,
+                    n_embd, read);
   FORGE_TRY(NormRows(step, rows));
   // The weights of the output norm have the scale of the logits in them.
   const auto scale = static_cast<float>(1.0 / step.config().logit_scale);
-  std::vector<float> hidden(step.config().n_embd);
-  return ReadRows(step, step.Floats(step.scratch().normed), rows.count, hidden.size(),
+  std::vector<float> hidden(n_embd);
+  return ReadRows(step, step.Floats(step.scratch().normed), rows.count, n_embd,
                   [&](size_t row, std::span<const float> values) {
                     std::ranges::transform(values, hidden.begin(),
                                            [scale](float value) { return value * scale; });

@@ -62,6 +62,7 @@ void Scheduler::Close(SessionId id) {
 
 Status Scheduler::Submit(SessionId id, GenerateRequest request,
                          std::shared_ptr<GenerationSink> sink) {
+  FORGE_TRY(CheckHasLogits());
   FORGE_TRY(ValidateRequest(request, options_.limits.n_vocab));
   {
     // A grammar takes its time, which is lost where the queue is full.
@@ -75,6 +76,7 @@ Status Scheduler::Submit(SessionId id, GenerateRequest request,
 }
 
 Status Scheduler::Score(SessionId id, ScoreRequest request, std::shared_ptr<ScoreSink> sink) {
+  FORGE_TRY(CheckHasLogits());
   FORGE_TRY(ValidateRequest(request, options_.limits.n_vocab));
   return Enqueue(id, MakeReading(std::move(request), std::move(sink)));
 }
@@ -82,6 +84,14 @@ Status Scheduler::Score(SessionId id, ScoreRequest request, std::shared_ptr<Scor
 Status Scheduler::Embed(SessionId id, EmbedRequest request, std::shared_ptr<EmbeddingSink> sink) {
   FORGE_TRY(ValidateRequest(request, options_.limits.n_vocab));
   return Enqueue(id, MakeReading(std::move(request), std::move(sink)));
+}
+
+Status Scheduler::CheckHasLogits() const {
+  if (!options_.is_encoder) return Status();
+  return FailedPrecondition(
+             "the model is an encoder: it embeds texts (Embed), and neither writes "
+             "nor scores any")
+      .WithReason("MODEL_IS_ENCODER");
 }
 
 Status Scheduler::Enqueue(SessionId id, std::unique_ptr<Task> task) {

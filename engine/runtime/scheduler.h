@@ -30,6 +30,8 @@ struct SchedulerOptions {
   uint32_t block_tokens = 1;
   // Whether turns read what others computed of the tokens that they begin with.
   bool shares_prefixes = true;
+  // An encoder: only texts are embedded, each in one step. prefill_chunk is context_length then.
+  bool is_encoder = false;
   // Most tokens of a step that are guesses; below prefill_chunk. 0: none.
   uint32_t max_draft_tokens = 0;
   std::function<std::chrono::steady_clock::time_point()> now = std::chrono::steady_clock::now;
@@ -115,6 +117,8 @@ class Scheduler {
     bool has_prompt = false;         // some of them
   };
 
+  // kFailedPrecondition (reason MODEL_IS_ENCODER) where the model has none.
+  Status CheckHasLogits() const;
   // Puts a valid task into the queue.
   Status Enqueue(SessionId session, std::unique_ptr<Task> task);
   Session* Find(SessionId session) const FORGE_REQUIRES(mutex_);

@@ -229,6 +229,7 @@ Scheduler::PlannedStep Scheduler::Compose() {
   uint32_t budget = ChunkBeside(step.sessions.size());
   for (Session* session : prefilling) {
     if (budget == 0) break;
+    if (options_.is_encoder && session->n_pending() > budget) continue;  // goes first next time
     const uint32_t n_before = session->n_computed;
     if (Adopt(*session)) session->task->TakeCached(session->n_computed - n_before);
     const uint32_t n_tokens = std::min(budget, session->n_pending());

@@ -20,6 +20,12 @@ Status StepContext::Norm(const float* weight, const float* bias, const float* x,
                         stream_);
 }
 
+Status StepContext::NormSum(const float* weight, const float* bias) const {
+  if (weight == nullptr) return Status();
+  float* const hidden = Floats(scratch().hidden);
+  return Norm(weight, bias, hidden, hidden, n_tokens());
+}
+
 Status StepContext::AddNormed(const float* weight) const {
   float* const hidden = Floats(scratch().hidden);
   return ops().rms_norm({.x = Floats(scratch().normed),

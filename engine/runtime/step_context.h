@@ -12,7 +12,11 @@ struct StepIndices {
   const int32_t* tokens = nullptr;
   const int32_t* logit_rows = nullptr;  // the tokens that CountLastRows counts
   const float* query_scales = nullptr;  // of each token; null where ScratchPlan scales no queries
-  std::vector<RaggedBatch> batches;     // of each KvGroup, differing in their block tables only
+  // Of each token, in encoders only:
+  const int32_t* last_seen = nullptr;    // as AttentionArgs has it
+  const int32_t* token_types = nullptr;  // all 0
+  const float* ones = nullptr;
+  std::vector<RaggedBatch> batches;  // of each KvGroup, differing in their block tables only
 };
 
 // What the blocks of a forward pass share while a step runs: the model, and the step's batch in the
@@ -63,6 +67,8 @@ class StepContext {
   // in that case. `bias` may be null.
   Status AddProjected(const float* x, const WeightView& weight, const float* bias,
                       const float* post_norm) const;
+  // hidden = norm(hidden), where `weight` is one. `bias` may be null.
+  Status NormSum(const float* weight, const float* bias) const;
   // hidden += norm(normed).
   Status AddNormed(const float* weight) const;
 

@@ -272,6 +272,10 @@ std::vector<LlamaCppModel> LlamaCppModels() {
   return models;
 }
 
+std::vector<LlamaCppModel> LlamaCppEncoders() {
+  return {WithGelu("bert", Family("bert")), Plain("nomic-bert")};
+}
+
 uint64_t HashOf(const std::string& bytes) {
   uint64_t hash = 0xcbf29ce484222325;
   for (const char byte : bytes) {

@@ -19,6 +19,9 @@ struct LlamaCppModel {
 // each time.
 std::vector<LlamaCppModel> LlamaCppModels();
 
+// Encoders, of which that file says what hidden states llama.cpp makes.
+std::vector<LlamaCppModel> LlamaCppEncoders();
+
 // Of a file's bytes: FNV-1a, 64 bits. Tells a model that is made otherwise from an engine that
 // computes otherwise.
 uint64_t HashOf(const std::string& bytes);

@@ -10,8 +10,12 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: write_llama_cpp_models FOLDER\n");
     return 2;
   }
-  for (const forge::testing::LlamaCppModel& model : forge::testing::LlamaCppModels())
-    forge::testing::WriteFile(std::filesystem::path(argv[1]) / (model.name + ".gguf"),
-                              model.file.Build());
+  const auto write = [&](const std::vector<forge::testing::LlamaCppModel>& models) {
+    for (const forge::testing::LlamaCppModel& model : models)
+      forge::testing::WriteFile(std::filesystem::path(argv[1]) / (model.name + ".gguf"),
+                                model.file.Build());
+  };
+  write(forge::testing::LlamaCppModels());
+  write(forge::testing::LlamaCppEncoders());
   return 0;
 }

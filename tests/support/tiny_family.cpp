@@ -18,6 +18,13 @@ TinyFamily TinyFamilyOf(const std::string& name) {
             .has_expert_groups = true,
             .has_weight_scale = true,
             .has_prediction_layer = true};
+  if (name == "bert")
+    return {.has_layer_norms = true,
+            .has_all_biases = true,
+            .has_pre_norms = false,
+            .has_gate = false,
+            .is_encoder = true,
+            .has_positions = true};
   if (name == "chatglm")
     return {.has_qkv_bias = true, .has_fused_qkv = true, .has_fused_gate_up = true};
   if (name == "cohere2")
@@ -102,6 +109,9 @@ TinyFamily TinyFamilyOf(const std::string& name) {
   if (name == "mistral3") return {.has_query_growth = true};
   if (name == "mixtral") return {.has_experts = true};
   if (name == "nemotron") return {.has_layer_norms = true, .has_gate = false};
+  if (name == "nomic-bert")
+    return {
+        .has_fused_qkv = true, .has_layer_norms = true, .has_pre_norms = false, .is_encoder = true};
   if (name == "olmo2")
     return {.has_qk_norm = true,
             .norms_whole_projections = true,

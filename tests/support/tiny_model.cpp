@@ -1,13 +1,11 @@
 #include "tests/support/tiny_model.h"
 
-#include <cmath>
-#include <random>
 #include <vector>
 
 #include "kernels/base/check.h"
-#include "tests/kernels/random_weights.h"
 #include "tests/support/temporary_files.h"
 #include "tests/support/tiny_family.h"
+#include "tests/support/weight_writer.h"
 
 namespace forge::testing {
 namespace {
@@ -16,6 +14,8 @@ namespace {
 uint32_t HalfLength(const TinyModelOptions& options) {
   return options.matrix_type == 0 ? options.n_ff / 2 : options.n_ff;
 }
+
+constexpr uint32_t kTokenTypes = 2;  // of encoders
 
 TinyFamily FamilyOf(const TinyModelOptions& options) {
   TinyFamily family = TinyFamilyOf(options.architecture);
@@ -64,6 +64,7 @@ TinyModelOptions Completed(TinyModelOptions options) {
   options.has_qkv_bias |= family.has_all_biases;
   options.has_ffn_bias |= family.has_all_biases;
   options.has_tied_output |= family.has_tied_output;
+  if (family.is_encoder) options.n_kv_heads = options.n_heads;  // and says nothing of them
   options.is_parallel |= family.is_parallel;
   if (family.has_window && options.window == 0) options.window = 24;
   if (family.has_experts && options.n_experts == 0) options.n_experts = 4;
@@ -130,6 +131,9 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
       .AddUint32(prefix + "attention.head_count", options.n_heads);
   if (family.has_latent)
     AddLatentParameters(options, prefix, builder);
+  else if (family.is_encoder)
+    builder.AddBool(prefix + "attention.causal", false)
+        .AddUint32("tokenizer.ggml.token_type_count", kTokenTypes);
   else
     builder.AddUint32(prefix + "attention.head_count_kv", options.n_kv_heads);
   builder
@@ -164,67 +168,6 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
     builder.AddUint32(prefix + "rope.scaling.original_context_length", 64)
         .AddFloat32(prefix + "rope.scaling.attn_factor", 1.19f);
 }
-
-// Draws the weights one after the other from one generator.
-class WeightWriter {
- public:
-  WeightWriter(uint64_t seed, GgufBuilder& builder)
-      : random_(seed), quantised_random_(static_cast<uint32_t>(seed)), builder_(builder) {}
-
-  std::vector<float> Draw(uint64_t n, float deviation) {
-    std::vector<float> values(n);
-    // Own scaling of raw bits: std::uniform_real_distribution differs between libraries.
-    for (float& value : values) {
-      const float unit = static_cast<float>(random_() >> 40) * 0x1p-23f - 1.0f;  // [-1, 1)
-      value = unit * deviation * std::sqrt(3.0f);
-    }
-    return values;
-  }
-  std::vector<float> DrawMatrix(uint64_t n_cols, uint64_t n_rows) {
-    return Draw(n_cols * n_rows, 1.0f / std::sqrt(static_cast<float>(n_cols)));
-  }
-  void Matrix(const std::string& name, uint64_t n_cols, uint64_t n_rows, uint32_t type = 0) {
-    if (type != 0) return Quantised(name, Shape(n_cols, n_rows), type);
-    builder_.AddF32Tensor(name, Shape(n_cols, n_rows), DrawMatrix(n_cols, n_rows));
-  }
-  void Quantised(const std::string& name, const std::vector<uint64_t>& shape, uint32_t type) {
-    int64_t n_rows = 1;
-    for (size_t i = 1; i < shape.size(); ++i) n_rows *= static_cast<int64_t>(shape[i]);
-    const std::vector<std::byte> bytes =
-        RandomWeightsOfSize(static_cast<DType>(type), n_rows, static_cast<int64_t>(shape[0]),
-                            1.0f / std::sqrt(static_cast<float>(shape[0])), quantised_random_);
-    FORGE_CHECK(!bytes.empty(), "a type that formats.h knows");
-    builder_.AddTensor(name, shape, type,
-                       std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
-  }
-  void Bias(const std::string& name, uint64_t n) {
-    builder_.AddF32Tensor(name, Shape(n), Draw(n, 0.5f));
-  }
-  void Norm(const std::string& name, uint64_t n) {
-    std::vector<float> values = Draw(n, 0.1f);
-    for (float& value : values) value += 1.0f;
-    builder_.AddF32Tensor(name, Shape(n), values);
-  }
-  // As wide as weights differ from 1, or wider than what it is added to by nature.
-  void NormBias(const std::string& name, uint64_t n) {
-    builder_.AddF32Tensor(name, Shape(n), Draw(n, 0.2f));
-  }
-  // Weights for each of `n_heads` heads.
-  void HeadNorms(const std::string& name, uint64_t head_dim, uint64_t n_heads) {
-    std::vector<float> values = Draw(head_dim * n_heads, 0.3f);
-    for (float& value : values) value += 1.0f;
-    builder_.AddF32Tensor(name, Shape(head_dim, n_heads), values);
-  }
-  template <typename... Extent>
-  static std::vector<uint64_t> Shape(Extent... extents) {
-    return {extents...};
-  }
-
- private:
-  std::mt19937_64 random_;
-  std::mt19937 quantised_random_;
-  GgufBuilder& builder_;
-};
 
 void AddQkv(const TinyModelOptions& options, const std::string& prefix, uint64_t head_dim,
             WeightWriter& writer, GgufBuilder& builder) {
@@ -408,6 +351,7 @@ void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& wri
     writer.Bias(prefix + "attn_output.bias", options.n_embd);
   }
   if (family.has_all_biases) writer.Bias(prefix + "attn_output.bias", options.n_embd);
+  if (family.is_encoder) add_norm("attn_output_norm");
   const bool is_named_after = family.has_ffn_norm_after_attention;
   if (family.has_post_norms || is_named_after)
     writer.Norm(prefix + "post_attention_norm.weight", options.n_embd);
@@ -418,6 +362,26 @@ void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& wri
   else
     AddExperts(options, prefix, writer, builder);
   if (family.has_post_norms) writer.Norm(prefix + "post_ffw_norm.weight", options.n_embd);
+  if (family.is_encoder) add_norm("layer_output_norm");
+}
+
+void AddEncoderTables(const TinyModelOptions& options, WeightWriter& writer) {
+  writer.Matrix("token_types.weight", options.n_embd, kTokenTypes);
+  if (FamilyOf(options).has_positions)
+    writer.Matrix("position_embd.weight", options.n_embd, options.n_context);
+  writer.Norm("token_embd_norm.weight", options.n_embd);
+  writer.NormBias("token_embd_norm.bias", options.n_embd);
+}
+
+void AddOutput(const TinyModelOptions& options, WeightWriter& writer) {
+  const TinyFamily family = FamilyOf(options);
+  const uint64_t n_vocab = TinyVocabularySize(options.vocabulary);
+  writer.Norm("output_norm.weight", options.n_embd);
+  if (family.has_layer_norms && !family.lacks_norm_biases)
+    writer.NormBias("output_norm.bias", options.n_embd);
+  if (family.has_logit_bias) writer.Bias("output.bias", n_vocab);
+  if (!options.has_tied_output)
+    writer.Matrix("output.weight", options.n_embd, n_vocab, options.matrix_type);
 }
 
 // A layer more, and what it makes of the last one's output and the next token.
@@ -459,12 +423,10 @@ GgufBuilder MakeTinyModel(const TinyModelOptions& wanted) {
   const uint64_t n_vocab = TinyVocabularySize(options.vocabulary);
   writer.Matrix("token_embd.weight", options.n_embd, n_vocab, options.matrix_type);
   const TinyFamily family = FamilyOf(options);
-  writer.Norm("output_norm.weight", options.n_embd);
-  if (family.has_layer_norms && !family.lacks_norm_biases)
-    writer.NormBias("output_norm.bias", options.n_embd);
-  if (family.has_logit_bias) writer.Bias("output.bias", n_vocab);
-  if (!options.has_tied_output)
-    writer.Matrix("output.weight", options.n_embd, n_vocab, options.matrix_type);
+  if (family.is_encoder)
+    AddEncoderTables(options, writer);
+  else
+    AddOutput(options, writer);
   if (options.has_long_rope) AddLongRope(options, builder);
   for (uint32_t layer = 0; layer < options.n_layers; ++layer)
     AddLayer(options, layer, writer, builder);

@@ -5,7 +5,8 @@
     tests/conformance/llama_cpp/record.py /tmp/models llama-server
 
 Prompts of token ids, then a few greedy tokens, each asked for anew, with the log-probabilities of the
-likeliest. Weights, cache and arithmetic are float32.
+likeliest; of encoders, the hidden states of the first and the last token, and the mean of all. Weights,
+cache and arithmetic are float32.
 """
 
 import json
@@ -20,6 +21,7 @@ PORT = 18437
 N_STEPS, N_TOP = 3, 12
 # One token, a few, and more than a window of 8 or an original context of 64 holds.
 PROMPTS = [[28], [(11 + 37 * i) % 300 for i in range(7)], [(5 + 101 * i + i * i % 29) % 300 for i in range(90)]]
+ENCODERS = ("bert", "nomic-bert")
 OPTIONS = ["-c", "512", "-np", "1", "-t", "1", "-ctk", "f32", "-ctv", "f32", "-fa", "off", "--no-warmup"]
 
 
@@ -56,6 +58,14 @@ def record(prompt):
     return {"prompt": prompt, "steps": steps}
 
 
+def record_encoder(prompt):
+    rows = ask("/embedding", {"content": prompt, "embd_normalize": -1})[0]["embedding"]
+    assert len(rows) == len(prompt)
+    mean = [sum(column) / len(rows) for column in zip(*rows)]
+    rounded = [[round(value, 6) for value in row] for row in (rows[0], rows[-1], mean)]
+    return {"prompt": prompt, "first": rounded[0], "last": rounded[1], "mean": rounded[2]}
+
+
 def fnv1a(data):
     value = 0xCBF29CE484222325
     for byte in data:
@@ -67,11 +77,13 @@ def main():
     folder, command = pathlib.Path(sys.argv[1]), sys.argv[2:]
     for model in sorted(folder.glob("*.gguf")):
         log = open("/dev/null", "w")
-        server = subprocess.Popen(command + ["-m", str(model), "--port", str(PORT)] + OPTIONS, stdout=log, stderr=log)
+        is_encoder = model.stem in ENCODERS
+        options = OPTIONS + (["--embedding", "--pooling", "none"] if is_encoder else [])
+        server = subprocess.Popen(command + ["-m", str(model), "--port", str(PORT)] + options, stdout=log, stderr=log)
         try:
             wait_until_loaded(server)
             version = ask("/props")["build_info"]
-            cases = [record(prompt) for prompt in PROMPTS]
+            cases = [(record_encoder if is_encoder else record)(prompt) for prompt in PROMPTS]
         finally:
             server.terminate()
             server.wait()

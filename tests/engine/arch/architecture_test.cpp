@@ -31,7 +31,7 @@ TEST(ArchitectureTest, ListsFamiliesByName) {
   std::vector<std::string_view> names;
   for (const Architecture& architecture : Architectures()) names.push_back(architecture.name);
   EXPECT_TRUE(std::ranges::is_sorted(names));
-  EXPECT_EQ(names.size(), 47u);
+  EXPECT_EQ(names.size(), 49u);
   for (const std::string_view name : names) EXPECT_EQ(FindArchitecture(name)->name, name);
   EXPECT_EQ(FindArchitecture("mamba"), nullptr);
   EXPECT_EQ(FindArchitecture(""), nullptr);
@@ -55,7 +55,7 @@ TEST(ArchitectureTest, ReadsTheConfigurationOfEveryFamily) {
     EXPECT_EQ(config.n_layers, 3u);
     EXPECT_EQ(config.n_embd, 96u);
     EXPECT_EQ(config.n_heads, 6u);
-    EXPECT_EQ(config.n_kv_heads, config.has_latent() ? 1u : 2u);
+    EXPECT_EQ(config.n_kv_heads, config.has_latent() ? 1u : config.is_encoder ? 6u : 2u);
     EXPECT_EQ(config.n_ff, 160u);
     EXPECT_EQ(config.n_context_train, 777u);
     EXPECT_EQ(config.n_vocab, testing::TinyVocabularySize(TinyVocabulary::kBpe));
