@@ -3,6 +3,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <span>
 #include <vector>
 
 #include "engine/text/utf8.h"
@@ -84,10 +85,9 @@ void OrderCombining(std::vector<utf8proc_int32_t>& code_points) {
   }
 }
 
-// Decomposes, orders, composes. REQUIRES: `text` is UTF-8.
-void AppendNfc(std::string_view text, std::string& out) {
+// Form D as code points. REQUIRES: `text` is UTF-8.
+std::vector<utf8proc_int32_t> Decomposed(std::string_view text) {
   constexpr auto kDecompose = static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE | UTF8PROC_STABLE);
-  constexpr auto kCompose = static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE);
   constexpr int kMaxDecomposition =
       32;  // of one character; 18 in Unicode 15, compatibility forms included
 
@@ -104,10 +104,42 @@ void AppendNfc(std::string_view text, std::string& out) {
     i += step.size;
   }
   OrderCombining(code_points);
+  return code_points;
+}
+
+void Append(std::span<const utf8proc_int32_t> code_points, std::string& out) {
+  for (const utf8proc_int32_t c : code_points) AppendUtf8(static_cast<char32_t>(c), out);
+}
+
+// REQUIRES: `text` is UTF-8.
+void AppendNfd(std::string_view text, std::string& out) { Append(Decomposed(text), out); }
+
+// REQUIRES: `text` is UTF-8.
+void AppendNfc(std::string_view text, std::string& out) {
+  constexpr auto kCompose = static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+  std::vector<utf8proc_int32_t> code_points = Decomposed(text);
   const utf8proc_ssize_t n_composed = utf8proc_normalize_utf32(
       code_points.data(), static_cast<utf8proc_ssize_t>(code_points.size()), kCompose);
-  for (utf8proc_ssize_t i = 0; i < n_composed; ++i)
-    AppendUtf8(static_cast<char32_t>(code_points[static_cast<size_t>(i)]), out);
+  if (n_composed > 0) Append(std::span(code_points).first(static_cast<size_t>(n_composed)), out);
+}
+
+// What `append` makes of each run of well-formed characters, and other bytes as they are.
+std::string NormalizeRuns(std::string_view text, void (*append)(std::string_view, std::string&)) {
+  std::string out;
+  out.reserve(text.size());
+  size_t run_begin = 0;
+  size_t position = 0;
+  while (position < text.size()) {
+    const Utf8Step step = DecodeUtf8(text, position);
+    if (step.kind != Utf8Step::Kind::kCharacter) {
+      append(text.substr(run_begin, position - run_begin), out);
+      out += text.substr(position, step.size);
+      run_begin = position + step.size;
+    }
+    position += step.size;
+  }
+  append(text.substr(run_begin), out);
+  return out;
 }
 
 }  // namespace
@@ -132,22 +164,27 @@ bool IsCertainlyNfc(std::string_view text) {
   return true;
 }
 
-std::string NormalizeNfc(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  size_t run_begin = 0;  // of well-formed characters
-  size_t position = 0;
-  while (position < text.size()) {
-    const Utf8Step step = DecodeUtf8(text, position);
-    if (step.kind != Utf8Step::Kind::kCharacter) {
-      AppendNfc(text.substr(run_begin, position - run_begin), out);
-      out += text.substr(position, step.size);
-      run_begin = position + step.size;
-    }
-    position += step.size;
+std::string NormalizeNfc(std::string_view text) { return NormalizeRuns(text, AppendNfc); }
+
+std::string NormalizeNfd(std::string_view text) { return NormalizeRuns(text, AppendNfd); }
+
+bool IsNonspacingMark(char32_t c) {
+  return utf8proc_category(static_cast<utf8proc_int32_t>(c)) == UTF8PROC_CATEGORY_MN;
+}
+
+bool IsControl(char32_t c) {
+  const utf8proc_category_t category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF ||
+         category == UTF8PROC_CATEGORY_CO;
+}
+
+void AppendLowerCase(char32_t c, std::string& out) {
+  constexpr char32_t kCapitalIWithDot = 0x130;
+  if (c == kCapitalIWithDot) {
+    out += "i\u0307";
+    return;
   }
-  AppendNfc(text.substr(run_begin), out);
-  return out;
+  AppendUtf8(static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))), out);
 }
 
 }  // namespace forge

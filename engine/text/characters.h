@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-// The Unicode properties that pre-tokenizers ask for, and normalisation form C.
+// The Unicode properties that tokenizers ask for, lower case, and the normalisation forms C and D.
 namespace forge {
 
 // Classes of a character, as bits; a character may be in several, and in none.
@@ -71,8 +71,20 @@ inline Char CharAt(std::string_view text, size_t position) {
 // is normalised. Takes O(n log n) on any input.
 std::string NormalizeNfc(std::string_view text);
 
+// The same for normalisation form D, which takes characters apart and leaves accents on their own.
+std::string NormalizeNfd(std::string_view text);
+
 // True if every character of the text is one that form C leaves alone beside any other such; false
 // says nothing. Much faster than NormalizeNfc.
 bool IsCertainlyNfc(std::string_view text);
+
+// \p{Mn}: marks that are written onto the character before them, as most accents are.
+bool IsNonspacingMark(char32_t c);
+
+// \p{Cc}, \p{Cf}, \p{Co}: line breaks, joiners and private characters, but nothing unassigned.
+bool IsControl(char32_t c);
+
+// The character in lower case, which is two characters for U+0130 and at most one for any other.
+void AppendLowerCase(char32_t c, std::string& out);
 
 }  // namespace forge

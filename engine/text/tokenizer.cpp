@@ -7,6 +7,7 @@
 #include "engine/text/sentence_piece_encoder.h"
 #include "engine/text/special_matcher.h"
 #include "engine/text/vocabulary.h"
+#include "engine/text/word_piece_encoder.h"
 #include "kernels/base/check.h"
 
 namespace forge {
@@ -26,6 +27,10 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::Create(const GgufMetadata& metadat
     case Vocabulary::Model::kSentencePiece: {
       FORGE_ASSIGN_OR_RETURN(tokenizer->encoder_,
                              SentencePieceEncoder::Create(metadata, vocabulary));
+      break;
+    }
+    case Vocabulary::Model::kWordPiece: {
+      FORGE_ASSIGN_OR_RETURN(tokenizer->encoder_, WordPieceEncoder::Create(metadata, vocabulary));
       break;
     }
   }
@@ -106,10 +111,21 @@ std::optional<TokenId> Tokenizer::FindToken(std::string_view text) const {
 }
 
 std::string_view Tokenizer::model_name() const {
-  return vocabulary_->model() == Vocabulary::Model::kBytePairs ? "gpt2" : "llama";
+  switch (vocabulary_->model()) {
+    case Vocabulary::Model::kBytePairs:
+      return "gpt2";
+    case Vocabulary::Model::kSentencePiece:
+      return "llama";
+    case Vocabulary::Model::kWordPiece:
+      break;
+  }
+  return "bert";
 }
 
-bool Tokenizer::AddsSpaceAtStart() const { return vocabulary_->add_space_prefix(); }
+bool Tokenizer::AddsSpaceAtStart() const {
+  // WordPiece has a space before every word, the first one of a text too.
+  return vocabulary_->add_space_prefix() || vocabulary_->model() == Vocabulary::Model::kWordPiece;
+}
 
 bool Tokenizer::AddsSpaceAfter(TokenId token) const {
   const TokenType type = vocabulary_->type(token);

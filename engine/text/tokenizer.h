@@ -56,7 +56,8 @@ class Tokenizer {
     std::span<const jinja::ByteRange> literal = {};
     bool continues_text = false;  // no space goes before the text, as at the start of one
   };
-  // Any bytes are accepted; those that are not UTF-8 become byte tokens, or the unknown token.
+  // Any bytes are accepted; those that are not UTF-8 become byte tokens, or the unknown token, or
+  // nothing in "bert".
   // Time grows as n log n on any text. Callers bound the size of what strangers send.
   std::vector<TokenId> Encode(std::string_view text, const EncodeOptions& options) const;
 
@@ -64,7 +65,8 @@ class Tokenizer {
   // token give their name ("<|im_end|>") if `render_special`, else nothing. REQUIRES: 0 <= token <
   // n_tokens().
   std::string TokenBytes(TokenId token, bool render_special) const;
-  // The text of a whole sequence, the inverse of Encode (SentencePiece's leading space removed).
+  // The text of a whole sequence, the inverse of Encode (SentencePiece's leading space removed). Of
+  // "bert", which keeps no spaces, the normalised words with a space before each.
   // Raw bytes: valid UTF-8 only if the tokens are. REQUIRES: every token as for TokenBytes.
   std::string Decode(std::span<const TokenId> tokens, bool render_special) const;
 
@@ -76,10 +78,10 @@ class Tokenizer {
   // The token that stands for exactly these bytes; a control token is found by its name. The lowest
   // id where there are several.
   std::optional<TokenId> FindToken(std::string_view text) const;
-  // What the file calls it: "gpt2" or "llama".
+  // What the file calls it: "gpt2", "llama" or "bert".
   std::string_view model_name() const;
-  // Whether Encode puts a space before a text that starts, or follows a special token: what Decode
-  // and StreamDecoder take away again after `token`.
+  // Whether tokens have a space that the text does not at its start, or where it follows a special
+  // token: what Decode and StreamDecoder take away again after `token`.
   bool AddsSpaceAfter(TokenId token) const;
   bool AddsSpaceAtStart() const;
 
@@ -99,7 +101,7 @@ class Tokenizer {
 // Not thread-safe. Lifetime: the tokenizer must outlive it.
 class StreamDecoder {
  public:
-  // `skip_leading_space`: drop the space SentencePiece puts before a text, when this stream starts
+  // `skip_leading_space`: drop the space that AddsSpaceAtStart tells of, when this stream starts
   // a text (false when it continues a prompt).
   StreamDecoder(const Tokenizer& tokenizer, bool skip_leading_space);
 

@@ -1,6 +1,7 @@
 #include "engine/text/vocabulary.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <limits>
 #include <span>
 
@@ -82,15 +83,17 @@ Result<std::unique_ptr<const Vocabulary>> Vocabulary::Read(const GgufMetadata& m
 
 Status Vocabulary::ReadModel(const GgufMetadata& metadata) {
   FORGE_ASSIGN_OR_RETURN(const std::optional<std::string_view> name, metadata.String(kModelKey));
-  if (!name) return MissingKey(kModelKey, "\"gpt2\" or \"llama\"");
+  if (!name) return MissingKey(kModelKey, "\"gpt2\", \"llama\" or \"bert\"");
   if (*name == "gpt2") {
     model_ = Model::kBytePairs;
   } else if (*name == "llama") {
     model_ = Model::kSentencePiece;
+  } else if (*name == "bert") {
+    model_ = Model::kWordPiece;
   } else {
     return UnsupportedKey(
         metadata, kModelKey,
-        "the tokenizer model is none of \"gpt2\" and \"llama\"; convert the model "
+        "the tokenizer model is none of \"gpt2\", \"llama\" and \"bert\"; convert the model "
         "with one of these, or send token ids",
         QuoteText(*name));
   }
@@ -140,16 +143,13 @@ Status Vocabulary::ReadTexts(const GgufMetadata& metadata, const GgufStrings& to
       if (byte_tokens_[*byte] == kNone) byte_tokens_[*byte] = static_cast<TokenId>(i);
     } else if (IsSpecialType(types_[i])) {
       texts_ += token;
-    } else if (model_ == Model::kSentencePiece) {
-      texts_ += UnescapeSpaces(token);
+    } else {
+      texts_ += TextOf(token, types_[i]);
       // Converters write a plain space into user-defined tokens, which are found in the text as it
       // is. One that is written with U+2581 is what merges alone come to, as to a normal token.
-      if (types_[i] == TokenType::kUserDefined && token.find(kEscapedSpace) != token.npos)
+      if (model_ == Model::kSentencePiece && types_[i] == TokenType::kUserDefined &&
+          token.find(kEscapedSpace) != token.npos)
         types_[i] = TokenType::kNormal;
-    } else if (types_[i] == TokenType::kUserDefined) {
-      texts_ += token;
-    } else {
-      texts_ += BytesOfByteLevelToken(token);
     }
     max_text_bytes_ = std::max(max_text_bytes_, texts_.size() - offsets_.back());
     offsets_.push_back(texts_.size());
@@ -157,8 +157,27 @@ Status Vocabulary::ReadTexts(const GgufMetadata& metadata, const GgufStrings& to
   return Status();
 }
 
+std::string Vocabulary::TextOf(std::string_view token, TokenType type) const {
+  const bool is_user_defined = type == TokenType::kUserDefined;
+  switch (model_) {
+    case Model::kBytePairs:
+      return is_user_defined ? std::string(token) : BytesOfByteLevelToken(token);
+    case Model::kSentencePiece:
+      return UnescapeSpaces(token);
+    case Model::kWordPiece:
+      break;
+  }
+  // Converters mark what begins a word, and all user-defined tokens, which upstream finds anywhere.
+  // Any further U+2581 is that character.
+  if (!token.starts_with(kEscapedSpace)) return std::string(token);
+  std::string text(is_user_defined ? 0 : 1, ' ');
+  text += token.substr(kEscapedSpace.size());
+  return text;
+}
+
 bool Vocabulary::IsUnmergeable(TokenId token) const {
   if (IsSpecialType(type(token))) return true;
+  if (model_ == Model::kWordPiece) return type(token) == TokenType::kUserDefined;
   // Merges write U+2581 for a space, so they never come to a token that has a plain one.
   return model_ == Model::kSentencePiece && type(token) == TokenType::kUserDefined &&
          text(token).find(' ') != std::string_view::npos;
@@ -186,6 +205,29 @@ TokenId Vocabulary::DefaultSpecial(TokenId id, TokenType wanted, std::string_vie
   return type(id) == wanted || text(id) == name ? id : kNone;
 }
 
+TokenId Vocabulary::FindNamed(std::string_view name) const {
+  const TokenId special = FindSpecial(name);
+  return special != kNone ? special : FindText(name);
+}
+
+// What upstream puts around every text are its classifier and separator tokens, which most files
+// name as bos and eos too.
+void Vocabulary::ReadWordPieceTokens(const GgufMetadata& metadata) {
+  const auto first_of = [&](std::initializer_list<std::string_view> keys,
+                            std::string_view name) -> std::optional<TokenId> {
+    for (const std::string_view key : keys) {
+      const Result<std::optional<uint32_t>> id = metadata.Uint32(key);
+      if (id.ok() && *id) return static_cast<TokenId>(**id);
+    }
+    const TokenId named = FindNamed(name);
+    return named != kNone ? std::optional(named) : std::nullopt;
+  };
+  special_.bos = first_of({kClsKey, kBosKey}, "[CLS]");
+  special_.eos = first_of({kSepKey, kEosKey}, "[SEP]");
+  special_.unknown = first_of({kUnknownKey}, "[UNK]");
+  special_.pad = first_of({kPadKey}, "[PAD]");
+}
+
 Status Vocabulary::ReadSpecialTokens(const GgufMetadata& metadata) {
   FORGE_TRY(CheckTokenIdKeys(metadata, size()));
   const auto id_of = [&](std::string_view key, TokenId fallback) -> std::optional<TokenId> {
@@ -199,6 +241,7 @@ Status Vocabulary::ReadSpecialTokens(const GgufMetadata& metadata) {
   special_.unknown = id_of(kUnknownKey, DefaultSpecial(0, TokenType::kUnknown, "<unk>"));
   special_.pad = id_of(kPadKey, kNone);
   special_.eot = id_of(kEotKey, kNone);
+  if (model_ == Model::kWordPiece) ReadWordPieceTokens(metadata);
   for (const std::string_view name : kEndOfTurnNames) {
     if (special_.eot) break;
     const TokenId id = FindSpecial(name);
@@ -220,15 +263,16 @@ Status Vocabulary::ReadFlags(const GgufMetadata& metadata) {
   FORGE_ASSIGN_OR_RETURN(const std::optional<std::string_view> pre, metadata.String(kPreKey));
   const PreTokenizer* const pre_tokenizer = FindPreTokenizer(pre.value_or("default"));
   const bool is_sentence_piece = model_ == Model::kSentencePiece;
+  const bool is_word_piece = model_ == Model::kWordPiece;
   const bool adds_bos_by_default =
-      is_sentence_piece || (pre_tokenizer != nullptr && pre_tokenizer->adds_bos);
+      is_sentence_piece || is_word_piece || (pre_tokenizer != nullptr && pre_tokenizer->adds_bos);
 
   FORGE_ASSIGN_OR_RETURN(const std::optional<bool> add_bos, metadata.Bool(kAddBosKey));
   FORGE_ASSIGN_OR_RETURN(const std::optional<bool> add_eos, metadata.Bool(kAddEosKey));
   FORGE_ASSIGN_OR_RETURN(const std::optional<bool> add_space, metadata.Bool(kAddSpacePrefixKey));
   special_.add_bos = special_.bos && add_bos.value_or(adds_bos_by_default);
-  special_.add_eos = special_.eos && add_eos.value_or(false);
-  add_space_prefix_ = add_space.value_or(is_sentence_piece);
+  special_.add_eos = special_.eos && add_eos.value_or(is_word_piece);
+  add_space_prefix_ = !is_word_piece && add_space.value_or(is_sentence_piece);
   return Status();
 }
 

@@ -34,6 +34,7 @@ class Vocabulary {
   enum class Model {
     kBytePairs,      // "gpt2": byte-level BPE
     kSentencePiece,  // "llama"
+    kWordPiece,      // "bert"
   };
   static constexpr TokenId kNone = TokenTable::kNotFound;
   static constexpr size_t kMaxTokenBytes = 64 * 1024;
@@ -46,7 +47,8 @@ class Vocabulary {
 
   Model model() const { return model_; }
   size_t size() const { return types_.size(); }
-  // The bytes that a token stands for; a control token's name. REQUIRES: 0 <= token < size().
+  // The bytes that a token stands for; a control token's name. One of WordPiece that begins a word
+  // has a space before it. REQUIRES: 0 <= token < size().
   std::string_view text(TokenId token) const {
     const auto i = static_cast<size_t>(token);
     return std::string_view(texts_).substr(offsets_[i], offsets_[i + 1] - offsets_[i]);
@@ -55,7 +57,8 @@ class Vocabulary {
   size_t max_text_bytes() const { return max_text_bytes_; }
 
   // The lowest id with this text among the tokens that merges may produce: the normal, user-defined
-  // and unused ones, but for SentencePiece's user-defined ones with a plain space. kNone if absent.
+  // and unused ones, but for SentencePiece's user-defined ones with a plain space, and WordPiece's.
+  // kNone if absent.
   TokenId FindText(std::string_view text) const { return text_table_.Find(text); }
   // The same among all others, control and unknown tokens above all.
   TokenId FindSpecial(std::string_view text) const { return special_table_.Find(text); }
@@ -72,6 +75,8 @@ class Vocabulary {
   Status ReadModel(const GgufMetadata& metadata);
   Status ReadTypes(const GgufMetadata& metadata, size_t n_tokens);
   Status ReadTexts(const GgufMetadata& metadata, const GgufStrings& tokens);
+  // What a token that is neither special nor of type kByte stands for.
+  std::string TextOf(std::string_view token, TokenType type) const;
   // True for a token that no merge may produce.
   bool IsUnmergeable(TokenId token) const;
   void BuildTables();
@@ -80,6 +85,9 @@ class Vocabulary {
   // Gives the special tokens of a file without types the types they would have.
   void MarkSpecialTokens();
   TokenId DefaultSpecial(TokenId id, TokenType type, std::string_view text) const;
+  void ReadWordPieceTokens(const GgufMetadata& metadata);
+  // The token of a special name, whatever its type; kNone if absent.
+  TokenId FindNamed(std::string_view name) const;
   void FindEndTokens();
 
   // Constant after construction.

@@ -21,11 +21,16 @@ inline constexpr std::string_view kCharsmapKey = "tokenizer.ggml.precompiled_cha
 inline constexpr std::string_view kBosKey = "tokenizer.ggml.bos_token_id";
 inline constexpr std::string_view kEosKey = "tokenizer.ggml.eos_token_id";
 inline constexpr std::string_view kEotKey = "tokenizer.ggml.eot_token_id";
+inline constexpr std::string_view kClsKey = "tokenizer.ggml.cls_token_id";
+inline constexpr std::string_view kSepKey =
+    "tokenizer.ggml.seperator_token_id";  // as GGUF spells it
 inline constexpr std::string_view kUnknownKey = "tokenizer.ggml.unknown_token_id";
 inline constexpr std::string_view kPadKey = "tokenizer.ggml.padding_token_id";
 inline constexpr std::string_view kAddBosKey = "tokenizer.ggml.add_bos_token";
 inline constexpr std::string_view kAddEosKey = "tokenizer.ggml.add_eos_token";
 inline constexpr std::string_view kAddSpacePrefixKey = "tokenizer.ggml.add_space_prefix";
+inline constexpr std::string_view kLowerCaseKey = "tokenizer.ggml.normalizer.lowercase";
+inline constexpr std::string_view kStripAccentsKey = "tokenizer.ggml.normalizer.strip_accents";
 
 // kInvalidArgument, reason MODEL_FILE_INVALID: `rule` says what is demanded of the key, `value`
 // what was found.

@@ -13,14 +13,17 @@
 namespace forge {
 namespace {
 
-// What utf8proc's own function makes of a text; REQUIRES: it is UTF-8 without NUL.
-std::string ReferenceNfc(const std::string& text) {
-  utf8proc_uint8_t* const composed =
-      utf8proc_NFC(reinterpret_cast<const utf8proc_uint8_t*>(text.c_str()));
-  std::string result = reinterpret_cast<const char*>(composed);
-  std::free(composed);
+// What a function of utf8proc makes of a text; REQUIRES: it is UTF-8 without NUL.
+std::string Reference(utf8proc_uint8_t* (*normalize)(const utf8proc_uint8_t*),
+                      const std::string& text) {
+  utf8proc_uint8_t* const normalized =
+      normalize(reinterpret_cast<const utf8proc_uint8_t*>(text.c_str()));
+  std::string result = reinterpret_cast<const char*>(normalized);
+  std::free(normalized);
   return result;
 }
+
+std::string ReferenceNfc(const std::string& text) { return Reference(utf8proc_NFC, text); }
 
 TEST(CharactersTest, ComposesAndOrders) {
   EXPECT_EQ(NormalizeNfc("e\u0301"), "\u00e9");
@@ -29,6 +32,43 @@ TEST(CharactersTest, ComposesAndOrders) {
   EXPECT_EQ(NormalizeNfc("a\u0301\u0323"), "\u1ea1\u0301");  // reordered first
   EXPECT_EQ(NormalizeNfc("\ufb01"), "\ufb01");               // compatibility forms stay
   EXPECT_EQ(NormalizeNfc(""), "");
+}
+
+TEST(CharactersTest, DecomposesAndOrders) {
+  EXPECT_EQ(NormalizeNfd("\u00e9"), "e\u0301");
+  EXPECT_EQ(NormalizeNfd("\u1ea1\u0301"), "a\u0323\u0301");
+  EXPECT_EQ(NormalizeNfd("a\u0301\u0323"), "a\u0323\u0301");  // reordered
+  EXPECT_EQ(NormalizeNfd("\uac01"), "\u1100\u1161\u11a8");
+  EXPECT_EQ(NormalizeNfd("\ufb01"), "\ufb01");  // compatibility forms stay
+  EXPECT_EQ(NormalizeNfd("\u00e9\xff\u00e9\xc3"),
+            "e\u0301\xff"
+            "e\u0301\xc3");
+}
+
+TEST(CharactersTest, TellsMarksAndControlCharacters) {
+  EXPECT_TRUE(IsNonspacingMark(0x301));
+  EXPECT_FALSE(IsNonspacingMark(0x93f));  // it takes up space
+  EXPECT_FALSE(IsNonspacingMark('a'));
+  for (const char32_t c : {0x0, 0xa, 0x7f, 0x85, 0xad, 0x200b, 0xe000, 0xfeff})
+    EXPECT_TRUE(IsControl(c)) << uint32_t{c};
+  for (const char32_t c : {0x20, 0x41, 0xa0, 0x378, 0x2028, 0x4e2d})
+    EXPECT_FALSE(IsControl(c)) << uint32_t{c};
+}
+
+TEST(CharactersTest, MakesLowerCase) {
+  const auto lower = [](char32_t c) {
+    std::string text;
+    AppendLowerCase(c, text);
+    return text;
+  };
+  EXPECT_EQ(lower('A'), "a");
+  EXPECT_EQ(lower('1'), "1");
+  EXPECT_EQ(lower(0xc9), "\u00e9");
+  EXPECT_EQ(lower(0x3a3), "\u03c3");
+  EXPECT_EQ(lower(0x1c5), "\u01c6");  // title case
+  EXPECT_EQ(lower(0x10400), "\U00010428");
+  EXPECT_EQ(lower(0x130), "i\u0307");
+  EXPECT_EQ(lower(0xdf), "\u00df");
 }
 
 TEST(CharactersTest, NormalizesAroundInvalidBytes) {
@@ -56,6 +96,7 @@ TEST(CharactersTest, AgreesWithUtf8procOnRandomText) {
       AppendUtf8(c, text);
     }
     ASSERT_EQ(NormalizeNfc(text), ReferenceNfc(text)) << ::testing::PrintToString(text);
+    ASSERT_EQ(NormalizeNfd(text), Reference(utf8proc_NFD, text)) << ::testing::PrintToString(text);
     if (!IsCertainlyNfc(text)) continue;
     ++n_certain;
     ASSERT_EQ(ReferenceNfc(text), text) << ::testing::PrintToString(text);

@@ -34,6 +34,7 @@ struct HostileCase {
 
 VocabularyBuilder SentencePiece() { return VocabularyBuilder::SentencePiece(); }
 VocabularyBuilder BytePairs() { return VocabularyBuilder::BytePairs(); }
+VocabularyBuilder WordPiece() { return VocabularyBuilder::WordPiece(); }
 
 // A vocabulary of two tokens.
 VocabularyBuilder Two(const std::string& text, TokenType type) {
@@ -113,6 +114,25 @@ std::vector<HostileCase> HostileCases() {
       {"AddSpaceOfWrongType",
        BytePairs().Set("tokenizer.ggml.add_space_prefix", StringValue("yes")),
        "tokenizer.ggml.add_space_prefix", "yes"},
+      {"WordPieceWithoutTokens", WordPiece().Remove("tokenizer.ggml.tokens"),
+       "tokenizer.ggml.tokens", "array"},
+      {"WordPieceTypesTooShort", WordPiece().Set("tokenizer.ggml.token_type", Int32sValue({3})),
+       "tokenizer.ggml.token_type", "1 elements"},
+      {"WordPieceByteToken",
+       WordPiece().Set("tokenizer.ggml.token_type", Int32sValue({3, 3, 3, 3, 6})),
+       "tokenizer.ggml.tokens", "[MASK]"},
+      {"WordPieceLowerCaseOfWrongType",
+       WordPiece().Set("tokenizer.ggml.normalizer.lowercase", Uint32Value(1)),
+       "tokenizer.ggml.normalizer.lowercase", "UINT32"},
+      {"WordPieceStripAccentsOfWrongType",
+       WordPiece().Set("tokenizer.ggml.normalizer.strip_accents", StringValue("no")),
+       "tokenizer.ggml.normalizer.strip_accents", "no"},
+      {"WordPieceClassifierBeyondEnd",
+       WordPiece().Set("tokenizer.ggml.cls_token_id", Uint32Value(5)),
+       "tokenizer.ggml.cls_token_id", "5"},
+      {"WordPieceSeparatorBeyondEnd",
+       WordPiece().Set("tokenizer.ggml.seperator_token_id", Uint32Value(102)),
+       "tokenizer.ggml.seperator_token_id", "102"},
   };
   // V2
   static const char* const kIdKeys[] = {
@@ -151,6 +171,7 @@ TEST(HostileVocabularyTest, IsRefusedNamingKeyAndValue) {
 TEST(HostileVocabularyTest, BasesAreAccepted) {
   EXPECT_TRUE(Tokenizer::Create(BytePairs().Build()).ok());
   EXPECT_TRUE(Tokenizer::Create(SentencePiece().Build()).ok());
+  EXPECT_TRUE(Tokenizer::Create(WordPiece().Build()).ok());
   EXPECT_TRUE(Tokenizer::Create(Two("b", TokenType::kNormal).Build()).ok());
   EXPECT_TRUE(Tokenizer::Create(Two("<0xfF>", TokenType::kByte).Build()).ok());
   EXPECT_TRUE(Tokenizer::Create(Two(std::string(65536, 'a'), TokenType::kNormal).Build()).ok());

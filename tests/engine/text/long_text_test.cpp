@@ -76,5 +76,36 @@ TEST(LongTextTest, SentencePieceTakesAVocabularyOfGrowingRunsQuickly) {
   ExpectQuick(*builder.BuildTokenizer());
 }
 
+// Every place of a word may begin a long token, and none but the shortest ever does.
+TEST(LongTextTest, WordPieceTakesLongWordsQuickly) {
+  VocabularyBuilder builder = VocabularyBuilder::WordPiece();
+  std::string run;
+  for (int i = 0; i < 500; ++i) {
+    run += 'a';
+    builder.AddToken(run + 'b');
+    builder.AddToken("\u2581" + run + 'b');
+  }
+  for (const std::string letter : {"a", "\u4e2d", "\u0438"}) {
+    builder.AddToken(letter);
+    builder.AddToken("\u2581" + letter);
+  }
+  const auto tokenizer = builder.BuildTokenizer();
+  const std::string word(100, 'a');
+  std::string accents = "e";
+  for (int i = 0; i < 25; ++i) accents += "\u0301\u0323";  // to be put in order, then left out
+  for (const std::string& unit :
+       {std::string("a"), word + " ", word + "b ", std::string("\u4e2d"), std::string(" "),
+        std::string("\xff"), std::string("\u0301\u0323"), accents, std::string("."),
+        std::string("\uac01"), std::string("\u0439 ")}) {
+    SCOPED_TRACE(::testing::PrintToString(unit));
+    const std::string text = Repeat(unit);
+    const auto start = std::chrono::steady_clock::now();
+    const auto ids = tokenizer->Encode(text, {.add_special = true, .parse_special = true});
+    EXPECT_LT(std::chrono::steady_clock::now() - start, kLimit);
+    EXPECT_LE(ids.size(), text.size() + 2);
+    EXPECT_LE(tokenizer->Decode(ids, false).size(), 2 * text.size());
+  }
+}
+
 }  // namespace
 }  // namespace forge

@@ -139,5 +139,23 @@ TEST(StreamDecoderSpaceTest, KeepsTheSpaceWhereTheModelAddsNone) {
   EXPECT_EQ(decoder.Add(space_a), " a");
 }
 
+TEST(StreamDecoderSpaceTest, PutsASpaceBeforeEachWordOfWordPieceButTheFirst) {
+  VocabularyBuilder builder = VocabularyBuilder::WordPiece();
+  const TokenId un = builder.AddToken("\u2581un");
+  const TokenId known = builder.AddToken("known");
+  const auto tokenizer = builder.BuildTokenizer();
+  const auto decode = [&](bool skip, const std::vector<TokenId>& ids) {
+    StreamDecoder decoder(*tokenizer, skip);
+    std::string text;
+    for (const TokenId id : ids) text += decoder.Add(id);
+    return text + decoder.Finish();
+  };
+  constexpr TokenId kUnknown = 1, kCls = 2, kSep = 3;
+  EXPECT_EQ(decode(true, {un, known, un}), "unknown un");
+  EXPECT_EQ(decode(false, {un, known, un}), " unknown un");
+  EXPECT_EQ(decode(true, {kCls, un, known, kSep}), "unknown");
+  EXPECT_EQ(decode(true, {un, kUnknown, un, kSep, un}), "un un un");
+}
+
 }  // namespace
 }  // namespace forge

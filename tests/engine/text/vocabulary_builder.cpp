@@ -55,6 +55,15 @@ VocabularyBuilder VocabularyBuilder::SentencePiece() {
   return builder;
 }
 
+VocabularyBuilder VocabularyBuilder::WordPiece() {
+  VocabularyBuilder builder;
+  builder.model_ = "bert";
+  builder.pre_tokenizer_ = "default";
+  for (const char* const name : {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"})
+    builder.AddToken(name, TokenType::kControl);
+  return builder;
+}
+
 TokenId VocabularyBuilder::AddToken(std::string_view text, TokenType type, float score) {
   tokens_.emplace_back(text);
   types_.push_back(static_cast<int32_t>(type));
@@ -91,7 +100,7 @@ GgufMetadata VocabularyBuilder::Build() const {
   add("tokenizer.ggml.token_type", Int32sValue(types_));
   if (model_ == "gpt2") {
     add("tokenizer.ggml.merges", StringsValue(merges_));
-  } else {
+  } else if (model_ == "llama") {
     add("tokenizer.ggml.scores", FloatsValue(scores_));
   }
   return metadata;

@@ -21,6 +21,9 @@ class VocabularyBuilder {
   // SentencePiece with "<unk>", "<s>", "</s>" as ids 0, 1, 2 and the bytes as ids 3 to 258.
   static VocabularyBuilder SentencePiece();
 
+  // WordPiece with "[PAD]", "[UNK]", "[CLS]", "[SEP]" and "[MASK]" as ids 0 to 4.
+  static VocabularyBuilder WordPiece();
+
   // The id of the new token. `text` is what the file holds ("Ġa", "▁a").
   TokenId AddToken(std::string_view text, TokenType type = TokenType::kNormal, float score = 0);
   // A merge of byte-level BPE together with its result. The result's id.
