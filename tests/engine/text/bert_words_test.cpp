@@ -18,22 +18,20 @@ constexpr BertNormalization kAccented = {.lower_case = true, .strip_accents = fa
 
 std::vector<std::string> Words(std::string_view text, BertNormalization normalization = kUncased) {
   std::vector<std::string> words;
-  ForEachBertWord(text, normalization,
-                  [&](std::string_view word) { words.emplace_back(word); });
+  ForEachBertWord(text, normalization, [&](std::string_view word) { words.emplace_back(word); });
   return words;
 }
 
 TEST(BertWordsTest, SplitsAtWhiteSpaceOfEveryKind) {
-  EXPECT_THAT(Words(" a\tb\r\nc\u00a0d\u3000e\u2028f "),
-              ElementsAre("a", "b", "c", "d", "e", "f"));
+  EXPECT_THAT(Words(" a\tb\r\nc\u00a0d\u3000e\u2028f "), ElementsAre("a", "b", "c", "d", "e", "f"));
   EXPECT_THAT(Words(""), IsEmpty());
   EXPECT_THAT(Words(" \n\u2003"), IsEmpty());
 }
 
 TEST(BertWordsTest, MakesEachCharacterOfPunctuationAWord) {
   EXPECT_THAT(Words("don't!?"), ElementsAre("don", "'", "t", "!", "?"));
-  EXPECT_THAT(Words("$1+`x`^~|<=>"), ElementsAre("$", "1", "+", "`", "x", "`", "^", "~", "|", "<",
-                                                "=", ">"));
+  EXPECT_THAT(Words("$1+`x`^~|<=>"),
+              ElementsAre("$", "1", "+", "`", "x", "`", "^", "~", "|", "<", "=", ">"));
   EXPECT_THAT(Words("a\u2014b\u3002\u00bf"), ElementsAre("a", "\u2014", "b", "\u3002", "\u00bf"));
   // Symbols beyond ASCII are no punctuation.
   EXPECT_THAT(Words("5\u20ac\U0001f600x"), ElementsAre("5\u20ac\U0001f600x"));
@@ -48,14 +46,21 @@ TEST(BertWordsTest, MakesEachChineseCharacterAWord) {
 }
 
 TEST(BertWordsTest, LeavesOutControlCharacters) {
-  EXPECT_THAT(Words(std::string_view("a\0b\x01\x7f" "c", 6)), ElementsAre("abc"));
+  EXPECT_THAT(Words(std::string_view("a\0b\x01\x7f"
+                                     "c",
+                                     6)),
+              ElementsAre("abc"));
   EXPECT_THAT(Words("a\u200bb\u00adc\ufeffd\ue000e\ufffdf"), ElementsAre("abcdef"));
   // Control characters first, though Unicode has them for white space.
-  EXPECT_THAT(Words("a\vb\fc\u0085d\x1c" "e"), ElementsAre("abcde"));
+  EXPECT_THAT(Words("a\vb\fc\u0085d\x1c"
+                    "e"),
+              ElementsAre("abcde"));
 }
 
 TEST(BertWordsTest, LeavesOutBytesThatAreNotUtf8) {
-  EXPECT_THAT(Words("a\xff" "b\xe4\xb8"), ElementsAre("ab"));
+  EXPECT_THAT(Words("a\xff"
+                    "b\xe4\xb8"),
+              ElementsAre("ab"));
   EXPECT_THAT(Words("\x80\xc0"), IsEmpty());
 }
 

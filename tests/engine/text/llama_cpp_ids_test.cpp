@@ -16,8 +16,7 @@
 #include "engine/text/characters.h"
 #include "engine/text/pre_tokenizer.h"
 #include "engine/text/tokenizer.h"
-#include "tests/engine/text/mixture_vocabulary.h"
-#include "tests/engine/text/vocabulary_builder.h"
+#include "tests/engine/text/mixture_tokenizer.h"
 
 namespace forge::testing {
 namespace {
@@ -29,27 +28,6 @@ const nlohmann::json& Recorded() {
     return nlohmann::json::parse(file);
   }();
   return recorded;
-}
-
-std::unique_ptr<Tokenizer> SentencePieceTokenizer(bool adds_space) {
-  const MixtureVocabulary vocabulary = MakeMixtureSentencePiece();
-  return VocabularyBuilder::SentencePiece()
-      .Set("tokenizer.ggml.tokens", StringsValue(vocabulary.tokens))
-      .Set("tokenizer.ggml.token_type", Int32sValue(vocabulary.types))
-      .Set("tokenizer.ggml.scores", FloatsValue(vocabulary.scores))
-      .Set("tokenizer.ggml.add_space_prefix", BoolValue(adds_space))
-      .BuildTokenizer();
-}
-
-// `name`: of write_mixtures.cpp.
-std::unique_ptr<Tokenizer> TokenizerOf(std::string_view name) {
-  if (name.starts_with("sentencepiece")) return SentencePieceTokenizer(name == "sentencepiece");
-  const MixtureVocabulary vocabulary = MakeMixtureVocabulary();
-  return VocabularyBuilder::BytePairs(name)
-      .Set("tokenizer.ggml.tokens", StringsValue(vocabulary.tokens))
-      .Set("tokenizer.ggml.token_type", Int32sValue(vocabulary.types))
-      .Set("tokenizer.ggml.merges", StringsValue(vocabulary.merges))
-      .BuildTokenizer();
 }
 
 bool AnyCharacter(std::string_view text, bool (*is_such)(const Char&)) {
@@ -115,6 +93,20 @@ const Difference kDifferences[] = {
      [](const std::string& text) {
        return AnyCharacter(text, [](const Char& c) { return c.size > 1 && c.Is(kDigit); });
      }},
+    {{"wordpiece"},
+     [](const std::string& text) {
+       return AnyCharacter(text, [](const Char& c) {
+         const bool is_hangul = c.code_point >= 0xac00 && c.code_point <= 0xd7a3;
+         return is_hangul || (c.Is(kMark) && !IsNonspacingMark(c.code_point));
+       });
+     }},
+    {{"wordpiece", "wordpiece-accented", "wordpiece-cased"},
+     [](const std::string& text) {
+       return AnyCharacter(text, [](const Char& c) {
+         const bool is_plain = c.code_point == '\t' || c.Is(kNewline);
+         return c.Is(kSpace) && !is_plain && IsControl(c.code_point);
+       });
+     }},
 };
 
 bool IsKnownToDiffer(const std::string& name, const std::string& text) {
@@ -129,7 +121,7 @@ TEST(LlamaCppIdsTest, EveryTextHasTheIdsThatLlamaCppGivesIt) {
     const auto expected = answer["ids"].get<std::vector<std::vector<TokenId>>>();
     ASSERT_EQ(expected.size(), texts.size());
     for (const std::string name : answer["names"]) {
-      const std::unique_ptr<Tokenizer> tokenizer = TokenizerOf(name);
+      const std::unique_ptr<Tokenizer> tokenizer = MixtureTokenizer(name);
       size_t n_compared = 0;
       for (size_t i = 0; i < texts.size(); ++i) {
         if (IsKnownToDiffer(name, texts[i])) continue;
@@ -142,11 +134,12 @@ TEST(LlamaCppIdsTest, EveryTextHasTheIdsThatLlamaCppGivesIt) {
   }
 }
 
-TEST(LlamaCppIdsTest, EveryPreTokenizerIsRecorded) {
+TEST(LlamaCppIdsTest, EveryTokenizerIsRecorded) {
   std::set<std::string> recorded;
   for (const nlohmann::json& answer : Recorded()["answers"])
     for (const std::string name : answer["names"]) recorded.insert(name);
-  std::set<std::string> known = {"sentencepiece", "sentencepiece-unspaced"};
+  std::set<std::string> known = {"sentencepiece", "sentencepiece-unspaced", "wordpiece",
+                                 "wordpiece-accented", "wordpiece-cased"};
   for (const PreTokenizer& pre_tokenizer : PreTokenizers()) known.emplace(pre_tokenizer.name);
   EXPECT_EQ(known, recorded);
 }

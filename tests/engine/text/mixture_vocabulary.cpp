@@ -112,6 +112,35 @@ MixtureVocabulary MakeMixtureSentencePiece() {
   return vocabulary;
 }
 
+MixtureVocabulary MakeMixtureWordPiece() {
+  Maker maker;
+  for (const char* const name : {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"})
+    maker.AddToken(name, 3);
+  // What lower case and form D make of the alphabet.
+  std::vector<std::string> characters = {"\u03c9", "\u2173", "\U00010428", "\u1100", "\u1161",
+                                         "\u1173", "\u11af", "\u30cf",     "E"};
+  for (const std::string& character : Characters()) {
+    const bool is_space = character == " " || character == "\n" || character == "\r";
+    if (!is_space) characters.push_back(character);
+  }
+  std::mt19937 random(kSeed);
+  for (const std::string& character : characters) {
+    // Few of these are missing, for a word that misses one is unknown, and tells nothing else.
+    if (random() % 32 != 0) maker.AddToken("\u2581" + character);
+    if (random() % 32 != 0) maker.AddToken(character);
+  }
+  for (const auto& [left, right] : ShuffledPairs(characters, random)) {
+    const std::string& third = characters[random() % characters.size()];
+    if (random() % 3 == 0) maker.AddToken("\u2581" + left + right);
+    if (random() % 3 == 0) maker.AddToken(left + right);
+    if (random() % 8 == 0) maker.AddToken(left + right + third);
+  }
+  maker.AddToken("\u2581abc");
+  maker.AddToken("zzz");
+  maker.AddToken(std::string(kMixtureSeparator), 3);
+  return maker.Take();
+}
+
 MixtureVocabulary MakeMixtureVocabulary() {
   Maker maker;
   for (int byte = 0; byte < 256; ++byte)

@@ -21,6 +21,8 @@ struct MixtureVocabulary {
 MixtureVocabulary MakeMixtureVocabulary();
 // The same for SentencePiece, with characters that are no tokens and fall back to bytes.
 MixtureVocabulary MakeMixtureSentencePiece();
+// The same for WordPiece, with characters that no word, or none but its beginning, may have.
+MixtureVocabulary MakeMixtureWordPiece();
 inline constexpr std::string_view kMixtureSeparator = "<|endoftext|>";
 
 // Random texts of the alphabet: letters of many scripts and of both cases, digits, contractions,

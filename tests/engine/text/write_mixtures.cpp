@@ -1,5 +1,6 @@
 // Writes the vocabularies of mixture_vocabulary.h, NAME.gguf for each pre-tokenizer, and random
-// texts, texts.txt, for llama_cpp/record.py.
+// texts, texts.txt, for llama_cpp/record.py; and the vocabulary of WordPiece, wordpiece.txt, for
+// hugging_face/record.mjs.
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -12,23 +13,47 @@
 namespace forge::testing {
 namespace {
 
-// `name`: that of a pre-tokenizer, or "sentencepiece" with or without "-unspaced".
+void AddSentencePiece(const std::string& name, GgufBuilder& file) {
+  file.AddString("tokenizer.ggml.model", "llama")
+      .AddString("tokenizer.ggml.pre", "default")
+      .AddFloat32Array("tokenizer.ggml.scores", MakeMixtureSentencePiece().scores)
+      .AddBool("tokenizer.ggml.add_space_prefix", !name.ends_with("-unspaced"));
+}
+
+void AddWordPiece(const std::string& name, GgufBuilder& file) {
+  file.AddString("tokenizer.ggml.model", "bert").AddString("tokenizer.ggml.pre", "default");
+  // The ids that llama.cpp assumes are those of larger vocabularies.
+  uint32_t id = 0;
+  for (const char* const key : {"padding", "unknown", "bos", "seperator", "mask"})
+    file.AddUint32("tokenizer.ggml." + std::string(key) + "_token_id", id++);
+  if (name.ends_with("-cased")) file.AddBool("tokenizer.ggml.normalizer.lowercase", false);
+  if (name.ends_with("-accented")) file.AddBool("tokenizer.ggml.normalizer.strip_accents", false);
+}
+
+void AddBytePairs(const std::string& name, GgufBuilder& file) {
+  file.AddString("tokenizer.ggml.model", "gpt2")
+      .AddString("tokenizer.ggml.pre", name)
+      .AddStringArray("tokenizer.ggml.merges", MakeMixtureVocabulary().merges);
+}
+
+// `name`: of mixture_tokenizer.h.
 std::string VocabularyFile(const std::string& name) {
   const bool is_sentence_piece = name.starts_with("sentencepiece");
-  const MixtureVocabulary vocabulary =
-      is_sentence_piece ? MakeMixtureSentencePiece() : MakeMixtureVocabulary();
+  const bool is_word_piece = name.starts_with("wordpiece");
+  const MixtureVocabulary vocabulary = is_sentence_piece ? MakeMixtureSentencePiece()
+                                       : is_word_piece   ? MakeMixtureWordPiece()
+                                                         : MakeMixtureVocabulary();
   GgufBuilder file;
   file.AddString("general.architecture", "llama")
-      .AddString("tokenizer.ggml.model", is_sentence_piece ? "llama" : "gpt2")
-      .AddString("tokenizer.ggml.pre", is_sentence_piece ? "default" : name)
       .AddStringArray("tokenizer.ggml.tokens", vocabulary.tokens)
       .AddInt32Array("tokenizer.ggml.token_type", vocabulary.types)
       .AddBool("tokenizer.ggml.add_bos_token", false);
   if (is_sentence_piece) {
-    file.AddFloat32Array("tokenizer.ggml.scores", vocabulary.scores)
-        .AddBool("tokenizer.ggml.add_space_prefix", !name.ends_with("-unspaced"));
+    AddSentencePiece(name, file);
+  } else if (is_word_piece) {
+    AddWordPiece(name, file);
   } else {
-    file.AddStringArray("tokenizer.ggml.merges", vocabulary.merges);
+    AddBytePairs(name, file);
   }
   // What llama.cpp asks of a model before it reads the vocabulary.
   for (const char* key : {"llama.context_length", "llama.embedding_length", "llama.block_count",
@@ -36,6 +61,28 @@ std::string VocabularyFile(const std::string& name) {
     file.AddUint32(key, 32);
   file.AddFloat32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
   return file.Build();
+}
+
+// The vocabulary of WordPiece as Hugging Face keeps it: a token a line, "##" before those that
+// continue a word.
+std::string WordPieceLines() {
+  constexpr std::string_view kMark = "\u2581";
+  const MixtureVocabulary vocabulary = MakeMixtureWordPiece();
+  std::string lines;
+  for (size_t i = 0; i < vocabulary.tokens.size(); ++i) {
+    const std::string_view token = vocabulary.tokens[i];
+    const bool is_control = vocabulary.types[i] == 3;
+    if (is_control) {
+      lines += token;
+    } else if (token.starts_with(kMark)) {
+      lines += token.substr(kMark.size());
+    } else {
+      lines += "##";
+      lines += token;
+    }
+    lines += '\n';
+  }
+  return lines;
 }
 
 }  // namespace
@@ -57,6 +104,7 @@ int main(int argc, char** argv) {
     joined += text;
   }
   WriteFile(folder / "texts.txt", joined);
+  WriteFile(folder / "wordpiece.txt", WordPieceLines());
   for (int i = 5; i < argc; ++i)
     WriteFile(folder / (std::string(argv[i]) + ".gguf"), VocabularyFile(argv[i]));
   return 0;
