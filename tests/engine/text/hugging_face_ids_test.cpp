@@ -1,5 +1,5 @@
-// What Hugging Face's tokenizers library 0.23.2 made of random texts with BERT's WordPiece, recorded
-// by hugging_face/record.mjs. Nothing may differ.
+// What Hugging Face's tokenizers library 0.23.2 made of random texts with BERT's WordPiece,
+// recorded by hugging_face/record.mjs. Nothing may differ.
 
 #include <gtest/gtest.h>
 
@@ -33,8 +33,7 @@ TEST(HuggingFaceIdsTest, EveryTextHasTheIdsThatUpstreamGivesIt) {
       EXPECT_EQ(tokenizer->Encode(texts[i], {.add_special = false}), expected[i])
           << name << " on " << ::testing::PrintToString(texts[i]);
   }
-  EXPECT_EQ(names,
-            (std::set<std::string>{"wordpiece", "wordpiece-accented", "wordpiece-cased"}));
+  EXPECT_EQ(names, (std::set<std::string>{"wordpiece", "wordpiece-accented", "wordpiece-cased"}));
 }
 
 }  // namespace
