@@ -189,6 +189,14 @@ TEST(WordPieceTokenizerTest, FindsUserDefinedTokensAnywhere) {
   EXPECT_EQ(tokenizer->FindToken("[Q]"), query);
 }
 
+TEST(WordPieceTokenizerTest, FindsUserDefinedTokensAsTheyAreWrittenOnly) {
+  SmallWordPiece vocabulary;
+  const TokenId end = vocabulary.builder.AddToken("end", TokenType::kUserDefined);
+  const auto tokenizer = vocabulary.builder.BuildTokenizer();
+  EXPECT_THAT(tokenizer->Encode("unend", kPlain), ElementsAre(vocabulary.un, end));
+  EXPECT_THAT(tokenizer->Encode("unEnd", kPlain), ElementsAre(kUnknown));
+}
+
 TEST(WordPieceTokenizerTest, KeepsCaseWhereTheVocabularyOrTheFileTellsIt) {
   CasedWordPiece vocabulary;
   const auto told_by_vocabulary = vocabulary.builder.BuildTokenizer();
