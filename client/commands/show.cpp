@@ -72,7 +72,10 @@ void PrintDetails(const v1::Model& model) {
   for (const v1::SpecialToken& token : details.special_tokens())
     table.AddRow({"Token " + token.role(), std::to_string(token.id()) + " " + Quote(token.text()) +
                                                (token.is_added() ? ", added to texts" : "")});
-  table.AddRow({"Chat template", TemplateName(details)});
+  if (details.is_encoder())
+    table.AddRow({"Kind", "encoder: embeds texts, writes none"});
+  else
+    table.AddRow({"Chat template", TemplateName(details)});
   table.AddRow({"Pooling", PoolingName(details.pooling())});
   table.AddRow({"Context",
                 std::to_string(details.options().context_length()) + " tokens in each of " +

@@ -32,6 +32,9 @@ struct LoadRequest {
   // is there is kept.
   bool must_fit_now = false;
 
+  // It is for a call that writes or scores: refused for an encoder, before anything is evicted.
+  bool needs_logits = false;
+
   // No option is asked for that a loaded model may not have.
   bool empty() const {
     return (!device || *device == kAutoDevice) && !context_length && !max_sequences &&

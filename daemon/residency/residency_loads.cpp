@@ -5,6 +5,7 @@
 
 #include "daemon/residency/residency.h"
 #include "daemon/text/utf8.h"
+#include "engine/runtime/request_checks.h"
 
 // How a load goes from its first caller to its last listener. All of it is on the strand, but for
 // what is posted to the loading threads.
@@ -77,6 +78,7 @@ void Residency::Join(Entry& entry, const LoadRequest& request,
     return listener->OnLoaded(kept.ok() ? Result<ModelSnapshot>(SnapshotOf(entry)) : kept);
   }
   if (!request.must_fit_now) entry.request.must_fit_now = false;
+  if (!request.needs_logits) entry.request.needs_logits = false;
   listener->OnProgress(entry.progress);
   if (request.empty() || request.is_on_demand) {
     entry.listeners.push_back(listener);
@@ -143,12 +145,13 @@ void Residency::RequestMemory(const std::shared_ptr<LoadJob>& job,
   progress.plan = plan;
   entry.snapshot.info = plan;
   PublishProgress(*job, progress);
-  if (entry.request.must_fit_now) {
-    const Status fits = CheckFitsNow(entry);
-    if (!fits.ok()) {
-      entry.is_refused = true;
-      return FinishLoad(job->name, fits);
-    }
+  const bool is_useless = entry.request.needs_logits && plan.is_encoder;
+  const Status wanted = is_useless                   ? EncoderHasNoLogits()
+                        : entry.request.must_fit_now ? CheckFitsNow(entry)
+                                                     : Status();
+  if (!wanted.ok()) {
+    entry.is_refused = true;
+    return FinishLoad(job->name, wanted);
   }
   entry.ticket = ++last_ticket_;
   const ModelDemand demand = {.name = job->name,
@@ -250,7 +253,8 @@ void Residency::FinishLoad(const std::string& name, const Status& status) {
   // A stop says nothing about the file, nor do options that it cannot be loaded with.
   const bool is_others_fault =
       status.code() == StatusCode::kCancelled || status.reason() == "SHUTTING_DOWN" ||
-      status.reason() == "INVALID_REQUEST" || status.reason() == "CONTEXT_LENGTH_EXCEEDED";
+      status.reason() == "INVALID_REQUEST" || status.reason() == "CONTEXT_LENGTH_EXCEEDED" ||
+      status.reason() == "MODEL_IS_ENCODER";
   if (status.ok()) {
     SetState(entry, ModelState::kReady);
   } else if (is_others_fault) {

@@ -19,7 +19,8 @@ class EmbedCall final : public ReadingCall<v1::EmbedResponse> {
  public:
   EmbedCall(ServiceContext& service, grpc::CallbackServerContext& context,
             CallAdmission::Ticket ticket, const v1::EmbedRequest& request)
-      : ReadingCall(service, context, std::move(ticket), request.model()), request_(request) {}
+      : ReadingCall(service, context, std::move(ticket), request.model(), /*needs_logits=*/false),
+        request_(request) {}
 
  private:
   // One of the texts, on the engine's executor thread.

@@ -97,7 +97,7 @@ void GenerateCall::LoadModel(const std::string& name, const TurnPtr& turn, uint3
   if (!file.ok()) return FailTurn(file.status(), number);
   Result<LoadRequest> request = LoadRequestFromProto(turn->load_options(), "turn.load_options");
   if (!request.ok()) return FailTurn(request.status(), number);
-  request->is_on_demand = true;
+  request->is_on_demand = request->needs_logits = true;
   auto load = std::make_shared<TurnLoad>(Self(), file->name);
   {
     const MutexLock lock(mutex_);

@@ -272,6 +272,7 @@ v1::ModelDetails DetailsToProto(const ModelFileInfo& info) {
   details.set_chat_template(info.chat_template);
   details.set_is_chat_template_fallback(info.chat_template_is_fallback);
   details.set_chat_template_takes_tools(info.chat_template_takes_tools);
+  details.set_is_encoder(info.is_encoder);
   details.set_chat_template_error(SanitizeUtf8(info.chat_template_error));
   details.mutable_options()->set_device(info.device);
   details.mutable_options()->set_context_length(info.context_length);

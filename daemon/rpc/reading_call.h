@@ -41,9 +41,10 @@ class ReadingCall : public AdmittedCall<Response> {
 
  protected:
   ReadingCall(ServiceContext& service, grpc::CallbackServerContext& context,
-              CallAdmission::Ticket ticket, std::string model)
+              CallAdmission::Ticket ticket, std::string model, bool needs_logits)
       : Base(service, context, std::move(ticket)),
         model_(std::move(model)),
+        needs_logits_(needs_logits),
         deadline_(context.deadline() != std::chrono::system_clock::time_point::max()
                       ? Clock::time_point::max()
                       : Clock::now() + service.config.limits.generate_deadline) {}
@@ -139,6 +140,7 @@ class ReadingCall : public AdmittedCall<Response> {
     if (!file.ok()) return Fail(file.status());
     LoadRequest request;
     request.is_on_demand = true;
+    request.needs_logits = needs_logits_;
     service_.residency.Load(*file, request, std::make_shared<LoadEnd>(Self()));
   }
 
@@ -180,6 +182,7 @@ class ReadingCall : public AdmittedCall<Response> {
   }
 
   const std::string model_;
+  const bool needs_logits_;
   const typename Clock::time_point deadline_;
   ModelMetrics* model_metrics_ = nullptr;  // set before the engine has a text
 

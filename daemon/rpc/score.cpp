@@ -19,7 +19,8 @@ class ScoreCall final : public ReadingCall<v1::ScoreResponse>, public ScoreSink 
  public:
   ScoreCall(ServiceContext& service, grpc::CallbackServerContext& context,
             CallAdmission::Ticket ticket, const v1::ScoreRequest& request)
-      : ReadingCall(service, context, std::move(ticket), request.model()), request_(request) {}
+      : ReadingCall(service, context, std::move(ticket), request.model(), /*needs_logits=*/true),
+        request_(request) {}
 
   // The engine's side, on its executor thread.
   void OnQueued(uint32_t) override {}

@@ -20,6 +20,7 @@ void DescribeConfig(const ModelConfig& config, ModelFileInfo& info) {
   info.head_dim = config.head_dim;
   info.n_vocab = config.n_vocab;
   info.n_context_train = config.n_context_train;
+  info.is_encoder = config.is_encoder;
 }
 
 // The numbers of llama.cpp's file format. Those of no pooling and of ranking, which a model that is

@@ -5,6 +5,7 @@
 
 #include "engine/runtime/host_memory.h"
 #include "engine/runtime/reading.h"
+#include "engine/runtime/request_checks.h"
 #include "kernels/base/check.h"
 
 namespace forge {
@@ -62,7 +63,7 @@ void Scheduler::Close(SessionId id) {
 
 Status Scheduler::Submit(SessionId id, GenerateRequest request,
                          std::shared_ptr<GenerationSink> sink) {
-  FORGE_TRY(CheckHasLogits());
+  if (options_.is_encoder) return EncoderHasNoLogits();
   FORGE_TRY(ValidateRequest(request, options_.limits.n_vocab));
   {
     // A grammar takes its time, which is lost where the queue is full.
@@ -76,7 +77,7 @@ Status Scheduler::Submit(SessionId id, GenerateRequest request,
 }
 
 Status Scheduler::Score(SessionId id, ScoreRequest request, std::shared_ptr<ScoreSink> sink) {
-  FORGE_TRY(CheckHasLogits());
+  if (options_.is_encoder) return EncoderHasNoLogits();
   FORGE_TRY(ValidateRequest(request, options_.limits.n_vocab));
   return Enqueue(id, MakeReading(std::move(request), std::move(sink)));
 }
@@ -84,14 +85,6 @@ Status Scheduler::Score(SessionId id, ScoreRequest request, std::shared_ptr<Scor
 Status Scheduler::Embed(SessionId id, EmbedRequest request, std::shared_ptr<EmbeddingSink> sink) {
   FORGE_TRY(ValidateRequest(request, options_.limits.n_vocab));
   return Enqueue(id, MakeReading(std::move(request), std::move(sink)));
-}
-
-Status Scheduler::CheckHasLogits() const {
-  if (!options_.is_encoder) return Status();
-  return FailedPrecondition(
-             "the model is an encoder: it embeds texts (Embed), and neither writes "
-             "nor scores any")
-      .WithReason("MODEL_IS_ENCODER");
 }
 
 Status Scheduler::Enqueue(SessionId id, std::unique_ptr<Task> task) {

@@ -117,8 +117,6 @@ class Scheduler {
     bool has_prompt = false;         // some of them
   };
 
-  // kFailedPrecondition (reason MODEL_IS_ENCODER) where the model has none.
-  Status CheckHasLogits() const;
   // Puts a valid task into the queue.
   Status Enqueue(SessionId session, std::unique_ptr<Task> task);
   Session* Find(SessionId session) const FORGE_REQUIRES(mutex_);

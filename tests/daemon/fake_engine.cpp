@@ -61,6 +61,7 @@ Result<ModelFileInfo> FakeEngine::Inspect(const std::string& path, const std::st
   info.format_bytes = {{"Q8_0", info.file_bytes}};
   info.chat_template = "chatml";
   info.chat_template_takes_tools = path.find("toolless") == std::string::npos;
+  info.is_encoder = path.find("encoder") != std::string::npos;
   info.tokenizer = "gpt2";
   info.device = device.empty() ? "cpu" : device;
   info.context_length = options.context_length == 0 ? kTrainedContext : options.context_length;

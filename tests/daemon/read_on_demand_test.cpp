@@ -62,6 +62,15 @@ class ReadResidentTest : public ReadOnDemandTest {
   ReadResidentTest() : ReadOnDemandTest(/*loads=*/false) {}
 };
 
+TEST_F(ReadOnDemandTest, LoadsNoEncoderForACallThatItCannotServe) {
+  daemon_.AddModel("encoder");
+  EXPECT_ERROR(Score("encoder"), FAILED_PRECONDITION, "MODEL_IS_ENCODER");
+  EXPECT_EQ(daemon_.engine().n_loads(), 0);
+  EXPECT_FALSE(daemon_.residency().Find("encoder"));  // nothing is wrong with it
+  EXPECT_TRUE(Embed("encoder").ok());
+  EXPECT_EQ(daemon_.engine().n_loads(), 1);
+}
+
 TEST_F(ReadOnDemandTest, LoadsTheModelOnceAndTakesItWhereItIsThere) {
   EXPECT_TRUE(Embed("tiny").ok());
   EXPECT_TRUE(Embed(path_).ok());

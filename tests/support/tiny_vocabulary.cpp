@@ -106,9 +106,26 @@ Vocabulary MakeSentencePiece() {
   return vocabulary;
 }
 
+Vocabulary MakeWordPiece() {
+  Vocabulary vocabulary;
+  vocabulary.Add("[PAD]", kControl);
+  vocabulary.Add("[UNK]", kUnknown);
+  vocabulary.Add("[CLS]", kControl);
+  vocabulary.Add("[SEP]", kControl);
+  const std::string beginning = "\xe2\x96\x81";  // U+2581
+  for (char letter = 'a'; letter <= 'z'; ++letter) {
+    vocabulary.Add(std::string(1, letter), kNormal);
+    vocabulary.Add(beginning + letter, kNormal);
+  }
+  for (const std::string_view word : kWords) vocabulary.Add(beginning + std::string(word), kNormal);
+  return vocabulary;
+}
+
 const Vocabulary& VocabularyOf(TinyVocabulary kind) {
   static const Vocabulary bpe = MakeBpe();
   static const Vocabulary sentence_piece = MakeSentencePiece();
+  static const Vocabulary word_piece = MakeWordPiece();
+  if (kind == TinyVocabulary::kWordPiece) return word_piece;
   return kind == TinyVocabulary::kBpe ? bpe : sentence_piece;
 }
 
@@ -125,6 +142,10 @@ void AddTinyVocabulary(TinyVocabulary kind, bool has_chat_template, GgufBuilder&
         .AddUint32("tokenizer.ggml.bos_token_id", n_tokens - 3)
         .AddUint32("tokenizer.ggml.eos_token_id", n_tokens - 1)
         .AddBool("tokenizer.ggml.add_bos_token", false);
+  } else if (kind == TinyVocabulary::kWordPiece) {
+    builder.AddString("tokenizer.ggml.model", "bert")
+        .AddStringArray("tokenizer.ggml.tokens", vocabulary.tokens)
+        .AddInt32Array("tokenizer.ggml.token_type", vocabulary.types);
   } else {
     builder.AddString("tokenizer.ggml.model", "llama").AddString("tokenizer.ggml.pre", "default");
     builder.AddStringArray("tokenizer.ggml.tokens", vocabulary.tokens)

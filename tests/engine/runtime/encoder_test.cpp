@@ -106,6 +106,28 @@ TEST_P(EncoderTest, NeitherGeneratesNorScores) {
   EXPECT_EQ(Embed(model, Text(3), Pooling::kLast).size(), 64u);
 }
 
+TEST_P(EncoderTest, ReadsTextsAsWordPieces) {
+  const testing::TempFile path(
+      testing::MakeTinyModel(
+          {.architecture = GetParam(), .vocabulary = testing::TinyVocabulary::kWordPiece})
+          .Build());
+  const ModelId model = engine_->Load(path.path().string(), "", {}, nullptr).value();
+  const auto tokens = [&](std::string_view text) {
+    return engine_->Tokenize(model, text, /*add_special=*/true, /*parse_special=*/false).value();
+  };
+  constexpr TokenId kUnknown = 1, kCls = 2, kSep = 3;
+  const std::vector<TokenId> hello = tokens("Hello the world");
+  ASSERT_EQ(hello.size(), 5u);
+  EXPECT_EQ(hello.front(), kCls);
+  EXPECT_EQ(hello.back(), kSep);
+  EXPECT_EQ(tokens("7"), (std::vector<TokenId>{kCls, kUnknown, kSep}));
+  EXPECT_EQ(engine_->Detokenize(model, hello, false).value(), "hello the world");
+  EXPECT_EQ(Embed(model, tokens("h\u00c9LLO  the world"), Pooling::kMean),
+            Embed(model, hello, Pooling::kMean));
+  EXPECT_NE(Embed(model, tokens("hello a world"), Pooling::kMean),
+            Embed(model, hello, Pooling::kMean));
+}
+
 TEST_P(EncoderTest, PlansAStepOfItsWholeContext) {
   const std::unique_ptr<GgufFile> file = GgufFile::Open(file_.path()).value();
   const std::unique_ptr<Device> device = CreateCpuDevice({}).value();
