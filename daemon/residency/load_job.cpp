@@ -21,6 +21,16 @@ Status ModelBusyStatus(const std::string& name, std::string_view doing) {
       .WithDetail("model", name);
 }
 
+Status EncoderStatus(const std::string& name) {
+  return FailedPrecondition(
+             fmt::format(
+                 "model '{}' is an encoder: it embeds texts (Embed), and neither writes nor "
+                 "scores any; it was not loaded",
+                 name))
+      .WithReason("MODEL_IS_ENCODER")
+      .WithDetail("model", name);
+}
+
 Status ShuttingDownStatus() {
   return Unavailable("the daemon is shutting down").WithReason("SHUTTING_DOWN");
 }

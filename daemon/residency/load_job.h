@@ -81,5 +81,7 @@ Status ModelBusyStatus(const std::string& name, std::string_view doing);
 Status LoadCrashedStatus(const std::string& name);
 // kUnavailable (reason SHUTTING_DOWN).
 Status ShuttingDownStatus();
+// kFailedPrecondition (reason MODEL_IS_ENCODER): of a load for a call that needs logits.
+Status EncoderStatus(const std::string& name);
 
 }  // namespace forge

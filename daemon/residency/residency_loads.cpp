@@ -5,7 +5,6 @@
 
 #include "daemon/residency/residency.h"
 #include "daemon/text/utf8.h"
-#include "engine/runtime/request_checks.h"
 
 // How a load goes from its first caller to its last listener. All of it is on the strand, but for
 // what is posted to the loading threads.
@@ -146,7 +145,7 @@ void Residency::RequestMemory(const std::shared_ptr<LoadJob>& job,
   entry.snapshot.info = plan;
   PublishProgress(*job, progress);
   const bool is_useless = entry.request.needs_logits && plan.is_encoder;
-  const Status wanted = is_useless                   ? EncoderHasNoLogits()
+  const Status wanted = is_useless                   ? EncoderStatus(job->name)
                         : entry.request.must_fit_now ? CheckFitsNow(entry)
                                                      : Status();
   if (!wanted.ok()) {

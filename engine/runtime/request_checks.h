@@ -19,12 +19,4 @@ Status InvalidRequest(std::string_view field, const std::string& value, std::str
 Status CheckTokens(std::string_view field, const std::vector<TokenId>& tokens, uint32_t n_vocab);
 Status CheckTopLogprobs(uint32_t n);
 
-// kFailedPrecondition (reason MODEL_IS_ENCODER): what is asked for needs logits. In the header, as
-// who decides on loads knows no more of the engine than its interface.
-inline Status EncoderHasNoLogits() {
-  return FailedPrecondition(
-             "the model is an encoder: it embeds texts (Embed), and neither writes nor scores any")
-      .WithReason("MODEL_IS_ENCODER");
-}
-
 }  // namespace forge

@@ -5,7 +5,6 @@
 
 #include "engine/runtime/host_memory.h"
 #include "engine/runtime/reading.h"
-#include "engine/runtime/request_checks.h"
 #include "kernels/base/check.h"
 
 namespace forge {
@@ -18,6 +17,12 @@ Status SessionNotFound(SessionId session) {
                   "; it was closed, or its model was unloaded")
       .WithReason("SESSION_NOT_FOUND")
       .WithDetail("session", session);
+}
+
+Status EncoderHasNoLogits() {
+  return FailedPrecondition(
+             "the model is an encoder: it embeds texts (Embed), and neither writes nor scores any")
+      .WithReason("MODEL_IS_ENCODER");
 }
 
 }  // namespace
