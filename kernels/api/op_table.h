@@ -1,7 +1,9 @@
 #pragma once
 
 #include "kernels/api/attention.h"
+#include "kernels/api/causal_conv.h"
 #include "kernels/api/combine_experts.h"
+#include "kernels/api/delta_rule.h"
 #include "kernels/api/embed.h"
 #include "kernels/api/expert_matmul.h"
 #include "kernels/api/gather_rows.h"
@@ -10,6 +12,7 @@
 #include "kernels/api/rms_norm.h"
 #include "kernels/api/rope_append.h"
 #include "kernels/api/route_experts.h"
+#include "kernels/api/sigmoid_gate.h"
 #include "kernels/api/soft_cap.h"
 #include "kernels/api/stream.h"
 #include "kernels/api/top_logits.h"
@@ -26,6 +29,9 @@ struct OpTable {
   Status (*attention)(const AttentionArgs&, Stream&);
   Status (*gather_rows)(const GatherRowsArgs&, Stream&);
   Status (*join_columns)(const JoinColumnsArgs&, Stream&);
+  Status (*sigmoid_gate)(const SigmoidGateArgs&, Stream&);
+  Status (*causal_conv)(const CausalConvArgs&, Stream&);
+  Status (*delta_rule)(const DeltaRuleArgs&, Stream&);
   Status (*soft_cap)(const SoftCapArgs&, Stream&);
   Status (*route_experts)(const RouteExpertsArgs&, Stream&);
   Status (*expert_matmul)(const ExpertMatmulArgs&, Stream&);

@@ -9,17 +9,26 @@ std::string_view KvDTypeName(KvDType dtype) {
   return kNames[static_cast<size_t>(dtype)];
 }
 
-Status Validate(const RaggedBatch& batch) {
-  if (batch.n_tokens < 0 || batch.n_sequences < 0 || batch.max_blocks < 0)
+Status ValidateSequences(const RaggedBatch& batch) {
+  if (batch.n_tokens < 0 || batch.n_sequences < 0)
     return InvalidArgument("ragged batch: a size is negative: n_tokens " +
                            std::to_string(batch.n_tokens) + ", n_sequences " +
-                           std::to_string(batch.n_sequences) + ", max_blocks " +
-                           std::to_string(batch.max_blocks));
+                           std::to_string(batch.n_sequences));
   if (batch.n_tokens == 0) return Status();
   if (batch.n_sequences == 0 || batch.n_sequences > batch.n_tokens)
     return InvalidArgument("ragged batch: tokens need 1 to n_tokens sequences: n_sequences " +
                            std::to_string(batch.n_sequences) + ", n_tokens " +
                            std::to_string(batch.n_tokens));
+  if (batch.first_token == nullptr) return InvalidArgument("ragged batch: first_token is null");
+  return Status();
+}
+
+Status Validate(const RaggedBatch& batch) {
+  FORGE_TRY(ValidateSequences(batch));
+  if (batch.max_blocks < 0)
+    return InvalidArgument("ragged batch: max_blocks is negative: " +
+                           std::to_string(batch.max_blocks));
+  if (batch.n_tokens == 0) return Status();
   if (batch.n_decodes < 0 || batch.n_decodes > batch.n_sequences)
     return InvalidArgument("ragged batch: n_decodes must be in [0, " +
                            std::to_string(batch.n_sequences) +
@@ -27,9 +36,8 @@ Status Validate(const RaggedBatch& batch) {
   if (batch.max_blocks == 0)
     return InvalidArgument("ragged batch: block tables have no room for a block: max_blocks 0");
   if (batch.positions == nullptr || batch.token_sequence == nullptr ||
-      batch.first_token == nullptr || batch.block_tables == nullptr)
-    return InvalidArgument(
-        "ragged batch: positions, token_sequence, first_token or block_tables is null");
+      batch.block_tables == nullptr)
+    return InvalidArgument("ragged batch: positions, token_sequence or block_tables is null");
   return Status();
 }
 

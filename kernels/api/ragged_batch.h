@@ -40,6 +40,9 @@ struct RaggedBatch {
 // not look at what the pointers point to, which is device memory.
 Status Validate(const RaggedBatch& batch);
 
+// The same of what ops without a KV cache read: n_tokens, n_sequences and first_token.
+Status ValidateSequences(const RaggedBatch& batch);
+
 // The KV cache of one layer, in blocks of block_tokens positions. A sequence's position p is in
 // block block_tables[s][(p / block_tokens) % max_blocks] at offset p % block_tokens: a table is a
 // ring, so that a layer with a window needs blocks for its window and the tokens of a step only.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 namespace forge {
 namespace {
@@ -48,9 +49,62 @@ Status CheckBlocks(const RaggedBatch& batch, const KvLayerView& cache, int windo
   return Status();
 }
 
+// A slot of a state that a sequence reads or writes in a step.
+struct SlotUse {
+  int32_t slot;
+  int sequence;
+  bool is_written;
+};
+
+Status CheckSlots(const RaggedBatch& batch, const RecurrentState& state, int sequence) {
+  const auto refuse = [&](const char* what, int32_t value, int64_t end) {
+    return InvalidArgument(std::string("a state is in none of the slots or after none of the ") +
+                           "tokens: " + what + " of sequence " + std::to_string(sequence) + " is " +
+                           std::to_string(value) + ", its limit is " + std::to_string(end));
+  };
+  const int32_t from = state.from[sequence], to = state.to[sequence];
+  const int32_t kept_after = state.kept_after[sequence];
+  const int n_tokens = batch.first_token[sequence + 1] - batch.first_token[sequence];
+  if (from < -1 || from >= state.n_slots) return refuse("from", from, state.n_slots);
+  if (to < 0 || to >= state.n_slots) return refuse("to", to, state.n_slots);
+  if (kept_after < 0 || kept_after > n_tokens) return refuse("kept_after", kept_after, n_tokens);
+  if (kept_after == 0) return Status();
+  const int32_t kept_to = state.kept_to[sequence];
+  if (kept_to < 0 || kept_to >= state.n_slots) return refuse("kept_to", kept_to, state.n_slots);
+  if (kept_to != to) return Status();
+  return InvalidArgument("a sequence keeps a state where its last goes: kept_to and to of " +
+                         std::to_string(sequence) + " are slot " + std::to_string(to));
+}
+
+// That no sequence writes a slot that another reads or writes.
+Status CheckSharedSlots(const RaggedBatch& batch, const RecurrentState& state) {
+  if (batch.n_sequences == 1) return Status();
+  std::vector<SlotUse> uses;
+  uses.reserve(3 * static_cast<size_t>(batch.n_sequences));
+  for (int s = 0; s < batch.n_sequences; ++s) {
+    uses.push_back({state.to[s], s, true});
+    if (state.from[s] >= 0) uses.push_back({state.from[s], s, false});
+    if (state.kept_after[s] != 0) uses.push_back({state.kept_to[s], s, true});
+  }
+  // Of each slot those that write it first: then the first use conflicts if any does.
+  std::sort(uses.begin(), uses.end(), [](const SlotUse& a, const SlotUse& b) {
+    return a.slot != b.slot ? a.slot < b.slot : a.is_written > b.is_written;
+  });
+  const SlotUse* first = &uses[0];
+  for (const SlotUse& use : uses) {
+    if (use.slot != first->slot) first = &use;
+    if (use.sequence == first->sequence || !first->is_written) continue;
+    return InvalidArgument(
+        "sequences share a slot that one of them writes: " + std::to_string(first->sequence) +
+        " writes slot " + std::to_string(use.slot) + ", which is of " +
+        std::to_string(use.sequence) + " as well");
+  }
+  return Status();
+}
+
 }  // namespace
 
-Status CheckBatch(const RaggedBatch& batch, const KvLayerView& cache, int window) {
+Status CheckSequences(const RaggedBatch& batch) {
   if (batch.first_token[0] != 0 || batch.first_token[batch.n_sequences] != batch.n_tokens)
     return InvalidArgument("first_token must run from 0 to n_tokens: it runs from " +
                            std::to_string(batch.first_token[0]) + " to " +
@@ -63,6 +117,16 @@ Status CheckBatch(const RaggedBatch& batch, const KvLayerView& cache, int window
                              " runs from " + std::to_string(batch.first_token[s]) + " to " +
                              std::to_string(batch.first_token[s + 1]));
   }
+  return Status();
+}
+
+Status CheckStates(const RaggedBatch& batch, const RecurrentState& state) {
+  for (int s = 0; s < batch.n_sequences; ++s) FORGE_TRY(CheckSlots(batch, state, s));
+  return CheckSharedSlots(batch, state);
+}
+
+Status CheckBatch(const RaggedBatch& batch, const KvLayerView& cache, int window) {
+  FORGE_TRY(CheckSequences(batch));
   for (int s = 0; s < batch.n_sequences; ++s) {
     FORGE_TRY(CheckTokens(batch, s));
     FORGE_TRY(CheckBlocks(batch, cache, window, s));

@@ -3,8 +3,18 @@
 #include <cstdint>
 
 #include "kernels/api/ragged_batch.h"
+#include "kernels/api/recurrent_state.h"
 
 namespace forge {
+
+// Checks that each sequence is a range of tokens of its own, and that these make up the batch.
+// kInvalidArgument otherwise. REQUIRES: ValidateSequences accepts it, and it has tokens.
+Status CheckSequences(const RaggedBatch& batch);
+
+// Checks the slots of a step: that there are such, that kept_after is within the sequence, and that
+// no sequence writes a slot that another reads or writes. kInvalidArgument otherwise.
+// REQUIRES: CheckSequences accepts the batch, and Validate the state.
+Status CheckStates(const RaggedBatch& batch, const RecurrentState& state);
 
 // Checks what a batch's arrays say, which Validate cannot see on every device: that each sequence
 // is a range of tokens at rising positions, that the positions it touches fit its ring of blocks,

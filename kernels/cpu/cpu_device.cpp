@@ -7,9 +7,11 @@
 
 #include "kernels/base/check.h"
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/causal_conv.h"
 #include "kernels/cpu/combine_experts.h"
 #include "kernels/cpu/cpu_features.h"
 #include "kernels/cpu/cpu_stream.h"
+#include "kernels/cpu/delta_rule.h"
 #include "kernels/cpu/expert_matmul.h"
 #include "kernels/cpu/gather_rows.h"
 #include "kernels/cpu/host_memory.h"
@@ -20,6 +22,7 @@
 #include "kernels/cpu/rms_norm.h"
 #include "kernels/cpu/rope_append.h"
 #include "kernels/cpu/route_experts.h"
+#include "kernels/cpu/sigmoid_gate.h"
 #include "kernels/cpu/soft_cap.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/cpu/top_logits.h"
@@ -35,6 +38,9 @@ constexpr OpTable kOps = {
     .attention = CpuAttention,
     .gather_rows = CpuGatherRows,
     .join_columns = CpuJoinColumns,
+    .sigmoid_gate = CpuSigmoidGate,
+    .causal_conv = CpuCausalConv,
+    .delta_rule = CpuDeltaRule,
     .soft_cap = CpuSoftCap,
     .route_experts = CpuRouteExperts,
     .expert_matmul = CpuExpertMatmul,

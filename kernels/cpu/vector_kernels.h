@@ -75,6 +75,24 @@ struct RowNorm {
   bool is_centred;
 };
 
+// Some tokens of one sequence and one value head of a DeltaRuleArgs, in order. A state is cut into
+// parts of kDeltaColumns columns, the last maybe narrower, which lie one after the other, each as
+// [head_dim, columns of the part]: all tokens go over a part before the next is touched, so that it
+// stays in the first-level cache.
+constexpr int kDeltaColumns = 32;
+struct DeltaTokens {
+  int n_tokens;
+  int64_t head_dim;
+  float* state;          // [head_dim * head_dim], in place
+  const float* keys;     // [n_tokens, head_dim], normalised, as are queries
+  const float* queries;  // [n_tokens, head_dim]
+  const float* values;   // row of token t at t * value_stride
+  int64_t value_stride;
+  const float* decays;  // [n_tokens], what the state is multiplied by
+  const float* rates;   // [n_tokens], the part of the difference that is learnt
+  float* y;             // [n_tokens, head_dim], S^T q
+};
+
 // y[i] = activation(gate[i], up[i]). `y` may be `gate` or `up`.
 using GatedKernel = void (*)(const float* gate, const float* up, float* y, int64_t n);
 
@@ -88,6 +106,7 @@ struct VectorKernels {
   void (*layer_norm)(const float* x, const RowNorm& norm, const float* residual, float* y,
                      int64_t dim);
   GatedKernel gated_activation[kActivations];  // [Activation]
+  GatedKernel sigmoid_gate;                    // y[i] = up[i] * sigmoid(gate[i])
   void (*soft_cap)(const float* x, float* y, int64_t n, float cap);
   // y[i] = exp(x[i] - shift)
   void (*exponentials)(const float* x, float shift, float* y, int64_t n);
@@ -106,6 +125,15 @@ struct VectorKernels {
   // value and scale, ties to even, within [-127, 127]. A block with an infinity or NaN gets the
   // scale NaN, so that it shows. REQUIRES: n is a multiple of 32.
   void (*to_q8)(const float* x, int8_t* codes, uint16_t* scales, int64_t n);
+
+  // One token of a CausalConvArgs. rows[k]: [n], of x, the oldest first; weights: [n_taps, n].
+  void (*convolve)(const float* const* rows, const float* weights, int n_taps, float* y, int64_t n);
+  // y = x * scale / sqrt(|x|^2 + epsilon)
+  void (*normalize)(const float* x, float* y, int64_t n, float scale, float epsilon);
+  void (*delta_tokens)(const DeltaTokens&);
+  // y = x / rms(x) * weight * silu(gate). `y` may be `gate`.
+  void (*gated_norm)(const float* x, const float* weight, const float* gate, float* y, int64_t dim,
+                     float epsilon);
 
   void (*attend[4])(const AttentionPartition&);  // [KvDType]
   // Adds a partition's row to what was gathered: state and y[value_dim].

@@ -163,6 +163,10 @@ struct ReluSquared {
   }
 };
 
+struct SigmoidGate {
+  static Vec Of(Vec gate, Vec up) { return up / (Set(1.0f) + Exp(-gate)); }
+};
+
 template <typename Gate>
 void Activate(const float* gate, const float* up, float* y, int64_t n) {
   int64_t i = 0;
@@ -277,6 +281,7 @@ void ToQ8(const float* x, int8_t* codes, uint16_t* scales, int64_t n) {
 }  // namespace forge
 
 #include "kernels/cpu/attention_kernel.inl"
+#include "kernels/cpu/recurrent_kernels.inl"
 
 namespace forge {
 namespace {
@@ -286,6 +291,7 @@ constexpr VectorKernels kVectorKernels = {
     .layer_norm = LayerNorm,
     .gated_activation = {Activate<Silu>, Activate<GeluTanh>, Activate<SwigluClamped>,
                          Activate<ReluSquared>},
+    .sigmoid_gate = Activate<SigmoidGate>,
     .soft_cap = SoftCap,
     .exponentials = Exponentials,
     .combine_experts = CombineExperts,
@@ -294,6 +300,10 @@ constexpr VectorKernels kVectorKernels = {
     .to_half = ToHalf,
     .to_bf16 = ToBf16,
     .to_q8 = ToQ8,
+    .convolve = Convolve,
+    .normalize = Normalize,
+    .delta_tokens = RunDeltaTokens,
+    .gated_norm = GatedNorm,
     .attend = {Attend<F16Cache>, Attend<F32Cache>, Attend<Bf16Cache>, Attend<Q8Cache>},
     .merge_partition = MergePartition,
     .finish_row = FinishRow,

@@ -1,7 +1,9 @@
 #include "kernels/hip/hip_ops.h"
 
 #include "kernels/hip/attention.h"
+#include "kernels/hip/causal_conv.h"
 #include "kernels/hip/combine_experts.h"
+#include "kernels/hip/delta_rule.h"
 #include "kernels/hip/embed.h"
 #include "kernels/hip/expert_matmul.h"
 #include "kernels/hip/gather_rows.h"
@@ -10,6 +12,7 @@
 #include "kernels/hip/rms_norm.h"
 #include "kernels/hip/rope_append.h"
 #include "kernels/hip/route_experts.h"
+#include "kernels/hip/sigmoid_gate.h"
 #include "kernels/hip/soft_cap.h"
 #include "kernels/hip/top_logits.h"
 
@@ -24,6 +27,9 @@ constexpr OpTable kOps = {
     .attention = HipAttention,
     .gather_rows = HipGatherRows,
     .join_columns = HipJoinColumns,
+    .sigmoid_gate = HipSigmoidGate,
+    .causal_conv = HipCausalConv,
+    .delta_rule = HipDeltaRule,
     .soft_cap = HipSoftCap,
     .route_experts = HipRouteExperts,
     .expert_matmul = HipExpertMatmul,

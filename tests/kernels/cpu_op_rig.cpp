@@ -3,9 +3,11 @@
 #include <utility>
 
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/causal_conv.h"
 #include "kernels/cpu/combine_experts.h"
 #include "kernels/cpu/cpu_features.h"
 #include "kernels/cpu/cpu_stream.h"
+#include "kernels/cpu/delta_rule.h"
 #include "kernels/cpu/expert_matmul.h"
 #include "kernels/cpu/gather_rows.h"
 #include "kernels/cpu/join_columns.h"
@@ -15,6 +17,7 @@
 #include "kernels/cpu/rms_norm.h"
 #include "kernels/cpu/rope_append.h"
 #include "kernels/cpu/route_experts.h"
+#include "kernels/cpu/sigmoid_gate.h"
 #include "kernels/cpu/soft_cap.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/cpu/top_logits.h"
@@ -36,6 +39,9 @@ class CpuOpRig final : public OpRig {
   Status Run(const AttentionArgs& args) override { return CpuAttention(args, stream_); }
   Status Run(const GatherRowsArgs& args) override { return CpuGatherRows(args, stream_); }
   Status Run(const JoinColumnsArgs& args) override { return CpuJoinColumns(args, stream_); }
+  Status Run(const SigmoidGateArgs& args) override { return CpuSigmoidGate(args, stream_); }
+  Status Run(const CausalConvArgs& args) override { return CpuCausalConv(args, stream_); }
+  Status Run(const DeltaRuleArgs& args) override { return CpuDeltaRule(args, stream_); }
   Status Run(const SoftCapArgs& args) override { return CpuSoftCap(args, stream_); }
   Status Run(const RouteExpertsArgs& args) override { return CpuRouteExperts(args, stream_); }
   Status Run(const ExpertMatmulArgs& args) override { return CpuExpertMatmul(args, stream_); }

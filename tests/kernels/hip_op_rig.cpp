@@ -215,6 +215,49 @@ class HipOpRig final : public OpRig {
     return arrays.Finish(ops().join_columns(on, *stream_));
   }
 
+  Status Run(const SigmoidGateArgs& args) override {
+    if (!HasWork(args, args.n_rows)) return ops().sigmoid_gate(args, *stream_);
+    DeviceArrays arrays(*device_, *stream_);
+    SigmoidGateArgs on = args;
+    const int n = args.n_rows * args.gate.n_cols;
+    on.x = arrays.In(args.x, n);
+    on.gate.x = arrays.In(args.gate.x, ElementsOf(args.gate, args.n_rows));
+    on.y = arrays.Out(args.y, n);
+    return arrays.Finish(ops().sigmoid_gate(on, *stream_));
+  }
+
+  Status Run(const CausalConvArgs& args) override {
+    if (!HasWork(args, args.batch.n_tokens)) return ops().causal_conv(args, *stream_);
+    DeviceArrays arrays(*device_, *stream_);
+    CausalConvArgs on = args;
+    const int n = args.batch.n_tokens * args.n_channels;
+    on.batch.first_token = arrays.In(args.batch.first_token, args.batch.n_sequences + 1);
+    on.state = View(arrays, args.state, args.batch.n_sequences);
+    on.x = arrays.In(args.x, n);
+    on.weight = arrays.In(args.weight, args.n_channels * args.n_taps);
+    on.y = arrays.Out(args.y, n);
+    return arrays.Finish(ops().causal_conv(on, *stream_));
+  }
+
+  Status Run(const DeltaRuleArgs& args) override {
+    if (!HasWork(args, args.batch.n_tokens)) return ops().delta_rule(args, *stream_);
+    DeviceArrays arrays(*device_, *stream_);
+    DeltaRuleArgs on = args;
+    const int n_numbers = args.batch.n_tokens * args.n_value_heads;
+    const int n_heads = args.batch.n_tokens * (2 * args.n_key_heads + args.n_value_heads);
+    on.batch.first_token = arrays.In(args.batch.first_token, args.batch.n_sequences + 1);
+    on.state = View(arrays, args.state, args.batch.n_sequences);
+    on.qkv = arrays.In(args.qkv, n_heads * args.head_dim);
+    on.gate = arrays.In(args.gate, n_numbers * args.head_dim);
+    on.alpha = arrays.In(args.alpha, n_numbers);
+    on.beta = arrays.In(args.beta, n_numbers);
+    on.alpha_bias = arrays.In(args.alpha_bias, args.n_value_heads);
+    on.decay = arrays.In(args.decay, args.n_value_heads);
+    on.norm_weight = arrays.In(args.norm_weight, args.head_dim);
+    on.y = arrays.Out(args.y, n_numbers * args.head_dim);
+    return arrays.Finish(ops().delta_rule(on, *stream_));
+  }
+
   Status Run(const SoftCapArgs& args) override {
     if (!HasWork(args, args.n)) return ops().soft_cap(args, *stream_);
     DeviceArrays arrays(*device_, *stream_);
@@ -330,6 +373,15 @@ class HipOpRig final : public OpRig {
     on.token_sequence = arrays.In(batch.token_sequence, batch.n_tokens);
     on.first_token = arrays.In(batch.first_token, batch.n_sequences + 1);
     on.block_tables = arrays.In(batch.block_tables, batch.n_sequences * batch.max_blocks);
+    return on;
+  }
+  static RecurrentState View(DeviceArrays& arrays, const RecurrentState& state, int n_sequences) {
+    RecurrentState on = state;
+    on.data = arrays.InOut(state.data, state.n_slots * state.slot_stride);
+    on.from = arrays.In(state.from, n_sequences);
+    on.to = arrays.In(state.to, n_sequences);
+    on.kept_after = arrays.In(state.kept_after, n_sequences);
+    on.kept_to = arrays.In(state.kept_to, n_sequences);
     return on;
   }
   static KvLayerView View(DeviceArrays& arrays, const KvLayerView& cache) {

@@ -34,6 +34,9 @@ class OpRig {
   virtual Status Run(const AttentionArgs& args) = 0;
   virtual Status Run(const GatherRowsArgs& args) = 0;
   virtual Status Run(const JoinColumnsArgs& args) = 0;
+  virtual Status Run(const SigmoidGateArgs& args) = 0;
+  virtual Status Run(const CausalConvArgs& args) = 0;
+  virtual Status Run(const DeltaRuleArgs& args) = 0;
   virtual Status Run(const SoftCapArgs& args) = 0;
   virtual Status Run(const RouteExpertsArgs& args) = 0;
   virtual Status Run(const ExpertMatmulArgs& args) = 0;

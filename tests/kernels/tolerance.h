@@ -40,6 +40,14 @@ constexpr Tolerance kSiluTolerance = {.relative = 10 * kFloatEpsilon, .absolute 
 constexpr Tolerance kGeluTolerance = {.relative = 400 * kFloatEpsilon, .absolute = 1e-36};
 constexpr Tolerance kSwigluTolerance = {.relative = 200 * kFloatEpsilon, .absolute = 1e-35};
 
+// Sums of up to eight products of numbers around 1, which may cancel: their error is that of
+// numbers up to some 10, and so is what silu makes of them.
+constexpr Tolerance kConvTolerance = {.relative = 10 * kFloatEpsilon, .absolute = 5e-6};
+
+// Sums of up to 128 products of numbers below 1, over and over into one state, which forgets; the
+// norm at the end divides by what may be a tenth of them.
+constexpr Tolerance kDeltaTolerance = {.relative = 1e-5, .absolute = 2e-5};
+
 // Two products.
 constexpr Tolerance kReluTolerance = {.relative = 4 * kFloatEpsilon, .absolute = 1e-36};
 

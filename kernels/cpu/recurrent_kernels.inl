@@ -1,0 +1,163 @@
+// The inner loops of causal_conv and delta_rule; part of vector_kernels.inl.
+
+namespace forge {
+namespace {
+
+void Convolve(const float* const* rows, const float* weights, int n_taps, float* y, int64_t n) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    Vec sum = {};
+    for (int k = 0; k < n_taps; ++k) sum = Fma(Load(weights + k * n + i), Load(rows[k] + i), sum);
+    Store(y + i, Silu::Of(sum, Set(1.0f)));
+  }
+  if (i == n) return;
+  const int part = static_cast<int>(n - i);
+  Vec sum = {};
+  for (int k = 0; k < n_taps; ++k)
+    sum = Fma(LoadFirst(weights + k * n + i, part), LoadFirst(rows[k] + i, part), sum);
+  StoreFirst(y + i, Silu::Of(sum, Set(1.0f)), part);
+}
+
+float SumOfSquares(const float* x, int64_t n) {
+  Vec squares = {};
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const Vec v = LoadFirst(x + i, n - i < kLanes ? static_cast<int>(n - i) : kLanes);
+    squares = Fma(v, v, squares);
+  }
+  return Sum(squares);
+}
+
+void Normalize(const float* x, float* y, int64_t n, float scale, float epsilon) {
+  const Vec factor = Set(scale / __builtin_sqrtf(SumOfSquares(x, n) + epsilon));
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const int part = n - i < kLanes ? static_cast<int>(n - i) : kLanes;
+    StoreFirst(y + i, LoadFirst(x + i, part) * factor, part);
+  }
+}
+
+void GatedNorm(const float* x, const float* weight, const float* gate, float* y, int64_t dim,
+               float epsilon) {
+  const float mean = SumOfSquares(x, dim) / static_cast<float>(dim);
+  const Vec scale = Set(1.0f / __builtin_sqrtf(mean + epsilon));
+  for (int64_t i = 0; i < dim; i += kLanes) {
+    const int part = dim - i < kLanes ? static_cast<int>(dim - i) : kLanes;
+    const Vec normed = LoadFirst(x + i, part) * scale * LoadFirst(weight + i, part);
+    StoreFirst(y + i, Silu::Of(LoadFirst(gate + i, part), normed), part);
+  }
+}
+
+// Columns of a state that lie in registers' width: kVectors whole vectors, or with kPart the first
+// n_part lanes of one. A row is `stride` elements behind the one before.
+//
+// A sum over rows is kRowSums sums of every kRowSums-th row, so that additions need not wait for
+// each other. Columns do not touch each other, so a column's bits do not depend on its strip.
+template <int kVectors, bool kPart>
+struct DeltaStrip {
+  static_assert(!kPart || kVectors == 1);
+  float* state;
+  int64_t stride;
+  int n_part;
+
+  Vec LoadAt(const float* from, int v) const {
+    return kPart ? LoadFirst(from, n_part) : Load(from + v * kLanes);
+  }
+  void StoreAt(float* to, int v, Vec value) const {
+    if (kPart)
+      StoreFirst(to, value, n_part);
+    else
+      Store(to + v * kLanes, value);
+  }
+};
+
+constexpr int kStripVectors = kLanes == 16 ? 2 : 4;
+constexpr int kRowSums = 4 / kStripVectors;
+
+template <int kVectors>
+struct RowSums {
+  Vec of[kRowSums][kVectors] = {};
+
+  Vec Total(int v) const { return kRowSums == 1 ? of[0][v] : of[0][v] + of[kRowSums - 1][v]; }
+};
+static_assert(kRowSums <= 2);
+
+// S^T key.
+template <int kVectors, bool kPart>
+RowSums<kVectors> Recall(const DeltaStrip<kVectors, kPart>& strip, const float* key,
+                         int64_t n_rows) {
+  RowSums<kVectors> sums;
+  int64_t row = 0;
+  const auto add = [&](int64_t i, int split) {
+    for (int v = 0; v < kVectors; ++v)
+      sums.of[split][v] =
+          Fma(Set(key[i]), strip.LoadAt(strip.state + i * strip.stride, v), sums.of[split][v]);
+  };
+  for (; row + kRowSums <= n_rows; row += kRowSums)
+    for (int split = 0; split < kRowSums; ++split) add(row + split, split);
+  if (row < n_rows) add(row, 0);
+  return sums;
+}
+
+// S = decay S + key change^T, giving S^T query and, for the token that comes next, S^T next_key,
+// with the bits of Recall.
+template <bool kHasNext, int kVectors, bool kPart>
+void Learn(const DeltaStrip<kVectors, kPart>& strip, const DeltaTokens& d, int token,
+           const Vec (&change)[kVectors], RowSums<kVectors>& answer, RowSums<kVectors>& recalled) {
+  const float* key = d.keys + token * d.head_dim;
+  const float* query = d.queries + token * d.head_dim;
+  const float* next_key = key + d.head_dim;
+  const Vec decay = Set(d.decays[token]);
+  const auto update = [&](int64_t i, int split) {
+    float* row = strip.state + i * strip.stride;
+    for (int v = 0; v < kVectors; ++v) {
+      const Vec s = Fma(Set(key[i]), change[v], decay * strip.LoadAt(row, v));
+      strip.StoreAt(row, v, s);
+      answer.of[split][v] = Fma(Set(query[i]), s, answer.of[split][v]);
+      if constexpr (kHasNext)
+        recalled.of[split][v] = Fma(Set(next_key[i]), s, recalled.of[split][v]);
+    }
+  };
+  int64_t row = 0;
+  for (; row + kRowSums <= d.head_dim; row += kRowSums)
+    for (int split = 0; split < kRowSums; ++split) update(row + split, split);
+  if (row < d.head_dim) update(row, 0);
+}
+
+// All tokens over the columns from `column` of the head on.
+template <int kVectors, bool kPart>
+void RunDeltaStrip(const DeltaTokens& d, const DeltaStrip<kVectors, kPart>& strip, int64_t column) {
+  RowSums<kVectors> recalled = Recall(strip, d.keys, d.head_dim);
+  for (int token = 0; token < d.n_tokens; ++token) {
+    const float* value = d.values + token * d.value_stride + column;
+    Vec change[kVectors];
+    for (int v = 0; v < kVectors; ++v) {
+      const Vec difference = strip.LoadAt(value, v) - Set(d.decays[token]) * recalled.Total(v);
+      change[v] = Set(d.rates[token]) * difference;
+    }
+    RowSums<kVectors> answer, next;
+    if (token + 1 < d.n_tokens)
+      Learn<true>(strip, d, token, change, answer, next);
+    else
+      Learn<false>(strip, d, token, change, answer, next);
+    recalled = next;
+    for (int v = 0; v < kVectors; ++v)
+      strip.StoreAt(d.y + token * d.head_dim + column, v, answer.Total(v));
+  }
+}
+
+void RunDeltaTokens(const DeltaTokens& d) {
+  for (int64_t first = 0; first < d.head_dim; first += kDeltaColumns) {
+    const int64_t rest = d.head_dim - first;
+    const int64_t width = rest < kDeltaColumns ? rest : kDeltaColumns;
+    float* state = d.state + first * d.head_dim;
+    int64_t i = 0;
+    for (; i + kStripVectors * kLanes <= width; i += kStripVectors * kLanes)
+      RunDeltaStrip<kStripVectors, false>(d, {state + i, width, 0}, first + i);
+    for (; i + kLanes <= width; i += kLanes)
+      RunDeltaStrip<1, false>(d, {state + i, width, 0}, first + i);
+    if (i < width)
+      RunDeltaStrip<1, true>(d, {state + i, width, static_cast<int>(width - i)}, first + i);
+  }
+}
+
+}  // namespace
+}  // namespace forge

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "kernels/api/causal_conv.h"
+#include "kernels/api/stream.h"
+
+namespace forge {
+
+Status HipCausalConv(const CausalConvArgs& args, Stream& stream);
+
+}  // namespace forge
