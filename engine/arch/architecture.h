@@ -38,8 +38,17 @@ enum class WeightRole {
   kQueryLatentNorm,
   kLatent,  // what the keys and values of all heads are made of
   kLatentNorm,
-  kHeadKeys,    // of each head, from latent to keys, transposed: queries pass it instead
-  kHeadValues,  // of each head, from latent to values
+  kHeadKeys,        // of each head, from latent to keys, transposed: queries pass it instead
+  kHeadValues,      // of each head, from latent to values
+  kDeltaMixed,      // queries, keys and values of a delta net
+  kDeltaGate,       // of what it gives
+  kDeltaBeta,       // how strongly each head learns
+  kDeltaAlpha,      // how much it forgets
+  kDeltaStrengths,  // both, by key heads
+  kDeltaConv,
+  kDeltaAlphaBias,
+  kDeltaDecay,
+  kDeltaNorm,
   kAttnQNorm,
   kAttnKNorm,
   kAttnSinks,

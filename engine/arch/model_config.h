@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -100,6 +101,22 @@ struct LatentConfig {
   bool has_fused_matrices = false;  // blk.N.attn_kv_b.weight in place of attn_{k,v}_b
 };
 
+// Layers whose attention is a gated delta rule (DeltaRuleArgs; Qwen 3 Next): what they remember of
+// a sequence has one size, however long it is.
+struct DeltaNetConfig {
+  uint32_t n_key_heads = 0;  // 0: the model has no such layer
+  uint32_t n_value_heads = 0;
+  uint32_t head_dim = 0;             // of keys and of values
+  uint32_t n_taps = 0;               // of the convolution that queries, keys and values go through
+  bool spreads_key_heads = false;    // as in DeltaRuleArgs
+  bool has_fused_strengths = false;  // blk.N.ssm_ba.weight in place of ssm_{beta,alpha}
+
+  uint32_t n_key_rows() const { return n_key_heads * head_dim; }
+  uint32_t n_value_rows() const { return n_value_heads * head_dim; }
+  // Queries, keys and values.
+  uint32_t n_channels() const { return 2 * n_key_rows() + n_value_rows(); }
+};
+
 // How queries grow with their position p: by 1 + scale * ln(floor(p / period) + 1).
 struct QueryGrowth {
   double scale = 0.0;  // 0: not at all
@@ -128,6 +145,8 @@ struct ModelConfig {
   double logit_scale = 1.0;      // multiplies the logits
 
   LatentConfig latent;
+  DeltaNetConfig delta_net;
+  std::vector<bool> recurrent;  // [n_layers] which layers are a delta net; empty: none
   RopeConfig rope;
   std::optional<RopeConfig> window_rope;  // of the layers with a window, where it is another
   double attention_scale = 0.0;           // multiplies query times key
@@ -146,6 +165,8 @@ struct ModelConfig {
   bool has_output_bias = false;  // blk.N.attn_output.bias
   bool has_fused_qkv = false;    // blk.N.attn_qkv.weight in place of the three
   QkNorm qk_norm = QkNorm::kNone;
+  bool gates_heads = false;  // attn_q has the rows of each head's query, then those of a gate for
+                             // what attention gives
   bool turns_before_norm = false;      // queries and keys; else those norms come first
   bool has_sinks = false;              // blk.N.attn_sinks.weight
   bool has_pre_norms = true;           // of what attention and feed-forward take
@@ -171,7 +192,8 @@ struct ModelConfig {
   bool has_latent() const { return latent.rank != 0; }
   // Of each head: elements of a query as it is projected, and of what the output projection takes.
   uint32_t projected_query_dim() const {
-    return has_latent() ? latent.plain_dim + rope.dimension : head_dim;
+    if (has_latent()) return latent.plain_dim + rope.dimension;
+    return gates_heads ? 2 * head_dim : head_dim;
   }
   uint32_t output_dim() const { return has_latent() ? latent.value_dim : value_dim; }
   uint32_t k_rows() const { return n_kv_heads * head_dim; }
@@ -185,6 +207,11 @@ struct ModelConfig {
     return experts.count != 0 && layer >= experts.n_dense_layers;
   }
   bool HasDenseNets() const { return !HasExperts(0); }
+  // Whether some layers are recurrent.
+  bool IsHybrid() const {
+    return std::find(recurrent.begin(), recurrent.end(), true) != recurrent.end();
+  }
+  bool IsRecurrent(uint32_t layer) const { return !recurrent.empty() && recurrent[layer]; }
   bool HasWindow(uint32_t layer) const { return !windowed.empty() && windowed[layer]; }
   const RopeConfig& RopeOf(uint32_t layer) const {
     return window_rope && HasWindow(layer) ? *window_rope : rope;

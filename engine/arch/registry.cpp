@@ -21,7 +21,8 @@ std::span<const Architecture> Architectures() {
       MixtralArchitecture(),    NemotronArchitecture(),   NomicBertArchitecture(),
       Olmo2Architecture(),      OlmoeArchitecture(),      Phi2Architecture(),
       Phi3Architecture(),       Qwen2Architecture(),      Qwen2MoeArchitecture(),
-      Qwen2VlArchitecture(),    Qwen3Architecture(),      Qwen3MoeArchitecture(),
+      Qwen2VlArchitecture(),    Qwen3Architecture(),      Qwen35Architecture(),
+      Qwen35MoeArchitecture(),  Qwen3MoeArchitecture(),   Qwen3NextArchitecture(),
       Qwen3VlArchitecture(),    Qwen3VlMoeArchitecture(), SeedOssArchitecture(),
       SmolLm3Architecture(),    StableLmArchitecture(),   StarCoder2Architecture(),
       YiArchitecture()};

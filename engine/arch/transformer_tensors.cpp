@@ -39,6 +39,11 @@ class TableWriter {
     Vector(role, name, config.head_dim);
     if (config.qk_norm == QkNorm::kOwnHead) specs_.back().n_slices = n_heads;
   }
+  // Weights of the taps of each channel.
+  void Channels(WeightRole role, std::string_view name, uint32_t n_channels, uint32_t n_taps) {
+    Vector(role, name, n_taps);
+    specs_.back().n_slices = n_channels;
+  }
   // A matrix of each expert: all in one tensor "ffn_up_exps.weight", or each in its own
   // "ffn_up.3.weight".
   void Experts(WeightRole role, const std::string& name, const ExpertConfig& experts,
@@ -76,7 +81,8 @@ struct Projection {
 
 void AddQkv(const ModelConfig& config, TableWriter& table) {
   const Projection projections[] = {
-      {WeightRole::kAttnQ, WeightRole::kAttnQBias, "attn_q", config.q_rows()},
+      {WeightRole::kAttnQ, WeightRole::kAttnQBias, "attn_q",
+       uint64_t{config.n_heads} * config.projected_query_dim()},
       {WeightRole::kAttnK, WeightRole::kAttnKBias, "attn_k", config.k_rows()},
       {WeightRole::kAttnV, WeightRole::kAttnVBias, "attn_v", config.v_rows()}};
   uint64_t first_row = 0;  // in the fused tensor
@@ -125,10 +131,26 @@ void AddLatent(const ModelConfig& config, TableWriter& table) {
   AddHeadMatrices(config, table);
 }
 
+void AddDeltaNet(const ModelConfig& config, TableWriter& table) {
+  const DeltaNetConfig& net = config.delta_net;
+  const uint64_t n_embd = config.n_embd, n_heads = net.n_value_heads;
+  table.Matrix(WeightRole::kDeltaMixed, "attn_qkv.weight", net.n_channels(), n_embd);
+  table.Matrix(WeightRole::kDeltaGate, "attn_gate.weight", net.n_value_rows(), n_embd);
+  if (net.has_fused_strengths) {
+    table.Matrix(WeightRole::kDeltaStrengths, "ssm_ba.weight", 2 * n_heads, n_embd);
+  } else {
+    table.Matrix(WeightRole::kDeltaBeta, "ssm_beta.weight", n_heads, n_embd);
+    table.Matrix(WeightRole::kDeltaAlpha, "ssm_alpha.weight", n_heads, n_embd);
+  }
+  table.Channels(WeightRole::kDeltaConv, "ssm_conv1d.weight", net.n_channels(), net.n_taps);
+  table.Vector(WeightRole::kDeltaAlphaBias, "ssm_dt.bias", n_heads);
+  table.Vector(WeightRole::kDeltaDecay, "ssm_a", n_heads);
+  table.Vector(WeightRole::kDeltaNorm, "ssm_norm.weight", net.head_dim);
+  table.Matrix(WeightRole::kAttnOutput, "ssm_out.weight", n_embd, net.n_value_rows());
+}
+
 void AddAttention(const ModelConfig& config, TableWriter& table) {
   const uint64_t n_embd = config.n_embd;
-  if (config.has_pre_norms)
-    table.Norm(WeightRole::kAttnNorm, WeightRole::kAttnNormBias, "attn_norm", config);
   if (config.has_latent())
     AddLatent(config, table);
   else
@@ -212,7 +234,12 @@ void AddExperts(const ModelConfig& config, TableWriter& table) {
 
 void AddLayer(const ModelConfig& config, uint32_t layer, std::vector<TensorSpec>& specs) {
   TableWriter table(specs, static_cast<int>(layer));
-  AddAttention(config, table);
+  if (config.has_pre_norms)
+    table.Norm(WeightRole::kAttnNorm, WeightRole::kAttnNormBias, "attn_norm", config);
+  if (config.IsRecurrent(layer))
+    AddDeltaNet(config, table);
+  else
+    AddAttention(config, table);
   if (config.has_pre_norms && config.order != BlockOrder::kParallelOneNorm)
     table.Norm(WeightRole::kFfnNorm, WeightRole::kFfnNormBias, "ffn_norm", config);
   if (config.HasExperts(layer))

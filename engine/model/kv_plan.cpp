@@ -59,6 +59,29 @@ Status CheckHeads(const ModelConfig& config, KvDType dtype) {
       .WithDetail("value", "q8_0");
 }
 
+// A slot: of each recurrent layer the tokens that its convolution needs, and a matrix of each head.
+Result<StatePlan> PlanState(const ModelConfig& config, const LoadOptions& options,
+                            ArenaLayout& arena) {
+  StatePlan state;
+  const DeltaNetConfig& net = config.delta_net;
+  if (!config.IsHybrid()) return state;
+  ArenaLayout slot;
+  state.layers.resize(config.n_layers);
+  for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
+    if (!config.IsRecurrent(layer)) continue;
+    state.layers[layer].conv_offset_bytes =
+        slot.AddWords(net.n_taps - 1, net.n_channels()).offset_bytes;
+    state.layers[layer].delta_offset_bytes =
+        slot.AddWords(net.n_value_rows(), net.head_dim).offset_bytes;
+  }
+  if (!slot.total()) return TooLargeToPlan("the state of a sequence");
+  state.slot_bytes = *slot.total();
+  state.n_slots = 2 * options.max_sequences + kSpareStateSlots;
+  state.offset_bytes =
+      arena.Add(CheckedSum().AddProduct(state.n_slots, state.slot_bytes)).offset_bytes;
+  return state;
+}
+
 }  // namespace
 
 uint32_t RingBlocks(uint32_t window, uint32_t step_tokens) {
@@ -81,6 +104,10 @@ Result<KvPlan> PlanKv(const ModelConfig& config, const LoadOptions& options) {
   for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
     const uint32_t window = config.HasWindow(layer) ? config.window : 0;
     KvLayerPlan place;
+    if (config.IsRecurrent(layer)) {
+      kv.layers.push_back(place);
+      continue;
+    }
     FORGE_ASSIGN_OR_RETURN(place.group, GroupOf(window, options, kv));
     const ScratchSlot keys = add(kv.groups[place.group], config.head_dim);
     const ScratchSlot values =
@@ -91,6 +118,7 @@ Result<KvPlan> PlanKv(const ModelConfig& config, const LoadOptions& options) {
     place.value_bytes = values.size_bytes;
     kv.layers.push_back(place);
   }
+  FORGE_ASSIGN_OR_RETURN(kv.state, PlanState(config, options, layout));
   if (!layout.total()) return TooLargeToPlan("the KV cache");
   kv.total_bytes = *layout.total();
   return kv;

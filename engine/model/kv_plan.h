@@ -32,13 +32,32 @@ struct KvLayerPlan {
   uint64_t value_bytes = 0;  // 0: a value is part of its key
 };
 
+// What a recurrent layer remembers of a sequence, within a slot.
+struct StateLayerPlan {
+  uint64_t conv_offset_bytes = 0;
+  uint64_t delta_offset_bytes = 0;
+};
+
+// Slots for what the recurrent layers remember of a sequence, all in one place. Of a sequence at
+// work one slot changes with each step, and a step may keep one more as it was at the end of a
+// block, for others that begin with the same tokens. Each sequence can have these two at any time;
+// kSpareStateSlots hold what was kept.
+struct StatePlan {
+  uint32_t n_slots = 0;                // 0: no layer is recurrent
+  uint64_t slot_bytes = 0;             // a multiple of 64
+  uint64_t offset_bytes = 0;           // of the first slot in the KV arena
+  std::vector<StateLayerPlan> layers;  // [n_layers], where there are slots
+};
+inline constexpr uint32_t kSpareStateSlots = 2;
+
 // The KV cache: blocks of kKvBlockTokens positions, for every layer.
 struct KvPlan {
   KvDType dtype = KvDType::kF16;
   uint32_t context_length = 0;  // of each sequence, after defaults
   uint32_t max_sequences = 0;
   std::vector<KvGroup> groups;      // at least one; each has layers
-  std::vector<KvLayerPlan> layers;  // [n_layers]
+  std::vector<KvLayerPlan> layers;  // [n_layers]; recurrent ones have no bytes here
+  StatePlan state;
   uint64_t total_bytes = 0;
 };
 

@@ -142,6 +142,11 @@ constexpr MatrixPlace kMatrixPlaces[] = {
     {WeightRole::kAttnV, &LayerWeights::v},
     {WeightRole::kQueryLatent, &LayerWeights::query_latent},
     {WeightRole::kLatent, &LayerWeights::latent},
+    {WeightRole::kDeltaMixed, &LayerWeights::delta_mixed},
+    {WeightRole::kDeltaGate, &LayerWeights::delta_gate},
+    {WeightRole::kDeltaBeta, &LayerWeights::delta_beta},
+    {WeightRole::kDeltaAlpha, &LayerWeights::delta_alpha},
+    {WeightRole::kDeltaStrengths, &LayerWeights::delta_strengths},
     {WeightRole::kAttnOutput, &LayerWeights::attn_output},
     {WeightRole::kFfnGate, &LayerWeights::gate},
     {WeightRole::kFfnUp, &LayerWeights::up},
@@ -175,6 +180,10 @@ constexpr VectorPlace kVectorPlaces[] = {
     {WeightRole::kAttnVBias, &LayerWeights::v_bias},
     {WeightRole::kQueryLatentNorm, &LayerWeights::query_latent_norm},
     {WeightRole::kLatentNorm, &LayerWeights::latent_norm},
+    {WeightRole::kDeltaConv, &LayerWeights::delta_conv},
+    {WeightRole::kDeltaAlphaBias, &LayerWeights::delta_alpha_bias},
+    {WeightRole::kDeltaDecay, &LayerWeights::delta_decay},
+    {WeightRole::kDeltaNorm, &LayerWeights::delta_norm},
     {WeightRole::kAttnQNorm, &LayerWeights::q_norm},
     {WeightRole::kAttnKNorm, &LayerWeights::k_norm},
     {WeightRole::kAttnSinks, &LayerWeights::sinks},
@@ -344,6 +353,21 @@ KvLayerView Model::KvLayer(uint32_t layer) const {
           .head_dim = static_cast<int>(config_.head_dim),
           .value_dim = static_cast<int>(config_.value_dim),
           .values_in_keys = config_.has_latent()};
+}
+
+RecurrentState Model::StateAt(uint64_t offset_bytes) const {
+  const StatePlan& state = plan_.kv.state;
+  return {.data = reinterpret_cast<float*>(kv_base_ + state.offset_bytes + offset_bytes),
+          .slot_stride = static_cast<int64_t>(state.slot_bytes / sizeof(float)),
+          .n_slots = static_cast<int>(state.n_slots)};
+}
+
+RecurrentState Model::ConvState(uint32_t layer) const {
+  return StateAt(plan_.kv.state.layers.at(layer).conv_offset_bytes);
+}
+
+RecurrentState Model::DeltaState(uint32_t layer) const {
+  return StateAt(plan_.kv.state.layers.at(layer).delta_offset_bytes);
 }
 
 }  // namespace forge

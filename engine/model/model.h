@@ -12,6 +12,7 @@
 #include "engine/model/rope_frequencies.h"
 #include "engine/text/chat_template.h"
 #include "engine/text/tokenizer.h"
+#include "kernels/api/recurrent_state.h"
 
 namespace forge {
 
@@ -24,6 +25,11 @@ struct LayerWeights {
   const float* query_latent_norm = nullptr;  // [latent.query_rank]
   const float* latent_norm = nullptr;        // [latent.rank]
   ExpertWeights head_keys, head_values;      // of each head: [rank, plain_dim], [value_dim, rank]
+  WeightView delta_mixed, delta_gate, delta_beta, delta_alpha, delta_strengths;
+  const float* delta_conv = nullptr;        // [n_channels, n_taps]
+  const float* delta_alpha_bias = nullptr;  // [n_value_heads]
+  const float* delta_decay = nullptr;       // [n_value_heads]
+  const float* delta_norm = nullptr;        // [delta_net.head_dim]
   const float* q_bias = nullptr;
   const float* k_bias = nullptr;
   const float* v_bias = nullptr;
@@ -96,6 +102,10 @@ class Model {
 
   // Layer `layer` of the KV cache. REQUIRES: layer < config().n_layers.
   KvLayerView KvLayer(uint32_t layer) const;
+  // Slots of state: what the convolution of recurrent layer `layer` remembers, and what its delta
+  // rule does, without the step's arrays. REQUIRES: the layer is recurrent.
+  RecurrentState ConvState(uint32_t layer) const;
+  RecurrentState DeltaState(uint32_t layer) const;
   // The scratch buffer `slot` of plan().scratch.
   template <typename T>
   T* Scratch(const ScratchSlot& slot) const {
@@ -111,6 +121,7 @@ class Model {
   Status Initialize(ProgressReporter& progress);
   Status WriteHeadIds(Stream& stream);
   void BindWeights();
+  RecurrentState StateAt(uint64_t offset_bytes) const;
   // Of rope_tables_ and plan_.scratch.rope_frequencies.
   size_t RopeIndex(uint32_t layer) const {
     return config_.window_rope && config_.HasWindow(layer) ? 1 : 0;

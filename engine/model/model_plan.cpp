@@ -172,6 +172,21 @@ void PlanLatentScratch(const ModelConfig& config, ScratchPlan& scratch, ArenaLay
   scratch.head_ids = layout.AddWords(n_tokens, config.n_heads);
 }
 
+void PlanHybridScratch(const ModelConfig& config, ScratchPlan& scratch, ArenaLayout& layout) {
+  const DeltaNetConfig& net = config.delta_net;
+  const uint64_t n_tokens = scratch.max_tokens;
+  if (config.gates_heads)
+    scratch.heads = layout.AddWords(n_tokens, config.n_heads * config.projected_query_dim());
+  if (!scratch.is_recurrent) return;
+  scratch.delta_mixed = layout.AddWords(n_tokens, net.n_channels());
+  scratch.delta_convolved = layout.AddWords(n_tokens, net.n_channels());
+  scratch.delta_gate = layout.AddWords(n_tokens, net.n_value_rows());
+  scratch.delta_beta = layout.AddWords(n_tokens, net.n_value_heads);
+  scratch.delta_alpha = layout.AddWords(n_tokens, net.n_value_heads);
+  if (net.has_fused_strengths)
+    scratch.delta_strengths = layout.AddWords(n_tokens, 2 * uint64_t{net.n_value_heads});
+}
+
 // The arrays of a largest step.
 std::optional<uint64_t> IndexBytes(const KvPlan& kv, const ScratchPlan& scratch) {
   ArenaLayout arrays;
@@ -181,6 +196,8 @@ std::optional<uint64_t> IndexBytes(const KvPlan& kv, const ScratchPlan& scratch)
   for (int i = 0; scratch.is_of_encoder && i < 3; ++i)  // what is seen, types, ones
     arrays.AddWords(scratch.max_tokens);
   arrays.AddWords(uint64_t{kv.max_sequences} + 1);
+  for (int i = 0; scratch.is_recurrent && i < 4; ++i)  // those of RecurrentState
+    arrays.AddWords(kv.max_sequences);
   arrays.AddWords(scratch.max_logit_rows);
   for (const KvGroup& group : kv.groups)
     arrays.AddWords(kv.max_sequences, group.blocks_per_sequence);
@@ -195,7 +212,9 @@ void PlanTokens(const ModelConfig& config, const LoadOptions& options, const Dev
   if (config.is_encoder) return;
   scratch.max_tokens += options.max_sequences;
   // A step with guesses holds no prompt, and has room for them where a chunk would be.
-  scratch.max_draft_tokens = std::min(device.info().max_draft_tokens, options.prefill_chunk - 1);
+  // What a recurrent layer has learned of a wrong guess it cannot forget.
+  if (!config.IsHybrid())
+    scratch.max_draft_tokens = std::min(device.info().max_draft_tokens, options.prefill_chunk - 1);
   // A sequence decodes or prefills, and either way generating takes the logits of its last token
   // and of guesses behind it. Those of more rows are computed in groups that fit logit_area.
   scratch.max_logit_rows = options.max_sequences + scratch.max_draft_tokens;
@@ -205,6 +224,7 @@ Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan
                                 const Device& device) {
   ScratchPlan scratch;
   PlanTokens(config, plan.options, device, scratch);
+  scratch.is_recurrent = config.IsHybrid();
   const uint64_t n_tokens = scratch.max_tokens, n_logit_rows = scratch.max_logit_rows;
   ArenaLayout layout;
   scratch.hidden = layout.AddWords(n_tokens, config.n_embd);
@@ -239,6 +259,7 @@ Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan
     scratch.rope_frequencies.push_back(layout.AddWords(config.window_rope->dimension / 2));
   if (config.experts.count != 0) PlanExpertScratch(config, scratch, layout);
   if (config.has_latent()) PlanLatentScratch(config, scratch, layout);
+  PlanHybridScratch(config, scratch, layout);
   const uint64_t expert_workspace_bytes =
       std::max(ExpertWorkspaceBytes(config, plan, device, scratch.max_tokens),
                HeadWorkspaceBytes(config, device, scratch.max_tokens));

@@ -1,5 +1,6 @@
 #include "engine/runtime/attention_block.h"
 
+#include "engine/runtime/delta_net.h"
 #include "engine/runtime/latent_attention.h"
 
 namespace forge {
@@ -13,10 +14,38 @@ Status Project(const StepContext& step, uint32_t layer) {
        .n_tokens = step.n_tokens(),
        .norm = step.InputNormOf(weights.attn_norm, weights.attn_norm_bias),
        .n_targets = 3,
-       .targets = {{{.weight = weights.q, .bias = weights.q_bias, .y = step.Floats(scratch.q)},
+       .targets = {{{.weight = weights.q,
+                     .bias = weights.q_bias,
+                     .y = step.Floats(step.config().gates_heads ? scratch.heads : scratch.q)},
                     {.weight = weights.k, .bias = weights.k_bias, .y = step.Floats(scratch.k)},
                     {.weight = weights.v, .bias = weights.v_bias, .y = step.Floats(scratch.v)}}},
        .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
+      step.stream());
+}
+
+// The queries of heads that have gates behind them.
+Status TakeQueries(const StepContext& step) {
+  const ModelConfig& config = step.config();
+  if (!config.gates_heads) return Status();
+  const auto head_dim = static_cast<int>(config.head_dim);
+  return step.ops().join_columns(
+      {.first = {step.Floats(step.scratch().heads), 2 * head_dim, head_dim},
+       .y = step.Floats(step.scratch().q),
+       .n_rows = step.n_tokens() * static_cast<int>(config.n_heads)},
+      step.stream());
+}
+
+// Multiplies what attention gives by the heads' gates, if they have any.
+Status GateHeads(const StepContext& step) {
+  const ModelConfig& config = step.config();
+  if (!config.gates_heads) return Status();
+  const auto head_dim = static_cast<int>(config.head_dim);
+  float* const attention = step.Floats(step.scratch().attention);
+  return step.ops().sigmoid_gate(
+      {.x = attention,
+       .gate = {step.Floats(step.scratch().heads) + head_dim, 2 * head_dim, head_dim},
+       .y = attention,
+       .n_rows = step.n_tokens() * static_cast<int>(config.n_heads)},
       step.stream());
 }
 
@@ -101,23 +130,28 @@ Status Attend(const StepContext& step, uint32_t layer) {
 }  // namespace
 
 Status RunHeads(const StepContext& step, uint32_t layer) {
+  if (step.config().IsRecurrent(layer)) return RunDeltaNet(step, layer);
   const bool has_latent = step.config().has_latent();
   if (has_latent) {
     FORGE_TRY(ProjectLatent(step, layer));
   } else {
     FORGE_TRY(Project(step, layer));
+    FORGE_TRY(TakeQueries(step));
     FORGE_TRY(NormProjections(step, layer));
   }
   FORGE_TRY(Append(step, layer));
   FORGE_TRY(ScaleQueries(step));
   FORGE_TRY(Attend(step, layer));
+  FORGE_TRY(GateHeads(step));
   return has_latent ? MakeHeadValues(step, layer) : Status();
 }
 
 Status AddAttention(const StepContext& step, uint32_t layer) {
   const LayerWeights& weights = step.Layer(layer);
   const ScratchPlan& scratch = step.scratch();
-  const ScratchSlot& heads = step.config().has_latent() ? scratch.heads : scratch.attention;
+  const ScratchSlot& heads = step.config().IsRecurrent(layer) ? scratch.delta_gate
+                             : step.config().has_latent()     ? scratch.heads
+                                                              : scratch.attention;
   FORGE_TRY(step.AddProjected(step.Floats(heads), weights.attn_output, weights.attn_output_bias,
                               weights.attn_post_norm));
   return step.NormSum(weights.attn_sum_norm, weights.attn_sum_norm_bias);

@@ -118,6 +118,17 @@ void Forward::Flatten(const StepBatch& batch) {
   FlattenBlocks(batch);
   if (model_.plan().scratch.scales_queries) ScaleQueries();
   if (model_.config().is_encoder) FlattenTexts(batch);
+  if (model_.plan().scratch.is_recurrent) FlattenStates(batch);
+}
+
+void Forward::FlattenStates(const StepBatch& batch) {
+  for (const StepSequence& sequence : batch.sequences) {
+    FORGE_CHECK(sequence.state.to >= 0, "a sequence has room for its state");
+    host_.state_from.push_back(sequence.state.from);
+    host_.state_to.push_back(sequence.state.to);
+    host_.state_kept_after.push_back(static_cast<int32_t>(sequence.state.kept_after));
+    host_.state_kept_to.push_back(sequence.state.kept_to);
+  }
 }
 
 // Each token sees up to the last of its sequence, which is its text.
@@ -180,6 +191,12 @@ StepIndices Forward::PlaceIndices() {
     indices.last_seen = Place(host_.last_seen);
     indices.token_types = Place(host_.token_types);
     indices.ones = Place(host_.ones);
+  }
+  if (!host_.state_to.empty()) {
+    indices.state_from = Place(host_.state_from);
+    indices.state_to = Place(host_.state_to);
+    indices.state_kept_after = Place(host_.state_kept_after);
+    indices.state_kept_to = Place(host_.state_kept_to);
   }
   for (const BlockTables& tables : host_.block_tables) {
     indices.batches.push_back(batch);

@@ -33,10 +33,12 @@ class Forward final : public StepRunner {
   // The batch's index arrays on the host, as RaggedBatch lays them out.
   struct HostBatch {
     std::vector<int32_t> tokens, positions, token_sequence, first_token, logit_rows;
-    std::vector<float> query_scales;        // of each token, if the model's queries grow
-    std::vector<int32_t> last_seen;         // of each token of an encoder
-    std::vector<int32_t> token_types;       // the same
-    std::vector<float> ones;                // the same
+    std::vector<float> query_scales;   // of each token, if the model's queries grow
+    std::vector<int32_t> last_seen;    // of each token of an encoder
+    std::vector<int32_t> token_types;  // the same
+    std::vector<float> ones;           // the same
+    // Of each sequence of a model with recurrent layers:
+    std::vector<int32_t> state_from, state_to, state_kept_after, state_kept_to;
     int n_decodes = 0;                      // as in RaggedBatch
     std::vector<BlockTables> block_tables;  // of each KvGroup
     std::vector<std::byte> placed;          // all of these one after the other, for one copy
@@ -48,6 +50,7 @@ class Forward final : public StepRunner {
   void FlattenBlocks(const StepBatch& batch);
   void ScaleQueries();
   void FlattenTexts(const StepBatch& batch);
+  void FlattenStates(const StepBatch& batch);
   Status ComputeStep(const StepBatch& batch, const RowReader& read_row);
   StepIndices PlaceIndices();
   template <typename T>

@@ -1,12 +1,18 @@
 #include "engine/runtime/kv_blocks.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace forge {
 
-KvBlocks::KvBlocks(const std::vector<KvGroup>& groups, uint32_t block_tokens)
-    : groups_(groups), block_tokens_(block_tokens), prefixes_(groups.size()) {
+KvBlocks::KvBlocks(const std::vector<KvGroup>& groups, uint32_t block_tokens,
+                   uint32_t n_state_slots, uint32_t max_sequences)
+    : groups_(groups),
+      block_tokens_(block_tokens),
+      max_sequences_(max_sequences),
+      prefixes_(groups.size() + (n_state_slots > 0 ? 1 : 0)) {
   for (const KvGroup& group : groups) pools_.emplace_back(group.n_blocks);
+  if (n_state_slots > 0) pools_.emplace_back(n_state_slots);
 }
 
 uint32_t KvBlocks::BlocksOf(uint32_t n_positions) const {
@@ -45,6 +51,7 @@ double KvBlocks::usage() const {
 // ---- Room
 
 bool KvBlocks::CanExtend(const KvSequence& sequence, uint32_t n_positions) const {
+  if (has_states() && !OwnsState(sequence) && pools_[states()].n_free() == 0) return false;
   const uint32_t n_blocks = std::max(BlocksOf(n_positions), sequence.n_blocks);
   for (size_t group = 0; group < groups_.size(); ++group) {
     const uint32_t first = sequence.empty() ? 0 : sequence.first[group];
@@ -111,6 +118,7 @@ void KvBlocks::Shorten(KvSequence& sequence, uint32_t n_blocks) {
 
 void KvBlocks::Release(KvSequence& sequence) {
   Shorten(sequence, 0);
+  DropStates(sequence);
   sequence = {};
 }
 
@@ -121,7 +129,7 @@ uint32_t KvBlocks::Truncate(KvSequence& sequence, uint32_t n_positions) {
     for (size_t group = 0; group < groups_.size(); ++group)
       if (last >= sequence.first[group] && pools_[group].n_uses(Entry(sequence, group, last)) > 1)
         n_kept = last * block_tokens_;
-  if (n_kept == 0 || !HoldsWindowAt(sequence, n_kept)) {
+  if (n_kept == 0 || has_states() || !HoldsWindowAt(sequence, n_kept)) {
     Release(sequence);
     return 0;
   }
@@ -132,6 +140,68 @@ uint32_t KvBlocks::Truncate(KvSequence& sequence, uint32_t n_positions) {
     for (size_t group = 0; group < groups_.size(); ++group)
       ForgetName(group, Entry(sequence, group, last));
   return n_kept;
+}
+
+// ---- Slots of state
+
+bool KvBlocks::OwnsState(const KvSequence& sequence) const {
+  return sequence.state >= 0 && pools_[states()].name(sequence.state) == 0;
+}
+
+StateSlots KvBlocks::BeginStep(KvSequence& sequence, uint32_t n_computed, uint32_t n_kept,
+                               bool is_answer) {
+  StateSlots slots;
+  if (!has_states()) return slots;
+  slots.from = sequence.state;
+  sequence.next_state = OwnsState(sequence) ? sequence.state : Take(states());
+  slots.to = sequence.next_state;
+  if (n_kept <= n_computed) return slots;
+  if (is_answer) ForgetAnswerState(sequence);
+  // The others that take part may each need one.
+  if (pools_[states()].n_free() <= max_sequences_) return slots;
+  sequence.kept_state = Take(states());
+  sequence.n_kept_blocks = n_kept / block_tokens_;
+  if (is_answer) sequence.answer_state = sequence.kept_state;
+  slots.kept_after = n_kept - n_computed;
+  slots.kept_to = sequence.kept_state;
+  return slots;
+}
+
+void KvBlocks::EndStep(KvSequence& sequence) {
+  if (sequence.next_state < 0) return;
+  const int32_t state = std::exchange(sequence.next_state, -1);
+  if (sequence.state == state) sequence.state = -1;
+  DropStates(sequence);
+  sequence.state = state;
+}
+
+void KvBlocks::DropStates(KvSequence& sequence) {
+  if (!has_states()) return;
+  if (sequence.next_state == sequence.state) sequence.next_state = -1;
+  for (int32_t* slot : {&sequence.state, &sequence.next_state, &sequence.kept_state})
+    if (*slot >= 0) pools_[states()].Drop(std::exchange(*slot, -1));
+}
+
+void KvBlocks::PublishState(KvSequence& sequence, PrefixId prefix) {
+  const int32_t slot = std::exchange(sequence.kept_state, -1);
+  if (prefixes_.block(prefix, states()) == PrefixIndex::kNoBlock) {
+    prefixes_.SetBlock(prefix, states(), slot);
+    pools_[states()].SetName(slot, prefix);
+    if (slot == sequence.answer_state) sequence.answer_prefix = prefix;
+    ++n_published_;
+  }
+  pools_[states()].Drop(slot);
+}
+
+// A later one of the same answer is of more use, and others' are not forgotten for it.
+void KvBlocks::ForgetAnswerState(KvSequence& sequence) {
+  const int32_t slot = std::exchange(sequence.answer_state, -1);
+  const PrefixId prefix = std::exchange(sequence.answer_prefix, 0);
+  KvBlockPool& pool = pools_[states()];
+  if (slot < 0 || prefix == 0 || pool.name(slot) != prefix || pool.n_uses(slot) > 0) return;
+  pool.Use(slot);
+  ForgetName(states(), slot);
+  pool.Drop(slot);
 }
 
 // ---- Prefixes
@@ -159,6 +229,8 @@ void KvBlocks::Publish(KvSequence& sequence, std::span<const TokenId> tokens) {
         own = known;
       }
     }
+    if (sequence.kept_state >= 0 && block + 1 == sequence.n_kept_blocks)
+      PublishState(sequence, prefix);
     prefixes_.ForgetIfEmpty(prefix);
   }
   if (was_searched) sequence.n_searched_blocks = n_published_;
@@ -185,6 +257,8 @@ std::vector<PrefixId> KvBlocks::FindPrefixes(const KvSequence& sequence,
       const uint32_t n_seen = block + 1 - FirstSeen(group, (block + 1) * block_tokens_);
       is_usable = is_usable && run[group] >= n_seen;
     }
+    if (has_states() && prefixes_.block(parent, states()) == PrefixIndex::kNoBlock)
+      is_usable = false;
     if (is_usable) n_usable = found.size();
   }
   found.resize(n_usable);
@@ -220,6 +294,11 @@ uint32_t KvBlocks::Adopt(KvSequence& sequence, std::span<const TokenId> tokens,
       pools_[group].Use(known);
       Entry(sequence, group, block) = known;
     }
+  }
+  if (has_states()) {
+    DropStates(sequence);
+    sequence.state = prefixes_.block(found.back(), states());
+    pools_[states()].Use(sequence.state);
   }
   sequence.n_blocks = n_blocks;
   sequence.prefixes.insert(sequence.prefixes.end(), found.begin(), found.end());

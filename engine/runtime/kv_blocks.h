@@ -7,6 +7,7 @@
 #include "engine/model/kv_plan.h"
 #include "engine/runtime/kv_block_pool.h"
 #include "engine/runtime/prefix_index.h"
+#include "engine/runtime/state_slots.h"
 #include "engine/text/tokenizer.h"
 
 namespace forge {
@@ -25,7 +26,14 @@ struct KvSequence {
   KvBlockTables tables;
   // [n_groups] The first block that is held; a ring has lost those before it.
   std::vector<uint32_t> first;
-  uint32_t n_blocks = 0;           // block n_blocks - 1 is the last one
+  uint32_t n_blocks = 0;  // block n_blocks - 1 is the last one
+  // Of a model with recurrent layers: the slot with the state after the tokens that are computed,
+  // and those that the running step writes. -1: none.
+  int32_t state = -1, next_state = -1, kept_state = -1;
+  uint32_t n_kept_blocks = 0;  // that kept_state is the state after
+  // The last one that was kept of an answer, and its name.
+  int32_t answer_state = -1;
+  PrefixId answer_prefix = 0;
   std::vector<PrefixId> prefixes;  // of the full blocks from the start on, as far as published
   // What was searched for in vain: so many tokens, when so many blocks had been published, its own
   // aside.
@@ -38,25 +46,40 @@ struct KvSequence {
 // Hands out the blocks of one model's KV cache, in all groups of layers alike, and finds those that
 // hold what a new sequence starts with.
 //
+// Of a model with recurrent layers it hands out slots of state too (StatePlan). A sequence holds
+// the slot that its next step goes on from; what a step kept besides is found with the block that
+// it ends, and a prefix is of use to others up to such a block only.
+//
 // Full blocks that were published are never written to again: several sequences read them, and
 // those of sequences that are gone stay until their room is needed. What throws std::bad_alloc has
 // taken no block that it does not hold; Truncate and Release do not throw. Thread-compatible.
 class KvBlocks {
  public:
-  KvBlocks(const std::vector<KvGroup>& groups, uint32_t block_tokens);
+  // n_state_slots: 0 without recurrent layers. `max_sequences`: that take part in a step.
+  KvBlocks(const std::vector<KvGroup>& groups, uint32_t block_tokens, uint32_t n_state_slots = 0,
+           uint32_t max_sequences = 0);
 
-  // Whether there are enough free blocks to Extend so.
+  // Whether there are enough free blocks to Extend so, and a slot for BeginStep.
   bool CanExtend(const KvSequence& sequence, uint32_t n_positions) const;
   // Makes room for positions [0, n_positions). A ring loses the blocks that it has no room for.
   // REQUIRES: CanExtend.
   void Extend(KvSequence& sequence, uint32_t n_positions);
   // Keeps positions [0, n_positions), of which the next token may be written and all before it be
   // read. Returns how many are kept: fewer where another sequence reads the block that the next
-  // token would be written to, none where a ring has lost what it sees. REQUIRES: `n_positions`
-  // were computed.
+  // token would be written to, none where a ring has lost what it sees or layers are recurrent.
+  // REQUIRES: `n_positions` were computed, and more.
   uint32_t Truncate(KvSequence& sequence, uint32_t n_positions);
-  // Takes all blocks back.
+  // Takes all blocks and slots back.
   void Release(KvSequence& sequence);
+
+  // What a step does with slots that computes the sequence's tokens from `n_computed` on. It keeps
+  // the state after the first `n_kept` positions, a whole number of blocks, where these are more
+  // and a slot can be spared; of an answer the last one that was kept is given up for it. REQUIRES:
+  // Extend.
+  StateSlots BeginStep(KvSequence& sequence, uint32_t n_computed, uint32_t n_kept, bool is_answer);
+  // The step succeeded, and was published if it is to be. After one that failed the sequence must
+  // be released.
+  void EndStep(KvSequence& sequence);
 
   // Makes the full blocks of `tokens`, all of which were computed, findable for others. Where
   // others have the same, theirs are taken and the sequence's own are free.
@@ -77,6 +100,14 @@ class KvBlocks {
   // The first block that the token at `position` sees in a group.
   uint32_t FirstSeen(size_t group, uint32_t position) const;
   bool HoldsWindowAt(const KvSequence& sequence, uint32_t position) const;
+  bool has_states() const { return pools_.size() > groups_.size(); }
+  // Slots are blocks of a group of their own.
+  size_t states() const { return groups_.size(); }
+  // Whether the sequence's slot may be written to.
+  bool OwnsState(const KvSequence& sequence) const;
+  void DropStates(KvSequence& sequence);
+  void PublishState(KvSequence& sequence, PrefixId prefix);
+  void ForgetAnswerState(KvSequence& sequence);
   int32_t Take(size_t group);
   void ForgetName(size_t group, int32_t block);
   // Drops the blocks from `n_blocks` on.
@@ -88,7 +119,8 @@ class KvBlocks {
 
   const std::vector<KvGroup> groups_;
   const uint32_t block_tokens_;
-  std::vector<KvBlockPool> pools_;  // of each group
+  const uint32_t max_sequences_;
+  std::vector<KvBlockPool> pools_;  // of each group, then of the slots
   PrefixIndex prefixes_;
   uint64_t n_published_ = 0;  // blocks, ever
 };

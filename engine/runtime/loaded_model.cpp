@@ -15,6 +15,7 @@ SchedulerOptions OptionsFor(const Model& model, const ServingOptions& options) {
           .max_queued_turns = options.max_queued_turns,
           .kv_groups = plan.kv.groups,
           .block_tokens = kKvBlockTokens,
+          .n_state_slots = plan.kv.state.n_slots,
           .shares_prefixes = options.shares_prefixes && !model.config().is_encoder,
           .is_encoder = model.config().is_encoder,
           .max_draft_tokens = plan.scratch.max_draft_tokens};

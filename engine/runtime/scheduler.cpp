@@ -35,7 +35,8 @@ Scheduler::Scheduler(const SchedulerOptions& options, StepRunner& runner,
       progress_(std::move(progress)),
       no_memory_(NoHostMemory("to go on with the turn")),
       constraints_(*options.limits.tokenizer, options.limits.n_vocab),
-      blocks_(options.kv_groups, options.block_tokens) {
+      blocks_(options.kv_groups, options.block_tokens, options.n_state_slots,
+              options.max_sequences) {
   for (const KvGroup& group : options.kv_groups)
     FORGE_CHECK(group.n_blocks / options.max_sequences >= group.blocks_per_sequence,
                 std::to_string(group.n_blocks) + " KV blocks cannot hold every sequence");

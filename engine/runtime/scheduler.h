@@ -28,6 +28,7 @@ struct SchedulerOptions {
   uint32_t max_queued_turns = 0;
   std::vector<KvGroup> kv_groups;  // each with blocks for max_sequences whole contexts
   uint32_t block_tokens = 1;
+  uint32_t n_state_slots = 0;  // as StatePlan has them; 0: no layer is recurrent
   // Whether turns read what others computed of the tokens that they begin with.
   bool shares_prefixes = true;
   // An encoder: only texts are embedded, each in one step. prefill_chunk is context_length then.
@@ -154,6 +155,10 @@ class Scheduler {
   void AddToStep(Session& session, uint32_t n_tokens, PlannedStep& step) FORGE_REQUIRES(mutex_);
   void EnsureBlocks(Session& session, uint32_t n_positions) FORGE_REQUIRES(mutex_);
   void EvictOne() FORGE_REQUIRES(mutex_);
+  // Forgets what is computed of the session where a step that did not succeed may have changed it.
+  void ForgetState(Session& session) FORGE_REQUIRES(mutex_);
+  // After how many tokens recurrent layers keep their state for others, in a step up to `end`.
+  uint32_t KeptTokens(const Session& session, uint32_t end) const FORGE_REQUIRES(mutex_);
   // After a step that succeeded.
   void Apply(const PlannedStep& step, Deliveries& deliveries) FORGE_REQUIRES(mutex_);
   void ApplyOutcomes(Session& session, std::vector<Task::Outcome> outcomes, Deliveries& deliveries)

@@ -73,8 +73,12 @@ void Scheduler::Compute(PlannedStep& step, Deliveries& deliveries) {
         HadMemory([&] { session.task->TakeRow(position, row, session.tokens); });
     if (!had_memory) session.failure = no_memory_;
   });
-  // A step that was given up leaves every session as it was.
-  if (status.code() == StatusCode::kCancelled) return;
+  if (status.code() == StatusCode::kCancelled) {
+    // Given up, it leaves every session as it was, but for what recurrent layers remember.
+    MutexLock lock(mutex_);
+    for (Session* session : step.sessions) ForgetState(*session);
+    return;
+  }
   NoteDuration(step, options_.now() - start);
   MutexLock lock(mutex_);
   if (status.ok())
@@ -113,8 +117,11 @@ void Scheduler::NoteLost(Deliveries& deliveries, size_t lost) {
 }
 
 void Scheduler::MarkFailed(const PlannedStep& step, const Status& status, bool all) {
-  for (Session* session : active_)
-    if (all || step.sessions.empty() || session->last_step == n_steps_) session->failure = status;
+  for (Session* session : active_) {
+    if (!all && !step.sessions.empty() && session->last_step != n_steps_) continue;
+    session->failure = status;
+    ForgetState(*session);
+  }
   if (!all) return;
   for (Session* session : queue_) session->failure = status;
 }
@@ -272,9 +279,26 @@ void Scheduler::AddToStep(Session& session, uint32_t n_tokens, PlannedStep& step
       {.tokens = std::span(session.tokens).subspan(session.n_computed, n_tokens),
        .first_position = session.n_computed,
        .blocks = session.kv.tables,
+       .state = blocks_.BeginStep(session.kv, session.n_computed, KeptTokens(session, end),
+                                  session.state == State::kDecode),
        .wants = session.task->Wants(session.n_computed, end, session.n_tokens()),
        .n_last = 1 + session.n_drafted,
        .n_top = session.task->n_top()});
+}
+
+uint32_t Scheduler::KeptTokens(const Session& session, uint32_t end) const {
+  if (!options_.shares_prefixes || session.task->is_reading()) return 0;
+  // What a chat template puts behind the last message is not in the conversation's next prompt.
+  constexpr uint32_t kTemplateEnd = 16;
+  const bool ends_prompt = session.state == State::kPrefill && end == session.n_tokens();
+  const uint32_t n_tokens = ends_prompt ? end - std::min(end, kTemplateEnd) : end;
+  return n_tokens / options_.block_tokens * options_.block_tokens;
+}
+
+void Scheduler::ForgetState(Session& session) {
+  if (options_.n_state_slots == 0) return;
+  blocks_.Release(session.kv);
+  session.n_computed = 0;
 }
 
 void Scheduler::EnsureBlocks(Session& session, uint32_t n_positions) {
@@ -314,6 +338,7 @@ void Scheduler::Apply(const PlannedStep& step, Deliveries& deliveries) {
     std::vector<Task::Outcome> outcomes = session.task->TakeOutcomes(session.n_pending());
     if (options_.shares_prefixes && !session.task->is_reading())
       blocks_.Publish(session.kv, std::span(session.tokens).first(session.n_computed));
+    blocks_.EndStep(session.kv);
     if (session.state == State::kPrefill) {
       const uint32_t total = session.task->n_to_compute();
       const uint32_t done = total - session.n_pending();

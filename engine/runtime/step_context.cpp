@@ -7,6 +7,14 @@ float StepContext::HiddenEpsilon() const {
   return static_cast<float>(config().rms_epsilon / (scale * scale));
 }
 
+RecurrentState StepContext::WithStepOf(RecurrentState state) const {
+  state.from = indices_.state_from;
+  state.to = indices_.state_to;
+  state.kept_after = indices_.state_kept_after;
+  state.kept_to = indices_.state_kept_to;
+  return state;
+}
+
 Status StepContext::Norm(const float* weight, const float* bias, const float* x, float* y,
                          int n_rows) const {
   return ops().rms_norm({.x = x,

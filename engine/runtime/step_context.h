@@ -16,6 +16,11 @@ struct StepIndices {
   const int32_t* last_seen = nullptr;    // as AttentionArgs has it
   const int32_t* token_types = nullptr;  // all 0
   const float* ones = nullptr;
+  // Of each sequence, in models with recurrent layers only, as RecurrentState has them:
+  const int32_t* state_from = nullptr;
+  const int32_t* state_to = nullptr;
+  const int32_t* state_kept_after = nullptr;
+  const int32_t* state_kept_to = nullptr;
   std::vector<RaggedBatch> batches;  // of each KvGroup, differing in their block tables only
 };
 
@@ -43,6 +48,9 @@ class StepContext {
   const RaggedBatch& BatchOf(uint32_t layer) const {
     return indices_.batches[model_.plan().kv.layers[layer].group];
   }
+
+  // The slots of ConvState or DeltaState with what this step does with them.
+  RecurrentState WithStepOf(RecurrentState state) const;
 
   float* Floats(const ScratchSlot& slot) const { return model_.Scratch<float>(slot); }
   int32_t* Indices(const ScratchSlot& slot) const { return model_.Scratch<int32_t>(slot); }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/runtime/kv_blocks.h"
+#include "engine/runtime/state_slots.h"
 #include "engine/text/tokenizer.h"
 #include "kernels/base/result.h"
 
@@ -25,6 +26,7 @@ struct StepSequence {
   std::span<const TokenId> tokens;       // at least one
   uint32_t first_position = 0;           // of tokens[0]; everything before it is in the cache
   std::span<const KvBlockTable> blocks;  // of each KvGroup, enough for the last token's position
+  StateSlots state = {};
   StepOutput wants = StepOutput::kNothing;
   uint32_t n_last = 1;  // of kLastLogits and kTopLogits: how many of its tokens
   uint32_t n_top = 0;   // of kTopLogits: in [1, min(n_vocab, kMaxTopLogits)]
@@ -57,8 +59,8 @@ class StepRunner {
   virtual ~StepRunner() = default;
   // Stores the batch's keys and values in the cache, and calls `read_row` for every row wanted, on
   // this thread; those of one sequence in order. Blocks until all is done. On failure some rows may
-  // have been read, and the cache's contents at the batch's positions are unspecified. kCancelled
-  // where the batch did not go on.
+  // have been read, and the cache's contents at the batch's positions and in the slots that it
+  // writes are unspecified. kCancelled where the batch did not go on.
   virtual Status Run(const StepBatch& batch, const RowReader& read_row) = 0;
 };
 

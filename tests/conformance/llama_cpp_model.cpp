@@ -16,6 +16,11 @@ LlamaCppModel Plain(const std::string& architecture) {
   return {architecture, MakeTinyModel(Family(architecture))};
 }
 
+LlamaCppModel Recurrent(const std::string& architecture) {
+  return {architecture, MakeTinyModel(Family(architecture)), /*rounds_gelu=*/false,
+          /*is_recurrent=*/true};
+}
+
 LlamaCppModel WithGelu(const std::string& name, const TinyModelOptions& options) {
   return {name, MakeTinyModel(options), /*rounds_gelu=*/true};
 }
@@ -240,6 +245,8 @@ std::vector<LlamaCppModel> LlamaCppModels() {
         "ernie4_5-moe", "exaone", "exaone4", "glm4moe", "granite", "granitemoe", "mistral3",
         "olmo2", "qwen3vl", "qwen3vlmoe", "seed_oss", "smollm3"})
     models.push_back(Plain(family));
+  for (const char* family : {"qwen35", "qwen35moe", "qwen3next"})
+    models.push_back(Recurrent(family));
   for (auto* const make : {Cohere2OfASmallWindow,
                            CommandRPlus,
                            DeepSeekOfGrowingQueries,

@@ -12,7 +12,8 @@ namespace forge::testing {
 struct LlamaCppModel {
   std::string name;
   GgufBuilder file;
-  bool rounds_gelu = false;  // llama.cpp's GELU, see ReferenceTransformer::Gelu
+  bool rounds_gelu = false;   // llama.cpp's GELU, see ReferenceTransformer::Gelu
+  bool is_recurrent = false;  // llama.cpp computes such layers for 64 tokens at once
 };
 
 // At least one for each family that the shared reference data lacks. The same files, byte for byte,

@@ -25,6 +25,14 @@ constexpr double kTolerance = 5e-5;
 // differ in their last bit of float32.
 constexpr double kRoundedGeluTolerance = 5e-4;
 
+// Its float32 in recurrent layers: what 64 tokens do to a state is solved for at once.
+constexpr double kRecurrentTolerance = 2e-4;
+
+double ToleranceOf(const LlamaCppModel& model) {
+  if (model.rounds_gelu) return kRoundedGeluTolerance;
+  return model.is_recurrent ? kRecurrentTolerance : kTolerance;
+}
+
 double LargestDeviation(ReferenceTransformer& oracle, const std::filesystem::path& recorded) {
   double largest = 0.0;
   for (const ReferenceCase& reference : testing::ReadReferenceCases(recorded)) {
@@ -52,7 +60,7 @@ TEST(LlamaCppOracleTest, SaysWhatLlamaCppSays) {
     ReferenceTransformer oracle(file.path(), 512,
                                 model.rounds_gelu ? Gelu::kRounded : Gelu::kExact);
     const double largest = LargestDeviation(oracle, folder / (model.name + ".json"));
-    EXPECT_LE(largest, model.rounds_gelu ? kRoundedGeluTolerance : kTolerance);
+    EXPECT_LE(largest, ToleranceOf(model));
     std::cout << model.name << ": largest deviation of the oracle " << largest << '\n';
   }
 }

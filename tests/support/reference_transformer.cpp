@@ -291,12 +291,14 @@ Vector ReferenceTransformer::AttendHead(int layer, int head, const Vector& query
 
 Vector ReferenceTransformer::Attention(int layer, const Vector& x) {
   const std::string block = BlockName(layer);
-  Vector query, key, value;
+  Vector query, key, value, gates;
   if (Is("deepseek2")) {
     query = LatentQueries(block, x);
     std::tie(key, value) = LatentKeysAndValues(block, x);
   } else {
-    query = Project(block, "q", x), key = Project(block, "k", x), value = Project(block, "v", x);
+    query = Project(block, "q", x);
+    if (IsHybrid()) gates = TakeGates(query);
+    key = Project(block, "k", x), value = Project(block, "v", x);
     const auto norm = [&] {
       NormQueriesOrKeys(block + "attn_q_norm.weight", query);
       NormQueriesOrKeys(block + "attn_k_norm.weight", key);
@@ -325,6 +327,7 @@ Vector ReferenceTransformer::Attention(int layer, const Vector& x) {
     const Vector one = AttendHead(layer, head, query);
     heads.insert(heads.end(), one.begin(), one.end());
   }
+  for (size_t i = 0; i < gates.size(); ++i) heads[i] /= 1.0 + std::exp(-gates[i]);
   Vector y = Product(block + "attn_output.weight", heads);
   AddBias(block + "attn_output.bias", y);
   return y;
@@ -334,7 +337,7 @@ Vector ReferenceTransformer::Attention(int layer, const Vector& x) {
 void ReferenceTransformer::Block(int layer, Vector& x) {
   const std::string block = BlockName(layer);
   // These files call the norm before the feed-forward net after where it stands.
-  const bool is_named_after = Is("gpt-oss") || Is("seed_oss") || Is("glm4moe");
+  const bool is_named_after = Is("gpt-oss") || Is("seed_oss") || Is("glm4moe") || IsHybrid();
   const double residual_scale = IsGranite() ? Number("residual_scale", 1.0) : 1.0;
   const auto add = [&](Vector y, const std::string& post_norm) {
     if (!is_named_after) y = NormIfAny(post_norm, y);
@@ -342,7 +345,8 @@ void ReferenceTransformer::Block(int layer, Vector& x) {
   };
   const Vector before = x;
   const bool has_own = Has(block + "attn_norm_2.weight");  // Falcon 40B's attention
-  add(Attention(layer, NormIfAny(block + (has_own ? "attn_norm_2.weight" : "attn_norm.weight"), x)),
+  const Vector normed = NormIfAny(block + (has_own ? "attn_norm_2.weight" : "attn_norm.weight"), x);
+  add(IsRecurrent(layer) ? DeltaNet(layer, normed) : Attention(layer, normed),
       block + "post_attention_norm.weight");
   std::string norm = is_named_after ? "post_attention_norm.weight" : "ffn_norm.weight";
   if (IsParallel(block) && !Has(block + norm)) norm = "attn_norm.weight";

@@ -29,7 +29,7 @@ class ReferenceTransformer {
   // Appends a token to the sequence; the logits after it.
   std::vector<double> Add(int32_t token);
   // Empties the sequence.
-  void Reset() { keys_.clear(), values_.clear(), position_ = 0; }
+  void Reset() { keys_.clear(), values_.clear(), recurrent_.clear(), position_ = 0; }
 
  private:
   using Vector = std::vector<double>;
@@ -79,6 +79,18 @@ class ReferenceTransformer {
   Vector HeadKeys(const std::string& layer, int head, const Vector& latent) const;
   Vector HeadValues(const std::string& layer, int head, const Vector& latent) const;
   void TurnLastElements(Vector& x) const;
+  // Qwen 3 Next's, of reference_delta_net.cpp.
+  struct Recurrent {
+    std::vector<Vector> inputs;              // of the convolution, of every token so far
+    std::vector<std::vector<Vector>> heads;  // [value head][element of a key][of a value]
+  };
+  bool IsHybrid() const { return Is("qwen3next") || Is("qwen35") || Is("qwen35moe"); }
+  bool IsRecurrent(int layer) const;
+  Vector TakeGates(Vector& queries) const;
+  Vector DeltaNet(int layer, const Vector& x);
+  Vector Convolved(const std::string& block, const std::vector<Vector>& inputs) const;
+  Vector DeltaHead(const std::string& block, size_t head, const Vector& x, const Vector& mixed,
+                   std::vector<Vector>& state) const;
   double GeluOf(double x) const;
   double Gate(double gate, double up) const;
   double Activated(double x) const;
@@ -108,6 +120,7 @@ class ReferenceTransformer {
 
   // Of the sequence: [layer][position][n_kv_heads * head_dim or value_dim].
   std::vector<std::vector<Vector>> keys_, values_;
+  std::map<int, Recurrent> recurrent_;  // of such layers
   int position_ = 0;
 };
 

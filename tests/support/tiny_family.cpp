@@ -135,6 +135,28 @@ TinyFamily TinyFamilyOf(const std::string& name) {
             .has_shared_gate = true};
   if (name == "qwen2vl") return {.has_qkv_bias = true, .has_rope_sections = true};
   if (name == "qwen3") return {.has_qk_norm = true};
+  if (name == "qwen35")
+    return {.has_qk_norm = true,
+            .has_ffn_norm_after_attention = true,
+            .has_rope_sections = true,
+            .has_prediction_layer = true,
+            .is_hybrid = true};
+  if (name == "qwen35moe")
+    return {.has_qk_norm = true,
+            .has_ffn_norm_after_attention = true,
+            .has_rope_sections = true,
+            .has_experts = true,
+            .has_shared_expert = true,
+            .has_shared_gate = true,
+            .is_hybrid = true};
+  if (name == "qwen3next")
+    return {.has_qk_norm = true,
+            .has_ffn_norm_after_attention = true,
+            .has_experts = true,
+            .has_shared_expert = true,
+            .has_shared_gate = true,
+            .is_hybrid = true,
+            .has_fused_strengths = true};
   if (name == "qwen3moe") return {.has_qk_norm = true, .has_experts = true};
   if (name == "qwen3vl") return {.has_qk_norm = true, .has_rope_sections = true};
   if (name == "qwen3vlmoe")

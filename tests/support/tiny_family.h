@@ -38,9 +38,11 @@ struct TinyFamily {
   bool has_weight_scale = false;      // of experts whose weights add up to one
   bool has_prediction_layer = false;  // after the last, and not counted by n_layers
   bool has_window = false;
-  bool is_encoder = false;     // layer norms of sums, and no output
-  bool has_positions = false;  // in a table
-  bool has_latent = false;     // which all keys and values are made of
+  bool is_encoder = false;           // layer norms of sums, and no output
+  bool has_positions = false;        // in a table
+  bool is_hybrid = false;            // some layers are a delta net, heads of the others have gates
+  bool has_fused_strengths = false;  // of delta nets
+  bool has_latent = false;           // which all keys and values are made of
 };
 
 // Of a family of engine/arch/registry.cpp.

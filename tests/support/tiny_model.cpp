@@ -1,60 +1,15 @@
 #include "tests/support/tiny_model.h"
 
+#include <cmath>
 #include <vector>
 
 #include "kernels/base/check.h"
 #include "tests/support/temporary_files.h"
-#include "tests/support/tiny_family.h"
+#include "tests/support/tiny_sizes.h"
 #include "tests/support/weight_writer.h"
 
 namespace forge::testing {
 namespace {
-
-// Half the dense net, or where that is no whole number of blocks, all of it.
-uint32_t HalfLength(const TinyModelOptions& options) {
-  return options.matrix_type == 0 ? options.n_ff / 2 : options.n_ff;
-}
-
-constexpr uint32_t kTokenTypes = 2;  // of encoders
-
-TinyFamily FamilyOf(const TinyModelOptions& options) {
-  TinyFamily family = TinyFamilyOf(options.architecture);
-  if (options.is_lite)
-    family.has_selection_bias = family.has_sigmoids = family.has_weight_scale = false;
-  return family;
-}
-
-uint64_t HeadLength(const TinyModelOptions& options) {
-  return options.head_dim != 0 ? options.head_dim : options.n_embd / options.n_heads;
-}
-
-// The sizes of latent attention. Rows of quantised matrices are whole blocks.
-struct LatentSizes {
-  uint64_t rank, query_rank, n_plain, n_turned, n_values;
-};
-
-LatentSizes LatentSizesOf(const TinyModelOptions& options) {
-  if (options.matrix_type != 0) return {256, 256, 256, 16, options.n_embd / options.n_heads};
-  return {24, 40, 12, 8, 20};
-}
-
-// Of an expert: of a length of its own where there are dense nets beside.
-uint32_t ExpertLength(const TinyModelOptions& options) {
-  return FamilyOf(options).has_dense_layer ? HalfLength(options) : options.n_ff;
-}
-
-constexpr uint32_t kSharedCount = 2;
-
-uint32_t SharedLength(const TinyModelOptions& options) {
-  return FamilyOf(options).counts_shared_experts ? kSharedCount * ExpertLength(options)
-                                                 : HalfLength(options);
-}
-
-// A model of one layer has its experts there.
-bool IsDense(const TinyModelOptions& options, uint32_t layer) {
-  const bool begins_dense = FamilyOf(options).has_dense_layer && options.n_layers > 1 && layer == 0;
-  return options.n_experts == 0 || begins_dense;
-}
 
 // The options with what their family adds.
 TinyModelOptions Completed(TinyModelOptions options) {
@@ -119,6 +74,20 @@ void AddLatentParameters(const TinyModelOptions& options, const std::string& pre
   add("rope.dimension_count", sizes.n_turned);
 }
 
+void AddDeltaParameters(const TinyModelOptions& options, const std::string& prefix,
+                        GgufBuilder& builder) {
+  const DeltaSizes sizes = DeltaSizesOf(options);
+  const auto add = [&](const char* key, uint64_t value) {
+    builder.AddUint32(prefix + key, static_cast<uint32_t>(value));
+  };
+  add("ssm.conv_kernel", sizes.n_taps);
+  add("ssm.state_size", sizes.head_dim);
+  add("ssm.group_count", sizes.n_key_heads);
+  add("ssm.time_step_rank", sizes.n_value_heads);
+  add("ssm.inner_size", sizes.n_value_heads * sizes.head_dim);
+  add("full_attention_interval", sizes.period);
+}
+
 void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
   const std::string prefix = options.architecture + ".";
   const TinyFamily family = FamilyOf(options);
@@ -148,6 +117,7 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
     builder.AddUint32(prefix + "rope.dimension_count", options.rope_dimension);
   if (options.window != 0) builder.AddUint32(prefix + "attention.sliding_window", options.window);
   AddExpertParameters(options, prefix, builder);
+  if (family.is_hybrid) AddDeltaParameters(options, prefix, builder);
   if (family.has_scales)
     builder.AddFloat32(prefix + "embedding_scale", 3.0f)
         .AddFloat32(prefix + "residual_scale", 0.4f)
@@ -172,7 +142,8 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
 void AddQkv(const TinyModelOptions& options, const std::string& prefix, uint64_t head_dim,
             WeightWriter& writer, GgufBuilder& builder) {
   const uint64_t n_embd = options.n_embd;
-  const uint64_t rows[] = {options.n_heads * head_dim, options.n_kv_heads * head_dim,
+  const uint64_t n_gates = FamilyOf(options).is_hybrid ? options.n_heads * head_dim : 0;
+  const uint64_t rows[] = {options.n_heads * head_dim + n_gates, options.n_kv_heads * head_dim,
                            options.n_kv_heads * head_dim};
   constexpr std::string_view kNames[] = {"attn_q", "attn_k", "attn_v"};
   const bool has_bias = options.has_qkv_bias;
@@ -250,6 +221,31 @@ void AddLatent(const TinyModelOptions& options, const std::string& prefix, Weigh
   AddHeadMatrices(options, prefix, writer, builder);
 }
 
+void AddDeltaNet(const TinyModelOptions& options, const std::string& prefix, WeightWriter& writer,
+                 GgufBuilder& builder) {
+  const DeltaSizes sizes = DeltaSizesOf(options);
+  const uint64_t n_heads = sizes.n_value_heads, n_values = n_heads * sizes.head_dim;
+  const uint64_t n_channels = 2 * sizes.n_key_heads * sizes.head_dim + n_values;
+  const uint64_t n_embd = options.n_embd;
+  writer.Matrix(prefix + "attn_qkv.weight", n_embd, n_channels, options.matrix_type);
+  writer.Matrix(prefix + "attn_gate.weight", n_embd, n_values, options.matrix_type);
+  if (FamilyOf(options).has_fused_strengths) {
+    writer.Matrix(prefix + "ssm_ba.weight", n_embd, 2 * n_heads, options.matrix_type);
+  } else {
+    writer.Matrix(prefix + "ssm_beta.weight", n_embd, n_heads, options.matrix_type);
+    writer.Matrix(prefix + "ssm_alpha.weight", n_embd, n_heads, options.matrix_type);
+  }
+  builder.AddF32Tensor(prefix + "ssm_conv1d.weight", WeightWriter::Shape(sizes.n_taps, n_channels),
+                       writer.Draw(sizes.n_taps * n_channels, 0.8f));
+  writer.Bias(prefix + "ssm_dt.bias", n_heads);
+  // From about a tenth to a hundredth of what was remembered is forgotten with each token.
+  std::vector<float> decay = writer.Draw(n_heads, 0.5f);
+  for (float& value : decay) value = -0.1f * std::exp(value);
+  builder.AddF32Tensor(prefix + "ssm_a", WeightWriter::Shape(n_heads), decay);
+  writer.Norm(prefix + "ssm_norm.weight", sizes.head_dim);
+  writer.Matrix(prefix + "ssm_out.weight", n_values, n_embd, options.matrix_type);
+}
+
 // One matrix of every expert, in one tensor or in one for each.
 void AddExpertMatrices(const TinyModelOptions& options, const std::string& name, uint64_t n_cols,
                        uint64_t n_rows, WeightWriter& writer, GgufBuilder& builder) {
@@ -318,20 +314,11 @@ void AddDense(const TinyModelOptions& options, const std::string& prefix, Weight
   writer.Bias(prefix + "ffn_down.bias", options.n_embd);
 }
 
-void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& writer,
-              GgufBuilder& builder) {
+void AddAttention(const TinyModelOptions& options, const std::string& prefix, WeightWriter& writer,
+                  GgufBuilder& builder) {
   const TinyFamily family = FamilyOf(options);
-  const bool is_gpt_oss = options.architecture == "gpt-oss";
-  const std::string prefix = "blk." + std::to_string(layer) + ".";
   const uint64_t head_dim = HeadLength(options);
   const uint64_t n_values = family.has_latent ? LatentSizesOf(options).n_values : head_dim;
-  const bool has_norm_biases = family.has_layer_norms && !family.lacks_norm_biases;
-  const auto add_norm = [&](const std::string& name) {
-    writer.Norm(prefix + name + ".weight", options.n_embd);
-    if (has_norm_biases) writer.NormBias(prefix + name + ".bias", options.n_embd);
-  };
-  if (family.has_pre_norms) add_norm("attn_norm");
-  if (options.has_second_norm) add_norm("attn_norm_2");
   if (family.has_latent)
     AddLatent(options, prefix, writer, builder);
   else
@@ -346,11 +333,28 @@ void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& wri
   }
   writer.Matrix(prefix + "attn_output.weight", options.n_heads * n_values, options.n_embd,
                 options.matrix_type);
-  if (is_gpt_oss) {
+  if (options.architecture == "gpt-oss") {
     writer.Bias(prefix + "attn_sinks.weight", options.n_heads);
     writer.Bias(prefix + "attn_output.bias", options.n_embd);
   }
   if (family.has_all_biases) writer.Bias(prefix + "attn_output.bias", options.n_embd);
+}
+
+void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& writer,
+              GgufBuilder& builder) {
+  const TinyFamily family = FamilyOf(options);
+  const std::string prefix = "blk." + std::to_string(layer) + ".";
+  const bool has_norm_biases = family.has_layer_norms && !family.lacks_norm_biases;
+  const auto add_norm = [&](const std::string& name) {
+    writer.Norm(prefix + name + ".weight", options.n_embd);
+    if (has_norm_biases) writer.NormBias(prefix + name + ".bias", options.n_embd);
+  };
+  if (family.has_pre_norms) add_norm("attn_norm");
+  if (options.has_second_norm) add_norm("attn_norm_2");
+  if (IsRecurrent(options, layer))
+    AddDeltaNet(options, prefix, writer, builder);
+  else
+    AddAttention(options, prefix, writer, builder);
   if (family.is_encoder) add_norm("attn_output_norm");
   const bool is_named_after = family.has_ffn_norm_after_attention;
   if (family.has_post_norms || is_named_after)

@@ -25,12 +25,16 @@ struct ModelShape {
   uint32_t n_experts = 0;   // 0: a dense feed-forward net
   uint32_t n_experts_used = 0;
   uint32_t n_expert_ff = 0;
-  uint32_t n_shared_experts = 0;  // that every token uses, in one net
-  uint32_t n_dense_layers = 0;    // the first, without experts
-  uint32_t latent_rank = 0;       // of keys and values; 0: they are projections. With a latent
-                                  // head_dim is a head's query and n_kv_heads 1
-  uint32_t value_dim = 0;         // of a latent's heads
-  float yarn_factor = 0.0f;       // 0: positions are not scaled
+  uint32_t n_shared_experts = 0;   // that every token uses, in one net
+  uint32_t n_dense_layers = 0;     // the first, without experts
+  uint32_t latent_rank = 0;        // of keys and values; 0: they are projections. With a latent
+                                   // head_dim is a head's query and n_kv_heads 1
+  uint32_t value_dim = 0;          // of a latent's heads
+  uint32_t n_delta_key_heads = 0;  // 0: no layer is a delta net; else three of four are one, and
+                                   // the heads of the others have gates
+  uint32_t n_delta_value_heads = 0;
+  uint32_t delta_head_dim = 0;
+  float yarn_factor = 0.0f;  // 0: positions are not scaled
   float yarn_log_multiplier = 0.0f;
   uint32_t yarn_context = 0;    // the original one
   uint32_t sliding_window = 0;  // 0: the family has none
@@ -41,6 +45,7 @@ struct ModelShape {
   bool has_post_norms = false;     // after attention and feed-forward
   bool has_fused_gate_up = false;  // one matrix of 2 n_ff rows, ffn_up
 
+  bool is_hybrid() const { return n_delta_key_heads > 0; }
   // Whether the file must say head_dim, because it is not n_embd / n_heads.
   bool writes_head_dim() const { return latent_rank == 0 && head_dim * n_heads != n_embd; }
 };

@@ -50,10 +50,10 @@ class TensorList {
  private:
   void Add(std::string_view name, std::vector<uint64_t> extents, const FormatInfo* format,
            SynthValues values) {
-    model_.tensors.push_back(
-        {.name = prefix_ + std::string(name) + (name.ends_with(".bias") ? "" : ".weight"),
-         .extents = std::move(extents),
-         .format = format});
+    const bool is_whole = name.ends_with(".bias") || name == "ssm_a";
+    model_.tensors.push_back({.name = prefix_ + std::string(name) + (is_whole ? "" : ".weight"),
+                              .extents = std::move(extents),
+                              .format = format});
     model_.values.push_back(values);
   }
 
@@ -76,10 +76,34 @@ Status AddLatentAttention(const ModelShape& shape, TensorList& list) {
   return list.Matrix("attn_output", MatrixRole::kAttnOutput, n_values, n_embd);
 }
 
-Status AddAttention(const ModelShape& shape, TensorList& list) {
+constexpr uint32_t kDeltaTaps = 4;
+constexpr uint32_t kAttentionPeriod = 4;
+
+Status AddDeltaNet(const ModelShape& shape, TensorList& list) {
+  const uint64_t n_embd = shape.n_embd, n_heads = shape.n_delta_value_heads;
+  const uint64_t n_values = n_heads * shape.delta_head_dim;
+  const uint64_t n_channels =
+      2 * uint64_t{shape.n_delta_key_heads} * shape.delta_head_dim + n_values;
+  constexpr MatrixRole kRole = MatrixRole::kAttnLatent;
+  list.Float32("attn_norm", {n_embd}, SynthValues::kNorm);
+  FORGE_TRY(list.Matrix("attn_qkv", kRole, n_embd, n_channels));
+  FORGE_TRY(list.Matrix("attn_gate", kRole, n_embd, n_values));
+  FORGE_TRY(list.Matrix("ssm_beta", kRole, n_embd, n_heads));
+  FORGE_TRY(list.Matrix("ssm_alpha", kRole, n_embd, n_heads));
+  list.Float32("ssm_conv1d", {kDeltaTaps, n_channels}, SynthValues::kMatrix);
+  list.Float32("ssm_dt.bias", {n_heads}, SynthValues::kBias);
+  list.Float32("ssm_a", {n_heads}, SynthValues::kDecay);
+  list.Float32("ssm_norm", {shape.delta_head_dim}, SynthValues::kNorm);
+  return list.Matrix("ssm_out", kRole, n_values, n_embd);
+}
+
+Status AddAttention(const ModelShape& shape, uint32_t layer, TensorList& list) {
   if (shape.latent_rank > 0) return AddLatentAttention(shape, list);
+  if (shape.is_hybrid() && layer % kAttentionPeriod != kAttentionPeriod - 1)
+    return AddDeltaNet(shape, list);
   const uint64_t n_embd = shape.n_embd;
-  const uint64_t q_rows = uint64_t{shape.n_heads} * shape.head_dim;
+  const uint64_t n_heads_out = uint64_t{shape.n_heads} * shape.head_dim;
+  const uint64_t q_rows = n_heads_out * (shape.is_hybrid() ? 2 : 1);
   const uint64_t kv_rows = uint64_t{shape.n_kv_heads} * shape.head_dim;
   list.Float32("attn_norm", {n_embd}, SynthValues::kNorm);
   FORGE_TRY(list.Matrix("attn_q", MatrixRole::kAttnQ, n_embd, q_rows));
@@ -94,7 +118,7 @@ Status AddAttention(const ModelShape& shape, TensorList& list) {
     list.Float32("attn_q_norm", {shape.head_dim}, SynthValues::kNorm);
     list.Float32("attn_k_norm", {shape.head_dim}, SynthValues::kNorm);
   }
-  FORGE_TRY(list.Matrix("attn_output", MatrixRole::kAttnOutput, q_rows, n_embd));
+  FORGE_TRY(list.Matrix("attn_output", MatrixRole::kAttnOutput, n_heads_out, n_embd));
   if (shape.has_post_norms) list.Float32("post_attention_norm", {n_embd}, SynthValues::kNorm);
   return Status();
 }
@@ -114,7 +138,8 @@ Status AddExperts(const ModelShape& shape, TensorList& list) {
 
 Status AddFeedForward(const ModelShape& shape, uint32_t layer, TensorList& list) {
   const uint64_t n_embd = shape.n_embd, n_ff = shape.n_ff;
-  list.Float32("ffn_norm", {n_embd}, SynthValues::kNorm);
+  list.Float32(shape.is_hybrid() ? "post_attention_norm" : "ffn_norm", {n_embd},
+               SynthValues::kNorm);
   if (shape.n_experts > 0 && layer >= shape.n_dense_layers) {
     FORGE_TRY(AddExperts(shape, list));
   } else {
@@ -138,7 +163,7 @@ Status AddTensors(const FormatMix& mix, SynthModel& model) {
     list.Float32("rope_freqs", {shape.head_dim / 2}, SynthValues::kRopeFactors);
   for (uint32_t layer = 0; layer < model.n_layers; ++layer) {
     list.set_layer(layer);
-    FORGE_TRY(AddAttention(shape, list));
+    FORGE_TRY(AddAttention(shape, layer, list));
     FORGE_TRY(AddFeedForward(shape, layer, list));
   }
   return Status();
@@ -150,6 +175,17 @@ void AddLatentKeys(const ModelShape& shape, const std::string& prefix, GgufHeade
   header.Add(prefix + "attention.value_length", shape.latent_rank);
   header.Add(prefix + "attention.key_length_mla", shape.head_dim);
   header.Add(prefix + "attention.value_length_mla", shape.value_dim);
+}
+
+void AddDeltaKeys(const ModelShape& shape, const std::string& prefix, GgufHeaderWriter& header) {
+  constexpr int32_t kSections[] = {11, 11, 10, 0};
+  header.Add(prefix + "rope.dimension_sections", std::span<const int32_t>(kSections));
+  header.Add(prefix + "ssm.conv_kernel", kDeltaTaps);
+  header.Add(prefix + "ssm.state_size", shape.delta_head_dim);
+  header.Add(prefix + "ssm.group_count", shape.n_delta_key_heads);
+  header.Add(prefix + "ssm.time_step_rank", shape.n_delta_value_heads);
+  header.Add(prefix + "ssm.inner_size", shape.n_delta_value_heads * shape.delta_head_dim);
+  header.Add(prefix + "full_attention_interval", kAttentionPeriod);
 }
 
 void AddYarnKeys(const ModelShape& shape, const std::string& prefix, GgufHeaderWriter& header) {
@@ -195,6 +231,7 @@ void AddModelKeys(const SynthModel& model, std::string_view name, uint32_t file_
   if (shape.n_dense_layers > 0)
     header.Add(prefix + "leading_dense_block_count", shape.n_dense_layers);
   if (shape.latent_rank > 0) AddLatentKeys(shape, prefix, header);
+  if (shape.is_hybrid()) AddDeltaKeys(shape, prefix, header);
   if (shape.yarn_factor > 0) AddYarnKeys(shape, prefix, header);
 }
 

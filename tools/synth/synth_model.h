@@ -24,6 +24,7 @@ enum class SynthValues {
   kMatrix,       // mean 0, deviation 1 / sqrt(row length): keeps activations near 1
   kNorm,         // mean 1, deviation 0.1
   kBias,         // mean 0, deviation 0.1
+  kDecay,        // mean -0.5, deviation 0.1: how fast a delta net forgets
   kRopeFactors,  // Llama 3's frequency factors
 };
 

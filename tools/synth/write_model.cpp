@@ -155,11 +155,14 @@ class PieceWriter {
                            RandomBlocks::Create(*entry.format, deviation));
     RandomStream random(StreamSeed(piece));
     blocks.Fill(data, random);
-    if (values != SynthValues::kNorm) return Status();
+    const float mean = values == SynthValues::kNorm    ? 1.0f
+                       : values == SynthValues::kDecay ? -0.5f
+                                                       : 0.0f;
+    if (mean == 0.0f) return Status();
     for (size_t i = 0; i + sizeof(float) <= data.size(); i += sizeof(float)) {
       float value;
       std::memcpy(&value, data.data() + i, sizeof(value));
-      value += 1.0f;
+      value += mean;
       std::memcpy(data.data() + i, &value, sizeof(value));
     }
     return Status();

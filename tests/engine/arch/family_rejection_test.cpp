@@ -49,7 +49,7 @@ std::vector<Case> ExpertCases() {
   for (const std::string family :
        {"mixtral", "qwen2moe", "qwen3moe", "qwen3vlmoe", "granitemoe", "gpt-oss", "olmoe",
         "ernie4_5-moe", "glm4moe", "dots1", "minimax-m2", "bailingmoe", "bailingmoe2", "deepseek2",
-        "hunyuan-moe"}) {
+        "hunyuan-moe", "qwen35moe", "qwen3next"}) {
     const std::string id = "E_" + TestName(family) + "_";
     if (family != "deepseek2") {  // of which there are models without experts
       cases.push_back(Without(id + "CountAbsent", family, "expert_count"));
@@ -337,6 +337,7 @@ std::vector<Case> SectionCases() {
     cases.push_back(WithSections(id + "FourthSection", family, extra, kUnimplemented));
     cases.push_back(WithSections(id + "Negative", family, negative, StatusCode::kInvalidArgument));
   }
+  cases.push_back(WithSections("M_qwen35_FourthSection", "qwen35", extra, kUnimplemented));
   cases.push_back(WithSections("M_glm4moe_FourthSection", "glm4moe", extra, kUnimplemented));
   return cases;
 }

@@ -49,12 +49,13 @@ class Keys {
       Add("attention.sliding_window", kUint32, LittleEndian32(16));
     if (family_ == "mixtral" || family_ == "gpt-oss" || family_ == "deepseek2" ||
         family_ == "dots1" || family_ == "minimax-m2" || family_ == "bailingmoe2" ||
-        family_.ends_with("moe")) {
+        family_.ends_with("moe") || family_ == "qwen3next") {
       Add("expert_count", kUint32, LittleEndian32(4));
       Add("expert_used_count", kUint32, LittleEndian32(2));
       Add("expert_feed_forward_length", kUint32, LittleEndian32(32));
     }
     if (family_ == "deepseek2") AddLatent();
+    if (family_.starts_with("qwen35") || family_ == "qwen3next") AddDeltaNet();
     if (family_.starts_with("granite") || family_ == "command-r" || family_ == "cohere2")
       Add("logit_scale", kFloat32, Float(8.0f));
     constexpr std::string_view kOrder = "use_parallel_residual";
@@ -84,6 +85,14 @@ class Keys {
         {"attention.kv_lora_rank", 32},   {"rope.dimension_count", 8},
         {"attention.key_length", 40},     {"attention.value_length", 32},
         {"attention.key_length_mla", 24}, {"attention.value_length_mla", 16}};
+    for (const auto& [name, value] : keys) Add(name, 4, LittleEndian32(value));
+  }
+
+  // 2 key heads and 4 value heads of 16 elements; the second layer attends to all positions.
+  void AddDeltaNet() {
+    const std::pair<std::string_view, uint32_t> keys[] = {
+        {"ssm.group_count", 2}, {"ssm.time_step_rank", 4}, {"ssm.state_size", 16},
+        {"ssm.inner_size", 64}, {"ssm.conv_kernel", 4},    {"full_attention_interval", 2}};
     for (const auto& [name, value] : keys) Add(name, 4, LittleEndian32(value));
   }
 

@@ -351,6 +351,27 @@ TEST(ModelPlanTest, TheCacheOfALatentHoldsItOnceForAllHeads) {
   }
 }
 
+// 96 channels of three tokens, and four heads of 12 x 12, in each of three layers of four.
+TEST(ModelPlanTest, RecurrentLayersHaveSlotsOfOneSizeAndNoCache) {
+  const OpenedModel opened({.architecture = "qwen35", .n_layers = 4});
+  const RowDevice device;
+  for (const uint32_t context : {32u, 512u}) {
+    const Result<ModelPlan> plan =
+        opened.Plan({.context_length = context, .max_sequences = 3}, device);
+    ASSERT_TRUE(plan.ok()) << plan.status().ToString();
+    const StatePlan& state = plan->kv.state;
+    EXPECT_EQ(state.slot_bytes, 3u * (3 * 96 * 4 + 4 * 12 * 12 * 4));
+    EXPECT_EQ(state.n_slots, 2u * 3 + 2);
+    uint64_t cache_bytes = 0;
+    for (const KvLayerPlan& layer : plan->kv.layers)
+      cache_bytes += layer.key_bytes + layer.value_bytes;
+    EXPECT_EQ(cache_bytes, uint64_t{3} * context * 2 * 2 * 16 * 2) << "of the one layer left";
+    EXPECT_EQ(plan->kv.layers[0].key_bytes, 0u);
+    EXPECT_EQ(plan->kv.total_bytes, cache_bytes + state.n_slots * state.slot_bytes);
+    EXPECT_EQ(plan->scratch.max_draft_tokens, 0u);
+  }
+}
+
 TEST(ModelPlanTest, TheScratchOfALatentHoldsEveryHead) {
   const RowDevice device;
   const OpenedModel model(TinyModelOptions{.architecture = "deepseek2"});

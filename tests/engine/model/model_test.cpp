@@ -55,6 +55,7 @@ const std::vector<Case>& Cases() {
       {"Gemma3", {.architecture = "gemma3", .n_layers = 6}, {.prefill_chunk = 5}},
       {"Glm4", {.architecture = "glm4"}, {}},
       {"GptOss", {.architecture = "gpt-oss"}, {.prefill_chunk = 5}},
+      {"Qwen35", {.architecture = "qwen35"}, {}},
       {"Phi3", {.architecture = "phi3", .has_long_rope = true}, {.context_length = 65}},
       {"OneSequence", {}, {.context_length = 1, .max_sequences = 1, .prefill_chunk = 1}},
       {"Float32Cache", {}, {.context_length = 333, .max_sequences = 7, .kv_dtype = KvDType::kF32}},
@@ -143,6 +144,12 @@ TEST_P(LoadedModelTest, StartsWithAnEmptyCacheOfAllLayers) {
     EXPECT_EQ(view.n_kv_heads, static_cast<int>((*model)->config().n_kv_heads));
     EXPECT_EQ(view.dtype, GetParam().load.kv_dtype);
   }
+  const StatePlan& state = kv.state;
+  EXPECT_EQ(state.n_slots > 0, (*model)->config().IsHybrid());
+  if (state.n_slots == 0) return;
+  const auto* const slots = reinterpret_cast<const std::byte*>((*model)->ConvState(0).data);
+  EXPECT_EQ(slots, next) << "they lie behind the cache";
+  for (uint64_t i = 0; i < state.n_slots * state.slot_bytes; ++i) ASSERT_EQ(slots[i], std::byte{0});
 }
 
 TEST_F(ModelTest, KeepsItsRotaryFrequenciesOnHostAndDevice) {

@@ -32,6 +32,7 @@ std::vector<TokenId> TestTokens(std::string_view text) {
 FakeModel::FakeModel(const SchedulerOptions& options) : options_(options) {
   for (const KvGroup& group : options.kv_groups)
     caches_.emplace_back(size_t{group.n_blocks} * options.block_tokens, -1);
+  states_.resize(options.n_state_slots);
 }
 
 Status FakeModel::Run(const StepBatch& batch, const RowReader& read_row) {
@@ -42,6 +43,8 @@ Status FakeModel::Run(const StepBatch& batch, const RowReader& read_row) {
   }
   std::vector<Part> parts;
   for (const StepSequence& sequence : batch.sequences) Store(sequence);
+  if (!states_.empty())
+    for (const StepSequence& sequence : batch.sequences) StoreState(sequence);
   for (size_t s = 0; s < batch.sequences.size(); ++s) {
     const StepSequence& sequence = batch.sequences[s];
     const size_t n_tokens = sequence.tokens.size();
@@ -99,10 +102,26 @@ void FakeModel::Store(const StepSequence& sequence) {
       Slot(group, sequence, sequence.first_position + i) = sequence.tokens[i];
 }
 
+void FakeModel::StoreState(const StepSequence& sequence) {
+  const StateSlots& slots = sequence.state;
+  std::vector<TokenId> state;
+  if (slots.from >= 0) state = states_.at(static_cast<size_t>(slots.from));
+  for (size_t position = 0; position < sequence.first_position; ++position)
+    if (state.size() != sequence.first_position || state[position] != Slot(0, sequence, position))
+      Slot(0, sequence, position) = -1;
+  for (size_t i = 0; i < sequence.tokens.size(); ++i) {
+    state.push_back(sequence.tokens[i]);
+    if (i + 1 == slots.kept_after) states_.at(static_cast<size_t>(slots.kept_to)) = state;
+  }
+  states_.at(static_cast<size_t>(slots.to)) = state;
+}
+
 void FakeModel::Spoil(const StepSequence& sequence) {
   for (size_t group = 0; group < caches_.size(); ++group)
     for (size_t i = 0; i < sequence.tokens.size(); ++i)
       Slot(group, sequence, sequence.first_position + i) = -1;
+  if (sequence.state.to >= 0) states_.at(static_cast<size_t>(sequence.state.to)) = {-1};
+  if (sequence.state.kept_after > 0) states_.at(static_cast<size_t>(sequence.state.kept_to)) = {-1};
 }
 
 // The first group gives the sequence. A later one, a ring, must agree on what the step's first

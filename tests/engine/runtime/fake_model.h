@@ -23,6 +23,8 @@ std::vector<TokenId> TestTokens(std::string_view text);
 // scheduler hands them out, and the next token is a function of the whole sequence read back
 // through the block table. A wrong position, a block in two tables, or one that was lost and not
 // computed again changes the answer; so does one that a ring lost before its window had passed.
+// The "state" of recurrent layers is all tokens up to it: where the slot that a step goes on from
+// has others than the blocks, the answer changes too.
 class FakeModel final : public StepRunner {
  public:
   // What one sequence contributed to a step.
@@ -60,6 +62,8 @@ class FakeModel final : public StepRunner {
   void Store(const StepSequence& sequence);
   // What a step that does not come to its end leaves at its positions.
   void Spoil(const StepSequence& sequence);
+  // Goes on from the slots of state, and replaces what they do not have in the sequence's blocks.
+  void StoreState(const StepSequence& sequence);
   std::vector<TokenId> ReadBack(const StepSequence& sequence);
   std::vector<float> Logits(std::span<const TokenId> sequence) const;
   // Hands out what `sequence` wants of the token after `tokens`.
@@ -69,6 +73,7 @@ class FakeModel final : public StepRunner {
 
   SchedulerOptions options_;
   std::vector<std::vector<TokenId>> caches_;  // [n_groups][n_blocks, block_tokens]
+  std::vector<std::vector<TokenId>> states_;  // [n_state_slots]
   std::vector<std::vector<Part>> steps_;
 };
 

@@ -30,10 +30,13 @@ std::vector<Logits> ForwardHarness::Step(const std::vector<Part>& parts) {
   StepBatch batch;
   for (const Part& part : parts) {
     const uint32_t end = n_tokens_[part.sequence] + static_cast<uint32_t>(part.tokens.size());
-    batch.sequences.push_back({.tokens = part.tokens,
-                               .first_position = n_tokens_[part.sequence],
-                               .blocks = blocks_[part.sequence],
-                               .wants = StepOutput::kLastLogits});
+    const auto slot = static_cast<int32_t>(part.sequence);
+    batch.sequences.push_back(
+        {.tokens = part.tokens,
+         .first_position = n_tokens_[part.sequence],
+         .blocks = blocks_[part.sequence],
+         .state = {.from = n_tokens_[part.sequence] == 0 ? -1 : slot, .to = slot},
+         .wants = StepOutput::kLastLogits});
     n_tokens_[part.sequence] = end;
   }
   std::vector<Logits> rows;

@@ -251,5 +251,72 @@ TEST(KvBlocksTest, GoingBackTwiceSeesWhatTheRingHasLost) {
   EXPECT_TRUE(sequence.empty());
 }
 
+// One step up to `end` of two recurrent sequences at most, which keeps the state after `n_kept`.
+StateSlots StepTo(KvBlocks& blocks, KvSequence& sequence, std::span<const TokenId> tokens,
+                  uint32_t n_computed, uint32_t n_kept, bool is_answer = false) {
+  const auto end = static_cast<uint32_t>(tokens.size());
+  EXPECT_TRUE(blocks.CanExtend(sequence, end));
+  blocks.Extend(sequence, end);
+  const StateSlots slots = blocks.BeginStep(sequence, n_computed, n_kept, is_answer);
+  blocks.Publish(sequence, tokens);
+  blocks.EndStep(sequence);
+  return slots;
+}
+
+TEST(StateSlotsTest, ASequenceChangesItsOwnSlotInPlace) {
+  KvBlocks blocks(OneGroup(), kBlockTokens, /*n_state_slots=*/6, /*max_sequences=*/2);
+  KvSequence a, b;
+  const StateSlots first = StepTo(blocks, a, Tokens(5), 0, 0);
+  EXPECT_EQ(first.from, -1);
+  EXPECT_EQ(first.kept_after, 0u);
+  const StateSlots second = StepTo(blocks, a, Tokens(7), 5, 0);
+  EXPECT_EQ(second.from, first.to);
+  EXPECT_EQ(second.to, first.to);
+  EXPECT_NE(StepTo(blocks, b, Tokens(5, 100), 0, 0).to, first.to);
+}
+
+TEST(StateSlotsTest, WhatWasKeptIsFoundAndNeverWrittenTo) {
+  KvBlocks blocks(OneGroup(), kBlockTokens, /*n_state_slots=*/6, /*max_sequences=*/2);
+  const std::vector<TokenId> tokens = Tokens(40);
+  KvSequence a, b;
+  const StateSlots computed = StepTo(blocks, a, std::span(tokens).first(30), 0, 16);
+  EXPECT_EQ(computed.kept_after, 16u);
+  EXPECT_NE(computed.kept_to, computed.to);
+  EXPECT_EQ(blocks.Adopt(b, tokens, 0), 16u) << "three blocks are there, the state after two";
+  const StateSlots going_on = StepTo(blocks, b, std::span(tokens).first(20), 16, 0);
+  EXPECT_EQ(going_on.from, computed.kept_to);
+  EXPECT_NE(going_on.to, computed.kept_to);
+  EXPECT_EQ(StepTo(blocks, b, std::span(tokens).first(21), 20, 0).from, going_on.to);
+}
+
+TEST(StateSlotsTest, NothingIsKeptWhereOthersMayNeedTheSlot) {
+  KvBlocks blocks(OneGroup(), kBlockTokens, /*n_state_slots=*/4, /*max_sequences=*/2);
+  KvSequence a, b;
+  EXPECT_EQ(StepTo(blocks, a, Tokens(9), 0, 8).kept_after, 8u);
+  EXPECT_EQ(StepTo(blocks, b, Tokens(9, 50), 0, 8).kept_after, 0u);
+}
+
+TEST(StateSlotsTest, OfAnAnswerTheLastOneIsKept) {
+  KvBlocks blocks(OneGroup(), kBlockTokens, /*n_state_slots=*/6, /*max_sequences=*/2);
+  const std::vector<TokenId> tokens = Tokens(40);
+  KvSequence a;
+  StepTo(blocks, a, std::span(tokens).first(10), 0, 8);
+  for (uint32_t n = 11; n <= 40; ++n)
+    StepTo(blocks, a, std::span(tokens).first(n), n - 1, n / 8 * 8, /*is_answer=*/true);
+  KvSequence b, c;
+  EXPECT_EQ(blocks.Adopt(b, std::span(tokens).first(39), 0), 8u) << "32 was given up for 40";
+  EXPECT_EQ(blocks.Adopt(c, tokens, 0), 40u);
+}
+
+TEST(StateSlotsTest, ASequenceThatGoesBackIsReleased) {
+  KvBlocks blocks(OneGroup(), kBlockTokens, /*n_state_slots=*/6, /*max_sequences=*/2);
+  const std::vector<TokenId> tokens = Tokens(40);
+  KvSequence a;
+  StepTo(blocks, a, std::span(tokens).first(30), 0, 24);
+  EXPECT_EQ(blocks.Truncate(a, 27), 0u);
+  EXPECT_TRUE(a.empty());
+  EXPECT_EQ(blocks.Adopt(a, std::span(tokens).first(27), 0), 24u);
+}
+
 }  // namespace
 }  // namespace forge

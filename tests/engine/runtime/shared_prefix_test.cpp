@@ -152,9 +152,20 @@ TEST_F(UnsharedPrefixTest, NothingIsSharedWhereThatIsOff) {
 
 // Many sessions with few beginnings, which go on, go back, fail, are cancelled and closed, in less
 // memory than they would take: the fake model answers wrongly if one reads a block that is
-// another's, or what a wrong guess left. Parameters: a window, and whether steps hold guesses.
+// another's, or what a wrong guess left.
+struct PrefixCase {
+  uint32_t window = 0;
+  bool has_guesses = false;
+  uint32_t n_state_slots = 0;  // of recurrent layers
+
+  std::string name() const {
+    return std::to_string(window) + (has_guesses ? "Guessing" : "") +
+           (n_state_slots > 0 ? "Slots" + std::to_string(n_state_slots) : "");
+  }
+};
+
 class ManySharedPrefixesTest : public SchedulerTest,
-                               public ::testing::WithParamInterface<std::pair<uint32_t, bool>> {
+                               public ::testing::WithParamInterface<PrefixCase> {
  protected:
   struct Running {
     std::vector<TokenId> sequence;  // with the prompt
@@ -166,7 +177,8 @@ class ManySharedPrefixesTest : public SchedulerTest,
     options.max_sequences = 3;
     options.max_queued_turns = 100;
     options.kv_groups[0].n_blocks = 3 * 32;
-    const auto [window, has_guesses] = GetParam();
+    const auto [window, has_guesses, n_state_slots] = GetParam();
+    options.n_state_slots = n_state_slots;
     if (window != 0)
       options.kv_groups.push_back({.window = window, .blocks_per_sequence = 7, .n_blocks = 3 * 7});
     options.max_draft_tokens = has_guesses ? 9 : 0;
@@ -178,7 +190,7 @@ class ManySharedPrefixesTest : public SchedulerTest,
   }
   ManySharedPrefixesTest() : SchedulerTest(Options()) {
     // Answers repeat themselves, most of the time.
-    if (GetParam().second)
+    if (GetParam().has_guesses)
       model_.script = [](std::span<const TokenId> sequence) {
         return sequence.size() > 10 && sequence.size() % 13 != 0
                    ? std::optional(sequence[sequence.size() - 7])
@@ -264,28 +276,34 @@ TEST_P(ManySharedPrefixesTest, NoneReadsWhatIsNotItsOwn) {
   CheckFinished();
   EXPECT_GT(n_checked_, 500);
   EXPECT_GT(n_cached_, 10'000u);
-  const bool has_guesses = GetParam().second;
+  const bool has_guesses = GetParam().has_guesses;
   EXPECT_EQ(n_accepted_ > 150, has_guesses) << n_accepted_;
   EXPECT_EQ(n_rejected_ > 30, has_guesses) << n_rejected_;
 }
 
 INSTANTIATE_TEST_SUITE_P(Windows, ManySharedPrefixesTest,
-                         ::testing::Values(std::pair(0u, false), std::pair(1u, false),
-                                           std::pair(12u, false), std::pair(30u, false),
-                                           std::pair(0u, true), std::pair(12u, true),
-                                           std::pair(30u, true)),
-                         [](const auto& test) {
-                           return std::to_string(test.param.first) +
-                                  (test.param.second ? "Guessing" : "");
-                         });
+                         ::testing::Values(PrefixCase{}, PrefixCase{.window = 1},
+                                           PrefixCase{.window = 12}, PrefixCase{.window = 30},
+                                           PrefixCase{.has_guesses = true},
+                                           PrefixCase{.window = 12, .has_guesses = true},
+                                           PrefixCase{.window = 30, .has_guesses = true},
+                                           PrefixCase{.n_state_slots = 6},
+                                           PrefixCase{.n_state_slots = 8},
+                                           PrefixCase{.window = 12, .n_state_slots = 30}),
+                         [](const auto& test) { return test.param.name(); });
 
 // The same on a real model: what comes from the cache is what would have been computed, bit by bit.
-TEST(SharedPrefixEngineTest, AnswersAreTheSameBitsWithAndWithoutTheCache) {
+class SharedPrefixEngineTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(SharedPrefixEngineTest, AnswersAreTheSameBitsWithAndWithoutTheCache) {
   constexpr uint32_t kQ4K = 12;
-  const testing::TempFile file(
-      testing::MakeTinyModel(
-          {.n_embd = 256, .n_heads = 8, .n_kv_heads = 2, .n_ff = 512, .matrix_type = kQ4K})
-          .Build());
+  const testing::TempFile file(testing::MakeTinyModel({.architecture = GetParam(),
+                                                       .n_embd = 256,
+                                                       .n_heads = 8,
+                                                       .n_kv_heads = 2,
+                                                       .n_ff = 512,
+                                                       .matrix_type = kQ4K})
+                                   .Build());
   for (const KvDType kv_dtype : {KvDType::kF16, KvDType::kQ8_0}) {
     EngineOptions options;
     options.devices.push_back(CreateCpuDevice({}).value());
@@ -313,6 +331,9 @@ TEST(SharedPrefixEngineTest, AnswersAreTheSameBitsWithAndWithoutTheCache) {
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Families, SharedPrefixEngineTest, ::testing::Values("llama", "qwen35"),
+                         [](const auto& test) { return std::string(test.param); });
 
 }  // namespace
 }  // namespace forge

@@ -1,5 +1,6 @@
-// Conversations of models with a window through the whole engine: what a ring loses too early, or a
-// session that was computed again, would show in the tokens.
+// Conversations of models that do not keep all of a sequence through the whole engine: what a ring
+// loses too early, a state that is another's, or a session that was computed again, would show in
+// the tokens.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -20,10 +21,10 @@ using testing::TempFile;
 using testing::TinyModelOptions;
 
 // One engine with the same model twice: through rings of the smallest size for two sequences, and
-// for single prompts that fit one step, for which no ring wraps.
-class WindowedEngineTest : public ::testing::TestWithParam<const char*> {
+// for single prompts that fit one step, for which no ring wraps and no state is kept.
+class ConversationEngineTest : public ::testing::TestWithParam<const char*> {
  protected:
-  WindowedEngineTest() {
+  ConversationEngineTest() {
     EngineOptions options;
     options.devices.push_back(CreateCpuDevice({}).value());
     engine_ = Engine::Create(std::move(options)).value();
@@ -58,7 +59,7 @@ class WindowedEngineTest : public ::testing::TestWithParam<const char*> {
   ModelId tested_ = 0, oracle_ = 0;
 };
 
-TEST_P(WindowedEngineTest, LongConversationsContinueThoughOthersTookTheirBlocks) {
+TEST_P(ConversationEngineTest, LongConversationsContinueThoughOthersTookTheirBlocks) {
   constexpr uint32_t kSessions = 5, kTurns = 4;
   std::vector<SessionId> sessions;
   std::vector<std::vector<TokenId>> sequences(kSessions);
@@ -80,7 +81,7 @@ TEST_P(WindowedEngineTest, LongConversationsContinueThoughOthersTookTheirBlocks)
   }
 }
 
-TEST_P(WindowedEngineTest, AConversationAloneKeepsItsWindowBetweenTurns) {
+TEST_P(ConversationEngineTest, AConversationAloneKeepsWhatItKnowsBetweenTurns) {
   const SessionId session = engine_->OpenSession(tested_).value();
   std::vector<TokenId> sequence;
   for (uint32_t turn = 0; turn < 5; ++turn) {
@@ -95,7 +96,7 @@ TEST_P(WindowedEngineTest, AConversationAloneKeepsItsWindowBetweenTurns) {
   }
 }
 
-TEST_P(WindowedEngineTest, ACancelledTurnLeavesTheWindowWhole) {
+TEST_P(ConversationEngineTest, ACancelledTurnLosesNothing) {
   const SessionId session = engine_->OpenSession(tested_).value();
   std::vector<TokenId> sequence = Prompt(90, 1);
   const auto sink = testing::Submit(*engine_, session, Request(sequence, 0));
@@ -109,8 +110,8 @@ TEST_P(WindowedEngineTest, ACancelledTurnLeavesTheWindowWhole) {
   EXPECT_EQ(answer.tokens, Expected(sequence, 8));
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, WindowedEngineTest,
-                         ::testing::Values("gemma2", "gemma3", "mistral"),
+INSTANTIATE_TEST_SUITE_P(Families, ConversationEngineTest,
+                         ::testing::Values("gemma2", "gemma3", "mistral", "qwen35", "qwen3next"),
                          [](const auto& test) { return std::string(test.param); });
 
 }  // namespace

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+
+#include "tests/support/tiny_family.h"
+#include "tests/support/tiny_model.h"
+
+// What follows from a tiny model's options, for those who write its keys and its tensors.
+namespace forge::testing {
+
+inline constexpr uint32_t kTokenTypes = 2;   // of encoders
+inline constexpr uint32_t kSharedCount = 2;  // experts that every token uses
+
+TinyFamily FamilyOf(const TinyModelOptions& options);
+
+uint64_t HeadLength(const TinyModelOptions& options);
+
+// The sizes of latent attention. Rows of quantised matrices are whole blocks.
+struct LatentSizes {
+  uint64_t rank, query_rank, n_plain, n_turned, n_values;
+};
+LatentSizes LatentSizesOf(const TinyModelOptions& options);
+
+// The sizes of delta nets; each `period`-th layer attends to all positions.
+struct DeltaSizes {
+  uint64_t n_key_heads, n_value_heads, head_dim, n_taps;
+  uint32_t period;
+};
+DeltaSizes DeltaSizesOf(const TinyModelOptions& options);
+bool IsRecurrent(const TinyModelOptions& options, uint32_t layer);
+
+// Of an expert: of a length of its own where there are dense nets beside.
+uint32_t ExpertLength(const TinyModelOptions& options);
+uint32_t SharedLength(const TinyModelOptions& options);
+
+// A model of one layer has its experts there.
+bool IsDense(const TinyModelOptions& options, uint32_t layer);
+
+}  // namespace forge::testing
