@@ -12,8 +12,10 @@
 #include "bench/op_inputs.h"
 #include "kernels/base/check.h"
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/causal_conv.h"
 #include "kernels/cpu/cpu_features.h"
 #include "kernels/cpu/cpu_stream.h"
+#include "kernels/cpu/delta_rule.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/pack.h"
 #include "tests/kernels/random_weights.h"
@@ -69,6 +71,53 @@ void CountAttention(KvDType dtype, int n_tokens, CpuStream& stream) {
         [&] { return CpuAttention(inputs.args(), stream); });
 }
 
+// One sequence whose states stay in their slots, with four taps and heads of 128.
+void CountRecurrentOps(int n_tokens, CpuStream& stream) {
+  constexpr int kKeyHeads = 1, kValueHeads = 2, kHeadDim = 128, kTaps = 4;
+  constexpr int kChannels = (2 * kKeyHeads + kValueHeads) * kHeadDim;
+  const std::vector<float> x = NormalFloats(static_cast<size_t>(n_tokens * kChannels));
+  const std::vector<float> weight = NormalFloats(kChannels * kTaps);
+  const std::vector<float> decay(kValueHeads, -1.0f);
+  std::vector<float> y(x.size()), slot(kValueHeads * kHeadDim * kHeadDim);
+  const std::vector<int32_t> first_token = {0, n_tokens}, zero = {0};
+  const RaggedBatch batch = {
+      .n_tokens = n_tokens, .n_sequences = 1, .first_token = first_token.data()};
+  const RecurrentState state = {.data = slot.data(),
+                                .slot_stride = static_cast<int64_t>(slot.size()),
+                                .n_slots = 1,
+                                .from = zero.data(),
+                                .to = zero.data(),
+                                .kept_after = zero.data(),
+                                .kept_to = zero.data()};
+  Count("causal_conv " + std::to_string(n_tokens), [&] {
+    return CpuCausalConv({.batch = batch,
+                          .state = state,
+                          .x = x.data(),
+                          .weight = weight.data(),
+                          .y = y.data(),
+                          .n_channels = kChannels,
+                          .n_taps = kTaps},
+                         stream);
+  });
+  Count("delta_rule " + std::to_string(n_tokens), [&] {
+    return CpuDeltaRule({.batch = batch,
+                         .state = state,
+                         .qkv = x.data(),
+                         .gate = x.data(),
+                         .alpha = x.data(),
+                         .beta = x.data(),
+                         .alpha_bias = decay.data(),
+                         .decay = decay.data(),
+                         .norm_weight = weight.data(),
+                         .y = y.data(),
+                         .n_key_heads = kKeyHeads,
+                         .n_value_heads = kValueHeads,
+                         .head_dim = kHeadDim,
+                         .epsilon = 1e-6f},
+                        stream);
+  });
+}
+
 int Run() {
   const Result<CpuLevel>& level = CpuLevelInUse();
   if (!level.ok()) {
@@ -80,6 +129,7 @@ int Run() {
   for (const FormatInfo& format : KnownFormats()) CountMatmul(format, stream);
   for (const KvDType dtype : {KvDType::kF32, KvDType::kF16, KvDType::kBf16, KvDType::kQ8_0})
     for (const int n_tokens : {1, 32}) CountAttention(dtype, n_tokens, stream);
+  for (const int n_tokens : {1, 32}) CountRecurrentOps(n_tokens, stream);
   return 0;
 }
 
