@@ -108,12 +108,13 @@ void Learn(const DeltaStrip<kVectors, kPart>& strip, const DeltaTokens& d, int t
   const Vec decay = Set(d.decays[token]);
   const auto update = [&](int64_t i, int split) {
     float* row = strip.state + i * strip.stride;
+    // Before anything is stored, which as far as the compiler knows may change them.
+    const Vec k = Set(key[i]), q = Set(query[i]), next = Set(kHasNext ? next_key[i] : 0.0f);
     for (int v = 0; v < kVectors; ++v) {
-      const Vec s = Fma(Set(key[i]), change[v], decay * strip.LoadAt(row, v));
+      const Vec s = Fma(k, change[v], decay * strip.LoadAt(row, v));
       strip.StoreAt(row, v, s);
-      answer.of[split][v] = Fma(Set(query[i]), s, answer.of[split][v]);
-      if constexpr (kHasNext)
-        recalled.of[split][v] = Fma(Set(next_key[i]), s, recalled.of[split][v]);
+      answer.of[split][v] = Fma(q, s, answer.of[split][v]);
+      if constexpr (kHasNext) recalled.of[split][v] = Fma(next, s, recalled.of[split][v]);
     }
   };
   int64_t row = 0;
