@@ -23,7 +23,9 @@ struct RecurrentState {
   // [n_sequences] After so many of the sequence's tokens of this step its state goes to slot
   // kept_to as well; 0: nowhere.
   const int32_t* kept_after = nullptr;
-  const int32_t* kept_to = nullptr;  // [n_sequences], not read where kept_after is 0
+  // [n_sequences], not read where kept_after is 0. Not `to`. No sequence reads or writes a slot
+  // that another writes in the step.
+  const int32_t* kept_to = nullptr;
 };
 
 // Checks what can be checked without looking at device memory; `n_elements`: what the op keeps of a
