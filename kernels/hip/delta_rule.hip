@@ -86,20 +86,18 @@ FORGE_DEVICE float Learn(float (&rows)[kRows], int part, float value, const Shar
 template <int kRows>
 FORGE_DEVICE void StoreRows(const float (&rows)[kRows], int part, int column, int dim, float* at) {
   if (at == nullptr || column >= dim) return;
+  float* const first = at + part * dim + column;
   FORGE_UNROLL
-  for (int i = 0; i < kRows; ++i) {
-    const int row = i * kParts + part;
-    if (row < dim) at[row * dim + column] = rows[i];
-  }
+  for (int i = 0; i < kRows; ++i)
+    if (i * kParts < dim - part) first[i * kParts * dim] = rows[i];
 }
 
 template <int kRows>
 FORGE_DEVICE void LoadRows(float (&rows)[kRows], int part, int column, int dim, const float* at) {
+  const int n_rows = at == nullptr || column >= dim ? 0 : dim - part;
   FORGE_UNROLL
-  for (int i = 0; i < kRows; ++i) {
-    const int row = i * kParts + part;
-    rows[i] = at != nullptr && column < dim && row < dim ? at[row * dim + column] : 0.0f;
-  }
+  for (int i = 0; i < kRows; ++i)
+    rows[i] = i * kParts < n_rows ? at[(i * kParts + part) * dim + column] : 0.0f;
 }
 
 // The gated norm of a token's answer. Each wave sums the squares of all by itself.
@@ -136,22 +134,27 @@ __global__ void __launch_bounds__(kParts* kDim) DeltaRuleKernel(DeltaRuleArgs ar
   const int64_t head_at = static_cast<int64_t>(head) * dim * dim;
   float rows[kRows];
   LoadRows(rows, part, column, dim, states.from == nullptr ? nullptr : states.from + head_at);
-  for (int token = states.begin; token < states.end; ++token) {
-    ReadToken<kWave, kDim>(args, token, head, shared);
-    const int64_t n_heads = 2 * args.n_key_heads + args.n_value_heads;
-    const int64_t value_head = token * n_heads + 2 * args.n_key_heads + head;
-    const float value = column < dim ? args.qkv[value_head * dim + column] : 0.0f;
-    __syncthreads();
-    const float sum = Learn(rows, part, value, shared);
-    if (part == 0) answer[column] = sum;
-    if (states.kept_after != 0 && token + 1 - states.begin == states.kept_after)
-      StoreRows(rows, part, column, dim, states.kept + head_at);
-    __syncthreads();  // the answer is whole, and the key and the query were read
-    // No wave writes the next answer before all have passed the next token's first barrier.
-    StoreAnswer<kWave>(args, token, head, answer, states.is_valid);
+  // Up to where the state is kept, and to the end: with its one place behind the loop, what storing
+  // needs takes no registers from the loop.
+  int token = states.begin;
+  FORGE_NO_UNROLL
+  for (int stretch = 0; stretch < 2; ++stretch) {
+    const int end = stretch == 0 ? states.begin + states.kept_after : states.end;
+    for (; token < end; ++token) {
+      ReadToken<kWave, kDim>(args, token, head, shared);
+      const int64_t n_heads = 2 * args.n_key_heads + args.n_value_heads;
+      const int64_t value_head = token * n_heads + 2 * args.n_key_heads + head;
+      const float value = column < dim ? args.qkv[value_head * dim + column] : 0.0f;
+      __syncthreads();
+      const float sum = Learn(rows, part, value, shared);
+      if (part == 0) answer[column] = sum;
+      __syncthreads();  // the answer is whole, and the key and the query were read
+      // No wave writes the next answer before all have passed the next token's first barrier.
+      StoreAnswer<kWave>(args, token, head, answer, states.is_valid);
+    }
+    float* const state = stretch == 0 ? states.kept : states.begin < end ? states.to : nullptr;
+    StoreRows(rows, part, column, dim, state == nullptr ? nullptr : state + head_at);
   }
-  if (states.is_valid && states.begin < states.end)
-    StoreRows(rows, part, column, dim, states.to + head_at);
 }
 
 template <int kDim>
