@@ -213,7 +213,7 @@ Result<ModelFileInfo> Residency::InspectDevice(const ModelFile& file, const std:
       LoadOptions own = options;
       own.context_length = 0;
       FORGE_ASSIGN_OR_RETURN(const ModelFileInfo info, inspect_cache_.Inspect(file, device, own));
-      options.context_length = std::min(options.context_length, info.n_context_train);
+      options.context_length = std::min(options.context_length, info.longest_context);
     }
     return inspect_cache_.Inspect(file, device, options);
   };

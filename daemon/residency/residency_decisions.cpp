@@ -276,9 +276,9 @@ Status Residency::FindLongestContexts(const ModelFile& file, const LoadRequest& 
   const ResidencyDecision& decision = plan.decision;
   FORGE_ASSIGN_OR_RETURN(
       plan.longest_context,
-      LongestContext(file, request, plan.info.n_context_train, decision.admission.available_bytes));
+      LongestContext(file, request, plan.info.longest_context, decision.admission.available_bytes));
   FORGE_ASSIGN_OR_RETURN(plan.longest_context_with_eviction,
-                         LongestContext(file, request, plan.info.n_context_train,
+                         LongestContext(file, request, plan.info.longest_context,
                                         decision.available_with_eviction_bytes));
   return Status();
 }

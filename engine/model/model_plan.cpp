@@ -285,6 +285,11 @@ Status FitTextIntoStep(LoadOptions& options) {
 
 }  // namespace
 
+uint32_t LongestContext(const ModelConfig& config) {
+  return config.is_encoder ? std::min(config.n_context_train, kMaxPrefillChunk)
+                           : config.n_context_train;
+}
+
 Result<LoadOptions> ResolveOptions(const LoadOptions& options, const ModelConfig& config) {
   FORGE_TRY(CheckRange("max_sequences", options.max_sequences, kMaxSequences));
   FORGE_TRY(CheckRange("prefill_chunk", options.prefill_chunk, kMaxPrefillChunk));

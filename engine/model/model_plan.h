@@ -84,6 +84,10 @@ struct ModelPlan {
   uint64_t total_bytes() const { return weights_bytes + kv.total_bytes + scratch.total_bytes; }
 };
 
+// The longest context that a load may ask for: what the model was trained for, of an encoder no
+// more than one step holds.
+uint32_t LongestContext(const ModelConfig& config);
+
 // Fills in the defaults; the prefill_chunk of an encoder is its context. kInvalidArgument (reason
 // INVALID_REQUEST) naming field, value and range; kOutOfRange (reason CONTEXT_LENGTH_EXCEEDED) for
 // a context longer than the model was trained for.

@@ -42,6 +42,7 @@ struct ModelFileInfo {
   uint64_t n_parameters = 0;
   uint32_t n_layers = 0, n_embd = 0, n_heads = 0, n_kv_heads = 0, head_dim = 0, n_vocab = 0;
   uint32_t n_context_train = 0;
+  uint32_t longest_context = 0;                                // that a load may ask for
   std::vector<std::pair<std::string, uint64_t>> format_bytes;  // "Q4_K", bytes in the file
   std::string
       chat_template;  // what renders chats: ChatTemplate::description(); empty: nothing does

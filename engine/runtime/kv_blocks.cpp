@@ -155,10 +155,9 @@ StateSlots KvBlocks::BeginStep(KvSequence& sequence, uint32_t n_computed, uint32
   slots.from = sequence.state;
   sequence.next_state = OwnsState(sequence) ? sequence.state : Take(states());
   slots.to = sequence.next_state;
-  if (n_kept <= n_computed) return slots;
-  if (is_answer) ForgetAnswerState(sequence);
   // The others that take part may each need one.
-  if (pools_[states()].n_free() <= max_sequences_) return slots;
+  if (n_kept <= n_computed || pools_[states()].n_free() <= max_sequences_) return slots;
+  if (is_answer) ForgetAnswerState(sequence);
   sequence.kept_state = Take(states());
   sequence.n_kept_blocks = n_kept / block_tokens_;
   if (is_answer) sequence.answer_state = sequence.kept_state;

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "engine/model/model_plan.h"
 #include "engine/text/chat_template.h"
 #include "kernels/formats/format.h"
 
@@ -20,6 +21,7 @@ void DescribeConfig(const ModelConfig& config, ModelFileInfo& info) {
   info.head_dim = config.head_dim;
   info.n_vocab = config.n_vocab;
   info.n_context_train = config.n_context_train;
+  info.longest_context = LongestContext(config);
   info.is_encoder = config.is_encoder;
 }
 

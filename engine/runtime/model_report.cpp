@@ -41,7 +41,7 @@ class ContextPlanner {
     return ContextPlanner(std::move(description), file, options, device, available_bytes);
   }
 
-  uint32_t n_context_train() const { return description_.config.n_context_train; }
+  uint32_t longest_context() const { return LongestContext(description_.config); }
 
   // An error for a context too long to be planned.
   Result<ContextPlan> Plan(uint32_t context_length) const {
@@ -54,7 +54,7 @@ class ContextPlanner {
   }
   // The longest context that fits; 0 if none does. Longer ones never take less.
   uint32_t Largest() const {
-    uint32_t fits = 0, too_long = n_context_train() + 1;
+    uint32_t fits = 0, too_long = longest_context() + 1;
     while (too_long - fits > 1) {
       const uint32_t middle = fits + (too_long - fits) / 2;
       const Result<ContextPlan> plan = Plan(middle);
@@ -89,8 +89,8 @@ Result<ModelReport> ReportModel(const GgufFile& file, const LoadOptions& options
                          ContextPlanner::Create(file, options, device, available_bytes));
   std::vector<uint32_t> contexts;
   for (const uint32_t context : kUsualContexts)
-    if (context < planner.n_context_train()) contexts.push_back(context);
-  contexts.push_back(planner.n_context_train());
+    if (context < planner.longest_context()) contexts.push_back(context);
+  contexts.push_back(planner.longest_context());
   for (const uint32_t context : contexts) {
     const Result<ContextPlan> plan = planner.Plan(context);
     if (plan.ok()) report.context_plans.push_back(*plan);

@@ -116,7 +116,7 @@ FORGE_DEVICE void StoreAnswer(const DeltaRuleArgs& args, int64_t token, int head
 
 // A block for each value head of each sequence, whose head_dim is at most kDim. What the heads have
 // less is filled up with zeros, which stay zeros.
-template <int kWave, int kDim>
+template <int kDim, int kWave>
 __global__ void __launch_bounds__(kParts* kDim) DeltaRuleKernel(DeltaRuleArgs args) {
   static_assert(kParts * kDim >= 2 * kWave);
   constexpr int kRows = kDim / kParts;
@@ -165,7 +165,7 @@ Status Launch(const DeltaRuleArgs& args, HipStream& stream) {
                            std::to_string(n_blocks));
   return LaunchKernel(
       "delta_rule",
-      stream.wave_size() == 64 ? DeltaRuleKernel<64, kDim> : DeltaRuleKernel<32, kDim>,
+      stream.wave_size() == 64 ? DeltaRuleKernel<kDim, 64> : DeltaRuleKernel<kDim, 32>,
       {.grid = static_cast<unsigned>(n_blocks), .block = kParts * kDim}, stream, args);
 }
 

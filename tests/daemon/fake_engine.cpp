@@ -10,6 +10,7 @@ namespace {
 constexpr uint64_t kKvBytes = 64 << 10;
 constexpr uint64_t kScratchBytes = 16 << 10;
 constexpr uint32_t kTrainedContext = 4096;
+constexpr uint32_t kStepContext = 2048;  // of encoders
 constexpr int kLoadSlices = 4;
 
 }  // namespace
@@ -42,7 +43,9 @@ Result<ModelFileInfo> FakeEngine::Inspect(const std::string& path, const std::st
     return NotFound(std::string("there is no device ").append(device))
         .WithReason("DEVICE_NOT_FOUND");
   }
-  if (options.context_length > kTrainedContext)
+  const bool is_encoder = path.find("encoder") != std::string::npos;
+  const uint32_t longest_context = is_encoder ? kStepContext : kTrainedContext;
+  if (options.context_length > longest_context)
     return OutOfRange("the model was trained for less")
         .WithReason("CONTEXT_LENGTH_EXCEEDED")
         .WithDetail("field", "context_length");
@@ -58,13 +61,14 @@ Result<ModelFileInfo> FakeEngine::Inspect(const std::string& path, const std::st
   info.head_dim = 16;
   info.n_vocab = 26;
   info.n_context_train = kTrainedContext;
+  info.longest_context = longest_context;
   info.format_bytes = {{"Q8_0", info.file_bytes}};
   info.chat_template = "chatml";
   info.chat_template_takes_tools = path.find("toolless") == std::string::npos;
-  info.is_encoder = path.find("encoder") != std::string::npos;
+  info.is_encoder = is_encoder;
   info.tokenizer = "gpt2";
   info.device = device.empty() ? "cpu" : device;
-  info.context_length = options.context_length == 0 ? kTrainedContext : options.context_length;
+  info.context_length = options.context_length == 0 ? longest_context : options.context_length;
   info.max_sequences = options.max_sequences;
   info.prefill_chunk = options.prefill_chunk;
   info.kv_dtype = options.kv_dtype;

@@ -385,6 +385,10 @@ TEST(LoadDefaultsTest, AContextIsNoLongerThanTheTrainedOneUnlessAskedFor) {
   EXPECT_EQ(outcome.ready->details().options().context_length(), 4096u);
   EXPECT_EQ(outcome.progress.back().plan().total_bytes(),
             outcome.ready->residency().memory().total_bytes());
+  daemon.AddModel("encoder");  // whose texts fit one step
+  const LoadOutcome encoder = RunLoad(*stub, "encoder");
+  ASSERT_TRUE(encoder.status.ok()) << encoder.status.error_message();
+  EXPECT_EQ(encoder.ready->details().options().context_length(), 2048u);
 }
 
 TEST(LoadDefaultsTest, ARefusalOfADefaultNamesItsKey) {

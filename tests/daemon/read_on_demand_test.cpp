@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "tests/daemon/daemon_fixture.h"
+#include "tests/daemon/generate_fixture.h"
 
 namespace forge::testing {
 namespace {
@@ -65,6 +65,9 @@ class ReadResidentTest : public ReadOnDemandTest {
 TEST_F(ReadOnDemandTest, LoadsNoEncoderForACallThatItCannotServe) {
   daemon_.AddModel("encoder");
   EXPECT_ERROR(Score("encoder"), FAILED_PRECONDITION, "MODEL_IS_ENCODER");
+  OpenStream turn(*stub_);
+  turn.stream->Write(TextTurn("encoder", "ab"));
+  EXPECT_ERROR(turn.End(), FAILED_PRECONDITION, "MODEL_IS_ENCODER");
   EXPECT_EQ(daemon_.engine().n_loads(), 0);
   EXPECT_FALSE(daemon_.residency().Find("encoder"));  // nothing is wrong with it
   EXPECT_TRUE(Embed("encoder").ok());

@@ -153,6 +153,8 @@ TEST(EncoderContextTest, IsNoLongerThanAStep) {
   const Status status = PlanModel(description, *file, options, *device).status();
   EXPECT_EQ(status.code(), StatusCode::kOutOfRange) << status.ToString();
   EXPECT_THAT(status.message(), HasSubstr("at most 4096 tokens"));
+  EXPECT_EQ(LongestContext(description.config), 4096u);
+  EXPECT_EQ(description.config.n_context_train, 8192u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, EncoderTest, ::testing::Values("bert", "nomic-bert"),
