@@ -53,6 +53,10 @@ Status RequireExperts(const KeyReader& keys, const ExpertTraits& traits, ModelCo
 Status ReadSharedLength(const KeyReader& keys, ModelConfig& config);
 Status ReadSharedCount(const KeyReader& keys, ModelConfig& config);
 
+// The expert that every token uses through a gate of its own, which a family of experts has; as
+// long as a dense net where the key is absent. REQUIRES: as above.
+Status ReadGatedSharedLength(const KeyReader& keys, ModelConfig& config);
+
 // Counts the last layers out that guess tokens further ahead than the next. REQUIRES: nothing that
 // is read of each layer has been read.
 Status ReadPredictionLayers(const KeyReader& keys, ModelConfig& config);

@@ -117,6 +117,15 @@ Status ReadSharedCount(const KeyReader& keys, ModelConfig& config) {
   return Status();
 }
 
+Status ReadGatedSharedLength(const KeyReader& keys, ModelConfig& config) {
+  constexpr std::string_view kName = "expert_shared_feed_forward_length";
+  FORGE_ASSIGN_OR_RETURN(config.experts.n_shared_ff,
+                         keys.OptionalOr(kName, config.n_ff, kFeedForwardRange));
+  if (config.experts.n_shared_ff != 0) return Status();
+  return MissingField("without the key, feed_forward_length tells the shared expert's length",
+                      keys.Key(kName));
+}
+
 Status ReadPredictionLayers(const KeyReader& keys, ModelConfig& config) {
   FORGE_ASSIGN_OR_RETURN(config.n_left_out_layers,
                          keys.OptionalOr("nextn_predict_layers", 0, {0, config.n_layers - 1}));

@@ -12,12 +12,7 @@ constexpr ExpertTraits kExperts = {.gating = ExpertGating::kSoftmaxOfAll,
 
 Status ReadMore(const KeyReader& keys, ModelConfig& config) {
   FORGE_TRY(RequireExperts(keys, kExperts, config));
-  constexpr std::string_view kShared = "expert_shared_feed_forward_length";
-  FORGE_ASSIGN_OR_RETURN(config.experts.n_shared_ff,
-                         keys.OptionalOr(kShared, config.n_ff, kFeedForwardRange));
-  if (config.experts.n_shared_ff != 0) return Status();
-  return MissingField("without the key, feed_forward_length tells the shared expert's length",
-                      keys.Key(kShared));
+  return ReadGatedSharedLength(keys, config);
 }
 
 // Qwen 1.5 and 2 with experts: Qwen 2's attention, small experts, and a shared one that every token

@@ -69,12 +69,7 @@ constexpr ExpertTraits kExperts = {.gating = ExpertGating::kSoftmaxOfAll,
 Status ReadHybridMoe(const KeyReader& keys, ModelConfig& config) {
   FORGE_TRY(ReadHybrid(keys, config));
   FORGE_TRY(RequireExperts(keys, kExperts, config));
-  constexpr std::string_view kShared = "expert_shared_feed_forward_length";
-  FORGE_ASSIGN_OR_RETURN(config.experts.n_shared_ff,
-                         keys.OptionalOr(kShared, config.n_ff, kFeedForwardRange));
-  if (config.experts.n_shared_ff != 0) return Status();
-  return MissingField("without the key, feed_forward_length tells the shared expert's length",
-                      keys.Key(kShared));
+  return ReadGatedSharedLength(keys, config);
 }
 
 // The value heads of one key head lie beside each other, as do the strengths of them.

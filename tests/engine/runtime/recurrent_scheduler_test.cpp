@@ -8,14 +8,10 @@ namespace forge {
 namespace {
 
 using testing::Greedy;
+using testing::Joined;
 using testing::Prompt;
 using testing::RecordingSink;
 using testing::SchedulerTest;
-
-std::vector<TokenId> Joined(std::vector<TokenId> tokens, const std::vector<TokenId>& more) {
-  tokens.insert(tokens.end(), more.begin(), more.end());
-  return tokens;
-}
 
 // Blocks have 8 positions, chunks 16.
 SchedulerOptions RecurrentOptions(uint32_t n_state_slots) {

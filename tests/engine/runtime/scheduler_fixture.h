@@ -32,6 +32,11 @@ inline std::vector<TokenId> Prompt(uint32_t n, uint32_t salt = 0) {
   return tokens;
 }
 
+inline std::vector<TokenId> Joined(std::vector<TokenId> tokens, const std::vector<TokenId>& more) {
+  tokens.insert(tokens.end(), more.begin(), more.end());
+  return tokens;
+}
+
 // The text of an answer; the fake model's tokens are any bytes.
 inline std::string StreamedText(const std::vector<TokenId>& tokens) {
   StreamDecoder decoder(TestTokenizer(), /*skip_leading_space=*/false);

@@ -18,15 +18,11 @@ namespace forge {
 namespace {
 
 using testing::Greedy;
+using testing::Joined;
 using testing::Prompt;
 using testing::RecordingSink;
 using testing::SchedulerTest;
 using testing::SmallOptions;
-
-std::vector<TokenId> Joined(std::vector<TokenId> tokens, const std::vector<TokenId>& more) {
-  tokens.insert(tokens.end(), more.begin(), more.end());
-  return tokens;
-}
 
 // Prompt tokens that were computed since the steps were forgotten.
 uint32_t Computed(const testing::FakeModel& model) {
