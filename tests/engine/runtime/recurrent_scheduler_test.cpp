@@ -25,6 +25,18 @@ class RecurrentSchedulerTest : public SchedulerTest {
   explicit RecurrentSchedulerTest(const SchedulerOptions& options = RecurrentOptions(6))
       : SchedulerTest(options) {}
 
+  // A turn that keeps 41 tokens of a session that began with Prompt(60).
+  std::shared_ptr<RecordingSink> GoBack(SessionId session) {
+    GenerateRequest request = Greedy(Prompt(4, 2), 5);
+    request.keep_tokens = 41;
+    std::vector<TokenId> kept = Prompt(60);
+    kept.resize(41);
+    model_.ForgetSteps();
+    const auto sink = Submit(session, request);
+    RunUntilIdle();
+    EXPECT_EQ(sink->tokens, model_.Continue(Joined(kept, Prompt(4, 2)), 5));
+    return sink;
+  }
   uint32_t n_computed() const {
     uint32_t n_tokens = 0;
     for (const auto& step : model_.steps())
@@ -97,14 +109,7 @@ TEST_F(RecurrentSchedulerTest, GoingBackComputesWhatNoStateIsKeptOf) {
   const SessionId session = Open();
   Submit(session, Greedy(Prompt(60), 3));
   RunUntilIdle();
-  GenerateRequest request = Greedy(Prompt(4, 2), 5);
-  request.keep_tokens = 41;
-  std::vector<TokenId> kept = Prompt(60);
-  kept.resize(41);
-  model_.ForgetSteps();
-  const auto again = Submit(session, request);
-  RunUntilIdle();
-  EXPECT_EQ(again->tokens, model_.Continue(Joined(kept, Prompt(4, 2)), 5));
+  GoBack(session);
   EXPECT_EQ(n_computed(), 41u - 32 + 4 + 4) << "the state after the second chunk was kept";
 }
 
@@ -175,13 +180,7 @@ TEST_F(UnsharedStatesTest, NothingIsKeptWherePrefixesAreNotShared) {
   const SessionId session = Open();
   Submit(session, Greedy(Prompt(60), 3));
   RunUntilIdle();
-  GenerateRequest request = Greedy(Prompt(4, 2), 5);
-  request.keep_tokens = 41;
-  std::vector<TokenId> kept = Prompt(60);
-  kept.resize(41);
-  const auto again = Submit(session, request);
-  RunUntilIdle();
-  EXPECT_EQ(again->tokens, model_.Continue(Joined(kept, Prompt(4, 2)), 5));
+  const auto again = GoBack(session);
   EXPECT_EQ(again->usage.cached_tokens, 0u);
 }
 
