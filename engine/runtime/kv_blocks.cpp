@@ -148,15 +148,22 @@ bool KvBlocks::OwnsState(const KvSequence& sequence) const {
   return sequence.state >= 0 && pools_[states()].name(sequence.state) == 0;
 }
 
+uint32_t KvBlocks::MissingSlots(const KvSequence& sequence) const {
+  if (!has_states()) return 0;
+  // The one that is kept, what the step itself takes, and the others that take part in it.
+  const uint32_t n_needed = 1 + (OwnsState(sequence) ? 0 : 1) + max_sequences_;
+  return n_needed - std::min(n_needed, pools_[states()].n_free());
+}
+
 StateSlots KvBlocks::BeginStep(KvSequence& sequence, uint32_t n_computed, uint32_t n_kept,
                                bool is_answer) {
   StateSlots slots;
   if (!has_states()) return slots;
+  const bool keeps = n_kept > n_computed && MissingSlots(sequence) == 0;
   slots.from = sequence.state;
   sequence.next_state = OwnsState(sequence) ? sequence.state : Take(states());
   slots.to = sequence.next_state;
-  // The others that take part may each need one.
-  if (n_kept <= n_computed || pools_[states()].n_free() <= max_sequences_) return slots;
+  if (!keeps) return slots;
   if (is_answer) ForgetAnswerState(sequence);
   sequence.kept_state = Take(states());
   sequence.n_kept_blocks = n_kept / block_tokens_;

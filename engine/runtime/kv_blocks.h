@@ -72,6 +72,8 @@ class KvBlocks {
   // Takes all blocks and slots back.
   void Release(KvSequence& sequence);
 
+  // How many more slots must be free for BeginStep to keep a state of the sequence.
+  uint32_t MissingSlots(const KvSequence& sequence) const;
   // What a step does with slots that computes the sequence's tokens from `n_computed` on. It keeps
   // the state after the first `n_kept` positions, a whole number of blocks, where these are more
   // and a slot can be spared; of an answer the last one that was kept is given up for it. REQUIRES:

@@ -154,7 +154,10 @@ class Scheduler {
   void NoteDuration(const PlannedStep& step, std::chrono::duration<double> duration);
   void AddToStep(Session& session, uint32_t n_tokens, PlannedStep& step) FORGE_REQUIRES(mutex_);
   void EnsureBlocks(Session& session, uint32_t n_positions) FORGE_REQUIRES(mutex_);
+  // Takes the blocks of the session that has been unused for longest.
   void EvictOne() FORGE_REQUIRES(mutex_);
+  // Evicts idle sessions where that lets the step keep a state of `session`.
+  void MakeRoomForState(const Session& session) FORGE_REQUIRES(mutex_);
   // Forgets what is computed of the session where a step that did not succeed may have changed it.
   void ForgetState(Session& session) FORGE_REQUIRES(mutex_);
   // After how many tokens recurrent layers keep their state for others, in a step up to `end`.

@@ -273,13 +273,15 @@ void Scheduler::AddDrafts(const std::vector<Session*>& decoding) {
 void Scheduler::AddToStep(Session& session, uint32_t n_tokens, PlannedStep& step) {
   const uint32_t end = session.n_computed + n_tokens;
   EnsureBlocks(session, end);
+  const uint32_t n_kept = KeptTokens(session, end);
+  if (n_kept > session.n_computed) MakeRoomForState(session);
   session.last_step = n_steps_;
   step.sessions.push_back(&session);
   step.batch.sequences.push_back(
       {.tokens = std::span(session.tokens).subspan(session.n_computed, n_tokens),
        .first_position = session.n_computed,
        .blocks = session.kv.tables,
-       .state = blocks_.BeginStep(session.kv, session.n_computed, KeptTokens(session, end),
+       .state = blocks_.BeginStep(session.kv, session.n_computed, n_kept,
                                   session.state == State::kDecode),
        .wants = session.task->Wants(session.n_computed, end, session.n_tokens()),
        .n_last = 1 + session.n_drafted,
@@ -323,6 +325,18 @@ void Scheduler::EvictOne() {
   FORGE_CHECK(victim != nullptr, "running sequences hold more KV blocks than they can use");
   blocks_.Release(victim->kv);
   victim->n_computed = 0;
+}
+
+// What an evicted conversation had kept is still found by its next turn, until the slots of that
+// are the longest unused: it loses some tokens, where the prompts of others would lose everything.
+void Scheduler::MakeRoomForState(const Session& session) {
+  const uint32_t n_missing = blocks_.MissingSlots(session.kv);
+  if (n_missing == 0) return;
+  const auto n_idle = std::count_if(sessions_.begin(), sessions_.end(), [](const auto& entry) {
+    return entry.second->state == State::kIdle && entry.second->kv.state >= 0;
+  });
+  if (n_idle < n_missing) return;
+  for (uint32_t i = 0; i < n_missing; ++i) EvictOne();
 }
 
 void Scheduler::Apply(const PlannedStep& step, Deliveries& deliveries) {

@@ -81,7 +81,7 @@ class TiledMatmul {
   const VectorKernels& vector_kernels_;
   const int64_t n_in_;
   const float* const x_;    // what is multiplied
-  const TokenTiles tiles_;  // of quantised activations
+  TokenTiles tiles_;        // of quantised activations
   std::array<Product, 3> products_;
   int64_t n_groups_ = 0;  // of all matrices
   int64_t weight_bytes_ = 0;
@@ -96,7 +96,7 @@ TiledMatmul::TiledMatmul(const MatmulArgs& args, CpuLevel level)
       vector_kernels_(VectorKernelsFor(level)),
       n_in_(args.targets[0].weight.shape.n_cols),
       x_(args.norm.weight == nullptr ? args.x : args.norm.scratch),
-      tiles_{args.n_tokens, WideMatmulKernelsAt(level) != nullptr} {
+      tiles_{args.n_tokens, true} {
   int64_t activation_bytes = 0;
   for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
     const WeightShape& shape = args.targets[i].weight.shape;
@@ -106,6 +106,8 @@ TiledMatmul::TiledMatmul(const MatmulArgs& args, CpuLevel level)
     n_groups_ += products_[i].n_groups;
     weight_bytes_ += products_[i].n_groups * format.group_bytes;
     needs_quantized_ |= format.is_quantized;
+    // The targets share the tiles of activations.
+    tiles_.has_wide &= !format.is_quantized || format.wide_kernel != nullptr;
     needs_digits_ |= format.needs_digits;
     activation_bytes = std::max(activation_bytes, format.activation_bytes());
   }

@@ -77,10 +77,6 @@ template <typename Layout>
     if constexpr (Layout::kScales == 2)
       scaled =
           _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_load_si512(products[1][t])), scale[1], scaled);
-    if constexpr (Layout::kOffsets == 2) {
-      scaled = _mm512_fnmadd_ps(offset[0], BroadcastAsFloat(x.negative_half_sums[0][t]), scaled);
-      scaled = _mm512_fnmadd_ps(offset[1], BroadcastAsFloat(x.negative_half_sums[1][t]), scaled);
-    }
     sums[t] = _mm512_fmadd_ps(scaled, _mm512_set1_ps(x.scale[t]), sums[t]);
     if constexpr (Layout::kOffsets == 1)
       sums[t] = _mm512_fmadd_ps(offset[0], _mm512_set1_ps(x.scaled_sum[t]), sums[t]);
@@ -165,11 +161,19 @@ void RunQuantized(const TileArgs& args) {
   for (int t = 0; t < kTokens; ++t) _mm512_store_ps(args.sums + 16 * t, sums[t]);
 }
 
+// Q2_K has scales and offsets of each 16 columns: half as much for a tile instruction to do, and
+// twice as much behind it. AVX-512 takes two thirds of the time (docs/cpu-matmul.md).
+template <typename Layout>
+constexpr bool IsWorthTiles() {
+  if constexpr (Layout::kIsQuantized) return Layout::kOffsets <= 1;
+  return false;
+}
+
 template <size_t... kFormat>
 consteval WideMatmulKernels MakeTable(std::index_sequence<kFormat...>) {
   WideMatmulKernels table = {};
   const auto fill = [&table]<typename Format>(size_t index, Format*) {
-    if constexpr (PackLayout<Format>::kIsQuantized)
+    if constexpr (IsWorthTiles<PackLayout<Format>>())
       table.tiles[index] = RunQuantized<PackLayout<Format>>;
   };
   (fill(kFormat, static_cast<std::tuple_element_t<kFormat, Formats>*>(nullptr)), ...);

@@ -59,7 +59,7 @@ consteval MatmulKernels MakeMatmulKernels(decltype(MatmulKernels::quantize) quan
 }
 
 // Kernels for tiles of kWideTileTokens tokens, with results equal to the bit to those of the
-// MatmulKernels they accompany. Null for floating-point formats.
+// MatmulKernels they accompany. Null where those are faster, and for floating-point formats.
 struct WideMatmulKernels {
   TileKernel tiles[MatmulKernels::kFormats];  // [index in Formats]
 };

@@ -265,6 +265,7 @@ class ExpertMatmulArgsTest : public ::testing::TestWithParam<testing::OpRigKind>
 TEST_P(ExpertMatmulArgsTest, MultipliesTwoMatricesOfDifferentFormatsAtOnce) {
   for (const auto& [gate_type, up_type] :
        std::vector<std::pair<DType, DType>>{{Q4_K::kDType, Q6_K::kDType},
+                                            {Q4_K::kDType, Q2_K::kDType},
                                             {Q8_0::kDType, F16Format::kDType},
                                             {F32Format::kDType, Q4_0::kDType},
                                             {F32Format::kDType, Bf16Format::kDType}}) {
@@ -272,7 +273,7 @@ TEST_P(ExpertMatmulArgsTest, MultipliesTwoMatricesOfDifferentFormatsAtOnce) {
     PackedExperts up(*rig_, {up_type, 33, kCols}, kExperts, rng_);
     const std::vector<float> bias = NormalFloats(kExperts * 33, rng_);
     for (const auto& [n_x_rows, pairs_per_row] :
-         std::vector<std::pair<int, int>>{{1, 4}, {7, 3}, {13, 1}}) {
+         std::vector<std::pair<int, int>>{{1, 4}, {7, 3}, {13, 1}, {61, 2}}) {
       const Pairs pairs = RandomPairs(n_x_rows, pairs_per_row, kCols, kExperts, rng_);
       const auto y = Multiply({&gate, &up}, {nullptr, bias.data()}, pairs, *rig_);
       EXPECT_EQ(y[0], MultiplyOneByOne(gate, nullptr, pairs, *rig_));

@@ -248,7 +248,7 @@ INSTANTIATE_TEST_SUITE_P(EveryDeviceAndFormat, MatmulTest,
 
 class MatmulArgsTest : public ::testing::TestWithParam<testing::OpRigKind> {
  protected:
-  static constexpr int kTokens = 5;
+  static constexpr int kTokens = 21;
   static constexpr int64_t kCols = 512;
 
   MatmulArgs Args(int n_tokens) {
@@ -266,21 +266,23 @@ class MatmulArgsTest : public ::testing::TestWithParam<testing::OpRigKind> {
 };
 
 TEST_P(MatmulArgsTest, MultipliesThreeMatricesOfDifferentFormatsAtOnce) {
-  PackedMatrix q(*rig_, {Q4_K::kDType, 100, kCols}, rng_);
-  PackedMatrix k(*rig_, {F16Format::kDType, 17, kCols}, rng_);
-  PackedMatrix v(*rig_, {Q6_K::kDType, 33, kCols}, rng_);
-  PackedMatrix* matrices[] = {&q, &k, &v};
-  MatmulArgs args = Args(kTokens);
-  std::vector<std::vector<float>> y;
-  for (PackedMatrix* matrix : matrices)
-    y.emplace_back(static_cast<size_t>(kTokens * matrix->shape().n_rows));
-  args.n_targets = 3;
-  for (size_t i = 0; i < 3; ++i)
-    args.targets[i] = {matrices[i]->view(), nullptr, nullptr, y[i].data()};
-  ASSERT_TRUE(rig_->Run(args).ok());
-  for (size_t i = 0; i < 3; ++i)
-    EXPECT_EQ(y[i], Multiply(*matrices[i], x_.data(), kTokens, nullptr, nullptr, *rig_)) << i;
-  EXPECT_TRUE(workspace_.IsIntact());
+  for (const DType v_type : {Q6_K::kDType, Q2_K::kDType}) {
+    PackedMatrix q(*rig_, {Q4_K::kDType, 100, kCols}, rng_);
+    PackedMatrix k(*rig_, {F16Format::kDType, 17, kCols}, rng_);
+    PackedMatrix v(*rig_, {v_type, 33, kCols}, rng_);
+    PackedMatrix* matrices[] = {&q, &k, &v};
+    MatmulArgs args = Args(kTokens);
+    std::vector<std::vector<float>> y;
+    for (PackedMatrix* matrix : matrices)
+      y.emplace_back(static_cast<size_t>(kTokens * matrix->shape().n_rows));
+    args.n_targets = 3;
+    for (size_t i = 0; i < 3; ++i)
+      args.targets[i] = {matrices[i]->view(), nullptr, nullptr, y[i].data()};
+    ASSERT_TRUE(rig_->Run(args).ok());
+    for (size_t i = 0; i < 3; ++i)
+      EXPECT_EQ(y[i], Multiply(*matrices[i], x_.data(), kTokens, nullptr, nullptr, *rig_)) << i;
+    EXPECT_TRUE(workspace_.IsIntact());
+  }
 }
 
 TEST_P(MatmulArgsTest, AddsToAResidualInPlace) {

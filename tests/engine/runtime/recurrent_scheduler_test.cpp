@@ -143,6 +143,28 @@ TEST_F(RecurrentSchedulerTest, AfterAStepThatFailedNothingIsTakenForComputed) {
   EXPECT_EQ(second->tokens, model_.Continue(Joined(said, Prompt(3, 1)), 5));
 }
 
+TEST_F(RecurrentSchedulerTest, IdleSessionsLeaveRoomForWhatIsKept) {
+  std::vector<SessionId> idle;
+  std::vector<std::vector<TokenId>> said;
+  for (uint32_t i = 0; i < 6; ++i) {
+    idle.push_back(Open());
+    const auto sink = Submit(idle.back(), Greedy(Prompt(40, i), 4));
+    RunUntilIdle();
+    said.push_back(Joined(Prompt(40, i), sink->tokens));
+  }
+  const auto first = Submit(Greedy(Prompt(100, 7), 1));
+  RunUntilIdle();
+  const auto again = Submit(Greedy(Prompt(100, 7), 1));
+  RunUntilIdle();
+  EXPECT_EQ(again->tokens, first->tokens);
+  EXPECT_EQ(again->usage.cached_tokens, 96u) << "the end of the last chunk but one";
+  for (uint32_t i = 0; i < 6; ++i) {
+    const auto sink = Submit(idle[i], Greedy(Prompt(2, 9), 4));
+    RunUntilIdle();
+    EXPECT_EQ(sink->tokens, model_.Continue(Joined(said[i], Prompt(2, 9)), 4));
+  }
+}
+
 // As few slots as sequences at work need.
 class FewStatesTest : public RecurrentSchedulerTest {
  protected:
