@@ -80,8 +80,8 @@ class TiledMatmul {
   const MatmulKernels& kernels_;
   const VectorKernels& vector_kernels_;
   const int64_t n_in_;
-  const float* const x_;    // what is multiplied
-  TokenTiles tiles_;        // of quantised activations
+  const float* const x_;  // what is multiplied
+  TokenTiles tiles_;      // of quantised activations
   std::array<Product, 3> products_;
   int64_t n_groups_ = 0;  // of all matrices
   int64_t weight_bytes_ = 0;
