@@ -108,6 +108,7 @@ OpTable TimeOps(OpTable ops) {
   ops.sigmoid_gate = RunTimed<"sigmoid_gate", SigmoidGateArgs, &OpTable::sigmoid_gate>;
   ops.causal_conv = RunTimed<"causal_conv", CausalConvArgs, &OpTable::causal_conv>;
   ops.delta_rule = RunTimed<"delta_rule", DeltaRuleArgs, &OpTable::delta_rule>;
+  ops.state_space = RunTimed<"state_space", StateSpaceArgs, &OpTable::state_space>;
   ops.soft_cap = RunTimed<"soft_cap", SoftCapArgs, &OpTable::soft_cap>;
   ops.route_experts = RunTimed<"route_experts", RouteExpertsArgs, &OpTable::route_experts>;
   ops.expert_matmul = RunTimed<"expert_matmul", ExpertMatmulArgs, &OpTable::expert_matmul>;

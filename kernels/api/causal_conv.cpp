@@ -15,7 +15,10 @@ Status Validate(const CausalConvArgs& args) {
                            "]: " + std::to_string(args.n_taps));
   if (args.x == nullptr || args.weight == nullptr || args.y == nullptr)
     return InvalidArgument("causal_conv: x, weight or y is null");
-  if (args.y == args.x) return InvalidArgument("causal_conv: y must not be x");
+  if ((args.x_gate == nullptr) != (args.y_gate == nullptr))
+    return InvalidArgument("causal_conv: of x_gate and y_gate one is null");
+  if (args.y == args.x || args.y == args.x_gate)
+    return InvalidArgument("causal_conv: y must be neither x nor x_gate");
   return Validate("causal_conv", args.state, (args.n_taps - 1) * int64_t{args.n_channels});
 }
 

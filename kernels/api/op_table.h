@@ -14,6 +14,7 @@
 #include "kernels/api/route_experts.h"
 #include "kernels/api/sigmoid_gate.h"
 #include "kernels/api/soft_cap.h"
+#include "kernels/api/state_space.h"
 #include "kernels/api/stream.h"
 #include "kernels/api/top_logits.h"
 
@@ -32,6 +33,7 @@ struct OpTable {
   Status (*sigmoid_gate)(const SigmoidGateArgs&, Stream&);
   Status (*causal_conv)(const CausalConvArgs&, Stream&);
   Status (*delta_rule)(const DeltaRuleArgs&, Stream&);
+  Status (*state_space)(const StateSpaceArgs&, Stream&);
   Status (*soft_cap)(const SoftCapArgs&, Stream&);
   Status (*route_experts)(const RouteExpertsArgs&, Stream&);
   Status (*expert_matmul)(const ExpertMatmulArgs&, Stream&);

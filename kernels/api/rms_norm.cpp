@@ -10,6 +10,9 @@ Status Validate(const RmsNormArgs& args) {
     return InvalidArgument(
         "rms_norm: n_rows must not be negative and dim must be positive: n_rows " +
         std::to_string(args.n_rows) + ", dim " + std::to_string(args.dim));
+  if (args.n_weight_rows < 1)
+    return InvalidArgument("rms_norm: n_weight_rows must be positive: " +
+                           std::to_string(args.n_weight_rows));
   if (!std::isfinite(args.epsilon) || args.epsilon < 0.0f)
     return InvalidArgument("rms_norm: epsilon must be finite and not negative: " +
                            std::to_string(args.epsilon));

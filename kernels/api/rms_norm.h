@@ -11,14 +11,15 @@ namespace forge {
 // Kiros and Hinton, arXiv:1607.06450.
 struct RmsNormArgs {
   const float* x = nullptr;         // [n_rows, dim]
-  const float* weight = nullptr;    // [dim]
+  const float* weight = nullptr;    // [n_weight_rows, dim]; row r takes row r mod n_weight_rows
   const float* residual = nullptr;  // [n_rows, dim], or null
   float* y = nullptr;               // [n_rows, dim]
   int n_rows = 0;
   int dim = 0;
+  int n_weight_rows = 1;
   float epsilon = 0.0f;
   bool is_centred = false;
-  const float* bias = nullptr;  // [dim], or null; of centred norms only
+  const float* bias = nullptr;  // as weight, or null; of centred norms only
 };
 Status Validate(const RmsNormArgs& args);
 

@@ -13,7 +13,6 @@ namespace {
 // Channels that go through all tokens together. What a token needs of them, n_taps rows, weights
 // and results, stays in the first-level cache.
 constexpr int kRangeChannels = 256;
-constexpr int kMaxHistory = kMaxConvTaps - 1;
 
 // Channels [first, first + n) of all sequences. A state is [n_taps - 1, n_channels], the oldest
 // token first.
@@ -32,46 +31,63 @@ class ConvRange {
 
   void Run(int sequence) {
     const RecurrentState& state = args_.state;
-    ReadHistory(state.from[sequence]);
     const int64_t begin = args_.batch.first_token[sequence];
     const int64_t n_tokens = args_.batch.first_token[sequence + 1] - begin;
+    ReadHistory(state.from[sequence]);
     for (int64_t token = 0; token < n_tokens; ++token) {
-      const float* rows[kMaxConvTaps];
-      for (int k = 0; k < args_.n_taps; ++k) rows[k] = Row(begin, token - n_history_ + k);
-      kernels_.convolve(rows, weights_, args_.n_taps,
-                        args_.y + (begin + token) * args_.n_channels + first_, n_);
+      ReadToken(begin + token, Window(token));
+      Convolve(begin + token, token);
+      if (token + 1 == state.kept_after[sequence]) WriteState(state.kept_to[sequence], token + 1);
     }
-    WriteState(state.to[sequence], begin, n_tokens);
-    if (state.kept_after[sequence] != 0)
-      WriteState(state.kept_to[sequence], begin, state.kept_after[sequence]);
+    WriteState(state.to[sequence], n_tokens);
   }
 
  private:
+  // What is convolved of the sequence's token `token` of this step, or before it if it is negative.
+  // Those of the last n_taps tokens are there.
+  float* Window(int64_t token) { return window_[(token + args_.n_taps) % args_.n_taps]; }
+
+  // Of a row of channels of all tokens, or null.
+  const float* Row(const float* x, int64_t token) const {
+    return x == nullptr ? nullptr : x + token * args_.n_channels + first_;
+  }
+
+  void ReadToken(int64_t token, float* z) const {
+    const float* const x = Row(args_.x, token);
+    const float* const gate = Row(args_.x_gate, token);
+    for (int64_t c = 0; c < n_; ++c) z[c] = gate == nullptr ? x[c] : x[c] * gate[c];
+  }
+
+  void Convolve(int64_t token, int64_t newest) {
+    const float* rows[kMaxConvTaps];
+    for (int k = 0; k < args_.n_taps; ++k) rows[k] = Window(newest - n_history_ + k);
+    kernels_.convolve({.rows = rows,
+                       .weights = weights_,
+                       .bias = args_.bias == nullptr ? nullptr : args_.bias + first_,
+                       .gate = Row(args_.y_gate, token),
+                       .y = args_.y + token * args_.n_channels + first_,
+                       .n_taps = args_.n_taps,
+                       .n = n_});
+  }
+
   float* StateRow(int32_t slot, int row) const {
     return args_.state.data + slot * args_.state.slot_stride + int64_t{row} * args_.n_channels +
            first_;
   }
 
-  // A copy, since the slot may be one that is written.
   void ReadHistory(int32_t slot) {
     for (int row = 0; row < n_history_; ++row) {
       if (slot < 0)
-        std::fill_n(history_[row], n_, 0.0f);
+        std::fill_n(Window(row - n_history_), n_, 0.0f);
       else
-        std::copy_n(StateRow(slot, row), n_, history_[row]);
+        std::copy_n(StateRow(slot, row), n_, Window(row - n_history_));
     }
   }
 
-  // Of the sequence's token `token` of this step, or before that if it is negative.
-  const float* Row(int64_t begin, int64_t token) const {
-    if (token < 0) return history_[n_history_ + token];
-    return args_.x + (begin + token) * args_.n_channels + first_;
-  }
-
-  // The state after `n_tokens` of this step.
-  void WriteState(int32_t slot, int64_t begin, int64_t n_tokens) const {
+  // The state after `n_tokens` of this step, the last of which were read last.
+  void WriteState(int32_t slot, int64_t n_tokens) {
     for (int row = 0; row < n_history_; ++row)
-      std::copy_n(Row(begin, n_tokens - n_history_ + row), n_, StateRow(slot, row));
+      std::copy_n(Window(n_tokens - n_history_ + row), n_, StateRow(slot, row));
   }
 
   const CausalConvArgs& args_;
@@ -80,7 +96,7 @@ class ConvRange {
   const int64_t n_;
   const int n_history_;
   float weights_[kMaxConvTaps * kRangeChannels];  // [n_taps, n_]
-  float history_[kMaxHistory][kRangeChannels];
+  float window_[kMaxConvTaps][kRangeChannels];
 };
 
 }  // namespace

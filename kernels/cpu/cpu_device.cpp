@@ -24,6 +24,7 @@
 #include "kernels/cpu/route_experts.h"
 #include "kernels/cpu/sigmoid_gate.h"
 #include "kernels/cpu/soft_cap.h"
+#include "kernels/cpu/state_space.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/cpu/top_logits.h"
 
@@ -41,6 +42,7 @@ constexpr OpTable kOps = {
     .sigmoid_gate = CpuSigmoidGate,
     .causal_conv = CpuCausalConv,
     .delta_rule = CpuDeltaRule,
+    .state_space = CpuStateSpace,
     .soft_cap = CpuSoftCap,
     .route_experts = CpuRouteExperts,
     .expert_matmul = CpuExpertMatmul,

@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/batch_check.h"
 #include "kernels/cpu/cpu_stream.h"
+#include "kernels/cpu/head_state.h"
 #include "kernels/cpu/parallel_rows.h"
 #include "kernels/cpu/vector_kernels.h"
 
@@ -16,8 +17,6 @@ namespace {
 constexpr int kChunkTokens = 16;
 
 constexpr float kKeyEpsilon = 1e-6f;
-
-float Softplus(float x) { return x > 20.0f ? x : std::log1p(std::exp(x)); }
 
 // One value head of one sequence.
 class DeltaHead {
@@ -37,21 +36,13 @@ class DeltaHead {
     const int64_t begin = args_.batch.first_token[sequence_];
     const int64_t end = args_.batch.first_token[sequence_ + 1];
     const int64_t kept = begin + state.kept_after[sequence_];
-    const int32_t from = state.from[sequence_], to = state.to[sequence_];
-    if (from < 0)
-      std::fill_n(StateOf(to), dim_ * dim_, 0.0f);
-    else if (from != to)
-      std::copy_n(StateOf(from), dim_ * dim_, StateOf(to));
+    BeginHeadState(state, sequence_, head_, dim_ * dim_);
     RunTokens(begin, kept);
-    if (kept > begin) std::copy_n(StateOf(to), dim_ * dim_, StateOf(state.kept_to[sequence_]));
+    KeepHeadState(state, sequence_, head_, dim_ * dim_);
     RunTokens(kept, end);
   }
 
  private:
-  float* StateOf(int32_t slot) const {
-    return args_.state.data + slot * args_.state.slot_stride + head_ * dim_ * dim_;
-  }
-
   void RunTokens(int64_t begin, int64_t end) {
     for (int64_t token = begin; token < end; token += kChunkTokens)
       RunChunk(token, static_cast<int>(std::min<int64_t>(kChunkTokens, end - token)));
@@ -62,10 +53,12 @@ class DeltaHead {
     const int64_t values_begin = 2 * int64_t{args_.n_key_heads} * dim_;
     kernels_.delta_tokens(
         {.n_tokens = n_tokens,
-         .head_dim = dim_,
-         .state = StateOf(args_.state.to[sequence_]),
+         .key_dim = dim_,
+         .value_dim = dim_,
+         .state = HeadStateOf(args_.state, args_.state.to[sequence_], head_, dim_ * dim_),
          .keys = keys_,
          .queries = queries_,
+         .key_stride = dim_,
          .values = args_.qkv + first * row_elements_ + values_begin + head_ * dim_,
          .value_stride = row_elements_,
          .decays = decays_,

@@ -1,21 +1,24 @@
-// The inner loops of causal_conv and delta_rule; part of vector_kernels.inl.
+// The inner loops of causal_conv, delta_rule and state_space; part of vector_kernels.inl.
 
 namespace forge {
 namespace {
 
-void Convolve(const float* const* rows, const float* weights, int n_taps, float* y, int64_t n) {
+template <typename LoadFn>
+Vec ConvolveAt(const ConvToken& t, int64_t i, const LoadFn& load) {
+  Vec sum = t.bias == nullptr ? Vec{} : load(t.bias + i);
+  for (int k = 0; k < t.n_taps; ++k)
+    sum = Fma(load(t.weights + k * t.n + i), load(t.rows[k] + i), sum);
+  return t.gate == nullptr ? Silu::Of(sum, Set(1.0f)) : sum * load(t.gate + i);
+}
+
+void Convolve(const ConvToken& t) {
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    Vec sum = {};
-    for (int k = 0; k < n_taps; ++k) sum = Fma(Load(weights + k * n + i), Load(rows[k] + i), sum);
-    Store(y + i, Silu::Of(sum, Set(1.0f)));
-  }
-  if (i == n) return;
-  const int part = static_cast<int>(n - i);
-  Vec sum = {};
-  for (int k = 0; k < n_taps; ++k)
-    sum = Fma(LoadFirst(weights + k * n + i, part), LoadFirst(rows[k] + i, part), sum);
-  StoreFirst(y + i, Silu::Of(sum, Set(1.0f)), part);
+  for (; i + kLanes <= t.n; i += kLanes)
+    Store(t.y + i, ConvolveAt(t, i, [](const float* at) { return Load(at); }));
+  if (i == t.n) return;
+  const int part = static_cast<int>(t.n - i);
+  StoreFirst(t.y + i, ConvolveAt(t, i, [part](const float* at) { return LoadFirst(at, part); }),
+             part);
 }
 
 float SumOfSquares(const float* x, int64_t n) {
@@ -52,7 +55,7 @@ void GatedNorm(const float* x, const float* weight, const float* gate, float* y,
 // A sum over rows is kRowSums sums of every kRowSums-th row, so that additions need not wait for
 // each other. Columns do not touch each other, so a column's bits do not depend on its strip.
 template <int kVectors, bool kPart>
-struct DeltaStrip {
+struct StateStrip {
   static_assert(!kPart || kVectors == 1);
   float* state;
   int64_t stride;
@@ -82,7 +85,7 @@ static_assert(kRowSums <= 2);
 
 // S^T key.
 template <int kVectors, bool kPart>
-RowSums<kVectors> Recall(const DeltaStrip<kVectors, kPart>& strip, const float* key,
+RowSums<kVectors> Recall(const StateStrip<kVectors, kPart>& strip, const float* key,
                          int64_t n_rows) {
   RowSums<kVectors> sums;
   int64_t row = 0;
@@ -100,11 +103,11 @@ RowSums<kVectors> Recall(const DeltaStrip<kVectors, kPart>& strip, const float* 
 // S = decay S + key change^T, giving S^T query and, for the token that comes next, S^T next_key,
 // with the bits of Recall.
 template <bool kHasNext, int kVectors, bool kPart>
-void Learn(const DeltaStrip<kVectors, kPart>& strip, const DeltaTokens& d, int token,
+void Learn(const StateStrip<kVectors, kPart>& strip, const StateTokens& d, int token,
            const Vec (&change)[kVectors], RowSums<kVectors>& answer, RowSums<kVectors>& recalled) {
-  const float* key = d.keys + token * d.head_dim;
-  const float* query = d.queries + token * d.head_dim;
-  const float* next_key = key + d.head_dim;
+  const float* key = d.keys + token * d.key_stride;
+  const float* query = d.queries + token * d.key_stride;
+  const float* next_key = key + d.key_stride;
   const Vec decay = Set(d.decays[token]);
   const auto update = [&](int64_t i, int split) {
     float* row = strip.state + i * strip.stride;
@@ -118,45 +121,48 @@ void Learn(const DeltaStrip<kVectors, kPart>& strip, const DeltaTokens& d, int t
     }
   };
   int64_t row = 0;
-  for (; row + kRowSums <= d.head_dim; row += kRowSums)
+  for (; row + kRowSums <= d.key_dim; row += kRowSums)
     for (int split = 0; split < kRowSums; ++split) update(row + split, split);
-  if (row < d.head_dim) update(row, 0);
+  if (row < d.key_dim) update(row, 0);
 }
 
 // All tokens over the columns from `column` of the head on.
-template <int kVectors, bool kPart>
-void RunDeltaStrip(const DeltaTokens& d, const DeltaStrip<kVectors, kPart>& strip, int64_t column) {
-  RowSums<kVectors> recalled = Recall(strip, d.keys, d.head_dim);
+template <bool kDelta, int kVectors, bool kPart>
+void RunStrip(const StateTokens& d, const StateStrip<kVectors, kPart>& strip, int64_t column) {
+  RowSums<kVectors> recalled;
+  if constexpr (kDelta) recalled = Recall(strip, d.keys, d.key_dim);
   for (int token = 0; token < d.n_tokens; ++token) {
     const float* value = d.values + token * d.value_stride + column;
     Vec change[kVectors];
     for (int v = 0; v < kVectors; ++v) {
-      const Vec difference = strip.LoadAt(value, v) - Set(d.decays[token]) * recalled.Total(v);
+      Vec difference = strip.LoadAt(value, v);
+      if constexpr (kDelta) difference = difference - Set(d.decays[token]) * recalled.Total(v);
       change[v] = Set(d.rates[token]) * difference;
     }
     RowSums<kVectors> answer, next;
-    if (token + 1 < d.n_tokens)
+    if (kDelta && token + 1 < d.n_tokens)
       Learn<true>(strip, d, token, change, answer, next);
     else
       Learn<false>(strip, d, token, change, answer, next);
     recalled = next;
     for (int v = 0; v < kVectors; ++v)
-      strip.StoreAt(d.y + token * d.head_dim + column, v, answer.Total(v));
+      strip.StoreAt(d.y + token * d.value_dim + column, v, answer.Total(v));
   }
 }
 
-void RunDeltaTokens(const DeltaTokens& d) {
-  for (int64_t first = 0; first < d.head_dim; first += kDeltaColumns) {
-    const int64_t rest = d.head_dim - first;
-    const int64_t width = rest < kDeltaColumns ? rest : kDeltaColumns;
-    float* state = d.state + first * d.head_dim;
+template <bool kDelta>
+void RunStateTokens(const StateTokens& d) {
+  for (int64_t first = 0; first < d.value_dim; first += kStateColumns) {
+    const int64_t rest = d.value_dim - first;
+    const int64_t width = rest < kStateColumns ? rest : kStateColumns;
+    float* state = d.state + first * d.key_dim;
     int64_t i = 0;
     for (; i + kStripVectors * kLanes <= width; i += kStripVectors * kLanes)
-      RunDeltaStrip<kStripVectors, false>(d, {state + i, width, 0}, first + i);
+      RunStrip<kDelta, kStripVectors, false>(d, {state + i, width, 0}, first + i);
     for (; i + kLanes <= width; i += kLanes)
-      RunDeltaStrip<1, false>(d, {state + i, width, 0}, first + i);
+      RunStrip<kDelta, 1, false>(d, {state + i, width, 0}, first + i);
     if (i < width)
-      RunDeltaStrip<1, true>(d, {state + i, width, static_cast<int>(width - i)}, first + i);
+      RunStrip<kDelta, 1, true>(d, {state + i, width, static_cast<int>(width - i)}, first + i);
   }
 }
 

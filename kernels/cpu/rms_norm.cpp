@@ -10,9 +10,12 @@ Status CpuRmsNorm(const RmsNormArgs& args, Stream& stream) {
   FORGE_TRY(Validate(args));
   CpuStream& cpu = AsCpu(stream);
   const VectorKernels& kernels = VectorKernelsFor(cpu.level());
-  const RowNorm norm = {args.weight, args.bias, args.epsilon, args.is_centred};
   ParallelRows(cpu.pool(), args.n_rows, args.dim, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
+      const int64_t weights_at = row % args.n_weight_rows * args.dim;
+      const RowNorm norm = {args.weight + weights_at,
+                            args.bias == nullptr ? nullptr : args.bias + weights_at, args.epsilon,
+                            args.is_centred};
       const float* residual = args.residual == nullptr ? nullptr : args.residual + row * args.dim;
       NormRow(kernels, args.x + row * args.dim, norm, residual, args.y + row * args.dim, args.dim);
     }

@@ -75,22 +75,38 @@ struct RowNorm {
   bool is_centred;
 };
 
-// Some tokens of one sequence and one value head of a DeltaRuleArgs, in order. A state is cut into
-// parts of kDeltaColumns columns, the last maybe narrower, which lie one after the other, each as
-// [head_dim, columns of the part]: all tokens go over a part before the next is touched, so that it
-// stays in the first-level cache.
-constexpr int kDeltaColumns = 32;
-struct DeltaTokens {
+// Some channels of one token of a CausalConvArgs.
+struct ConvToken {
+  const float* const* rows;  // [n_taps] of [n], what is convolved, the oldest first
+  const float* weights;      // [n_taps, n]
+  const float* bias;         // [n], or null
+  const float* gate;         // [n], or null: SiLU
+  float* y;                  // [n], may be `gate`
+  int n_taps;
+  int64_t n;
+};
+
+// Some tokens of one sequence and one head that remembers a matrix S, in order: of each token
+//   S = decay S + key (rate change)^T,   y = S^T query
+// where the change is the value, or under the delta rule value - decay S^T key.
+//
+// A state is cut into parts of kStateColumns columns, the last maybe narrower, which lie one after
+// the other, each as [key_dim, columns of the part]: all tokens go over a part before the next is
+// touched, so that it stays in the first-level cache.
+constexpr int kStateColumns = 32;
+struct StateTokens {
   int n_tokens;
-  int64_t head_dim;
-  float* state;          // [head_dim * head_dim], in place
-  const float* keys;     // [n_tokens, head_dim], normalised, as are queries
-  const float* queries;  // [n_tokens, head_dim]
-  const float* values;   // row of token t at t * value_stride
+  int64_t key_dim;
+  int64_t value_dim;
+  float* state;       // [key_dim * value_dim], in place
+  const float* keys;  // row of token t at t * key_stride, as of queries
+  const float* queries;
+  int64_t key_stride;
+  const float* values;  // row of token t at t * value_stride
   int64_t value_stride;
-  const float* decays;  // [n_tokens], what the state is multiplied by
-  const float* rates;   // [n_tokens], the part of the difference that is learnt
-  float* y;             // [n_tokens, head_dim], S^T q
+  const float* decays;  // [n_tokens]
+  const float* rates;   // [n_tokens]
+  float* y;             // [n_tokens, value_dim]
 };
 
 // y[i] = activation(gate[i], up[i]). `y` may be `gate` or `up`.
@@ -126,11 +142,11 @@ struct VectorKernels {
   // scale NaN, so that it shows. REQUIRES: n is a multiple of 32.
   void (*to_q8)(const float* x, int8_t* codes, uint16_t* scales, int64_t n);
 
-  // One token of a CausalConvArgs. rows[k]: [n], of x, the oldest first; weights: [n_taps, n].
-  void (*convolve)(const float* const* rows, const float* weights, int n_taps, float* y, int64_t n);
+  void (*convolve)(const ConvToken&);
   // y = x * scale / sqrt(|x|^2 + epsilon)
   void (*normalize)(const float* x, float* y, int64_t n, float scale, float epsilon);
-  void (*delta_tokens)(const DeltaTokens&);
+  void (*state_tokens)(const StateTokens&);
+  void (*delta_tokens)(const StateTokens&);  // under the delta rule
   // y = x / rms(x) * weight * silu(gate). `y` may be `gate`.
   void (*gated_norm)(const float* x, const float* weight, const float* gate, float* y, int64_t dim,
                      float epsilon);

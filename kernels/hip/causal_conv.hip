@@ -31,6 +31,7 @@ __global__ void __launch_bounds__(kThreads)
   const SequenceStates states = FindStates(args.batch, args.state, sequence);
   float weight[kTaps];
   float window[kTaps];  // the newest last
+  const float bias = args.bias == nullptr ? 0.0f : args.bias[channel];
   window[0] = 0.0f;
   FORGE_UNROLL
   for (int k = 0; k < kTaps; ++k) {
@@ -44,11 +45,12 @@ __global__ void __launch_bounds__(kThreads)
     const int64_t at = static_cast<int64_t>(token) * n_channels + channel;
     FORGE_UNROLL
     for (int k = 1; k < kTaps; ++k) window[k - 1] = window[k];
-    window[kTaps - 1] = args.x[at];
-    float sum = 0.0f;
+    window[kTaps - 1] = args.x_gate == nullptr ? args.x[at] : args.x[at] * args.x_gate[at];
+    float sum = bias;
     FORGE_UNROLL
     for (int k = 0; k < kTaps; ++k) sum = fmaf(weight[k], window[k], sum);
-    args.y[at] = states.is_valid ? sum / (1.0f + expf(-sum)) : NAN;
+    const float y = args.y_gate == nullptr ? sum / (1.0f + expf(-sum)) : sum * args.y_gate[at];
+    args.y[at] = states.is_valid ? y : NAN;
     if (states.kept_after != 0 && token + 1 - states.begin == states.kept_after)
       StoreWindow(window, n_channels, channel, states.kept);
   }

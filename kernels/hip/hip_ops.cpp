@@ -14,6 +14,7 @@
 #include "kernels/hip/route_experts.h"
 #include "kernels/hip/sigmoid_gate.h"
 #include "kernels/hip/soft_cap.h"
+#include "kernels/hip/state_space.h"
 #include "kernels/hip/top_logits.h"
 
 namespace forge {
@@ -30,6 +31,7 @@ constexpr OpTable kOps = {
     .sigmoid_gate = HipSigmoidGate,
     .causal_conv = HipCausalConv,
     .delta_rule = HipDeltaRule,
+    .state_space = HipStateSpace,
     .soft_cap = HipSoftCap,
     .route_experts = HipRouteExperts,
     .expert_matmul = HipExpertMatmul,

@@ -13,8 +13,10 @@ __global__ void __launch_bounds__(kNormThreads) RmsNormKernel(RmsNormArgs args) 
   const int64_t row = static_cast<int64_t>(blockIdx.x) * args.dim;
   const RowScale scale = MeasureRow<kWave, kNormThreads>(args.x + row, args.dim, args.epsilon,
                                                          args.is_centred, partial);
+  const int weights_at = static_cast<int>(blockIdx.x) % args.n_weight_rows * args.dim;
   for (int i = static_cast<int>(threadIdx.x); i < args.dim; i += kNormThreads) {
-    const float normed = NormElement(args.x[row + i], scale, args.weight, args.bias, i);
+    const float normed =
+        NormElement(args.x[row + i], scale, args.weight, args.bias, weights_at + i);
     args.y[row + i] = args.residual == nullptr ? normed : args.residual[row + i] + normed;
   }
 }

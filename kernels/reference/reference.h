@@ -3,12 +3,14 @@
 #include <cstdint>
 
 #include "kernels/api/activation.h"
+#include "kernels/api/causal_conv.h"
 #include "kernels/api/combine_experts.h"
 #include "kernels/api/delta_rule.h"
 #include "kernels/api/join_columns.h"
 #include "kernels/api/ragged_batch.h"
 #include "kernels/api/route_experts.h"
 #include "kernels/api/sigmoid_gate.h"
+#include "kernels/api/state_space.h"
 
 // The ops in double precision, written as their formulas read and without regard to speed: what
 // kernel tests compare with. Inputs are the float32 numbers that a kernel is given.
@@ -90,13 +92,15 @@ void ReferenceJoinColumns(const JoinColumnsArgs& args, double* y);
 // See SigmoidGateArgs, whose own y is not looked at. y: [n_rows, gate.n_cols].
 void ReferenceSigmoidGate(const SigmoidGateArgs& args, double* y);
 
-// See CausalConvArgs, for the first n_tokens of one sequence. x, y: [n_tokens, n_channels],
-// weight: [n_channels, n_taps].
-void ReferenceCausalConv(const float* x, const float* weight, double* y, int64_t n_tokens,
-                         int64_t n_channels, int64_t n_taps);
+// See CausalConvArgs, whose arrays are of the first n_tokens of one sequence. Its batch, its state
+// and its own y are not looked at. y: [n_tokens, n_channels].
+void ReferenceCausalConv(const CausalConvArgs& args, int64_t n_tokens, double* y);
 
 // See DeltaRuleArgs, whose arrays are of the first n_tokens of one sequence. Its batch, its state
 // and its own y are not looked at. y: [n_tokens, n_value_heads, head_dim].
 void ReferenceDeltaRule(const DeltaRuleArgs& args, int64_t n_tokens, double* y);
+
+// See StateSpaceArgs, as above. y: [n_tokens, n_heads, head_dim].
+void ReferenceStateSpace(const StateSpaceArgs& args, int64_t n_tokens, double* y);
 
 }  // namespace forge

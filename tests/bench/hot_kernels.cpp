@@ -18,6 +18,7 @@
 #include "kernels/cpu/delta_rule.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/pack.h"
+#include "kernels/cpu/state_space.h"
 #include "tests/kernels/random_weights.h"
 
 namespace forge {
@@ -115,6 +116,22 @@ void CountRecurrentOps(int n_tokens, CpuStream& stream) {
                          .head_dim = kHeadDim,
                          .epsilon = 1e-6f},
                         stream);
+  });
+  Count("state_space " + std::to_string(n_tokens), [&] {
+    return CpuStateSpace({.batch = batch,
+                          .state = state,
+                          .xbc = x.data(),
+                          .gate = x.data(),
+                          .step = x.data(),
+                          .step_bias = decay.data(),
+                          .decay = decay.data(),
+                          .skip = decay.data(),
+                          .y = y.data(),
+                          .n_heads = kValueHeads,
+                          .n_groups = 1,
+                          .head_dim = kHeadDim,
+                          .state_dim = kHeadDim},
+                         stream);
   });
 }
 

@@ -1,6 +1,6 @@
 #include "kernels/reference/reference.h"
 #include "tests/kernels/op_test.h"
-#include "tests/kernels/recurrent_scene.h"
+#include "tests/kernels/recurrent_checks.h"
 
 namespace forge {
 namespace {
@@ -12,36 +12,50 @@ using testing::SequenceRows;
 using testing::StateSlots;
 using testing::StepPiece;
 
-constexpr int kSlots = 8;
+using testing::kSceneSlots;
+
+enum class Form { kPlain, kBiased, kGated };
 
 // Sequences of random numbers, which go through the op step by step.
 class Scene {
  public:
-  Scene(const std::vector<int>& lengths, int n_channels, int n_taps, uint32_t seed)
+  Scene(const std::vector<int>& lengths, int n_channels, int n_taps, uint32_t seed,
+        Form form = Form::kPlain)
       : random_(seed),
+        form_(form),
         n_channels_(n_channels),
         n_taps_(n_taps),
         lengths_(lengths),
         weight_(testing::NormalFloats(static_cast<size_t>(n_channels * n_taps), random_)),
+        bias_(testing::NormalFloats(static_cast<size_t>(n_channels), random_)),
         x_(lengths, n_channels, random_),
+        x_gate_(lengths, n_channels, random_),
+        y_gate_(lengths, n_channels, random_),
         y_(lengths, n_channels),
-        slots_(kSlots, int64_t{n_taps - 1} * n_channels) {}
+        slots_(kSceneSlots, int64_t{n_taps - 1} * n_channels) {}
 
   CausalConvArgs Args(const RecurrentStep& step) {
     return {.batch = step.batch(),
             .state = slots_.View(step.state()),
             .weight = weight_.data(),
+            .bias = form_ == Form::kBiased ? bias_.data() : nullptr,
             .n_channels = n_channels_,
             .n_taps = n_taps_};
   }
-  void Run(OpRig& rig, const std::vector<StepPiece>& pieces) {
-    const RecurrentStep step(pieces);
-    const std::vector<float> x = x_.Gather(pieces);
-    GuardedArray<float> y(x.size());
+  // The arrays of `step`, whose tokens are those of `pieces`.
+  Status Try(OpRig& rig, const std::vector<StepPiece>& pieces, const RecurrentStep& step,
+             GuardedArray<float>& y) {
+    const std::vector<float> x = x_.Gather(pieces), x_gate = x_gate_.Gather(pieces),
+                             y_gate = y_gate_.Gather(pieces);
     CausalConvArgs args = Args(step);
     args.x = x.data();
+    if (form_ == Form::kGated) args.x_gate = x_gate.data(), args.y_gate = y_gate.data();
     args.y = y.data();
-    const Status status = rig.Run(args);
+    return rig.Run(args);
+  }
+  void Run(OpRig& rig, const std::vector<StepPiece>& pieces) {
+    GuardedArray<float> y(static_cast<size_t>(testing::CountTokens(pieces) * n_channels_));
+    const Status status = Try(rig, pieces, RecurrentStep(pieces), y);
     ASSERT_TRUE(status.ok()) << status.ToString();
     EXPECT_TRUE(y.GuardsIntact());
     EXPECT_TRUE(slots_.WroteOnly(pieces));
@@ -51,23 +65,36 @@ class Scene {
     for (size_t s = 0; s < lengths_.size(); ++s) {
       const int sequence = static_cast<int>(s);
       std::vector<double> want(y_.of(sequence).size());
-      ReferenceCausalConv(x_.data(sequence), weight_.data(), want.data(), lengths_[s], n_channels_,
-                          n_taps_);
+      const bool is_gated = form_ == Form::kGated;
+      ReferenceCausalConv({.batch = {},
+                           .state = {},
+                           .x = x_.data(sequence),
+                           .weight = weight_.data(),
+                           .bias = form_ == Form::kBiased ? bias_.data() : nullptr,
+                           .x_gate = is_gated ? x_gate_.data(sequence) : nullptr,
+                           .y_gate = is_gated ? y_gate_.data(sequence) : nullptr,
+                           .n_channels = n_channels_,
+                           .n_taps = n_taps_},
+                          lengths_[s], want.data());
       EXPECT_TRUE(testing::Near(y_.of(sequence), want, testing::kConvTolerance))
           << "sequence " << s;
     }
   }
   SequenceRows& x() { return x_; }
   const SequenceRows& y() const { return y_; }
-  const StateSlots& slots() const { return slots_; }
+  StateSlots& slots() { return slots_; }
 
  private:
   std::mt19937 random_;
+  const Form form_;
   const int n_channels_;
   const int n_taps_;
   const std::vector<int> lengths_;
   const std::vector<float> weight_;
-  SequenceRows x_, y_;
+  const std::vector<float> bias_;
+  SequenceRows x_;
+  const SequenceRows x_gate_, y_gate_;
+  SequenceRows y_;
   StateSlots slots_;
 };
 
@@ -80,10 +107,11 @@ class CausalConvTest : public ::testing::TestWithParam<testing::OpRigKind> {
 TEST_P(CausalConvTest, MatchesReferenceForEveryShape) {
   for (int n_taps = 2; n_taps <= kMaxConvTaps; ++n_taps)
     for (const int n_channels : {1, 3, 16, 20, 127, 255, 256, 257, 600}) {
+      const Form form = static_cast<Form>((n_taps + n_channels) % 3);
       const auto seed = static_cast<uint32_t>(n_taps + 100 * n_channels);
       SCOPED_TRACE("n_taps " + std::to_string(n_taps) + ", n_channels " +
                    std::to_string(n_channels) + ", seed " + std::to_string(seed));
-      Scene scene({14, 3, 19}, n_channels, n_taps, seed);
+      Scene scene({14, 3, 19}, n_channels, n_taps, seed, form);
       scene.Run(*rig_, {{.sequence = 0, .first = 0, .n_tokens = 11, .from = -1, .to = 5}});
       scene.Run(*rig_, {{.sequence = 0, .first = 11, .n_tokens = 1, .from = 5, .to = 5},
                         {.sequence = 1, .first = 0, .n_tokens = 1, .from = -1, .to = 0},
@@ -95,70 +123,25 @@ TEST_P(CausalConvTest, MatchesReferenceForEveryShape) {
     }
 }
 
-// Whatever cuts a sequence into steps, in place or not.
+auto Maker(int n_channels, int n_taps, uint32_t seed, Form form) {
+  return [=](const std::vector<int>& lengths) {
+    return Scene(lengths, n_channels, n_taps, seed, form);
+  };
+}
+
 TEST_P(CausalConvTest, GivesTheSameBitsHoweverASequenceIsCut) {
-  Scene whole({23}, 150, 4, 1);
-  whole.Run(*rig_, {{.n_tokens = 23, .to = 2}});
-  for (const int step : {1, 2, 3, 5, 22}) {
-    SCOPED_TRACE("tokens of a step: " + std::to_string(step));
-    Scene cut({23}, 150, 4, 1);
-    int32_t slot = -1;
-    for (int first = 0; first < 23; first += step) {
-      const int32_t next = first % 2 == 0 ? std::max(slot, 0) : (slot + 1) % kSlots;
-      cut.Run(*rig_,
-              {{.first = first, .n_tokens = std::min(step, 23 - first), .from = slot, .to = next}});
-      slot = next;
-    }
-    EXPECT_TRUE(testing::SameBits(cut.y().of(0), whole.y().of(0)));
-    EXPECT_TRUE(testing::SameBits(cut.slots().Slot(slot), whole.slots().Slot(2)));
-  }
+  for (const Form form : {Form::kPlain, Form::kGated})
+    testing::ExpectTheSameBitsHoweverASequenceIsCut(*rig_, 23, {1, 2, 3, 5, 22},
+                                                    Maker(150, 4, 1, form));
 }
 
 TEST_P(CausalConvTest, GivesTheSameBitsWhateverSharesTheStepAndOnEveryThreadCount) {
-  const std::vector<int> lengths = {9, 1, 40};
-  const std::vector<StepPiece> pieces = {{.sequence = 0, .n_tokens = 9, .to = 0},
-                                         {.sequence = 1, .n_tokens = 1, .to = 1},
-                                         {.sequence = 2, .n_tokens = 40, .to = 2}};
-  Scene together(lengths, 1030, 4, 2), alone(lengths, 1030, 4, 2);
-  together.Run(*rig_, pieces);
-  for (const StepPiece& piece : pieces) alone.Run(*rig_, {piece});
-  for (int s = 0; s < 3; ++s) {
-    EXPECT_TRUE(testing::SameBits(together.y().of(s), alone.y().of(s)));
-    EXPECT_TRUE(testing::SameBits(together.slots().Slot(s), alone.slots().Slot(s)));
-  }
-  if (!rig_->runs_on_threads()) return;
-  for (const int n_threads : {1, 3, 5}) {
-    Scene other(lengths, 1030, 4, 2);
-    other.Run(*GetParam().Create(n_threads), pieces);
-    for (int s = 0; s < 3; ++s) EXPECT_TRUE(testing::SameBits(together.y().of(s), other.y().of(s)));
-  }
+  testing::ExpectTheSameBitsInAnyCompany(GetParam(), {9, 1, 40}, Maker(1030, 4, 2, Form::kBiased));
 }
 
-// From a state of the middle of a step, and two ways on from one state.
 TEST_P(CausalConvTest, KeepsTheStateAfterAnyToken) {
-  constexpr int kTokens = 9;
-  Scene whole({kTokens}, 20, 5, 3);
-  whole.Run(*rig_, {{.n_tokens = kTokens, .to = 0}});
-  for (int first = 0; first < kTokens; first += 2)
-    for (int32_t kept = 1; kept <= kTokens - first; ++kept) {
-      SCOPED_TRACE("first " + std::to_string(first) + ", kept after " + std::to_string(kept));
-      Scene scene({kTokens}, 20, 5, 3);
-      if (first > 0) scene.Run(*rig_, {{.n_tokens = first, .to = 1}});
-      const int32_t from = first > 0 ? 1 : -1;
-      scene.Run(*rig_, {{.first = first,
-                         .n_tokens = kTokens - first,
-                         .from = from,
-                         .to = 1,
-                         .kept_after = kept,
-                         .kept_to = 4}});
-      EXPECT_TRUE(testing::SameBits(scene.slots().Slot(1), whole.slots().Slot(0)));
-      const int next = first + kept;
-      if (next < kTokens)
-        scene.Run(*rig_, {{.first = next, .n_tokens = kTokens - next, .from = 4, .to = 6}});
-      EXPECT_TRUE(
-          testing::SameBits(scene.slots().Slot(next < kTokens ? 6 : 4), whole.slots().Slot(0)));
-      EXPECT_TRUE(testing::SameBits(scene.y().of(0), whole.y().of(0)));
-    }
+  for (const Form form : {Form::kPlain, Form::kGated})
+    testing::ExpectKeptStates(*rig_, 9, Maker(20, 5, 3, form));
 }
 
 TEST_P(CausalConvTest, LetsTwoSequencesGoOnFromOneState) {
@@ -189,44 +172,7 @@ TEST_P(CausalConvTest, ShowsNumbersThatAreNotFiniteAsLongAsTheyAreInTheWindow) {
 }
 
 TEST_P(CausalConvTest, LetsNoSlotOutOfRangePass) {
-  const auto check = [&](auto change) {
-    Scene scene({4, 3}, 20, 4, 6);
-    const std::vector<StepPiece> pieces = {
-        {.sequence = 0, .n_tokens = 4, .to = 1, .kept_after = 2, .kept_to = 2},
-        {.sequence = 1, .n_tokens = 3, .to = 3}};
-    RecurrentStep step(pieces);
-    change(step);
-    const std::vector<float> x = scene.x().Gather(pieces);
-    GuardedArray<float> y(x.size());
-    StateSlots slots(kSlots, 60);
-    CausalConvArgs args = scene.Args(step);
-    args.state = slots.View(step.state());
-    args.x = x.data();
-    args.y = y.data();
-    const Status status = rig_->Run(args);
-    if (rig_->refuses_indices()) {
-      EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
-      EXPECT_TRUE(slots.WroteOnly(std::vector<int32_t>{}));
-      return;
-    }
-    ASSERT_TRUE(status.ok()) << status.ToString();
-    EXPECT_TRUE(std::all_of(y.span().begin(), y.span().begin() + 80,
-                            [](float value) { return std::isnan(value); }));
-    EXPECT_TRUE(std::none_of(y.span().begin() + 80, y.span().end(),
-                             [](float value) { return std::isnan(value); }));
-    EXPECT_TRUE(y.GuardsIntact());
-    EXPECT_TRUE(slots.WroteOnly(std::vector<int32_t>{3}));
-  };
-  for (const int32_t bad : {-2, kSlots, INT32_MAX, INT32_MIN}) {
-    SCOPED_TRACE(bad);
-    check([&](RecurrentStep& step) { step.from[0] = bad; });
-    check([&](RecurrentStep& step) { step.to[0] = bad; });
-    check([&](RecurrentStep& step) { step.kept_to[0] = bad; });
-    check([&](RecurrentStep& step) { step.kept_after[0] = bad; });
-  }
-  check([](RecurrentStep& step) { step.to[0] = -1; });
-  check([](RecurrentStep& step) { step.kept_to[0] = -1; });
-  check([](RecurrentStep& step) { step.kept_after[0] = 5; });
+  testing::ExpectNoSlotOutOfRangePasses(*rig_, 20, Maker(20, 4, 6, Form::kPlain));
 }
 
 // Which a device that cannot look need not notice.
@@ -278,6 +224,10 @@ TEST_P(CausalConvTest, TakesNoTokensAsNoWorkAndRefusesBadArguments) {
   EXPECT_EQ(code_with([](CausalConvArgs& a) { a.y = nullptr; }), refused);
   EXPECT_EQ(code_with([](CausalConvArgs& a) { a.x = a.y; }), refused);
   EXPECT_EQ(code_with([](CausalConvArgs& a) { a.weight = nullptr; }), refused);
+  EXPECT_EQ(code_with([](CausalConvArgs& a) { a.x_gate = a.x; }), refused);
+  EXPECT_EQ(code_with([](CausalConvArgs& a) { a.y_gate = a.x; }), refused);
+  EXPECT_EQ(code_with([](CausalConvArgs& a) { a.x_gate = a.y, a.y_gate = a.x; }), refused);
+  EXPECT_EQ(code_with([](CausalConvArgs& a) { a.x_gate = a.x, a.y_gate = a.y; }), StatusCode::kOk);
   EXPECT_EQ(code_with([](CausalConvArgs& a) { a.n_channels = 0; }), refused);
   EXPECT_EQ(code_with([](CausalConvArgs& a) { a.n_taps = 1; }), refused);
   EXPECT_EQ(code_with([](CausalConvArgs& a) { a.n_taps = 9; }), refused);

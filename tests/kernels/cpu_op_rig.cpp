@@ -19,6 +19,7 @@
 #include "kernels/cpu/route_experts.h"
 #include "kernels/cpu/sigmoid_gate.h"
 #include "kernels/cpu/soft_cap.h"
+#include "kernels/cpu/state_space.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/cpu/top_logits.h"
 #include "tests/kernels/op_rig.h"
@@ -42,6 +43,7 @@ class CpuOpRig final : public OpRig {
   Status Run(const SigmoidGateArgs& args) override { return CpuSigmoidGate(args, stream_); }
   Status Run(const CausalConvArgs& args) override { return CpuCausalConv(args, stream_); }
   Status Run(const DeltaRuleArgs& args) override { return CpuDeltaRule(args, stream_); }
+  Status Run(const StateSpaceArgs& args) override { return CpuStateSpace(args, stream_); }
   Status Run(const SoftCapArgs& args) override { return CpuSoftCap(args, stream_); }
   Status Run(const RouteExpertsArgs& args) override { return CpuRouteExperts(args, stream_); }
   Status Run(const ExpertMatmulArgs& args) override { return CpuExpertMatmul(args, stream_); }

@@ -1,6 +1,6 @@
 #include "kernels/reference/reference.h"
 #include "tests/kernels/op_test.h"
-#include "tests/kernels/recurrent_scene.h"
+#include "tests/kernels/recurrent_checks.h"
 
 namespace forge {
 namespace {
@@ -11,8 +11,7 @@ using testing::RecurrentStep;
 using testing::SequenceRows;
 using testing::StateSlots;
 using testing::StepPiece;
-
-constexpr int kSlots = 8;
+using testing::UniformFloats;
 
 struct Shape {
   int n_key_heads = 1;
@@ -23,13 +22,6 @@ struct Shape {
   int qkv_elements() const { return (2 * n_key_heads + n_value_heads) * head_dim; }
   int value_elements() const { return n_value_heads * head_dim; }
 };
-
-std::vector<float> UniformFloats(int n, float low, float high, std::mt19937& random) {
-  std::uniform_real_distribution<float> uniform(low, high);
-  std::vector<float> values(static_cast<size_t>(n));
-  for (float& value : values) value = uniform(random);
-  return values;
-}
 
 // Sequences of random numbers, which go through the op step by step.
 class Scene {
@@ -46,7 +38,8 @@ class Scene {
         alpha_(lengths, shape.n_value_heads, random_),
         beta_(lengths, shape.n_value_heads, random_),
         y_(lengths, shape.value_elements()),
-        slots_(kSlots, int64_t{shape.n_value_heads} * shape.head_dim * shape.head_dim) {}
+        slots_(testing::kSceneSlots,
+               int64_t{shape.n_value_heads} * shape.head_dim * shape.head_dim) {}
 
   // Without what differs from step to step.
   DeltaRuleArgs Args() const {
@@ -153,75 +146,23 @@ TEST_P(DeltaRuleTest, MatchesReferenceForEveryMappingOfKeyHeads) {
         CheckShape(*rig_, {n_key_heads, factor * n_key_heads, 16, spreads});
 }
 
+auto Maker(const Shape& shape, uint32_t seed) {
+  return [=](const std::vector<int>& lengths) { return Scene(lengths, shape, seed); };
+}
+
 TEST_P(DeltaRuleTest, GivesTheSameBitsHoweverASequenceIsCut) {
-  for (const int head_dim : {33, 128}) {
-    const Shape shape = {.n_value_heads = 1, .head_dim = head_dim};
-    Scene whole({39}, shape, 1);
-    whole.Run(*rig_, {{.n_tokens = 39, .to = 2}});
-    for (const int step : {1, 2, 5, 16, 17, 38}) {
-      SCOPED_TRACE("head_dim " + std::to_string(head_dim) +
-                   ", tokens of a step: " + std::to_string(step));
-      Scene cut({39}, shape, 1);
-      int32_t slot = -1;
-      for (int first = 0; first < 39; first += step) {
-        const int32_t next = first % 2 == 0 ? std::max(slot, 0) : (slot + 1) % kSlots;
-        cut.Run(
-            *rig_,
-            {{.first = first, .n_tokens = std::min(step, 39 - first), .from = slot, .to = next}});
-        slot = next;
-      }
-      EXPECT_TRUE(testing::SameBits(cut.y().of(0), whole.y().of(0)));
-      EXPECT_TRUE(testing::SameBits(cut.slots().Slot(slot), whole.slots().Slot(2)));
-    }
-  }
+  for (const int head_dim : {33, 128})
+    testing::ExpectTheSameBitsHoweverASequenceIsCut(
+        *rig_, 39, {1, 2, 5, 16, 17, 38}, Maker({.n_value_heads = 1, .head_dim = head_dim}, 1));
 }
 
 TEST_P(DeltaRuleTest, GivesTheSameBitsWhateverSharesTheStepAndOnEveryThreadCount) {
-  const Shape shape = {.n_key_heads = 2, .n_value_heads = 4, .head_dim = 20};
-  const std::vector<int> lengths = {9, 1, 20};
-  const std::vector<StepPiece> pieces = {{.sequence = 0, .n_tokens = 9, .to = 0},
-                                         {.sequence = 1, .n_tokens = 1, .to = 1},
-                                         {.sequence = 2, .n_tokens = 20, .to = 2}};
-  Scene together(lengths, shape, 2), alone(lengths, shape, 2);
-  together.Run(*rig_, pieces);
-  for (const StepPiece& piece : pieces) alone.Run(*rig_, {piece});
-  for (int s = 0; s < 3; ++s) {
-    EXPECT_TRUE(testing::SameBits(together.y().of(s), alone.y().of(s)));
-    EXPECT_TRUE(testing::SameBits(together.slots().Slot(s), alone.slots().Slot(s)));
-  }
-  if (!rig_->runs_on_threads()) return;
-  for (const int n_threads : {1, 3, 5}) {
-    Scene other(lengths, shape, 2);
-    other.Run(*GetParam().Create(n_threads), pieces);
-    for (int s = 0; s < 3; ++s) EXPECT_TRUE(testing::SameBits(together.y().of(s), other.y().of(s)));
-  }
+  testing::ExpectTheSameBitsInAnyCompany(
+      GetParam(), {9, 1, 20}, Maker({.n_key_heads = 2, .n_value_heads = 4, .head_dim = 20}, 2));
 }
 
 TEST_P(DeltaRuleTest, KeepsTheStateAfterAnyToken) {
-  constexpr int kTokens = 6;
-  const Shape shape = {.head_dim = 17};
-  Scene whole({kTokens}, shape, 3);
-  whole.Run(*rig_, {{.n_tokens = kTokens, .to = 0}});
-  for (int first = 0; first < kTokens; first += 2)
-    for (int32_t kept = 1; kept <= kTokens - first; ++kept) {
-      SCOPED_TRACE("first " + std::to_string(first) + ", kept after " + std::to_string(kept));
-      Scene scene({kTokens}, shape, 3);
-      if (first > 0) scene.Run(*rig_, {{.n_tokens = first, .to = 1}});
-      const int32_t from = first > 0 ? 1 : -1;
-      scene.Run(*rig_, {{.first = first,
-                         .n_tokens = kTokens - first,
-                         .from = from,
-                         .to = 1,
-                         .kept_after = kept,
-                         .kept_to = 4}});
-      EXPECT_TRUE(testing::SameBits(scene.slots().Slot(1), whole.slots().Slot(0)));
-      const int next = first + kept;
-      if (next < kTokens)
-        scene.Run(*rig_, {{.first = next, .n_tokens = kTokens - next, .from = 4, .to = 6}});
-      EXPECT_TRUE(
-          testing::SameBits(scene.slots().Slot(next < kTokens ? 6 : 4), whole.slots().Slot(0)));
-      EXPECT_TRUE(testing::SameBits(scene.y().of(0), whole.y().of(0)));
-    }
+  testing::ExpectKeptStates(*rig_, 6, Maker({.head_dim = 17}, 3));
 }
 
 TEST_P(DeltaRuleTest, LetsTwoSequencesGoOnFromOneState) {
@@ -287,35 +228,7 @@ TEST_P(DeltaRuleTest, ShowsNumbersThatAreNotFinite) {
 }
 
 TEST_P(DeltaRuleTest, LetsNoSlotOutOfRangePass) {
-  const auto check = [&](auto change) {
-    Scene scene({4, 3}, {.n_value_heads = 1, .head_dim = 20}, 7);
-    const std::vector<StepPiece> pieces = {
-        {.sequence = 0, .n_tokens = 4, .to = 1, .kept_after = 2, .kept_to = 2},
-        {.sequence = 1, .n_tokens = 3, .to = 3}};
-    RecurrentStep step(pieces);
-    change(step);
-    GuardedArray<float> y(140);
-    const Status status = scene.Try(*rig_, pieces, step, y);
-    if (rig_->refuses_indices()) {
-      EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
-      EXPECT_TRUE(scene.slots().WroteOnly(std::vector<int32_t>{}));
-      return;
-    }
-    ASSERT_TRUE(status.ok()) << status.ToString();
-    EXPECT_TRUE(std::all_of(y.span().begin(), y.span().begin() + 80,
-                            [](float value) { return std::isnan(value); }));
-    EXPECT_TRUE(std::none_of(y.span().begin() + 80, y.span().end(),
-                             [](float value) { return std::isnan(value); }));
-    EXPECT_TRUE(y.GuardsIntact());
-    EXPECT_TRUE(scene.slots().WroteOnly(std::vector<int32_t>{3}));
-  };
-  for (const int32_t bad : {-2, kSlots, INT32_MAX, INT32_MIN}) {
-    SCOPED_TRACE(bad);
-    check([&](RecurrentStep& step) { step.from[0] = bad; });
-    check([&](RecurrentStep& step) { step.to[0] = bad; });
-    check([&](RecurrentStep& step) { step.kept_to[0] = bad; });
-    check([&](RecurrentStep& step) { step.kept_after[0] = bad; });
-  }
+  testing::ExpectNoSlotOutOfRangePasses(*rig_, 20, Maker({.n_value_heads = 1, .head_dim = 20}, 7));
 }
 
 TEST_P(DeltaRuleTest, RefusesSequencesThatWriteTheSlotOfAnother) {

@@ -134,8 +134,8 @@ class HipOpRig final : public OpRig {
     const int n = args.n_rows * args.dim;
     RmsNormArgs on = args;
     on.x = arrays.In(args.x, n);
-    on.weight = arrays.In(args.weight, args.dim);
-    on.bias = arrays.In(args.bias, args.dim);
+    on.weight = arrays.In(args.weight, args.n_weight_rows * args.dim);
+    on.bias = arrays.In(args.bias, args.n_weight_rows * args.dim);
     on.residual = arrays.In(args.residual, n);
     on.y = arrays.Out(args.y, n);
     return arrays.Finish(ops().rms_norm(on, *stream_));
@@ -234,7 +234,10 @@ class HipOpRig final : public OpRig {
     on.batch.first_token = arrays.In(args.batch.first_token, args.batch.n_sequences + 1);
     on.state = View(arrays, args.state, args.batch.n_sequences);
     on.x = arrays.In(args.x, n);
+    on.x_gate = arrays.In(args.x_gate, n);
+    on.y_gate = arrays.In(args.y_gate, n);
     on.weight = arrays.In(args.weight, args.n_channels * args.n_taps);
+    on.bias = arrays.In(args.bias, args.n_channels);
     on.y = arrays.Out(args.y, n);
     return arrays.Finish(ops().causal_conv(on, *stream_));
   }
@@ -256,6 +259,24 @@ class HipOpRig final : public OpRig {
     on.norm_weight = arrays.In(args.norm_weight, args.head_dim);
     on.y = arrays.Out(args.y, n_numbers * args.head_dim);
     return arrays.Finish(ops().delta_rule(on, *stream_));
+  }
+
+  Status Run(const StateSpaceArgs& args) override {
+    if (!HasWork(args, args.batch.n_tokens)) return ops().state_space(args, *stream_);
+    DeviceArrays arrays(*device_, *stream_);
+    StateSpaceArgs on = args;
+    const int n_numbers = args.batch.n_tokens * args.n_heads;
+    on.batch.first_token = arrays.In(args.batch.first_token, args.batch.n_sequences + 1);
+    on.state = View(arrays, args.state, args.batch.n_sequences);
+    on.xbc = arrays.In(args.xbc, n_numbers * args.head_dim +
+                                     2 * args.batch.n_tokens * args.n_groups * args.state_dim);
+    on.gate = arrays.In(args.gate, n_numbers * args.head_dim);
+    on.step = arrays.In(args.step, n_numbers);
+    on.step_bias = arrays.In(args.step_bias, args.n_heads);
+    on.decay = arrays.In(args.decay, args.n_heads);
+    on.skip = arrays.In(args.skip, args.n_heads);
+    on.y = arrays.Out(args.y, n_numbers * args.head_dim);
+    return arrays.Finish(ops().state_space(on, *stream_));
   }
 
   Status Run(const SoftCapArgs& args) override {

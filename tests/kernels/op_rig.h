@@ -37,6 +37,7 @@ class OpRig {
   virtual Status Run(const SigmoidGateArgs& args) = 0;
   virtual Status Run(const CausalConvArgs& args) = 0;
   virtual Status Run(const DeltaRuleArgs& args) = 0;
+  virtual Status Run(const StateSpaceArgs& args) = 0;
   virtual Status Run(const SoftCapArgs& args) = 0;
   virtual Status Run(const RouteExpertsArgs& args) = 0;
   virtual Status Run(const ExpertMatmulArgs& args) = 0;

@@ -10,6 +10,13 @@
 // Sequences that go step by step through an op with a state in slots.
 namespace forge::testing {
 
+inline std::vector<float> UniformFloats(int n, float low, float high, std::mt19937& random) {
+  std::uniform_real_distribution<float> uniform(low, high);
+  std::vector<float> values(static_cast<size_t>(n));
+  for (float& value : values) value = uniform(random);
+  return values;
+}
+
 // What a step does with one sequence: its tokens [first, first + n_tokens), and RecurrentState's.
 struct StepPiece {
   int sequence = 0;

@@ -80,6 +80,33 @@ TEST_P(RmsNormTest, AddsToAResidualAlsoInPlace) {
   }
 }
 
+TEST_P(RmsNormTest, TakesRowsOfWeightsInTurn) {
+  const std::unique_ptr<OpRig> rig = GetParam().Create();
+  constexpr int kRows = 7, kWeightRows = 3, kDim = 20;
+  std::mt19937 random(150);
+  const std::vector<float> x = testing::NormalFloats(kRows * kDim, random);
+  const std::vector<float> weight = testing::NormalFloats(kWeightRows * kDim, random);
+  GuardedArray<float> y(kRows * kDim);
+  RmsNormArgs args = {.x = x.data(),
+                      .weight = weight.data(),
+                      .y = y.data(),
+                      .n_rows = kRows,
+                      .dim = kDim,
+                      .n_weight_rows = kWeightRows};
+  ASSERT_TRUE(rig->Run(args).ok());
+  EXPECT_TRUE(y.GuardsIntact());
+  for (int row = 0; row < kRows; ++row) {
+    std::vector<double> want(kDim);
+    ReferenceRmsNorm(x.data() + row * kDim, weight.data() + row % kWeightRows * kDim, nullptr,
+                     want.data(), 1, kDim, 0.0);
+    EXPECT_TRUE(testing::Near(y.span().subspan(static_cast<size_t>(row * kDim), kDim), want,
+                              testing::kRmsNormTolerance))
+        << row;
+  }
+  args.n_weight_rows = 0;
+  EXPECT_EQ(rig->Run(args).code(), StatusCode::kInvalidArgument);
+}
+
 // Rows whose mean is several of their deviations, with and without a bias and a residual.
 TEST_P(RmsNormTest, MatchesTheReferenceWhereItIsCentred) {
   const std::unique_ptr<OpRig> rig = GetParam().Create();

@@ -48,6 +48,9 @@ constexpr Tolerance kConvTolerance = {.relative = 10 * kFloatEpsilon, .absolute 
 // norm at the end divides by what may be a tenth of them.
 constexpr Tolerance kDeltaTolerance = {.relative = 1e-5, .absolute = 2e-5};
 
+// The same without a norm; a state of 256 rows grows to some hundreds.
+constexpr Tolerance kStateSpaceTolerance = {.relative = 1e-5, .absolute = 1e-4};
+
 // Two products.
 constexpr Tolerance kReluTolerance = {.relative = 4 * kFloatEpsilon, .absolute = 1e-36};
 

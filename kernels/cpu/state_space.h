@@ -1,0 +1,10 @@
+#pragma once
+
+#include "kernels/api/state_space.h"
+#include "kernels/api/stream.h"
+
+namespace forge {
+
+Status CpuStateSpace(const StateSpaceArgs& args, Stream& stream);
+
+}  // namespace forge
