@@ -40,15 +40,18 @@ enum class WeightRole {
   kLatentNorm,
   kHeadKeys,        // of each head, from latent to keys, transposed: queries pass it instead
   kHeadValues,      // of each head, from latent to values
-  kDeltaMixed,      // queries, keys and values of a delta net
-  kDeltaGate,       // of what it gives
+  kMixed,           // what is convolved in a recurrent layer: of a delta net queries, keys, values
+  kMixedGate,       // of that
+  kMixerGate,       // of what the layer gives
   kDeltaBeta,       // how strongly each head learns
-  kDeltaAlpha,      // how much it forgets
+  kMixerAlpha,      // how much it forgets; of a state space the step too
   kDeltaStrengths,  // both, by key heads
-  kDeltaConv,
-  kDeltaAlphaBias,
-  kDeltaDecay,
-  kDeltaNorm,
+  kConv,
+  kConvBias,
+  kMixerAlphaBias,
+  kMixerDecay,
+  kMixerSkip,  // how much of what a state space takes it gives at once
+  kMixerNorm,
   kAttnQNorm,
   kAttnKNorm,
   kAttnSinks,

@@ -61,6 +61,9 @@ Status ReadGatedSharedLength(const KeyReader& keys, ModelConfig& config);
 // is read of each layer has been read.
 Status ReadPredictionLayers(const KeyReader& keys, ModelConfig& config);
 
+// Mamba 2's layers. REQUIRES: which layers are recurrent is read.
+Status ReadStateSpace(const KeyReader& keys, ModelConfig& config);
+
 // A window over every layer, where the key has one below the context.
 Status ReadWindowOfAllLayers(const KeyReader& keys, ModelConfig& config);
 

@@ -2,7 +2,7 @@
 #include "engine/arch/families.h"
 #include "engine/arch/transformer.h"
 
-// IBM's Granite 3 and 4 without state-space layers: Llama's blocks with a scale on embeddings, on
+// IBM's Granite 3 and 4: Llama's blocks with a scale on embeddings, on
 // attention, on what a block adds and on the logits.
 namespace forge {
 namespace {
@@ -37,15 +37,29 @@ Status ReadGraniteMoe(const KeyReader& keys, ModelConfig& config) {
   return ReadSharedLength(keys, config);
 }
 
+// The feed-forward net or the experts of `granite` and `granitemoe`.
+Status ReadHybrid(const KeyReader& keys, ModelConfig& config) {
+  FORGE_TRY(ReadGranite(keys, config));
+  FORGE_TRY(ReadStateSpace(keys, config));
+  FORGE_TRY(ReadExperts(keys, kExperts, config));
+  return config.experts.count != 0 ? ReadSharedLength(keys, config) : Status();
+}
+
 constexpr TransformerTraits kGranite = {
     .architecture = "granite", .rope_layout = RopeLayout::kInterleaved, .read_more = ReadGranite};
 constexpr TransformerTraits kGraniteMoe = {.architecture = "granitemoe",
                                            .rope_layout = RopeLayout::kInterleaved,
                                            .read_more = ReadGraniteMoe};
+// Granite 4 H: Mamba 2's state space in most layers.
+constexpr TransformerTraits kGraniteHybrid = {.architecture = "granitehybrid",
+                                              .rope_layout = RopeLayout::kInterleaved,
+                                              .has_recurrent_layers = true,
+                                              .read_more = ReadHybrid};
 
 }  // namespace
 
 Architecture GraniteArchitecture() { return TransformerFamily<kGranite>(); }
+Architecture GraniteHybridArchitecture() { return TransformerFamily<kGraniteHybrid>(); }
 Architecture GraniteMoeArchitecture() { return TransformerFamily<kGraniteMoe>(); }
 
 }  // namespace forge

@@ -117,6 +117,32 @@ struct DeltaNetConfig {
   uint32_t n_channels() const { return 2 * n_key_rows() + n_value_rows(); }
 };
 
+// Layers whose attention is a convolution over few tokens, with gates before and behind it
+// (CausalConvArgs; LFM 2).
+struct ShortConvConfig {
+  uint32_t n_taps = 0;  // 0: the model has no such layer
+};
+
+// Layers whose attention is Mamba 2's state space (StateSpaceArgs; Granite 4 H).
+struct StateSpaceConfig {
+  uint32_t n_heads = 0;    // 0: the model has no such layer
+  uint32_t n_groups = 0;   // of heads, divides them
+  uint32_t head_dim = 0;   // of what the heads take and give
+  uint32_t state_dim = 0;  // by which each of these is remembered
+  uint32_t n_taps = 0;     // of the convolution that all of this goes through
+
+  uint32_t n_rows() const { return n_heads * head_dim; }
+  uint32_t n_channels() const { return n_rows() + 2 * n_groups * state_dim; }
+};
+
+// What a recurrent layer gives, what its convolution goes over, and what its heads remember: a
+// matrix each.
+struct RecurrentShape {
+  uint32_t n_outputs = 0;  // rows of what the layer gives, before its output projection
+  uint32_t n_channels = 0, n_taps = 0;
+  uint32_t n_state_rows = 0, n_state_cols = 0;  // of all heads together
+};
+
 // How queries grow with their position p: by 1 + scale * ln(floor(p / period) + 1).
 struct QueryGrowth {
   double scale = 0.0;  // 0: not at all
@@ -146,7 +172,9 @@ struct ModelConfig {
 
   LatentConfig latent;
   DeltaNetConfig delta_net;
-  std::vector<bool> recurrent;  // [n_layers] which layers are a delta net; empty: none
+  ShortConvConfig short_conv;
+  StateSpaceConfig state_space;
+  std::vector<bool> recurrent;  // [n_layers] which layers are of these kinds; empty: none
   RopeConfig rope;
   std::optional<RopeConfig> window_rope;  // of the layers with a window, where it is another
   double attention_scale = 0.0;           // multiplies query times key
@@ -212,6 +240,21 @@ struct ModelConfig {
     return std::find(recurrent.begin(), recurrent.end(), true) != recurrent.end();
   }
   bool IsRecurrent(uint32_t layer) const { return !recurrent.empty() && recurrent[layer]; }
+  RecurrentShape recurrent_shape() const {
+    if (short_conv.n_taps != 0)
+      return {.n_outputs = n_embd, .n_channels = n_embd, .n_taps = short_conv.n_taps};
+    if (state_space.n_heads != 0)
+      return {.n_outputs = state_space.n_rows(),
+              .n_channels = state_space.n_channels(),
+              .n_taps = state_space.n_taps,
+              .n_state_rows = state_space.n_heads * state_space.state_dim,
+              .n_state_cols = state_space.head_dim};
+    return {.n_outputs = delta_net.n_value_rows(),
+            .n_channels = delta_net.n_channels(),
+            .n_taps = delta_net.n_taps,
+            .n_state_rows = delta_net.n_value_rows(),
+            .n_state_cols = delta_net.head_dim};
+  }
   bool HasWindow(uint32_t layer) const { return !windowed.empty() && windowed[layer]; }
   const RopeConfig& RopeOf(uint32_t layer) const {
     return window_rope && HasWindow(layer) ? *window_rope : rope;

@@ -35,7 +35,43 @@ Result<uint32_t> ReadHeadSize(const KeyReader& keys, std::string_view name,
   return size;
 }
 
-Status ReadShape(const KeyReader& keys, ModelConfig& config) {
+constexpr std::string_view kKvHeads = "attention.head_count_kv";
+
+// The KV heads of the layers that have any; the others are recurrent.
+Status ReadHybridKvHeads(const KeyReader& keys, ModelConfig& config) {
+  FORGE_ASSIGN_OR_RETURN(const std::optional<std::vector<uint64_t>> heads, keys.Unsigned(kKvHeads));
+  if (!heads)
+    return MissingField("its numbers tell which layers are recurrent", keys.Key(kKvHeads));
+  if (heads->size() != config.n_layers)
+    return InvalidField(
+        "the key needs a number of each of the " + std::to_string(config.n_layers) + " layers",
+        keys.Field(kKvHeads));
+  for (const uint64_t n : *heads) {
+    config.recurrent.push_back(n == 0);
+    if (n == 0) continue;
+    if (n > config.n_heads || (config.n_kv_heads != 0 && n != config.n_kv_heads))
+      return UnsupportedField("all layers with KV heads have equally many, and no more than heads",
+                              keys.Field(kKvHeads));
+    config.n_kv_heads = static_cast<uint32_t>(n);
+  }
+  if (config.n_kv_heads != 0) return Status();
+  return UnsupportedField("a layer or more has attention over all positions", keys.Field(kKvHeads));
+}
+
+Status ReadKvHeads(const KeyReader& keys, const TransformerTraits& traits, ModelConfig& config) {
+  if (traits.has_recurrent_layers) {
+    FORGE_TRY(ReadHybridKvHeads(keys, config));
+  } else {
+    FORGE_ASSIGN_OR_RETURN(const std::optional<uint32_t> n_kv_heads,
+                           keys.UniformOverLayers(kKvHeads, config.n_layers, kHeads));
+    config.n_kv_heads = n_kv_heads.value_or(config.n_heads);
+  }
+  if (config.n_heads % config.n_kv_heads == 0) return Status();
+  return InvalidField("the KV heads divide the " + std::to_string(config.n_heads) + " heads",
+                      keys.Field(kKvHeads));
+}
+
+Status ReadShape(const KeyReader& keys, const TransformerTraits& traits, ModelConfig& config) {
   FORGE_ASSIGN_OR_RETURN(config.n_layers, keys.Required("block_count", kLayers));
   FORGE_ASSIGN_OR_RETURN(config.n_embd, keys.Required("embedding_length", kEmbedding));
   FORGE_ASSIGN_OR_RETURN(
@@ -43,13 +79,7 @@ Status ReadShape(const KeyReader& keys, ModelConfig& config) {
       keys.UniformOverLayers("feed_forward_length", config.n_layers, kFeedForwardRange));
   config.n_ff = n_ff.value_or(0);
   FORGE_ASSIGN_OR_RETURN(config.n_heads, keys.Required("attention.head_count", kHeads));
-  FORGE_ASSIGN_OR_RETURN(
-      const std::optional<uint32_t> n_kv_heads,
-      keys.UniformOverLayers("attention.head_count_kv", config.n_layers, kHeads));
-  config.n_kv_heads = n_kv_heads.value_or(config.n_heads);
-  if (config.n_heads % config.n_kv_heads != 0)
-    return InvalidField("the KV heads divide the " + std::to_string(config.n_heads) + " heads",
-                        keys.Field("attention.head_count_kv"));
+  FORGE_TRY(ReadKvHeads(keys, traits, config));
   FORGE_ASSIGN_OR_RETURN(config.head_dim, ReadHeadSize(keys, "attention.key_length", config));
   FORGE_ASSIGN_OR_RETURN(config.value_dim, ReadHeadSize(keys, "attention.value_length", config));
   FORGE_ASSIGN_OR_RETURN(config.n_context_train, keys.Required("context_length", kContextRange));
@@ -191,7 +221,7 @@ Result<ModelConfig> ReadTransformerConfig(const GgufFile& file, const Transforme
   config.has_fused_gate_up = traits.has_fused_gate_up;
   config.has_logit_bias = traits.has_logit_bias;
   config.rope.layout = traits.rope_layout;
-  FORGE_TRY(ReadShape(keys, config));
+  FORGE_TRY(ReadShape(keys, traits, config));
   FORGE_TRY(ReadRope(keys, traits.long_rope, config));
   if (traits.is_encoder) FORGE_TRY(ReadCausality(keys, config));
   if (traits.read_more != nullptr) FORGE_TRY(traits.read_more(keys, config));

@@ -39,10 +39,10 @@ class TableWriter {
     Vector(role, name, config.head_dim);
     if (config.qk_norm == QkNorm::kOwnHead) specs_.back().n_slices = n_heads;
   }
-  // Weights of the taps of each channel.
-  void Channels(WeightRole role, std::string_view name, uint32_t n_channels, uint32_t n_taps) {
-    Vector(role, name, n_taps);
-    specs_.back().n_slices = n_channels;
+  // Rows of numbers, as of the taps of each channel.
+  void Rows(WeightRole role, std::string_view name, uint32_t n_rows, uint32_t n_cols) {
+    Vector(role, name, n_cols);
+    specs_.back().n_slices = n_rows;
   }
   // A matrix of each expert: all in one tensor "ffn_up_exps.weight", or each in its own
   // "ffn_up.3.weight".
@@ -134,19 +134,54 @@ void AddLatent(const ModelConfig& config, TableWriter& table) {
 void AddDeltaNet(const ModelConfig& config, TableWriter& table) {
   const DeltaNetConfig& net = config.delta_net;
   const uint64_t n_embd = config.n_embd, n_heads = net.n_value_heads;
-  table.Matrix(WeightRole::kDeltaMixed, "attn_qkv.weight", net.n_channels(), n_embd);
-  table.Matrix(WeightRole::kDeltaGate, "attn_gate.weight", net.n_value_rows(), n_embd);
+  table.Matrix(WeightRole::kMixed, "attn_qkv.weight", net.n_channels(), n_embd);
+  table.Matrix(WeightRole::kMixerGate, "attn_gate.weight", net.n_value_rows(), n_embd);
   if (net.has_fused_strengths) {
     table.Matrix(WeightRole::kDeltaStrengths, "ssm_ba.weight", 2 * n_heads, n_embd);
   } else {
     table.Matrix(WeightRole::kDeltaBeta, "ssm_beta.weight", n_heads, n_embd);
-    table.Matrix(WeightRole::kDeltaAlpha, "ssm_alpha.weight", n_heads, n_embd);
+    table.Matrix(WeightRole::kMixerAlpha, "ssm_alpha.weight", n_heads, n_embd);
   }
-  table.Channels(WeightRole::kDeltaConv, "ssm_conv1d.weight", net.n_channels(), net.n_taps);
-  table.Vector(WeightRole::kDeltaAlphaBias, "ssm_dt.bias", n_heads);
-  table.Vector(WeightRole::kDeltaDecay, "ssm_a", n_heads);
-  table.Vector(WeightRole::kDeltaNorm, "ssm_norm.weight", net.head_dim);
+  table.Rows(WeightRole::kConv, "ssm_conv1d.weight", net.n_channels(), net.n_taps);
+  table.Vector(WeightRole::kMixerAlphaBias, "ssm_dt.bias", n_heads);
+  table.Vector(WeightRole::kMixerDecay, "ssm_a", n_heads);
+  table.Vector(WeightRole::kMixerNorm, "ssm_norm.weight", net.head_dim);
   table.Matrix(WeightRole::kAttnOutput, "ssm_out.weight", n_embd, net.n_value_rows());
+}
+
+// The input gate, the output gate and what is convolved are rows of one matrix.
+void AddShortConv(const ModelConfig& config, TableWriter& table) {
+  const uint64_t n_embd = config.n_embd;
+  constexpr std::string_view kInput = "shortconv.in_proj.weight";
+  table.Matrix(WeightRole::kMixedGate, kInput, n_embd, n_embd);
+  table.Matrix(WeightRole::kMixerGate, kInput, n_embd, n_embd, n_embd);
+  table.Matrix(WeightRole::kMixed, kInput, n_embd, n_embd, 2 * n_embd);
+  table.Rows(WeightRole::kConv, "shortconv.conv.weight", config.n_embd, config.short_conv.n_taps);
+  table.Matrix(WeightRole::kAttnOutput, "shortconv.out_proj.weight", n_embd, n_embd);
+}
+
+// Gates, what is convolved and steps are rows of one matrix.
+void AddStateSpace(const ModelConfig& config, TableWriter& table) {
+  const StateSpaceConfig& space = config.state_space;
+  const uint64_t n_embd = config.n_embd, n_rows = space.n_rows(), n_channels = space.n_channels();
+  constexpr std::string_view kInput = "ssm_in.weight";
+  table.Matrix(WeightRole::kMixerGate, kInput, n_rows, n_embd);
+  table.Matrix(WeightRole::kMixed, kInput, n_channels, n_embd, n_rows);
+  table.Matrix(WeightRole::kMixerAlpha, kInput, space.n_heads, n_embd, n_rows + n_channels);
+  table.Rows(WeightRole::kConv, "ssm_conv1d.weight", space.n_channels(), space.n_taps);
+  table.Vector(WeightRole::kConvBias, "ssm_conv1d.bias", n_channels);
+  table.Vector(WeightRole::kMixerAlphaBias, "ssm_dt.bias", space.n_heads);
+  table.Rows(WeightRole::kMixerDecay, "ssm_a", space.n_heads, 1);
+  table.Rows(WeightRole::kMixerSkip, "ssm_d", space.n_heads, 1);
+  table.Rows(WeightRole::kMixerNorm, "ssm_norm.weight", space.n_groups,
+             space.n_rows() / space.n_groups);
+  table.Matrix(WeightRole::kAttnOutput, "ssm_out.weight", n_embd, n_rows);
+}
+
+void AddRecurrent(const ModelConfig& config, TableWriter& table) {
+  if (config.state_space.n_heads != 0) return AddStateSpace(config, table);
+  if (config.short_conv.n_taps != 0) return AddShortConv(config, table);
+  AddDeltaNet(config, table);
 }
 
 void AddAttention(const ModelConfig& config, TableWriter& table) {
@@ -237,7 +272,7 @@ void AddLayer(const ModelConfig& config, uint32_t layer, std::vector<TensorSpec>
   if (config.has_pre_norms)
     table.Norm(WeightRole::kAttnNorm, WeightRole::kAttnNormBias, "attn_norm", config);
   if (config.IsRecurrent(layer))
-    AddDeltaNet(config, table);
+    AddRecurrent(config, table);
   else
     AddAttention(config, table);
   if (config.has_pre_norms && config.order != BlockOrder::kParallelOneNorm)

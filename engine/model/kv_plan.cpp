@@ -59,20 +59,21 @@ Status CheckHeads(const ModelConfig& config, KvDType dtype) {
       .WithDetail("value", "q8_0");
 }
 
-// A slot: of each recurrent layer the tokens that its convolution needs, and a matrix of each head.
+// A slot: of each recurrent layer the tokens that its convolution needs, and what its heads
+// remember.
 Result<StatePlan> PlanState(const ModelConfig& config, const LoadOptions& options,
                             ArenaLayout& arena) {
   StatePlan state;
-  const DeltaNetConfig& net = config.delta_net;
+  const RecurrentShape shape = config.recurrent_shape();
   if (!config.IsHybrid()) return state;
   ArenaLayout slot;
   state.layers.resize(config.n_layers);
   for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
     if (!config.IsRecurrent(layer)) continue;
     state.layers[layer].conv_offset_bytes =
-        slot.AddWords(net.n_taps - 1, net.n_channels()).offset_bytes;
-    state.layers[layer].delta_offset_bytes =
-        slot.AddWords(net.n_value_rows(), net.head_dim).offset_bytes;
+        slot.AddWords(shape.n_taps - 1, shape.n_channels).offset_bytes;
+    state.layers[layer].heads_offset_bytes =
+        slot.AddWords(shape.n_state_rows, shape.n_state_cols).offset_bytes;
   }
   if (!slot.total()) return TooLargeToPlan("the state of a sequence");
   state.slot_bytes = *slot.total();

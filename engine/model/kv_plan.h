@@ -35,7 +35,7 @@ struct KvLayerPlan {
 // What a recurrent layer remembers of a sequence, within a slot.
 struct StateLayerPlan {
   uint64_t conv_offset_bytes = 0;
-  uint64_t delta_offset_bytes = 0;
+  uint64_t heads_offset_bytes = 0;
 };
 
 // Slots for what the recurrent layers remember of a sequence, all in one place. Of a sequence at

@@ -142,10 +142,11 @@ constexpr MatrixPlace kMatrixPlaces[] = {
     {WeightRole::kAttnV, &LayerWeights::v},
     {WeightRole::kQueryLatent, &LayerWeights::query_latent},
     {WeightRole::kLatent, &LayerWeights::latent},
-    {WeightRole::kDeltaMixed, &LayerWeights::delta_mixed},
-    {WeightRole::kDeltaGate, &LayerWeights::delta_gate},
+    {WeightRole::kMixed, &LayerWeights::mixed},
+    {WeightRole::kMixedGate, &LayerWeights::mixed_gate},
+    {WeightRole::kMixerGate, &LayerWeights::mixer_gate},
     {WeightRole::kDeltaBeta, &LayerWeights::delta_beta},
-    {WeightRole::kDeltaAlpha, &LayerWeights::delta_alpha},
+    {WeightRole::kMixerAlpha, &LayerWeights::mixer_alpha},
     {WeightRole::kDeltaStrengths, &LayerWeights::delta_strengths},
     {WeightRole::kAttnOutput, &LayerWeights::attn_output},
     {WeightRole::kFfnGate, &LayerWeights::gate},
@@ -180,10 +181,12 @@ constexpr VectorPlace kVectorPlaces[] = {
     {WeightRole::kAttnVBias, &LayerWeights::v_bias},
     {WeightRole::kQueryLatentNorm, &LayerWeights::query_latent_norm},
     {WeightRole::kLatentNorm, &LayerWeights::latent_norm},
-    {WeightRole::kDeltaConv, &LayerWeights::delta_conv},
-    {WeightRole::kDeltaAlphaBias, &LayerWeights::delta_alpha_bias},
-    {WeightRole::kDeltaDecay, &LayerWeights::delta_decay},
-    {WeightRole::kDeltaNorm, &LayerWeights::delta_norm},
+    {WeightRole::kConv, &LayerWeights::conv},
+    {WeightRole::kMixerAlphaBias, &LayerWeights::mixer_alpha_bias},
+    {WeightRole::kMixerDecay, &LayerWeights::mixer_decay},
+    {WeightRole::kMixerSkip, &LayerWeights::mixer_skip},
+    {WeightRole::kMixerNorm, &LayerWeights::mixer_norm},
+    {WeightRole::kConvBias, &LayerWeights::conv_bias},
     {WeightRole::kAttnQNorm, &LayerWeights::q_norm},
     {WeightRole::kAttnKNorm, &LayerWeights::k_norm},
     {WeightRole::kAttnSinks, &LayerWeights::sinks},
@@ -366,8 +369,8 @@ RecurrentState Model::ConvState(uint32_t layer) const {
   return StateAt(plan_.kv.state.layers.at(layer).conv_offset_bytes);
 }
 
-RecurrentState Model::DeltaState(uint32_t layer) const {
-  return StateAt(plan_.kv.state.layers.at(layer).delta_offset_bytes);
+RecurrentState Model::HeadState(uint32_t layer) const {
+  return StateAt(plan_.kv.state.layers.at(layer).heads_offset_bytes);
 }
 
 }  // namespace forge

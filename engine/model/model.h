@@ -25,11 +25,13 @@ struct LayerWeights {
   const float* query_latent_norm = nullptr;  // [latent.query_rank]
   const float* latent_norm = nullptr;        // [latent.rank]
   ExpertWeights head_keys, head_values;      // of each head: [rank, plain_dim], [value_dim, rank]
-  WeightView delta_mixed, delta_gate, delta_beta, delta_alpha, delta_strengths;
-  const float* delta_conv = nullptr;        // [n_channels, n_taps]
-  const float* delta_alpha_bias = nullptr;  // [n_value_heads]
-  const float* delta_decay = nullptr;       // [n_value_heads]
-  const float* delta_norm = nullptr;        // [delta_net.head_dim]
+  WeightView mixed, mixed_gate, mixer_gate, delta_beta, mixer_alpha, delta_strengths;
+  const float* conv = nullptr;              // [n_channels, n_taps]
+  const float* conv_bias = nullptr;         // [n_channels]
+  const float* mixer_alpha_bias = nullptr;  // [heads of a recurrent layer], as the next two
+  const float* mixer_decay = nullptr;
+  const float* mixer_skip = nullptr;
+  const float* mixer_norm = nullptr;  // [delta_net.head_dim], or [n_groups, n_rows / n_groups]
   const float* q_bias = nullptr;
   const float* k_bias = nullptr;
   const float* v_bias = nullptr;
@@ -102,10 +104,10 @@ class Model {
 
   // Layer `layer` of the KV cache. REQUIRES: layer < config().n_layers.
   KvLayerView KvLayer(uint32_t layer) const;
-  // Slots of state: what the convolution of recurrent layer `layer` remembers, and what its delta
-  // rule does, without the step's arrays. REQUIRES: the layer is recurrent.
+  // Slots of state: what the convolution of recurrent layer `layer` remembers, and what its heads
+  // do, without the step's arrays. REQUIRES: the layer is recurrent.
   RecurrentState ConvState(uint32_t layer) const;
-  RecurrentState DeltaState(uint32_t layer) const;
+  RecurrentState HeadState(uint32_t layer) const;
   // The scratch buffer `slot` of plan().scratch.
   template <typename T>
   T* Scratch(const ScratchSlot& slot) const {

@@ -173,16 +173,19 @@ void PlanLatentScratch(const ModelConfig& config, ScratchPlan& scratch, ArenaLay
 }
 
 void PlanHybridScratch(const ModelConfig& config, ScratchPlan& scratch, ArenaLayout& layout) {
-  const DeltaNetConfig& net = config.delta_net;
   const uint64_t n_tokens = scratch.max_tokens;
   if (config.gates_heads)
     scratch.heads = layout.AddWords(n_tokens, config.n_heads * config.projected_query_dim());
   if (!scratch.is_recurrent) return;
-  scratch.delta_mixed = layout.AddWords(n_tokens, net.n_channels());
-  scratch.delta_convolved = layout.AddWords(n_tokens, net.n_channels());
-  scratch.delta_gate = layout.AddWords(n_tokens, net.n_value_rows());
+  const RecurrentShape shape = config.recurrent_shape();
+  scratch.mixed = layout.AddWords(n_tokens, shape.n_channels);
+  scratch.convolved = layout.AddWords(n_tokens, shape.n_channels);
+  scratch.mixer_gate = layout.AddWords(n_tokens, shape.n_outputs);
+  const DeltaNetConfig& net = config.delta_net;
+  scratch.mixer_alpha =
+      layout.AddWords(n_tokens, std::max(net.n_value_heads, config.state_space.n_heads));
+  if (net.n_value_heads == 0) return;
   scratch.delta_beta = layout.AddWords(n_tokens, net.n_value_heads);
-  scratch.delta_alpha = layout.AddWords(n_tokens, net.n_value_heads);
   if (net.has_fused_strengths)
     scratch.delta_strengths = layout.AddWords(n_tokens, 2 * uint64_t{net.n_value_heads});
 }

@@ -62,12 +62,13 @@ struct ScratchPlan {
   ScratchSlot query_latent, turned_key;
   ScratchSlot heads;     // [n_tokens, n_heads, ...], queries as projected, then what values give
   ScratchSlot head_ids;  // [n_tokens, n_heads], the index of each head, written once
-  // Delta nets, and heads with gates, which have their projections in `heads` too; else empty.
-  bool is_recurrent = false;                 // the arrays of StepIndices that recurrent layers have
-  ScratchSlot delta_mixed, delta_convolved;  // [n_tokens, n_channels]
-  ScratchSlot delta_gate;                    // [n_tokens, n_value_rows], then what the net gives
-  ScratchSlot delta_beta, delta_alpha;       // [n_tokens, n_value_heads]
-  ScratchSlot delta_strengths;               // [n_tokens, 2 n_value_heads], of fused ones
+  // Recurrent layers, and heads with gates, which have their projections in `heads` too; else
+  // empty.
+  bool is_recurrent = false;            // the arrays of StepIndices that recurrent layers have
+  ScratchSlot mixed, convolved;         // [n_tokens, n_channels]
+  ScratchSlot mixer_gate;               // [n_tokens, n_outputs], then what the layer gives
+  ScratchSlot delta_beta, mixer_alpha;  // [n_tokens, n_value_heads]
+  ScratchSlot delta_strengths;          // [n_tokens, 2 n_value_heads], of fused ones
   uint64_t total_bytes = 0;
 };
 

@@ -1,7 +1,7 @@
 #include "engine/runtime/attention_block.h"
 
-#include "engine/runtime/delta_net.h"
 #include "engine/runtime/latent_attention.h"
+#include "engine/runtime/recurrent_layer.h"
 
 namespace forge {
 namespace {
@@ -130,7 +130,7 @@ Status Attend(const StepContext& step, uint32_t layer) {
 }  // namespace
 
 Status RunHeads(const StepContext& step, uint32_t layer) {
-  if (step.config().IsRecurrent(layer)) return RunDeltaNet(step, layer);
+  if (step.config().IsRecurrent(layer)) return RunRecurrentLayer(step, layer);
   const bool has_latent = step.config().has_latent();
   if (has_latent) {
     FORGE_TRY(ProjectLatent(step, layer));
@@ -149,7 +149,7 @@ Status RunHeads(const StepContext& step, uint32_t layer) {
 Status AddAttention(const StepContext& step, uint32_t layer) {
   const LayerWeights& weights = step.Layer(layer);
   const ScratchPlan& scratch = step.scratch();
-  const ScratchSlot& heads = step.config().IsRecurrent(layer) ? scratch.delta_gate
+  const ScratchSlot& heads = step.config().IsRecurrent(layer) ? scratch.mixer_gate
                              : step.config().has_latent()     ? scratch.heads
                                                               : scratch.attention;
   FORGE_TRY(step.AddProjected(step.Floats(heads), weights.attn_output, weights.attn_output_bias,

@@ -1,5 +1,7 @@
 #include "engine/runtime/delta_net.h"
 
+#include "engine/runtime/recurrent_layer.h"
+
 namespace forge {
 namespace {
 
@@ -12,8 +14,8 @@ Status ProjectMixed(const StepContext& step, uint32_t layer) {
        .n_tokens = step.n_tokens(),
        .norm = step.InputNormOf(weights.attn_norm, weights.attn_norm_bias),
        .n_targets = 2,
-       .targets = {{{.weight = weights.delta_mixed, .y = step.Floats(scratch.delta_mixed)},
-                    {.weight = weights.delta_gate, .y = step.Floats(scratch.delta_gate)}}},
+       .targets = {{{.weight = weights.mixed, .y = step.Floats(scratch.mixed)},
+                    {.weight = weights.mixer_gate, .y = step.Floats(scratch.mixer_gate)}}},
        .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
       step.stream());
 }
@@ -30,7 +32,7 @@ Status SplitStrengths(const StepContext& step) {
                                      .n_rows = n_rows},
                                     step.stream()));
   return step.ops().join_columns({.first = {strengths + n_of_key, 2 * n_of_key, n_of_key},
-                                  .y = step.Floats(scratch.delta_alpha),
+                                  .y = step.Floats(scratch.mixer_alpha),
                                   .n_rows = n_rows},
                                  step.stream());
 }
@@ -47,23 +49,10 @@ Status ProjectStrengths(const StepContext& step, uint32_t layer) {
        .n_targets = is_fused ? 1 : 2,
        .targets = {{{.weight = is_fused ? weights.delta_strengths : weights.delta_beta,
                      .y = step.Floats(is_fused ? scratch.delta_strengths : scratch.delta_beta)},
-                    {.weight = weights.delta_alpha, .y = step.Floats(scratch.delta_alpha)}}},
+                    {.weight = weights.mixer_alpha, .y = step.Floats(scratch.mixer_alpha)}}},
        .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
       step.stream()));
   return is_fused ? SplitStrengths(step) : Status();
-}
-
-Status Convolve(const StepContext& step, uint32_t layer) {
-  const DeltaNetConfig& net = step.config().delta_net;
-  const ScratchPlan& scratch = step.scratch();
-  return step.ops().causal_conv({.batch = step.BatchOf(layer),
-                                 .state = step.WithStepOf(step.model().ConvState(layer)),
-                                 .x = step.Floats(scratch.delta_mixed),
-                                 .weight = step.Layer(layer).delta_conv,
-                                 .y = step.Floats(scratch.delta_convolved),
-                                 .n_channels = static_cast<int>(net.n_channels()),
-                                 .n_taps = static_cast<int>(net.n_taps)},
-                                step.stream());
 }
 
 }  // namespace
@@ -74,17 +63,17 @@ Status RunDeltaNet(const StepContext& step, uint32_t layer) {
   const LayerWeights& weights = step.Layer(layer);
   FORGE_TRY(ProjectMixed(step, layer));
   FORGE_TRY(ProjectStrengths(step, layer));
-  FORGE_TRY(Convolve(step, layer));
+  FORGE_TRY(step.ops().causal_conv(ConvolutionOf(step, layer), step.stream()));
   return step.ops().delta_rule({.batch = step.BatchOf(layer),
-                                .state = step.WithStepOf(step.model().DeltaState(layer)),
-                                .qkv = step.Floats(scratch.delta_convolved),
-                                .gate = step.Floats(scratch.delta_gate),
-                                .alpha = step.Floats(scratch.delta_alpha),
+                                .state = step.WithStepOf(step.model().HeadState(layer)),
+                                .qkv = step.Floats(scratch.convolved),
+                                .gate = step.Floats(scratch.mixer_gate),
+                                .alpha = step.Floats(scratch.mixer_alpha),
                                 .beta = step.Floats(scratch.delta_beta),
-                                .alpha_bias = weights.delta_alpha_bias,
-                                .decay = weights.delta_decay,
-                                .norm_weight = weights.delta_norm,
-                                .y = step.Floats(scratch.delta_gate),
+                                .alpha_bias = weights.mixer_alpha_bias,
+                                .decay = weights.mixer_decay,
+                                .norm_weight = weights.mixer_norm,
+                                .y = step.Floats(scratch.mixer_gate),
                                 .n_key_heads = static_cast<int>(net.n_key_heads),
                                 .n_value_heads = static_cast<int>(net.n_value_heads),
                                 .head_dim = static_cast<int>(net.head_dim),

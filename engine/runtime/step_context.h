@@ -49,7 +49,7 @@ class StepContext {
     return indices_.batches[model_.plan().kv.layers[layer].group];
   }
 
-  // The slots of ConvState or DeltaState with what this step does with them.
+  // The slots of ConvState or HeadState with what this step does with them.
   RecurrentState WithStepOf(RecurrentState state) const;
 
   float* Floats(const ScratchSlot& slot) const { return model_.Scratch<float>(slot); }

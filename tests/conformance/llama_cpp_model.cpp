@@ -156,6 +156,12 @@ LlamaCppModel GraniteWithoutPositions() {
   return {"granite-nope", std::move(file)};
 }
 
+LlamaCppModel GraniteHybridOfExperts() {
+  TinyModelOptions options = Family("granitehybrid");
+  options.n_experts = 4;
+  return {"granitehybrid-experts", MakeTinyModel(options)};
+}
+
 LlamaCppModel GraniteOfLargeEpsilon() {
   TinyModelOptions options = Family("granite");
   options.rms_epsilon = 0.3f;
@@ -241,9 +247,10 @@ LlamaCppModel Exaone4Of32B() {
 std::vector<LlamaCppModel> LlamaCppModels() {
   std::vector<LlamaCppModel> models;
   for (const char* family :
-       {"command-r", "arcee", "hunyuan-dense", "hunyuan-moe", "internlm2", "bailingmoe", "ernie4_5",
-        "ernie4_5-moe", "exaone", "exaone4", "glm4moe", "granite", "granitemoe", "mistral3",
-        "olmo2", "qwen3vl", "qwen3vlmoe", "seed_oss", "smollm3"})
+       {"command-r",     "arcee",        "hunyuan-dense", "hunyuan-moe", "internlm2", "bailingmoe",
+        "ernie4_5",      "ernie4_5-moe", "exaone",        "exaone4",     "glm4moe",   "granite",
+        "granitehybrid", "granitemoe",   "lfm2",          "lfm2moe",     "mistral3",  "olmo2",
+        "qwen3vl",       "qwen3vlmoe",   "seed_oss",      "smollm3"})
     models.push_back(Plain(family));
   for (const char* family : {"qwen35", "qwen35moe", "qwen3next"})
     models.push_back(Recurrent(family));
@@ -265,6 +272,7 @@ std::vector<LlamaCppModel> LlamaCppModels() {
                            Dots1OfEqualHeads,
                            Exaone4Of32B,
                            GlmOfNorms,
+                           GraniteHybridOfExperts,
                            GraniteOfLargeEpsilon,
                            GraniteWithoutPositions,
                            Ling2,

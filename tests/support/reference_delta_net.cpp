@@ -21,13 +21,6 @@ std::vector<double> Direction(std::vector<double> x) {
 
 }  // namespace
 
-bool ReferenceTransformer::IsRecurrent(int layer) const {
-  if (!IsHybrid()) return false;
-  const auto flags = arrays_.find("attention.recurrent_layers");
-  if (flags != arrays_.end()) return flags->second.at(static_cast<size_t>(layer)) != 0;
-  return (layer + 1) % static_cast<int>(Number("full_attention_interval", 4)) != 0;
-}
-
 // Each head's gate lies behind its query.
 ReferenceTransformer::Vector ReferenceTransformer::TakeGates(Vector& queries) const {
   Vector alone, gates;
@@ -37,21 +30,6 @@ ReferenceTransformer::Vector ReferenceTransformer::TakeGates(Vector& queries) co
   }
   queries = alone;
   return gates;
-}
-
-// The last taps' inputs, the newest by the last weight.
-ReferenceTransformer::Vector ReferenceTransformer::Convolved(
-    const std::string& block, const std::vector<Vector>& inputs) const {
-  const Tensor& weight = Weight(block + "ssm_conv1d.weight");
-  Vector y(inputs.back().size());
-  for (size_t channel = 0; channel < y.size(); ++channel) {
-    double sum = 0.0;
-    for (size_t age = 0; age < std::min<size_t>(weight.n_cols, inputs.size()); ++age)
-      sum += double{weight.values.at((channel + 1) * weight.n_cols - 1 - age)} *
-             inputs[inputs.size() - 1 - age][channel];
-    y[channel] = sum * Sigmoid(sum);
-  }
-  return y;
 }
 
 // What one value head gives, before its norm.
@@ -103,7 +81,7 @@ ReferenceTransformer::Vector ReferenceTransformer::DeltaNet(int layer, const Vec
   Recurrent& recurrent = recurrent_[layer];
   recurrent.heads.resize(n_heads);
   recurrent.inputs.push_back(Product(block + "attn_qkv.weight", x));
-  const Vector mixed = Convolved(block, recurrent.inputs);
+  const Vector mixed = Silu(Convolved(block + "ssm_conv1d.weight", recurrent.inputs));
   const Vector gates = Product(block + "attn_gate.weight", x);
   Vector heads;
   for (size_t head = 0; head < n_heads; ++head)

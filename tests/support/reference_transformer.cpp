@@ -59,7 +59,7 @@ ReferenceTransformer::ReferenceTransformer(const std::filesystem::path& path,
   n_heads_ = static_cast<int>(Number("attention.head_count", -1));
   n_kv_heads_ = static_cast<int>(Number("attention.head_count_kv", n_heads_));
   if (arrays_.contains("attention.head_count_kv"))
-    n_kv_heads_ = static_cast<int>(arrays_["attention.head_count_kv"][0]);
+    n_kv_heads_ = static_cast<int>(std::ranges::max(arrays_["attention.head_count_kv"]));
   head_dim_ = static_cast<int>(Number("attention.key_length", n_embd_ / n_heads_));
   value_dim_ = head_dim_;
   if (Is("deepseek2")) ReadLatentSizes();
@@ -346,7 +346,7 @@ void ReferenceTransformer::Block(int layer, Vector& x) {
   const Vector before = x;
   const bool has_own = Has(block + "attn_norm_2.weight");  // Falcon 40B's attention
   const Vector normed = NormIfAny(block + (has_own ? "attn_norm_2.weight" : "attn_norm.weight"), x);
-  add(IsRecurrent(layer) ? DeltaNet(layer, normed) : Attention(layer, normed),
+  add(IsRecurrent(layer) ? RunRecurrent(layer, normed) : Attention(layer, normed),
       block + "post_attention_norm.weight");
   std::string norm = is_named_after ? "post_attention_norm.weight" : "ffn_norm.weight";
   if (IsParallel(block) && !Has(block + norm)) norm = "attn_norm.weight";
@@ -365,8 +365,9 @@ std::vector<double> ReferenceTransformer::Add(int32_t token) {
   if (IsGranite())
     for (double& value : x) value *= Number("embedding_scale", 1.0);
   for (int layer = 0; layer < n_layers_; ++layer) Block(layer, x);
+  const bool is_lfm = Is("lfm2") || Is("lfm2moe");
   Vector logits = Product(Has("output.weight") ? "output.weight" : "token_embd.weight",
-                          Norm("output_norm.weight", x));
+                          Norm(is_lfm ? "token_embd_norm.weight" : "output_norm.weight", x));
   AddBias("output.bias", logits);
   const double cap = Number("final_logit_softcapping", Is("gemma2") ? 30.0 : 0.0);
   if (cap > 0)

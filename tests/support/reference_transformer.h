@@ -82,15 +82,22 @@ class ReferenceTransformer {
   // Qwen 3 Next's, of reference_delta_net.cpp.
   struct Recurrent {
     std::vector<Vector> inputs;              // of the convolution, of every token so far
-    std::vector<std::vector<Vector>> heads;  // [value head][element of a key][of a value]
+    std::vector<std::vector<Vector>> heads;  // [head][element of a key][of a value]
   };
   bool IsHybrid() const { return Is("qwen3next") || Is("qwen35") || Is("qwen35moe"); }
-  bool IsRecurrent(int layer) const;
   Vector TakeGates(Vector& queries) const;
   Vector DeltaNet(int layer, const Vector& x);
-  Vector Convolved(const std::string& block, const std::vector<Vector>& inputs) const;
   Vector DeltaHead(const std::string& block, size_t head, const Vector& x, const Vector& mixed,
                    std::vector<Vector>& state) const;
+  // Of reference_recurrent.cpp.
+  bool IsRecurrent(int layer) const;
+  Vector RunRecurrent(int layer, const Vector& x);
+  static Vector Silu(Vector x);
+  Vector Convolved(const std::string& name, const std::vector<Vector>& inputs) const;
+  Vector ShortConv(int layer, const Vector& x);
+  Vector StateSpace(int layer, const Vector& x);
+  Vector StateSpaceHead(const std::string& block, size_t head, double step, const Vector& xbc,
+                        std::vector<Vector>& state) const;
   double GeluOf(double x) const;
   double Gate(double gate, double up) const;
   double Activated(double x) const;

@@ -97,9 +97,20 @@ TinyFamily TinyFamilyOf(const std::string& name) {
   if (name == "granite") return {.has_scales = true};
   if (name == "granitemoe")
     return {.has_scales = true, .has_experts = true, .has_shared_expert = true};
+  if (name == "granitehybrid")
+    return {.has_scales = true, .has_shared_expert = true, .has_state_space = true};
   if (name == "hunyuan-dense") return {.has_qk_norm = true};
   if (name == "hunyuan-moe")
     return {.has_qk_norm = true, .has_experts = true, .has_shared_expert = true};
+  if (name == "lfm2") return {.has_qk_norm = true, .has_tied_output = true, .has_short_conv = true};
+  if (name == "lfm2moe")
+    return {.has_qk_norm = true,
+            .has_tied_output = true,
+            .has_experts = true,
+            .has_dense_layer = true,
+            .has_selection_bias = true,
+            .has_sigmoids = true,
+            .has_short_conv = true};
   if (name == "minimax-m2")
     return {.has_qk_norm = true,
             .norms_whole_projections = true,

@@ -42,7 +42,13 @@ struct TinyFamily {
   bool has_positions = false;        // in a table
   bool is_hybrid = false;            // some layers are a delta net, heads of the others have gates
   bool has_fused_strengths = false;  // of delta nets
+  bool has_short_conv = false;       // some layers are one, and the output norm has another name
+  bool has_state_space = false;      // some layers are one
   bool has_latent = false;           // which all keys and values are made of
+
+  // KV heads of each layer tell which are recurrent.
+  bool has_kv_heads_of_layers() const { return has_short_conv || has_state_space; }
+  bool has_recurrent_layers() const { return is_hybrid || has_kv_heads_of_layers(); }
 };
 
 // Of a family of engine/arch/registry.cpp.

@@ -5,6 +5,7 @@
 
 #include "kernels/base/check.h"
 #include "tests/support/temporary_files.h"
+#include "tests/support/tiny_recurrent.h"
 #include "tests/support/tiny_sizes.h"
 #include "tests/support/weight_writer.h"
 
@@ -74,20 +75,6 @@ void AddLatentParameters(const TinyModelOptions& options, const std::string& pre
   add("rope.dimension_count", sizes.n_turned);
 }
 
-void AddDeltaParameters(const TinyModelOptions& options, const std::string& prefix,
-                        GgufBuilder& builder) {
-  const DeltaSizes sizes = DeltaSizesOf(options);
-  const auto add = [&](const char* key, uint64_t value) {
-    builder.AddUint32(prefix + key, static_cast<uint32_t>(value));
-  };
-  add("ssm.conv_kernel", sizes.n_taps);
-  add("ssm.state_size", sizes.head_dim);
-  add("ssm.group_count", sizes.n_key_heads);
-  add("ssm.time_step_rank", sizes.n_value_heads);
-  add("ssm.inner_size", sizes.n_value_heads * sizes.head_dim);
-  add("full_attention_interval", sizes.period);
-}
-
 void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
   const std::string prefix = options.architecture + ".";
   const TinyFamily family = FamilyOf(options);
@@ -103,7 +90,7 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
   else if (family.is_encoder)
     builder.AddBool(prefix + "attention.causal", false)
         .AddUint32("tokenizer.ggml.token_type_count", kTokenTypes);
-  else
+  else if (!family.has_kv_heads_of_layers())
     builder.AddUint32(prefix + "attention.head_count_kv", options.n_kv_heads);
   builder
       .AddFloat32(prefix + (family.has_layer_norms ? "attention.layer_norm_epsilon"
@@ -117,7 +104,7 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
     builder.AddUint32(prefix + "rope.dimension_count", options.rope_dimension);
   if (options.window != 0) builder.AddUint32(prefix + "attention.sliding_window", options.window);
   AddExpertParameters(options, prefix, builder);
-  if (family.is_hybrid) AddDeltaParameters(options, prefix, builder);
+  if (family.has_recurrent_layers()) AddRecurrentParameters(options, prefix, builder);
   if (family.has_scales)
     builder.AddFloat32(prefix + "embedding_scale", 3.0f)
         .AddFloat32(prefix + "residual_scale", 0.4f)
@@ -219,31 +206,6 @@ void AddLatent(const TinyModelOptions& options, const std::string& prefix, Weigh
   writer.Matrix(prefix + "attn_kv_a_mqa.weight", n_embd, sizes.rank + sizes.n_turned, type);
   writer.Norm(prefix + "attn_kv_a_norm.weight", sizes.rank);
   AddHeadMatrices(options, prefix, writer, builder);
-}
-
-void AddDeltaNet(const TinyModelOptions& options, const std::string& prefix, WeightWriter& writer,
-                 GgufBuilder& builder) {
-  const DeltaSizes sizes = DeltaSizesOf(options);
-  const uint64_t n_heads = sizes.n_value_heads, n_values = n_heads * sizes.head_dim;
-  const uint64_t n_channels = 2 * sizes.n_key_heads * sizes.head_dim + n_values;
-  const uint64_t n_embd = options.n_embd;
-  writer.Matrix(prefix + "attn_qkv.weight", n_embd, n_channels, options.matrix_type);
-  writer.Matrix(prefix + "attn_gate.weight", n_embd, n_values, options.matrix_type);
-  if (FamilyOf(options).has_fused_strengths) {
-    writer.Matrix(prefix + "ssm_ba.weight", n_embd, 2 * n_heads, options.matrix_type);
-  } else {
-    writer.Matrix(prefix + "ssm_beta.weight", n_embd, n_heads, options.matrix_type);
-    writer.Matrix(prefix + "ssm_alpha.weight", n_embd, n_heads, options.matrix_type);
-  }
-  builder.AddF32Tensor(prefix + "ssm_conv1d.weight", WeightWriter::Shape(sizes.n_taps, n_channels),
-                       writer.Draw(sizes.n_taps * n_channels, 0.8f));
-  writer.Bias(prefix + "ssm_dt.bias", n_heads);
-  // From about a tenth to a hundredth of what was remembered is forgotten with each token.
-  std::vector<float> decay = writer.Draw(n_heads, 0.5f);
-  for (float& value : decay) value = -0.1f * std::exp(value);
-  builder.AddF32Tensor(prefix + "ssm_a", WeightWriter::Shape(n_heads), decay);
-  writer.Norm(prefix + "ssm_norm.weight", sizes.head_dim);
-  writer.Matrix(prefix + "ssm_out.weight", n_values, n_embd, options.matrix_type);
 }
 
 // One matrix of every expert, in one tensor or in one for each.
@@ -352,7 +314,7 @@ void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& wri
   if (family.has_pre_norms) add_norm("attn_norm");
   if (options.has_second_norm) add_norm("attn_norm_2");
   if (IsRecurrent(options, layer))
-    AddDeltaNet(options, prefix, writer, builder);
+    AddRecurrentLayer(options, prefix, writer, builder);
   else
     AddAttention(options, prefix, writer, builder);
   if (family.is_encoder) add_norm("attn_output_norm");
@@ -380,7 +342,8 @@ void AddEncoderTables(const TinyModelOptions& options, WeightWriter& writer) {
 void AddOutput(const TinyModelOptions& options, WeightWriter& writer) {
   const TinyFamily family = FamilyOf(options);
   const uint64_t n_vocab = TinyVocabularySize(options.vocabulary);
-  writer.Norm("output_norm.weight", options.n_embd);
+  writer.Norm(family.has_short_conv ? "token_embd_norm.weight" : "output_norm.weight",
+              options.n_embd);
   if (family.has_layer_norms && !family.lacks_norm_biases)
     writer.NormBias("output_norm.bias", options.n_embd);
   if (family.has_logit_bias) writer.Bias("output.bias", n_vocab);

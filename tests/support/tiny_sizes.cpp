@@ -33,9 +33,15 @@ DeltaSizes DeltaSizesOf(const TinyModelOptions& options) {
   return {2, 4, options.matrix_type != 0 ? 64u : 12u, 4, period};
 }
 
+// llama.cpp demands twice the embedding's length.
+StateSpaceSizes StateSpaceSizesOf(const TinyModelOptions& options) {
+  return {4, 2, 2 * uint64_t{options.n_embd}, 12, 4};
+}
+
 bool IsRecurrent(const TinyModelOptions& options, uint32_t layer) {
   const uint32_t period = DeltaSizesOf(options).period;
-  return FamilyOf(options).is_hybrid && layer < options.n_layers && layer % period != period - 1;
+  return FamilyOf(options).has_recurrent_layers() && layer < options.n_layers &&
+         layer % period != period - 1;
 }
 
 uint32_t ExpertLength(const TinyModelOptions& options) {

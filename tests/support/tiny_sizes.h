@@ -27,6 +27,15 @@ struct DeltaSizes {
   uint32_t period;
 };
 DeltaSizes DeltaSizesOf(const TinyModelOptions& options);
+
+// Of state spaces: n_rows is what all heads take and give.
+struct StateSpaceSizes {
+  uint64_t n_heads, n_groups, n_rows, state_dim, n_taps;
+};
+StateSpaceSizes StateSpaceSizesOf(const TinyModelOptions& options);
+
+inline constexpr uint32_t kShortConvTaps = 3;
+
 bool IsRecurrent(const TinyModelOptions& options, uint32_t layer);
 
 // Of an expert: of a length of its own where there are dense nets beside.

@@ -1,7 +1,15 @@
 #include "tools/synth/model_shape.h"
 
+#include <initializer_list>
+
 namespace forge {
 namespace {
+
+constexpr uint64_t LayerBits(std::initializer_list<uint32_t> layers) {
+  uint64_t bits = 0;
+  for (const uint32_t layer : layers) bits |= uint64_t{1} << layer;
+  return bits;
+}
 
 // From the config.json that each model was published with.
 constexpr ModelShape kShapes[] = {
@@ -85,6 +93,45 @@ constexpr ModelShape kShapes[] = {
      .delta_head_dim = 128,
      .has_tied_output = true,
      .has_qk_norm = true},
+    {.name = "lfm2-1.2b",
+     .architecture = "lfm2",
+     .n_layers = 16,
+     .default_layers = 16,
+     .n_embd = 2048,
+     .n_ff = 8192,
+     .n_heads = 32,
+     .n_kv_heads = 8,
+     .head_dim = 64,
+     .n_vocab = 65536,
+     .n_context = 128000,
+     .rope_base = 1e6f,
+     .attention_layers = LayerBits({2, 5, 8, 10, 12, 14}),
+     .has_tied_output = true,
+     .has_qk_norm = true},
+    {.name = "granite-4.0-h-tiny",
+     .architecture = "granitehybrid",
+     .n_layers = 40,
+     .default_layers = 10,
+     .n_embd = 1536,
+     .n_ff = 512,
+     .n_heads = 12,
+     .n_kv_heads = 4,
+     .head_dim = 128,
+     .n_vocab = 100352,
+     .n_context = 1048576,
+     .n_experts = 64,
+     .n_experts_used = 6,
+     .n_expert_ff = 512,
+     .n_shared_ff = 1024,
+     .attention_layers = LayerBits({5, 15, 25, 35}),
+     .n_space_heads = 48,
+     .space_head_dim = 64,
+     .space_state_dim = 128,
+     .embedding_scale = 12.0f,
+     .residual_scale = 0.22f,
+     .attention_scale = 0.0078125f,
+     .logit_scale = 6.0f,
+     .has_tied_output = true},
     {.name = "llama-3.2-1b",
      .architecture = "llama",
      .n_layers = 16,

@@ -26,6 +26,7 @@ struct ModelShape {
   uint32_t n_experts_used = 0;
   uint32_t n_expert_ff = 0;
   uint32_t n_shared_experts = 0;   // that every token uses, in one net
+  uint32_t n_shared_ff = 0;        // the length of that net, in files that tell it
   uint32_t n_dense_layers = 0;     // the first, without experts
   uint32_t latent_rank = 0;        // of keys and values; 0: they are projections. With a latent
                                    // head_dim is a head's query and n_kv_heads 1
@@ -34,11 +35,20 @@ struct ModelShape {
                                    // the heads of the others have gates
   uint32_t n_delta_value_heads = 0;
   uint32_t delta_head_dim = 0;
+  // Bit i: layer i has attention; the others are short convolutions or state spaces. 0: all have.
+  uint64_t attention_layers = 0;
+  uint32_t n_space_heads = 0;  // of state spaces; 0: the others are convolutions
+  uint32_t space_head_dim = 0;
+  uint32_t space_state_dim = 0;
   float yarn_factor = 0.0f;  // 0: positions are not scaled
   float yarn_log_multiplier = 0.0f;
-  uint32_t yarn_context = 0;    // the original one
-  uint32_t sliding_window = 0;  // 0: the family has none
-  float rope_factor = 0.0f;     // of Llama 3's frequency factors; 0: no such tensor
+  uint32_t yarn_context = 0;     // the original one
+  uint32_t sliding_window = 0;   // 0: the family has none
+  float embedding_scale = 0.0f;  // 0: none of these four is written
+  float residual_scale = 0.0f;
+  float attention_scale = 0.0f;
+  float logit_scale = 0.0f;
+  float rope_factor = 0.0f;  // of Llama 3's frequency factors; 0: no such tensor
   bool has_tied_output = false;
   bool has_qkv_bias = false;
   bool has_qk_norm = false;
@@ -46,6 +56,11 @@ struct ModelShape {
   bool has_fused_gate_up = false;  // one matrix of 2 n_ff rows, ffn_up
 
   bool is_hybrid() const { return n_delta_key_heads > 0; }
+  bool has_short_conv() const { return attention_layers != 0 && n_space_heads == 0; }
+  // Of a model that names its layers with attention.
+  bool lacks_attention(uint32_t layer) const {
+    return attention_layers != 0 && (layer >= 64 || (attention_layers >> layer & 1) == 0);
+  }
   // Whether the file must say head_dim, because it is not n_embd / n_heads.
   bool writes_head_dim() const { return latent_rank == 0 && head_dim * n_heads != n_embd; }
 };

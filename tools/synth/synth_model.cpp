@@ -50,7 +50,7 @@ class TensorList {
  private:
   void Add(std::string_view name, std::vector<uint64_t> extents, const FormatInfo* format,
            SynthValues values) {
-    const bool is_whole = name.ends_with(".bias") || name == "ssm_a";
+    const bool is_whole = name.ends_with(".bias") || name == "ssm_a" || name == "ssm_d";
     model_.tensors.push_back({.name = prefix_ + std::string(name) + (is_whole ? "" : ".weight"),
                               .extents = std::move(extents),
                               .format = format});
@@ -97,8 +97,39 @@ Status AddDeltaNet(const ModelShape& shape, TensorList& list) {
   return list.Matrix("ssm_out", kRole, n_values, n_embd);
 }
 
+constexpr uint32_t kShortConvTaps = 3;
+
+Status AddShortConv(const ModelShape& shape, TensorList& list) {
+  const uint64_t n_embd = shape.n_embd;
+  constexpr MatrixRole kRole = MatrixRole::kAttnLatent;
+  list.Float32("attn_norm", {n_embd}, SynthValues::kNorm);
+  FORGE_TRY(list.Matrix("shortconv.in_proj", kRole, n_embd, 3 * n_embd));
+  list.Float32("shortconv.conv", {kShortConvTaps, n_embd}, SynthValues::kMatrix);
+  return list.Matrix("shortconv.out_proj", kRole, n_embd, n_embd);
+}
+
+constexpr uint32_t kSpaceTaps = 4;
+
+Status AddStateSpace(const ModelShape& shape, TensorList& list) {
+  const uint64_t n_embd = shape.n_embd, n_heads = shape.n_space_heads;
+  const uint64_t n_rows = n_heads * shape.space_head_dim;
+  const uint64_t n_channels = n_rows + 2 * uint64_t{shape.space_state_dim};
+  constexpr MatrixRole kRole = MatrixRole::kAttnLatent;
+  list.Float32("attn_norm", {n_embd}, SynthValues::kNorm);
+  FORGE_TRY(list.Matrix("ssm_in", kRole, n_embd, n_rows + n_channels + n_heads));
+  list.Float32("ssm_conv1d", {kSpaceTaps, n_channels}, SynthValues::kMatrix);
+  list.Float32("ssm_conv1d.bias", {n_channels}, SynthValues::kBias);
+  list.Float32("ssm_dt.bias", {n_heads}, SynthValues::kBias);
+  list.Float32("ssm_a", {1, n_heads}, SynthValues::kDecay);
+  list.Float32("ssm_d", {1, n_heads}, SynthValues::kNorm);
+  list.Float32("ssm_norm", {n_rows}, SynthValues::kNorm);
+  return list.Matrix("ssm_out", kRole, n_rows, n_embd);
+}
+
 Status AddAttention(const ModelShape& shape, uint32_t layer, TensorList& list) {
   if (shape.latent_rank > 0) return AddLatentAttention(shape, list);
+  if (shape.lacks_attention(layer))
+    return shape.has_short_conv() ? AddShortConv(shape, list) : AddStateSpace(shape, list);
   if (shape.is_hybrid() && layer % kAttentionPeriod != kAttentionPeriod - 1)
     return AddDeltaNet(shape, list);
   const uint64_t n_embd = shape.n_embd;
@@ -129,8 +160,8 @@ Status AddExperts(const ModelShape& shape, TensorList& list) {
   FORGE_TRY(list.Experts("ffn_gate_exps", MatrixRole::kFfnGate, n_embd, n_ff));
   FORGE_TRY(list.Experts("ffn_up_exps", MatrixRole::kFfnUp, n_embd, n_ff));
   FORGE_TRY(list.Experts("ffn_down_exps", MatrixRole::kFfnDown, n_ff, n_embd));
-  if (shape.n_shared_experts == 0) return Status();
-  const uint64_t n_shared = shape.n_shared_experts * n_ff;
+  const uint64_t n_shared = shape.n_shared_ff + shape.n_shared_experts * n_ff;
+  if (n_shared == 0) return Status();
   FORGE_TRY(list.Matrix("ffn_gate_shexp", MatrixRole::kFfnGate, n_embd, n_shared));
   FORGE_TRY(list.Matrix("ffn_up_shexp", MatrixRole::kFfnUp, n_embd, n_shared));
   return list.Matrix("ffn_down_shexp", MatrixRole::kFfnDown, n_shared, n_embd);
@@ -156,7 +187,8 @@ Status AddTensors(const FormatMix& mix, SynthModel& model) {
   const ModelShape& shape = model.shape;
   TensorList list(mix, model);
   FORGE_TRY(list.Matrix("token_embd", MatrixRole::kTokenEmbedding, shape.n_embd, shape.n_vocab));
-  list.Float32("output_norm", {shape.n_embd}, SynthValues::kNorm);
+  list.Float32(shape.has_short_conv() ? "token_embd_norm" : "output_norm", {shape.n_embd},
+               SynthValues::kNorm);
   if (!shape.has_tied_output)
     FORGE_TRY(list.Matrix("output", MatrixRole::kOutput, shape.n_embd, shape.n_vocab));
   if (shape.rope_factor > 0)
@@ -188,6 +220,30 @@ void AddDeltaKeys(const ModelShape& shape, const std::string& prefix, GgufHeader
   header.Add(prefix + "full_attention_interval", kAttentionPeriod);
 }
 
+// The layers with attention by their KV heads, and what the others are.
+void AddRecurrentKeys(const SynthModel& model, const std::string& prefix,
+                      GgufHeaderWriter& header) {
+  const ModelShape& shape = model.shape;
+  std::vector<int32_t> n_kv_heads;
+  for (uint32_t layer = 0; layer < model.n_layers; ++layer)
+    n_kv_heads.push_back(shape.lacks_attention(layer) ? 0 : static_cast<int32_t>(shape.n_kv_heads));
+  header.Add(prefix + "attention.head_count_kv", std::span<const int32_t>(n_kv_heads));
+  if (shape.has_short_conv()) return header.Add(prefix + "shortconv.l_cache", kShortConvTaps);
+  header.Add(prefix + "ssm.conv_kernel", kSpaceTaps);
+  header.Add(prefix + "ssm.state_size", shape.space_state_dim);
+  header.Add(prefix + "ssm.group_count", uint32_t{1});
+  header.Add(prefix + "ssm.time_step_rank", shape.n_space_heads);
+  header.Add(prefix + "ssm.inner_size", shape.n_space_heads * shape.space_head_dim);
+  header.Add(prefix + "rope.scaling.finetuned", false);
+}
+
+void AddScales(const ModelShape& shape, const std::string& prefix, GgufHeaderWriter& header) {
+  header.Add(prefix + "embedding_scale", shape.embedding_scale);
+  header.Add(prefix + "residual_scale", shape.residual_scale);
+  header.Add(prefix + "attention.scale", shape.attention_scale);
+  header.Add(prefix + "logit_scale", shape.logit_scale);
+}
+
 void AddYarnKeys(const ModelShape& shape, const std::string& prefix, GgufHeaderWriter& header) {
   header.Add(prefix + "rope.scaling.type", "yarn");
   header.Add(prefix + "rope.scaling.factor", shape.yarn_factor);
@@ -208,7 +264,7 @@ void AddModelKeys(const SynthModel& model, std::string_view name, uint32_t file_
   header.Add(prefix + "embedding_length", shape.n_embd);
   header.Add(prefix + "feed_forward_length", shape.n_ff);
   header.Add(prefix + "attention.head_count", shape.n_heads);
-  header.Add(prefix + "attention.head_count_kv", shape.n_kv_heads);
+  if (shape.attention_layers == 0) header.Add(prefix + "attention.head_count_kv", shape.n_kv_heads);
   header.Add(prefix + "attention.layer_norm_rms_epsilon", shape.rms_epsilon);
   header.Add(prefix + "rope.freq_base", shape.rope_base);
   if (shape.writes_head_dim()) {
@@ -228,10 +284,14 @@ void AddModelKeys(const SynthModel& model, std::string_view name, uint32_t file_
   }
   if (shape.n_shared_experts > 0)
     header.Add(prefix + "expert_shared_count", shape.n_shared_experts);
+  if (shape.n_shared_ff > 0)
+    header.Add(prefix + "expert_shared_feed_forward_length", shape.n_shared_ff);
   if (shape.n_dense_layers > 0)
     header.Add(prefix + "leading_dense_block_count", shape.n_dense_layers);
   if (shape.latent_rank > 0) AddLatentKeys(shape, prefix, header);
   if (shape.is_hybrid()) AddDeltaKeys(shape, prefix, header);
+  if (shape.attention_layers != 0) AddRecurrentKeys(model, prefix, header);
+  if (shape.embedding_scale > 0) AddScales(shape, prefix, header);
   if (shape.yarn_factor > 0) AddYarnKeys(shape, prefix, header);
 }
 

@@ -37,11 +37,11 @@ TEST(DeltaNetConfigTest, ThreeLayersOfFourAreADeltaNet) {
   EXPECT_EQ(net.n_taps, 4u);
   EXPECT_EQ(net.n_channels(), 96u);
   EXPECT_FALSE(net.spreads_key_heads);
-  EXPECT_EQ(Find(model, WeightRole::kDeltaMixed, 0)->n_rows, 96u);
-  EXPECT_EQ(Find(model, WeightRole::kDeltaConv, 0)->n_slices, 96u);
+  EXPECT_EQ(Find(model, WeightRole::kMixed, 0)->n_rows, 96u);
+  EXPECT_EQ(Find(model, WeightRole::kConv, 0)->n_slices, 96u);
   EXPECT_EQ(Find(model, WeightRole::kAttnOutput, 0)->file_tensor, "blk.0.ssm_out.weight");
   EXPECT_EQ(Find(model, WeightRole::kAttnQ, 0), nullptr);
-  EXPECT_EQ(Find(model, WeightRole::kDeltaMixed, 3), nullptr);
+  EXPECT_EQ(Find(model, WeightRole::kMixed, 3), nullptr);
   EXPECT_EQ(Find(model, WeightRole::kFfnNorm, 0)->file_tensor, "blk.0.post_attention_norm.weight");
   EXPECT_FALSE(Described({.architecture = "qwen3"}).config.IsHybrid());
 }

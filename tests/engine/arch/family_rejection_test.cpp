@@ -49,7 +49,7 @@ std::vector<Case> ExpertCases() {
   for (const std::string family :
        {"mixtral", "qwen2moe", "qwen3moe", "qwen3vlmoe", "granitemoe", "gpt-oss", "olmoe",
         "ernie4_5-moe", "glm4moe", "dots1", "minimax-m2", "bailingmoe", "bailingmoe2", "deepseek2",
-        "hunyuan-moe", "qwen35moe", "qwen3next"}) {
+        "hunyuan-moe", "lfm2moe", "qwen35moe", "qwen3next"}) {
     const std::string id = "E_" + TestName(family) + "_";
     if (family != "deepseek2") {  // of which there are models without experts
       cases.push_back(Without(id + "CountAbsent", family, "expert_count"));
@@ -68,7 +68,7 @@ std::vector<Case> ExpertCases() {
     // Of two layers, one may be dense in some families and none in the others.
     const bool may_begin_dense = family == "ernie4_5-moe" || family == "glm4moe" ||
                                  family == "dots1" || family == "bailingmoe2" ||
-                                 family == "deepseek2";
+                                 family == "deepseek2" || family == "lfm2moe";
     cases.push_back(WithUint32(id + "DenseLayersFirst", family, "leading_dense_block_count",
                                may_begin_dense ? 2 : 1,
                                may_begin_dense ? StatusCode::kInvalidArgument : kUnimplemented));

@@ -40,7 +40,10 @@ class Keys {
     Add("embedding_length", kUint32, LittleEndian32(64));
     Add("feed_forward_length", kUint32, LittleEndian32(96));
     Add("attention.head_count", kUint32, LittleEndian32(4));
-    Add("attention.head_count_kv", kUint32, LittleEndian32(family_ == "deepseek2" ? 1 : 2));
+    if (HasKvHeadsOfLayers(family_))
+      AddKvHeadsOfLayers();
+    else
+      Add("attention.head_count_kv", kUint32, LittleEndian32(family_ == "deepseek2" ? 1 : 2));
     Add(HasLayerNorms(family_) ? "attention.layer_norm_epsilon"
                                : "attention.layer_norm_rms_epsilon",
         kFloat32, Float(1e-5f));
@@ -56,6 +59,8 @@ class Keys {
     }
     if (family_ == "deepseek2") AddLatent();
     if (family_.starts_with("qwen35") || family_ == "qwen3next") AddDeltaNet();
+    if (family_.starts_with("lfm2")) Add("shortconv.l_cache", kUint32, LittleEndian32(3));
+    if (family_ == "granitehybrid") AddStateSpace();
     if (family_.starts_with("granite") || family_ == "command-r" || family_ == "cohere2")
       Add("logit_scale", kFloat32, Float(8.0f));
     constexpr std::string_view kOrder = "use_parallel_residual";
@@ -94,6 +99,26 @@ class Keys {
         {"ssm.group_count", 2}, {"ssm.time_step_rank", 4}, {"ssm.state_size", 16},
         {"ssm.inner_size", 64}, {"ssm.conv_kernel", 4},    {"full_attention_interval", 2}};
     for (const auto& [name, value] : keys) Add(name, 4, LittleEndian32(value));
+  }
+
+  // 2 groups of 4 heads of 16 elements, each remembered by 12.
+  void AddStateSpace() {
+    const std::pair<std::string_view, uint32_t> keys[] = {{"ssm.group_count", 2},
+                                                          {"ssm.time_step_rank", 4},
+                                                          {"ssm.state_size", 12},
+                                                          {"ssm.inner_size", 64},
+                                                          {"ssm.conv_kernel", 4}};
+    for (const auto& [name, value] : keys) Add(name, 4, LittleEndian32(value));
+  }
+
+  static bool HasKvHeadsOfLayers(std::string_view family) {
+    return family.starts_with("lfm2") || family == "granitehybrid";
+  }
+  // The first layer is recurrent.
+  void AddKvHeadsOfLayers() {
+    const int32_t n_kv_heads[] = {0, 2};
+    constexpr std::string_view kName = "attention.head_count_kv";
+    if (replaced_ != kName) builder.AddInt32Array(Key(kName), n_kv_heads);
   }
 
   const std::string family_;

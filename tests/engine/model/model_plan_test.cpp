@@ -372,6 +372,19 @@ TEST(ModelPlanTest, RecurrentLayersHaveSlotsOfOneSizeAndNoCache) {
   }
 }
 
+// 64 channels of two tokens; of the other 176 of three, and four heads of 32, each remembered
+// by 12.
+TEST(ModelPlanTest, ConvolutionsRememberTheirTokensAndStateSpacesAMatrixOfEachHead) {
+  const RowDevice device;
+  const auto slot_bytes = [&](std::string family) {
+    const OpenedModel opened({.architecture = std::move(family), .n_layers = 4});
+    const Result<ModelPlan> plan = opened.Plan({.context_length = 32, .max_sequences = 1}, device);
+    return plan.ok() ? plan->kv.state.slot_bytes : 0;
+  };
+  EXPECT_EQ(slot_bytes("lfm2"), 3u * (2 * 64 * 4));
+  EXPECT_EQ(slot_bytes("granitehybrid"), 3u * (3 * 176 * 4 + 4 * 12 * 32 * 4));
+}
+
 TEST(ModelPlanTest, TheScratchOfALatentHoldsEveryHead) {
   const RowDevice device;
   const OpenedModel model(TinyModelOptions{.architecture = "deepseek2"});

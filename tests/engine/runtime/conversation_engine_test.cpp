@@ -111,7 +111,8 @@ TEST_P(ConversationEngineTest, ACancelledTurnLosesNothing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, ConversationEngineTest,
-                         ::testing::Values("gemma2", "gemma3", "mistral", "qwen35", "qwen3next"),
+                         ::testing::Values("gemma2", "gemma3", "mistral", "granitehybrid", "lfm2",
+                                           "qwen35", "qwen3next"),
                          [](const auto& test) { return std::string(test.param); });
 
 }  // namespace

@@ -87,6 +87,8 @@ TEST(SynthModelTest, HasTheParametersOfThePublishedModels) {
   EXPECT_NEAR(parameters("glm-4-9b"), 9.400, 0.01);
   EXPECT_NEAR(parameters("deepseek-v2-lite"), 15.706, 0.001);
   EXPECT_NEAR(parameters("qwen3.5-0.8b"), 0.752, 0.001);  // without what sees
+  EXPECT_NEAR(parameters("lfm2-1.2b"), 1.170, 0.001);
+  EXPECT_NEAR(parameters("granite-4.0-h-tiny"), 6.94, 0.01);
 }
 
 TEST(SynthModelTest, WritesTheSameBytesOnAnyNumberOfThreads) {
