@@ -106,6 +106,8 @@ OpTable TimeOps(OpTable ops) {
   ops.gather_rows = RunTimed<"gather_rows", GatherRowsArgs, &OpTable::gather_rows>;
   ops.join_columns = RunTimed<"join_columns", JoinColumnsArgs, &OpTable::join_columns>;
   ops.sigmoid_gate = RunTimed<"sigmoid_gate", SigmoidGateArgs, &OpTable::sigmoid_gate>;
+  ops.multiply_columns =
+      RunTimed<"multiply_columns", MultiplyColumnsArgs, &OpTable::multiply_columns>;
   ops.causal_conv = RunTimed<"causal_conv", CausalConvArgs, &OpTable::causal_conv>;
   ops.delta_rule = RunTimed<"delta_rule", DeltaRuleArgs, &OpTable::delta_rule>;
   ops.state_space = RunTimed<"state_space", StateSpaceArgs, &OpTable::state_space>;

@@ -9,6 +9,7 @@
 #include "kernels/api/gather_rows.h"
 #include "kernels/api/join_columns.h"
 #include "kernels/api/matmul.h"
+#include "kernels/api/multiply_columns.h"
 #include "kernels/api/rms_norm.h"
 #include "kernels/api/rope_append.h"
 #include "kernels/api/route_experts.h"
@@ -31,6 +32,7 @@ struct OpTable {
   Status (*gather_rows)(const GatherRowsArgs&, Stream&);
   Status (*join_columns)(const JoinColumnsArgs&, Stream&);
   Status (*sigmoid_gate)(const SigmoidGateArgs&, Stream&);
+  Status (*multiply_columns)(const MultiplyColumnsArgs&, Stream&);
   Status (*causal_conv)(const CausalConvArgs&, Stream&);
   Status (*delta_rule)(const DeltaRuleArgs&, Stream&);
   Status (*state_space)(const StateSpaceArgs&, Stream&);

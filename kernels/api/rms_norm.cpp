@@ -19,8 +19,7 @@ Status Validate(const RmsNormArgs& args) {
   if (args.bias != nullptr && !args.is_centred)
     return InvalidArgument("rms_norm: only a centred norm has a bias");
   if (args.n_rows == 0) return Status();
-  if (args.x == nullptr || args.weight == nullptr || args.y == nullptr)
-    return InvalidArgument("rms_norm: x, weight or y is null");
+  if (args.x == nullptr || args.y == nullptr) return InvalidArgument("rms_norm: x or y is null");
   return Status();
 }
 

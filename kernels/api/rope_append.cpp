@@ -24,8 +24,10 @@ Status Validate(const RopeAppendArgs& args) {
   FORGE_TRY(Validate(args.batch).WithContext("rope_append"));
   if (args.batch.n_tokens == 0) return Status();
   FORGE_TRY(Validate(args.cache).WithContext("rope_append"));
-  if (args.keys == nullptr || (args.values == nullptr && !args.cache.values_in_keys))
-    return InvalidArgument("rope_append: keys or values is null");
+  if (args.keys == nullptr && args.n_heads == 0)
+    return InvalidArgument("rope_append: keys is null, and there are no queries");
+  const bool has_values = args.values != nullptr || args.cache.values_in_keys;
+  if (args.keys != nullptr && !has_values) return InvalidArgument("rope_append: values is null");
   if (args.n_heads < 0 || (args.n_heads > 0 && args.queries == nullptr))
     return InvalidArgument(
         "rope_append: n_heads must not be negative, and there must be as many "

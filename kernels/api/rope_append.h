@@ -20,14 +20,16 @@ struct Rotation {
 
 // Makes what the projections gave ready for attention: normalises queries and keys head by head as
 // RmsNormArgs does, where they have norms, turns both by their tokens' positions, and stores keys
-// and values at these positions in the cache. Norms may also come after turning.
+// and values at these positions in the cache. Norms may also come after turning. Without keys it is
+// about queries alone, of a layer that attends to the cache of another.
 struct RopeAppendArgs {
   RaggedBatch batch;
   KvLayerView cache;
-  float* queries = nullptr;       // [n_tokens, n_heads, head_dim], in place; null if n_heads is 0
-  float* keys = nullptr;          // [n_tokens, n_kv_heads, head_dim]; afterwards unspecified
-  const float* values = nullptr;  // [n_tokens, n_kv_heads, value_dim]; not read if they are in keys
-  int n_heads = 0;                // of queries
+  float* queries = nullptr;  // [n_tokens, n_heads, head_dim], in place; null if n_heads is 0
+  float* keys = nullptr;     // [n_tokens, n_kv_heads, head_dim], or null; then unspecified
+  const float* values =
+      nullptr;      // [n_tokens, n_kv_heads, value_dim]; as keys; not read if in these
+  int n_heads = 0;  // of queries
   // Weights of the norms, or null: [head_dim], or where heads differ [n_heads, head_dim] and
   // [n_kv_heads, head_dim].
   const float* query_norm = nullptr;

@@ -20,7 +20,8 @@ inline constexpr double kLeastWeightSum = 1e-20;
 inline constexpr int kMaxExpertGroups = 32;
 
 // Chooses n_used experts of each token, ties to the lower index, and weighs them:
-//   weights = scale * (p / (sum p + kLeastWeightSum) if `normalize`, else p), with p by `gate`.
+//   weights = scale * (p / (sum p + kLeastWeightSum) if `normalize`, else p), with p by `gate`,
+// of each expert times its own of expert_scales, where there are some.
 // Chosen are those with the highest logits or, where there is a `selection_bias`, with the highest
 // p + selection_bias, of which p alone is their weight. Where there are groups of experts that
 // follow one another, only those of the n_groups_used groups with the highest sums of their two
@@ -40,6 +41,7 @@ struct RouteExpertsArgs {
   ExpertGate gate = ExpertGate::kSoftmaxThenTopK;
   bool normalize = false;
   float scale = 1.0f;
+  const float* expert_scales = nullptr;  // [n_experts], or null
   int32_t* experts = nullptr;  // [n_tokens, n_used], by falling logit, or p + selection_bias
   float* weights = nullptr;    // [n_tokens, n_used]
 };

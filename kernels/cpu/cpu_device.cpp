@@ -17,6 +17,7 @@
 #include "kernels/cpu/host_memory.h"
 #include "kernels/cpu/join_columns.h"
 #include "kernels/cpu/matmul.h"
+#include "kernels/cpu/multiply_columns.h"
 #include "kernels/cpu/pack.h"
 #include "kernels/cpu/page_memory.h"
 #include "kernels/cpu/rms_norm.h"
@@ -40,6 +41,7 @@ constexpr OpTable kOps = {
     .gather_rows = CpuGatherRows,
     .join_columns = CpuJoinColumns,
     .sigmoid_gate = CpuSigmoidGate,
+    .multiply_columns = CpuMultiplyColumns,
     .causal_conv = CpuCausalConv,
     .delta_rule = CpuDeltaRule,
     .state_space = CpuStateSpace,

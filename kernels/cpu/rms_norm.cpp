@@ -13,9 +13,11 @@ Status CpuRmsNorm(const RmsNormArgs& args, Stream& stream) {
   ParallelRows(cpu.pool(), args.n_rows, args.dim, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const int64_t weights_at = row % args.n_weight_rows * args.dim;
-      const RowNorm norm = {args.weight + weights_at,
-                            args.bias == nullptr ? nullptr : args.bias + weights_at, args.epsilon,
-                            args.is_centred};
+      const auto weights_of_row = [&](const float* weights) {
+        return weights == nullptr ? nullptr : weights + weights_at;
+      };
+      const RowNorm norm = {weights_of_row(args.weight), weights_of_row(args.bias), args.epsilon,
+                            args.is_centred, args.sum_scale};
       const float* residual = args.residual == nullptr ? nullptr : args.residual + row * args.dim;
       NormRow(kernels, args.x + row * args.dim, norm, residual, args.y + row * args.dim, args.dim);
     }

@@ -71,7 +71,7 @@ void TurnHeads(const VectorKernels& kernels, const Rotation& rotation, const Tur
 
 void PrepareHeads(const RopeAppendArgs& args, const VectorKernels& kernels, int64_t token) {
   const int head_dim = args.cache.head_dim;
-  const int n_kv_heads = args.cache.n_kv_heads;
+  const int n_kv_heads = args.keys == nullptr ? 0 : args.cache.n_kv_heads;
   const Heads queries = {args.queries + token * args.n_heads * head_dim, args.n_heads,
                          args.query_norm};
   const Heads keys = {args.keys + token * n_kv_heads * head_dim, n_kv_heads, args.key_norm};
@@ -180,7 +180,7 @@ Status CpuRopeAppend(const RopeAppendArgs& args, Stream& stream) {
   ParallelRows(cpu.pool(), args.batch.n_tokens, cost, [&](int64_t begin, int64_t end) {
     for (int64_t token = begin; token < end; ++token) {
       PrepareHeads(args, kernels, token);
-      StoreToken(args, kernels, token);
+      if (args.keys != nullptr) StoreToken(args, kernels, token);
     }
   });
   return Status();

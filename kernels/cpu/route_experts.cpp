@@ -161,10 +161,8 @@ void WeighByProbability(const RouteExpertsArgs& args, const Probability& probabi
     weights[k] = static_cast<float>(static_cast<double>(weights[k]) * factor);
 }
 
-void RouteToken(const RouteExpertsArgs& args, const VectorKernels& kernels, int64_t token) {
-  const float* logits = args.logits + token * args.n_experts;
-  int32_t* experts = args.experts + token * args.n_used;
-  float* weights = args.weights + token * args.n_used;
+void Route(const RouteExpertsArgs& args, const VectorKernels& kernels, const float* logits,
+           int32_t* experts, float* weights) {
   Choice choice(experts, /*keys=*/weights, args.n_used);
   const bool by_logit = args.selection_bias == nullptr && args.n_groups == 1;
   if (by_logit)
@@ -175,6 +173,14 @@ void RouteToken(const RouteExpertsArgs& args, const VectorKernels& kernels, int6
   const Probability probability(args, kernels, logits);
   if (!by_logit) ChooseByProbability(args, probability, logits, choice);
   WeighByProbability(args, probability, logits, experts, weights);
+}
+
+void RouteToken(const RouteExpertsArgs& args, const VectorKernels& kernels, int64_t token) {
+  int32_t* experts = args.experts + token * args.n_used;
+  float* weights = args.weights + token * args.n_used;
+  Route(args, kernels, args.logits + token * args.n_experts, experts, weights);
+  if (args.expert_scales == nullptr) return;
+  for (int k = 0; k < args.n_used; ++k) weights[k] *= args.expert_scales[experts[k]];
 }
 
 }  // namespace

@@ -69,10 +69,11 @@ struct AttentionState {
 
 // A norm of rows, as RmsNormArgs has it.
 struct RowNorm {
-  const float* weight;  // [dim]
+  const float* weight;  // [dim], or null
   const float* bias;    // [dim], or null
   float epsilon;
   bool is_centred;
+  const float* sum_scale = nullptr;  // [1], or null
 };
 
 // Some channels of one token of a CausalConvArgs.
@@ -115,9 +116,9 @@ using GatedKernel = void (*)(const float* gate, const float* up, float* y, int64
 // The inner loops of the CPU's ops, compiled once for each instruction set. They run on the calling
 // thread. Each output depends on its own row only, bit for bit, whatever is computed beside it.
 struct VectorKernels {
-  // `residual` may be null. See RmsNormArgs.
-  void (*rms_norm)(const float* x, const float* weight, const float* residual, float* y,
-                   int64_t dim, float epsilon);
+  // Of a norm that is not centred; `residual` may be null. See RmsNormArgs.
+  void (*rms_norm)(const float* x, const RowNorm& norm, const float* residual, float* y,
+                   int64_t dim);
   // The same of a centred norm, with or without a bias.
   void (*layer_norm)(const float* x, const RowNorm& norm, const float* residual, float* y,
                      int64_t dim);
@@ -162,7 +163,7 @@ struct VectorKernels {
 inline void NormRow(const VectorKernels& kernels, const float* x, const RowNorm& norm,
                     const float* residual, float* y, int64_t dim) {
   if (norm.is_centred) return kernels.layer_norm(x, norm, residual, y, dim);
-  kernels.rms_norm(x, norm.weight, residual, y, dim, norm.epsilon);
+  kernels.rms_norm(x, norm, residual, y, dim);
 }
 
 // REQUIRES: this processor has `level`.

@@ -62,8 +62,15 @@ inline Vec Tanh(Vec x) {
   return magnitude < Set(0.625f) ? near : signed_far;
 }
 
-void RmsNorm(const float* x, const float* weight, const float* residual, float* y, int64_t dim,
-             float epsilon) {
+// What follows the norm of n elements, which begin at the i-th of a row.
+inline Vec Finish(Vec normed, const RowNorm& norm, const float* residual, int64_t i, int n) {
+  if (norm.weight != nullptr) normed = normed * LoadFirst(norm.weight + i, n);
+  if (norm.bias != nullptr) normed += LoadFirst(norm.bias + i, n);
+  if (residual != nullptr) normed = LoadFirst(residual + i, n) + normed;
+  return norm.sum_scale == nullptr ? normed : normed * Set(*norm.sum_scale);
+}
+
+void RmsNorm(const float* x, const RowNorm& norm, const float* residual, float* y, int64_t dim) {
   Vec squares[4] = {};
   int64_t i = 0;
   for (; i + 4 * kLanes <= dim; i += 4 * kLanes) {
@@ -78,15 +85,17 @@ void RmsNorm(const float* x, const float* weight, const float* residual, float* 
     squares[0] = Fma(v, v, squares[0]);
   }
   const float sum = Sum((squares[0] + squares[1]) + (squares[2] + squares[3]));
-  const Vec scale = Set(1.0f / __builtin_sqrtf(sum / static_cast<float>(dim) + epsilon));
+  const Vec scale = Set(1.0f / __builtin_sqrtf(sum / static_cast<float>(dim) + norm.epsilon));
   for (i = 0; i + kLanes <= dim; i += kLanes) {
-    const Vec normed = Load(x + i) * scale * Load(weight + i);
-    Store(y + i, residual == nullptr ? normed : Load(residual + i) + normed);
+    Vec normed = Load(x + i) * scale;
+    if (norm.weight != nullptr) normed = normed * Load(norm.weight + i);
+    if (residual != nullptr) normed = Load(residual + i) + normed;
+    if (norm.sum_scale != nullptr) normed = normed * Set(*norm.sum_scale);
+    Store(y + i, normed);
   }
   if (i < dim) {
     const int n = static_cast<int>(dim - i);
-    const Vec normed = LoadFirst(x + i, n) * scale * LoadFirst(weight + i, n);
-    StoreFirst(y + i, residual == nullptr ? normed : LoadFirst(residual + i, n) + normed, n);
+    StoreFirst(y + i, Finish(LoadFirst(x + i, n) * scale, norm, residual, i, n), n);
   }
 }
 
@@ -128,10 +137,8 @@ void LayerNorm(const float* x, const RowNorm& norm, const float* residual, float
   const Vec scale = Set(1.0f / __builtin_sqrtf(sum / static_cast<float>(dim) + norm.epsilon));
   for (i = 0; i < dim; i += kLanes) {
     const int n = dim - i < kLanes ? static_cast<int>(dim - i) : kLanes;
-    Vec normed = (LoadFirst(x + i, n) - means) * scale * LoadFirst(norm.weight + i, n);
-    if (norm.bias != nullptr) normed += LoadFirst(norm.bias + i, n);
-    if (residual != nullptr) normed += LoadFirst(residual + i, n);
-    StoreFirst(y + i, normed, n);
+    const Vec normed = (LoadFirst(x + i, n) - means) * scale;
+    StoreFirst(y + i, Finish(normed, norm, residual, i, n), n);
   }
 }
 

@@ -9,6 +9,7 @@
 #include "kernels/hip/gather_rows.h"
 #include "kernels/hip/join_columns.h"
 #include "kernels/hip/matmul.h"
+#include "kernels/hip/multiply_columns.h"
 #include "kernels/hip/rms_norm.h"
 #include "kernels/hip/rope_append.h"
 #include "kernels/hip/route_experts.h"
@@ -29,6 +30,7 @@ constexpr OpTable kOps = {
     .gather_rows = HipGatherRows,
     .join_columns = HipJoinColumns,
     .sigmoid_gate = HipSigmoidGate,
+    .multiply_columns = HipMultiplyColumns,
     .causal_conv = HipCausalConv,
     .delta_rule = HipDeltaRule,
     .state_space = HipStateSpace,

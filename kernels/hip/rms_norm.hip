@@ -17,7 +17,8 @@ __global__ void __launch_bounds__(kNormThreads) RmsNormKernel(RmsNormArgs args) 
   for (int i = static_cast<int>(threadIdx.x); i < args.dim; i += kNormThreads) {
     const float normed =
         NormElement(args.x[row + i], scale, args.weight, args.bias, weights_at + i);
-    args.y[row + i] = args.residual == nullptr ? normed : args.residual[row + i] + normed;
+    const float sum = args.residual == nullptr ? normed : args.residual[row + i] + normed;
+    args.y[row + i] = args.sum_scale == nullptr ? sum : sum * *args.sum_scale;
   }
 }
 

@@ -40,9 +40,11 @@ FORGE_DEVICE RowScale MeasureRow(const float* x, int dim, float epsilon, bool is
   return {mean, 1.0f / sqrtf(squares / static_cast<float>(dim) + epsilon)};
 }
 
+// `weight` and `bias` may be null.
 FORGE_DEVICE float NormElement(float x, const RowScale& scale, const float* weight,
                                const float* bias, int i) {
-  const float normed = (x - scale.mean) * scale.inverse * weight[i];
+  const float plain = (x - scale.mean) * scale.inverse;
+  const float normed = weight == nullptr ? plain : plain * weight[i];
   return bias == nullptr ? normed : normed + bias[i];
 }
 

@@ -22,6 +22,11 @@ struct Head {
   int kv_head;        // of a key, else negative
 };
 
+// Of a token: queries, and keys where there are some.
+constexpr int CountHeads(const RopeAppendArgs& args) {
+  return args.n_heads + (args.keys == nullptr ? 0 : args.cache.n_kv_heads);
+}
+
 FORGE_DEVICE Head FindHead(const RopeAppendArgs& args, int64_t token, int index) {
   const int dim = args.cache.head_dim;
   const int kv_head = index - args.n_heads;
@@ -170,7 +175,7 @@ __global__ void __launch_bounds__(kThreads)
   FORGE_SHARED(RowScale, scales, kMostHeads);
   const int64_t token = blockIdx.x / static_cast<unsigned>(blocks_of_token);
   const int first = static_cast<int>(blockIdx.x) % blocks_of_token * heads_of_block;
-  const int n_heads = args.n_heads + args.cache.n_kv_heads;
+  const int n_heads = CountHeads(args);
   const int end = first + heads_of_block < n_heads ? first + heads_of_block : n_heads;
   const int head_dim = args.cache.head_dim;
   if (!args.turns_first) MeasureHeads<kWave>(args, token, first, end, partial, scales);
@@ -196,7 +201,7 @@ __global__ void __launch_bounds__(kThreads)
 template <KvDType kDType>
 Status Launch(const RopeAppendArgs& args, HipStream& stream) {
   const int heads_of_block = args.batch.n_tokens < kManyTokens ? 1 : kMostHeads;
-  const int n_heads = args.n_heads + args.cache.n_kv_heads;
+  const int n_heads = CountHeads(args);
   const int blocks_of_token = (n_heads + heads_of_block - 1) / heads_of_block;
   const int64_t n_blocks = static_cast<int64_t>(args.batch.n_tokens) * blocks_of_token;
   if (n_blocks > INT32_MAX)

@@ -133,7 +133,10 @@ __global__ void __launch_bounds__(kWave) RouteExpertsKernel(RouteExpertsArgs arg
     total = WaveSum<kWave>(sum);
   }
   if (lane != 0) return;
-  for (int k = 0; k < args.n_used; ++k) weights[k] = weights[k] / total * args.scale;
+  for (int k = 0; k < args.n_used; ++k) {
+    const float weight = weights[k] / total * args.scale;
+    weights[k] = args.expert_scales == nullptr ? weight : weight * args.expert_scales[experts[k]];
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "kernels/api/combine_experts.h"
 #include "kernels/api/delta_rule.h"
 #include "kernels/api/join_columns.h"
+#include "kernels/api/multiply_columns.h"
 #include "kernels/api/ragged_batch.h"
 #include "kernels/api/route_experts.h"
 #include "kernels/api/sigmoid_gate.h"
@@ -91,6 +92,9 @@ void ReferenceJoinColumns(const JoinColumnsArgs& args, double* y);
 
 // See SigmoidGateArgs, whose own y is not looked at. y: [n_rows, gate.n_cols].
 void ReferenceSigmoidGate(const SigmoidGateArgs& args, double* y);
+
+// See MultiplyColumnsArgs, whose own y is not looked at. y: [n_rows, factor.n_cols].
+void ReferenceMultiplyColumns(const MultiplyColumnsArgs& args, double* y);
 
 // See CausalConvArgs, whose arrays are of the first n_tokens of one sequence. Its batch, its state
 // and its own y are not looked at. y: [n_tokens, n_channels].

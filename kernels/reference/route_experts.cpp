@@ -73,7 +73,8 @@ void ReferenceRouteExperts(const RouteExpertsArgs& args, int32_t* experts, doubl
     for (size_t k = 0; k < n_used; ++k) {
       experts[t * args.n_used + static_cast<int64_t>(k)] = static_cast<int32_t>(chosen[k]);
       weights[t * args.n_used + static_cast<int64_t>(k)] =
-          double{args.scale} * chosen_p[k] / (args.normalize ? sum : 1.0);
+          double{args.scale} * chosen_p[k] / (args.normalize ? sum : 1.0) *
+          (args.expert_scales == nullptr ? 1.0 : double{args.expert_scales[chosen[k]]});
     }
   }
 }

@@ -41,13 +41,13 @@ TEST(CpuDeviceTest, SaysWhatItIs) {
 
 TEST(CpuDeviceTest, OffersEveryOp) {
   const OpTable& ops = MakeDevice()->ops();
-  EXPECT_TRUE(ops.embed != nullptr && ops.rms_norm != nullptr && ops.matmul != nullptr &&
-              ops.rope_append != nullptr && ops.attention != nullptr &&
-              ops.gather_rows != nullptr && ops.join_columns != nullptr &&
-              ops.sigmoid_gate != nullptr && ops.causal_conv != nullptr &&
-              ops.delta_rule != nullptr && ops.state_space != nullptr && ops.soft_cap != nullptr &&
-              ops.route_experts != nullptr && ops.expert_matmul != nullptr &&
-              ops.combine_experts != nullptr);
+  EXPECT_TRUE(
+      ops.embed != nullptr && ops.rms_norm != nullptr && ops.matmul != nullptr &&
+      ops.rope_append != nullptr && ops.attention != nullptr && ops.gather_rows != nullptr &&
+      ops.join_columns != nullptr && ops.sigmoid_gate != nullptr &&
+      ops.multiply_columns != nullptr && ops.causal_conv != nullptr && ops.delta_rule != nullptr &&
+      ops.state_space != nullptr && ops.soft_cap != nullptr && ops.route_experts != nullptr &&
+      ops.expert_matmul != nullptr && ops.combine_experts != nullptr);
 }
 
 TEST(CpuDeviceTest, AllocatesAlignedZeroedMemoryWithEveryPageBacked) {

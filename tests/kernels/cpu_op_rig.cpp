@@ -13,6 +13,7 @@
 #include "kernels/cpu/join_columns.h"
 #include "kernels/cpu/kv_layout.h"
 #include "kernels/cpu/matmul.h"
+#include "kernels/cpu/multiply_columns.h"
 #include "kernels/cpu/pack.h"
 #include "kernels/cpu/rms_norm.h"
 #include "kernels/cpu/rope_append.h"
@@ -41,6 +42,7 @@ class CpuOpRig final : public OpRig {
   Status Run(const GatherRowsArgs& args) override { return CpuGatherRows(args, stream_); }
   Status Run(const JoinColumnsArgs& args) override { return CpuJoinColumns(args, stream_); }
   Status Run(const SigmoidGateArgs& args) override { return CpuSigmoidGate(args, stream_); }
+  Status Run(const MultiplyColumnsArgs& args) override { return CpuMultiplyColumns(args, stream_); }
   Status Run(const CausalConvArgs& args) override { return CpuCausalConv(args, stream_); }
   Status Run(const DeltaRuleArgs& args) override { return CpuDeltaRule(args, stream_); }
   Status Run(const StateSpaceArgs& args) override { return CpuStateSpace(args, stream_); }

@@ -136,6 +136,7 @@ class HipOpRig final : public OpRig {
     on.x = arrays.In(args.x, n);
     on.weight = arrays.In(args.weight, args.n_weight_rows * args.dim);
     on.bias = arrays.In(args.bias, args.n_weight_rows * args.dim);
+    on.sum_scale = arrays.In(args.sum_scale, 1);
     on.residual = arrays.In(args.residual, n);
     on.y = arrays.Out(args.y, n);
     return arrays.Finish(ops().rms_norm(on, *stream_));
@@ -226,6 +227,17 @@ class HipOpRig final : public OpRig {
     return arrays.Finish(ops().sigmoid_gate(on, *stream_));
   }
 
+  Status Run(const MultiplyColumnsArgs& args) override {
+    if (!HasWork(args, args.n_rows)) return ops().multiply_columns(args, *stream_);
+    DeviceArrays arrays(*device_, *stream_);
+    MultiplyColumnsArgs on = args;
+    const int n = args.n_rows * args.factor.n_cols;
+    on.x = arrays.In(args.x, n);
+    on.factor.x = arrays.In(args.factor.x, ElementsOf(args.factor, args.n_rows));
+    on.y = arrays.Out(args.y, n);
+    return arrays.Finish(ops().multiply_columns(on, *stream_));
+  }
+
   Status Run(const CausalConvArgs& args) override {
     if (!HasWork(args, args.batch.n_tokens)) return ops().causal_conv(args, *stream_);
     DeviceArrays arrays(*device_, *stream_);
@@ -294,6 +306,7 @@ class HipOpRig final : public OpRig {
     RouteExpertsArgs on = args;
     on.logits = arrays.In(args.logits, args.n_tokens * args.n_experts);
     on.selection_bias = arrays.In(args.selection_bias, args.n_experts);
+    on.expert_scales = arrays.In(args.expert_scales, args.n_experts);
     on.experts = arrays.Out(args.experts, args.n_tokens * args.n_used);
     on.weights = arrays.Out(args.weights, args.n_tokens * args.n_used);
     return arrays.Finish(ops().route_experts(on, *stream_));

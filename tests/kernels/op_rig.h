@@ -35,6 +35,7 @@ class OpRig {
   virtual Status Run(const GatherRowsArgs& args) = 0;
   virtual Status Run(const JoinColumnsArgs& args) = 0;
   virtual Status Run(const SigmoidGateArgs& args) = 0;
+  virtual Status Run(const MultiplyColumnsArgs& args) = 0;
   virtual Status Run(const CausalConvArgs& args) = 0;
   virtual Status Run(const DeltaRuleArgs& args) = 0;
   virtual Status Run(const StateSpaceArgs& args) = 0;

@@ -153,6 +153,47 @@ TEST_P(RmsNormTest, MatchesTheReferenceWhereItIsCentred) {
   }
 }
 
+// What is left out is 1, bit for bit.
+TEST_P(RmsNormTest, DoesWithoutWeightsAndScalesTheSum) {
+  const std::unique_ptr<OpRig> rig = GetParam().Create();
+  uint32_t seed = 300;
+  for (const int dim : testing::Lengths()) {
+    SCOPED_TRACE("dim " + std::to_string(dim) + ", seed " + std::to_string(seed));
+    std::mt19937 random(seed++);
+    const auto n = 3 * static_cast<size_t>(dim);
+    const std::vector<float> x = testing::NormalFloats(n, random, 3.0f);
+    const std::vector<float> residual = testing::NormalFloats(n, random, 2.0f);
+    const std::vector<float> ones(static_cast<size_t>(dim), 1.0f);
+    const float half = 0.5f;
+    RmsNormArgs args = {.x = x.data(), .n_rows = 3, .dim = dim, .epsilon = 1e-6f};
+    const auto run = [&] {
+      GuardedArray<float> y(n);
+      args.y = y.data();
+      EXPECT_TRUE(rig->Run(args).ok());
+      EXPECT_TRUE(y.GuardsIntact());
+      return std::vector<float>(y.span().begin(), y.span().end());
+    };
+    for (const bool is_centred : {false, true}) {
+      args.is_centred = is_centred;
+      args.residual = residual.data();
+      args.weight = ones.data();
+      args.sum_scale = nullptr;
+      std::vector<float> want = run();
+      args.weight = nullptr;
+      EXPECT_EQ(run(), want);
+      for (float& value : want) value *= half;
+      args.sum_scale = &half;
+      EXPECT_EQ(run(), want);
+      args.residual = nullptr;
+      const std::vector<float> halved = run();
+      args.sum_scale = nullptr;
+      want = run();
+      for (float& value : want) value *= half;
+      EXPECT_EQ(halved, want);
+    }
+  }
+}
+
 TEST_P(RmsNormTest, GivesARowTheSameBitsInEveryBatchAndOnEveryPool) {
   const std::unique_ptr<OpRig> one = GetParam().Create(1);
   const std::unique_ptr<OpRig> three = GetParam().Create(3);
@@ -229,7 +270,6 @@ TEST_P(RmsNormTest, RefusesBadArguments) {
     return rig->Run(args).code() == StatusCode::kInvalidArgument;
   };
   EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.x = nullptr; }));
-  EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.weight = nullptr; }));
   EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.y = nullptr; }));
   EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.n_rows = -1; }));
   EXPECT_TRUE(refuses([](RmsNormArgs& a) { a.dim = 0; }));

@@ -269,6 +269,34 @@ TEST_P(RotationTest, NormalisesQueriesOrKeysAlone) {
   }
 }
 
+// As layers do that attend to the cache of another.
+TEST_P(RotationTest, MakesTheSameOfQueriesAloneAndStoresNothing) {
+  const std::unique_ptr<OpRig> rig = GetParam().Create();
+  uint32_t seed = 400;
+  for (const int n_tokens : {1, 20}) {
+    for (const bool turns_first : {false, true}) {
+      const ReferenceRopeShape shape = {
+          .n_tokens = n_tokens, .n_heads = 9, .head_dim = 64, .rotary_dim = 48, .halves = true};
+      SCOPED_TRACE("n_tokens " + std::to_string(n_tokens) + ", seed " + std::to_string(seed));
+      Scene scene(shape, 1.0f, seed++);
+      const std::vector<float> norm = testing::NormalFloats(64, scene.random());
+      scene.args().query_norm = scene.args().key_norm = norm.data();
+      scene.args().norm_epsilon = 1e-5f;
+      scene.args().turns_first = turns_first;
+      const std::vector<float> want = scene.Run(*rig);
+      std::vector<float> queries = scene.x(), cache(scene.x().size(), 7.0f);
+      RopeAppendArgs args = scene.args();
+      args.queries = queries.data();
+      args.keys = nullptr;
+      args.values = nullptr;
+      args.cache.keys = cache.data();
+      ASSERT_TRUE(rig->Run(args).ok());
+      EXPECT_EQ(queries, want);
+      EXPECT_EQ(cache, std::vector<float>(cache.size(), 7.0f));
+    }
+  }
+}
+
 TEST_P(RotationTest, RefusesBadArguments) {
   const std::unique_ptr<OpRig> rig = GetParam().Create();
   Scene scene({.n_tokens = 1, .n_heads = 1, .head_dim = 8, .rotary_dim = 8, .halves = false}, 1.0f,

@@ -276,6 +276,41 @@ TEST_P(RouteExpertsTest, SigmoidsNextToNothingAreWeighedWithoutDivisionByNothing
   Check({-1000.0f, -2000.0f, -INFINITY}, 3, 3);
 }
 
+TEST_P(RouteExpertsTest, ScalesTheWeightsOfEachExpertByItsOwn) {
+  std::mt19937 random(6);
+  constexpr int kTokens = 40, kExperts = 70, kUsed = 6;
+  const std::vector<float> logits = testing::NormalFloats(kTokens * kExperts, random, 3.0f);
+  const std::vector<float> biases = testing::NormalFloats(kExperts, random, 0.2f);
+  const std::vector<float> scales = testing::NormalFloats(kExperts, random);
+  for (const bool has_bias : {false, true}) {
+    if (has_bias && gate() == ExpertGate::kTopKThenSoftmax) continue;  // takes no bias
+    std::vector<int32_t> experts(kTokens * kUsed);
+    std::vector<float> weights(experts.size());
+    RouteExpertsArgs args = {.logits = logits.data(),
+                             .selection_bias = has_bias ? biases.data() : nullptr,
+                             .n_tokens = kTokens,
+                             .n_experts = kExperts,
+                             .n_used = kUsed,
+                             .gate = gate(),
+                             .normalize = normalize(),
+                             .scale = 1.5f,
+                             .experts = experts.data(),
+                             .weights = weights.data()};
+    ASSERT_TRUE(rig_->Run(args).ok());
+    const std::vector<int32_t> chosen = experts;
+    std::vector<float> want = weights;
+    for (size_t i = 0; i < want.size(); ++i) want[i] *= scales[static_cast<size_t>(chosen[i])];
+    args.expert_scales = scales.data();
+    ASSERT_TRUE(rig_->Run(args).ok());
+    EXPECT_EQ(experts, chosen);
+    EXPECT_EQ(weights, want);
+    if (has_bias) continue;  // which may turn a close choice
+    std::vector<double> reference(want.size());
+    ReferenceRouteExperts(args, experts.data(), reference.data());
+    EXPECT_TRUE(testing::Near(weights, reference, testing::kRouteTolerance));
+  }
+}
+
 TEST_P(RouteExpertsTest, RefusesBadArguments) {
   float logits[4] = {}, weights[4] = {};
   int32_t experts[4] = {};
