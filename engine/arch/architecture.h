@@ -15,6 +15,9 @@ namespace forge {
 // Where a weight belongs in the forward pass.
 enum class WeightRole {
   kTokenEmbedding,
+  kLayerInputs,  // of each token, a part for each layer
+  kLayerInputProjection,
+  kLayerInputNorm,
   kTokenTypes,
   kPositionEmbedding,
   kEmbeddingNorm,
@@ -71,9 +74,18 @@ enum class WeightRole {
   kFfnPostNorm,
   kFfnSumNorm,
   kFfnSumNormBias,
+  kFfnMadeNorm,  // of what the dense net makes, beside experts
+  kLayerInputGate,
+  kLayerInputOutput,
+  kLayerInputPostNorm,
+  kLayerScale,
+  kRouterNorm,
   kRouter,
   kRouterBias,
-  kSelectionBias,  // of each expert, for choosing it
+  kSelectionBias,   // of each expert, for choosing it
+  kExpertNorm,      // of what they take, where it is their own
+  kExpertMadeNorm,  // of what they make
+  kExpertScales,
   kExpertGate,
   kExpertUp,
   kExpertDown,

@@ -13,6 +13,8 @@ namespace forge {
 
 inline constexpr KeyReader::Range kContextRange = {1, 0x7fffffff};
 inline constexpr KeyReader::Range kFeedForwardRange = {1, 1u << 22};
+inline constexpr KeyReader::Range kHeadRange = {1, 4096};
+inline constexpr KeyReader::Range kHeadSizeRange = {1, 8192};
 
 // Whether a family may have divisors of its own for long contexts and for short ones.
 enum class LongRope {
@@ -23,6 +25,9 @@ enum class LongRope {
 
 // Rotary embedding. REQUIRES: the shape and the context of `config` are read.
 Status ReadRope(const KeyReader& keys, LongRope long_rope, ModelConfig& config);
+
+// How many elements of each head are turned: even, and without the key `name` all of them.
+Result<uint32_t> ReadRopeDimension(const KeyReader& keys, std::string_view name, uint32_t head_dim);
 
 // The sections of a head that models which see turn by a position in time, height or width each.
 // Those of a text token are one number, so there is nothing to keep.
@@ -74,6 +79,9 @@ struct WindowTraits {
   uint32_t period;
 };
 Status ReadWindowPattern(const KeyReader& keys, const WindowTraits& traits, ModelConfig& config);
+
+// A window over the layers that attention.sliding_window_pattern names one by one.
+Status ReadWindowOfNamedLayers(const KeyReader& keys, ModelConfig& config);
 
 // The same where the file has a window; else every layer sees all positions.
 Status ReadWindowPatternIfAny(const KeyReader& keys, uint32_t period, ModelConfig& config);

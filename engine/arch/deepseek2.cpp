@@ -61,7 +61,7 @@ Status ReadHeads(const KeyReader& keys, ModelConfig& config) {
 Status ReadScale(const KeyReader& keys, ModelConfig& config) {
   constexpr std::string_view kMultiplier = "rope.scaling.yarn_log_multiplier";
   RopeConfig& rope = config.rope;
-  config.attention_scale = 1.0 / std::sqrt(static_cast<double>(config.projected_query_dim()));
+  config.attention_scale = 1.0 / std::sqrt(static_cast<double>(config.ProjectedQueryDimOf(0)));
   FORGE_ASSIGN_OR_RETURN(const double multiplier, keys.PositiveUnlessZeroOr(kMultiplier, 0));
   if (rope.scaling != RopeScaling::kYarn) return Status();
   if (rope.attn_factor != 1.0)

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/arch/architecture.h"
+#include "engine/arch/transformer.h"
 #include "engine/gguf/gguf_fault.h"
 #include "engine/gguf/tensor_types.h"
 #include "kernels/formats/format.h"
@@ -94,8 +95,12 @@ bool IsRedundant(std::string_view name) {
   return name.starts_with("blk.") && name.find(".attn_rot_embd") != std::string_view::npos;
 }
 
-// Of a layer that the model has and the engine leaves out.
+// Of a layer that the model has and the engine leaves out, or of the keys and values of one that
+// attends to another's: checkpoints may still have what the trained model does not use.
 bool IsLeftOut(std::string_view name, const ModelConfig& config) {
+  for (uint32_t i = 0; i < config.n_shared_kv_layers; ++i)
+    for (const char* const unused : {"attn_k.weight", "attn_v.weight", "attn_k_norm.weight"})
+      if (name == LayerTensorName(config.n_layers - 1 - i, unused)) return true;
   for (uint32_t i = 0; i < config.n_left_out_layers; ++i)
     if (name.starts_with("blk." + std::to_string(config.n_layers + i) + '.')) return true;
   return false;

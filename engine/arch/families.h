@@ -22,6 +22,7 @@ Architecture FalconArchitecture();
 Architecture GemmaArchitecture();
 Architecture Gemma2Architecture();
 Architecture Gemma3Architecture();
+Architecture Gemma4Architecture();
 Architecture Glm4Architecture();
 Architecture Glm4MoeArchitecture();
 Architecture GptOssArchitecture();

@@ -92,11 +92,22 @@ Result<double> KeyReader::RequiredPositive(std::string_view name) const {
   return PositiveOr(name, 0.0);
 }
 
-Result<std::optional<uint32_t>> KeyReader::UniformOverLayers(std::string_view name,
-                                                             uint32_t n_layers, Range range) const {
-  read_.emplace(name);
+GgufField KeyReader::Element(std::string_view name, uint64_t element) const {
+  GgufField field = Field(name);
+  field.value = std::to_string(element);
+  return field;
+}
+
+Result<std::optional<std::vector<uint32_t>>> KeyReader::OfLayers(std::string_view name,
+                                                                 uint32_t n_layers,
+                                                                 Range range) const {
+  using Numbers = std::optional<std::vector<uint32_t>>;
   const GgufValue* const value = metadata_.Find(Key(name));
-  if (value == nullptr || value->type != GgufType::kArray) return Optional(name, range);
+  if (value == nullptr || value->type != GgufType::kArray) {
+    FORGE_ASSIGN_OR_RETURN(const std::optional<uint32_t> number, Optional(name, range));
+    return number ? Numbers(std::vector<uint32_t>(n_layers, *number)) : Numbers();
+  }
+  read_.emplace(name);
   const auto& array = std::get<GgufArray>(value->value);
   std::optional<std::vector<uint64_t>> elements;
   if (array.size() == n_layers) elements = std::visit(UnsignedElements{}, array.values);
@@ -104,13 +115,22 @@ Result<std::optional<uint32_t>> KeyReader::UniformOverLayers(std::string_view na
     return InvalidField("the key needs an unsigned integer, or one for each of " +
                             std::to_string(n_layers) + " layers",
                         Field(name));
-  for (const uint64_t element : *elements) {
-    const GgufField field = {Key(name), std::to_string(element), value->offset};
-    if (element < range.min || element > range.max) return OutOfRange(field, range);
-    if (element != elements->front())
-      return UnsupportedField("layers that differ in this key are not supported", field);
-  }
-  return std::optional<uint32_t>(static_cast<uint32_t>(elements->front()));
+  for (const uint64_t element : *elements)
+    if (element < range.min || element > range.max)
+      return OutOfRange(Element(name, element), range);
+  return Numbers(std::vector<uint32_t>(elements->begin(), elements->end()));
+}
+
+Result<std::optional<uint32_t>> KeyReader::UniformOverLayers(std::string_view name,
+                                                             uint32_t n_layers, Range range) const {
+  FORGE_ASSIGN_OR_RETURN(const std::optional<std::vector<uint32_t>> numbers,
+                         OfLayers(name, n_layers, range));
+  if (!numbers) return std::optional<uint32_t>();
+  for (const uint32_t number : *numbers)
+    if (number != numbers->front())
+      return UnsupportedField("layers that differ in this key are not supported",
+                              Element(name, number));
+  return std::optional<uint32_t>(numbers->front());
 }
 
 Result<std::optional<std::vector<bool>>> KeyReader::FlagsOfLayers(std::string_view name,

@@ -34,6 +34,8 @@ class KeyReader {
   bool HasRead(std::string_view name) const { return read_.contains(name); }
   // The value a message is about. REQUIRES: the key is there.
   GgufField Field(std::string_view name) const;
+  // The same about one element of an array, or about the number that stands for all.
+  GgufField Element(std::string_view name, uint64_t element) const;
 
   Result<uint32_t> Required(std::string_view name, Range range) const;
   Result<std::optional<uint32_t>> Optional(std::string_view name, Range range) const;
@@ -43,6 +45,9 @@ class KeyReader {
   Result<double> PositiveOr(std::string_view name, double fallback) const;
   // The same where converters write 0 for "as usual".
   Result<double> PositiveUnlessZeroOr(std::string_view name, double fallback) const;
+  // A number for each of `n_layers` layers: an array, or one that is that of all.
+  Result<std::optional<std::vector<uint32_t>>> OfLayers(std::string_view name, uint32_t n_layers,
+                                                        Range range) const;
   // A number, or an array of `n_layers` equal numbers: kUnimplemented (reason
   // ARCHITECTURE_UNSUPPORTED) if they differ.
   Result<std::optional<uint32_t>> UniformOverLayers(std::string_view name, uint32_t n_layers,

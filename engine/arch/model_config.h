@@ -82,8 +82,13 @@ struct ExpertConfig {
   uint32_t n_groups = 1;            // of experts that follow one another; 1: none
   uint32_t n_groups_used = 1;       // of which each token's experts are
   bool has_selection_bias = false;  // added for choosing experts, and not to their weights
-  uint32_t n_dense_layers = 0;      // the first layers, which have one dense net instead
-  bool is_split = false;  // blk.N.ffn_gate.E.weight in place of blk.N.ffn_gate_exps.weight
+  bool has_scales = false;          // of each expert, by which its weight is multiplied last
+  bool has_fused_gate_up = false;   // gate and up are the halves of blk.N.ffn_gate_up_exps.weight
+  // A dense net in each layer too. It and the experts take norms of their own of the same sum, and
+  // so does the router (kRouterNorm); the sum of what the two make, each through a norm, is added.
+  bool has_dense_beside = false;
+  uint32_t n_dense_layers = 0;  // the first layers, which have one dense net instead
+  bool is_split = false;        // blk.N.ffn_gate.E.weight in place of blk.N.ffn_gate_exps.weight
 };
 
 // Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434, section 2.1). The keys and values of
@@ -143,6 +148,16 @@ struct RecurrentShape {
   uint32_t n_state_rows = 0, n_state_cols = 0;  // of all heads together
 };
 
+// The keys and values that a layer makes.
+struct HeadShape {
+  uint32_t n_kv_heads = 0;
+  uint32_t head_dim = 0;   // of queries and keys
+  uint32_t value_dim = 0;  // of values
+
+  uint32_t k_rows() const { return n_kv_heads * head_dim; }
+  uint32_t v_rows() const { return n_kv_heads * value_dim; }
+};
+
 // How queries grow with their position p: by 1 + scale * ln(floor(p / period) + 1).
 struct QueryGrowth {
   double scale = 0.0;  // 0: not at all
@@ -159,10 +174,15 @@ struct ModelConfig {
   uint32_t n_embd = 0;
   uint32_t n_vocab = 0;
   uint32_t n_heads = 0;
-  uint32_t n_kv_heads = 0;  // <= n_heads and divides it
-  uint32_t head_dim = 0;    // of queries and keys
-  uint32_t value_dim = 0;   // of values, per head
-  uint32_t n_ff = 0;        // of a dense net
+  uint32_t n_kv_heads = 0;                // <= n_heads and divides it
+  uint32_t head_dim = 0;                  // of queries and keys
+  uint32_t value_dim = 0;                 // of values, per head
+  std::optional<HeadShape> window_heads;  // of the layers with a window, where it is another
+  // The last layers, which attend to the keys and values of the last one before them of their kind,
+  // with a window or without.
+  uint32_t n_shared_kv_layers = 0;
+  uint32_t n_ff = 0;                     // of a dense net, the longest
+  std::vector<uint32_t> n_ff_of_layers;  // [n_layers], or empty: n_ff
   uint32_t n_context_train = 0;
   NormKind norm = NormKind::kRms;
   float rms_epsilon = 0.0f;      // of every norm, of whichever kind
@@ -176,14 +196,15 @@ struct ModelConfig {
   StateSpaceConfig state_space;
   std::vector<bool> recurrent;  // [n_layers] which layers are of these kinds; empty: none
   RopeConfig rope;
-  std::optional<RopeConfig> window_rope;  // of the layers with a window, where it is another
-  double attention_scale = 0.0;           // multiplies query times key
-  QueryGrowth query_growth;               // of rotated queries
-  double attention_soft_cap = 0.0;        // 0: none
-  double final_soft_cap = 0.0;            // of the logits; 0: none
-  uint32_t window = 0;                    // positions a windowed layer sees, itself included
-  std::vector<bool> windowed;             // [n_layers], or empty: every layer sees all positions
-  std::vector<bool> unrotated;            // [n_layers], or empty: every layer turns its heads
+  // Of the layers with a window, where it is another; then rope_freqs.weight is not for these.
+  std::optional<RopeConfig> window_rope;
+  double attention_scale = 0.0;     // multiplies query times key
+  QueryGrowth query_growth;         // of rotated queries
+  double attention_soft_cap = 0.0;  // 0: none
+  double final_soft_cap = 0.0;      // of the logits; 0: none
+  uint32_t window = 0;              // positions a windowed layer sees, itself included
+  std::vector<bool> windowed;       // [n_layers], or empty: every layer sees all positions
+  std::vector<bool> unrotated;      // [n_layers], or empty: every layer turns its heads
 
   BlockOrder order = BlockOrder::kSequential;
   GateActivation activation = GateActivation::kSilu;
@@ -193,18 +214,24 @@ struct ModelConfig {
   bool has_output_bias = false;  // blk.N.attn_output.bias
   bool has_fused_qkv = false;    // blk.N.attn_qkv.weight in place of the three
   QkNorm qk_norm = QkNorm::kNone;
+  bool norms_values = false;     // of each head, without weights
+  bool keys_are_values = false;  // as projected, in layers without a window
   bool gates_heads = false;  // attn_q has the rows of each head's query, then those of a gate for
                              // what attention gives
-  bool turns_before_norm = false;      // queries and keys; else those norms come first
-  bool has_sinks = false;              // blk.N.attn_sinks.weight
-  bool has_pre_norms = true;           // of what attention and feed-forward take
-  bool has_norm_bias = false;          // of those, and of the output norm
-  bool has_post_norms = false;         // of what attention and feed-forward add
-  bool has_gate = true;                // of dense nets; else down(activation(up(x)))
-  bool has_ffn_bias = false;           // blk.N.ffn_{gate,up,down}.bias of a dense net
-  bool has_fused_gate_up = false;      // gate and up are the halves of blk.N.ffn_up.weight
-  bool has_logit_bias = false;         // output.bias
-  bool has_tied_output = false;        // token_embd.weight is the output head too
+  bool turns_before_norm = false;  // queries and keys; else those norms come first
+  bool has_sinks = false;          // blk.N.attn_sinks.weight
+  bool has_pre_norms = true;       // of what attention and feed-forward take
+  bool has_norm_bias = false;      // of those, and of the output norm
+  bool has_post_norms = false;     // of what attention and feed-forward add
+  bool has_gate = true;            // of dense nets; else down(activation(up(x)))
+  bool has_ffn_bias = false;       // blk.N.ffn_{gate,up,down}.bias of a dense net
+  bool has_fused_gate_up = false;  // gate and up are the halves of blk.N.ffn_up.weight
+  bool has_logit_bias = false;     // output.bias
+  bool has_tied_output = false;    // token_embd.weight is the output head too
+  bool has_layer_scales = false;   // blk.N.layer_output_scale.weight, of all of `hidden`
+  // Elements of the input that each layer has of each token; 0: there is none. A part of a row of
+  // per_layer_token_embd.weight, and a product of the token's embedding.
+  uint32_t n_layer_input = 0;
   bool has_rope_factors = false;       // rope_freqs.weight divides the frequencies
   bool has_long_rope_factors = false;  // rope_factors_{long,short}.weight do
 
@@ -216,25 +243,45 @@ struct ModelConfig {
   bool has_embedding_norm = false;  // token_embd_norm, of the sum of those
   bool has_sum_norms = false;       // of the sums of hidden and what attention and feed-forward add
 
-  uint32_t q_rows() const { return n_heads * head_dim; }
   bool has_latent() const { return latent.rank != 0; }
-  // Of each head: elements of a query as it is projected, and of what the output projection takes.
-  uint32_t projected_query_dim() const {
-    if (has_latent()) return latent.plain_dim + rope.dimension;
-    return gates_heads ? 2 * head_dim : head_dim;
+  HeadShape HeadsOf(uint32_t layer) const {
+    if (window_heads && HasWindow(layer)) return *window_heads;
+    return {.n_kv_heads = n_kv_heads, .head_dim = head_dim, .value_dim = value_dim};
   }
-  uint32_t output_dim() const { return has_latent() ? latent.value_dim : value_dim; }
-  uint32_t k_rows() const { return n_kv_heads * head_dim; }
-  uint32_t v_rows() const { return n_kv_heads * value_dim; }
+  uint32_t QueryRowsOf(uint32_t layer) const { return n_heads * HeadsOf(layer).head_dim; }
+  // The layer whose keys and values this one attends to; mostly itself.
+  uint32_t KvLayerOf(uint32_t layer) const {
+    uint32_t source = layer;
+    if (HasOwnKv(layer)) return source;
+    do --source;
+    while (!HasOwnKv(source) || HasWindow(source) != HasWindow(layer));
+    return source;
+  }
+  bool HasOwnKv(uint32_t layer) const { return layer < n_layers - n_shared_kv_layers; }
+  // Whether values are a projection of their own.
+  bool ProjectsValues(uint32_t layer) const { return !keys_are_values || HasWindow(layer); }
+  // How many of queries, keys and values, in this order, the layer projects.
+  int ProjectionsOf(uint32_t layer) const {
+    return !HasOwnKv(layer) ? 1 : ProjectsValues(layer) ? 3 : 2;
+  }
+  // Of each head: elements of a query as it is projected, and of what the output projection takes.
+  uint32_t ProjectedQueryDimOf(uint32_t layer) const {
+    if (has_latent()) return latent.plain_dim + rope.dimension;
+    return HeadsOf(layer).head_dim * (gates_heads ? 2 : 1);
+  }
+  uint32_t OutputDimOf(uint32_t layer) const {
+    return has_latent() ? latent.value_dim : HeadsOf(layer).value_dim;
+  }
   bool NormsHeads() const { return qk_norm == QkNorm::kHead || qk_norm == QkNorm::kOwnHead; }
-  // Rows of a token's queries and keys that one norm is taken over.
-  uint32_t q_norm_dim() const { return NormsHeads() ? head_dim : q_rows(); }
-  uint32_t k_norm_dim() const { return NormsHeads() ? head_dim : k_rows(); }
+  uint32_t FeedForwardOf(uint32_t layer) const {
+    return n_ff_of_layers.empty() ? n_ff : n_ff_of_layers[layer];
+  }
+  bool HasLayerInputs() const { return n_layer_input != 0; }
   bool IsParallel() const { return order != BlockOrder::kSequential; }
   bool HasExperts(uint32_t layer) const {
     return experts.count != 0 && layer >= experts.n_dense_layers;
   }
-  bool HasDenseNets() const { return !HasExperts(0); }
+  bool HasDenseNets() const { return !HasExperts(0) || experts.has_dense_beside; }
   // Whether some layers are recurrent.
   bool IsHybrid() const {
     return std::find(recurrent.begin(), recurrent.end(), true) != recurrent.end();

@@ -7,17 +7,6 @@
 namespace forge {
 namespace {
 
-Status ReadRopeDimension(const KeyReader& keys, uint32_t head_dim, RopeConfig& rope) {
-  constexpr std::string_view kName = "rope.dimension_count";
-  FORGE_ASSIGN_OR_RETURN(rope.dimension, keys.OptionalOr(kName, head_dim, {1, head_dim}));
-  if (rope.dimension % 2 == 0) return Status();
-  if (!keys.Has(kName))
-    return MissingField("the head size " + std::to_string(head_dim) +
-                            " is odd, so the key must give an even rotary width",
-                        keys.Key(kName));
-  return InvalidField("the rotary width is even", keys.Field(kName));
-}
-
 Status ReadYarn(const KeyReader& keys, uint32_t n_context, RopeConfig& rope) {
   FORGE_ASSIGN_OR_RETURN(const double attn_factor, keys.PositiveOr("rope.scaling.attn_factor", 1));
   FORGE_ASSIGN_OR_RETURN(const double yarn_attn_factor,
@@ -86,6 +75,17 @@ Status ReadRopeScaling(const KeyReader& keys, LongRope long_rope, uint32_t n_con
 
 }  // namespace
 
+Result<uint32_t> ReadRopeDimension(const KeyReader& keys, std::string_view name,
+                                   uint32_t head_dim) {
+  FORGE_ASSIGN_OR_RETURN(const uint32_t width, keys.OptionalOr(name, head_dim, {1, head_dim}));
+  if (width % 2 == 0) return width;
+  if (!keys.Has(name))
+    return MissingField("the head size " + std::to_string(head_dim) +
+                            " is odd, so the key must give an even rotary width",
+                        keys.Key(name));
+  return InvalidField("the rotary width is even", keys.Field(name));
+}
+
 Status ReadRopeSections(const KeyReader& keys) {
   constexpr std::string_view kName = "rope.dimension_sections";
   FORGE_ASSIGN_OR_RETURN(const std::optional<std::vector<uint64_t>> sections, keys.Unsigned(kName));
@@ -97,7 +97,8 @@ Status ReadRopeSections(const KeyReader& keys) {
 
 Status ReadRope(const KeyReader& keys, LongRope long_rope, ModelConfig& config) {
   RopeConfig& rope = config.rope;
-  FORGE_TRY(ReadRopeDimension(keys, config.head_dim, rope));
+  FORGE_ASSIGN_OR_RETURN(rope.dimension,
+                         ReadRopeDimension(keys, "rope.dimension_count", config.head_dim));
   FORGE_ASSIGN_OR_RETURN(rope.base, keys.PositiveOr("rope.freq_base", 10000.0));
   rope.original_context = config.n_context_train;
   return ReadRopeScaling(keys, long_rope, config.n_context_train, rope);

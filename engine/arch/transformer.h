@@ -33,6 +33,8 @@ struct TransformerTraits {
   bool has_logit_bias = false;
   // Where attention.head_count_kv has numbers of all layers, those of 0 KV heads are recurrent.
   bool has_recurrent_layers = false;
+  // Layers differ in KV heads and the lengths of nets, of which read_more reads the keys.
+  bool layers_differ = false;
   bool is_encoder = false;  // with norms of sums in place of others, as BERT's
   LongRope long_rope = LongRope::kNever;
   // Reads what else the family has, once shape and rotary embedding are known. May be null.

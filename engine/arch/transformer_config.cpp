@@ -13,15 +13,13 @@ namespace {
 // Far beyond every published model, and small enough that no product of two of them passes 2^32.
 constexpr KeyReader::Range kLayers = {1, 512};
 constexpr KeyReader::Range kEmbedding = {1, 1u << 18};
-constexpr KeyReader::Range kHeads = {1, 4096};
-constexpr KeyReader::Range kHeadSize = {1, 8192};
 constexpr KeyReader::Range kVocabulary = {1, 1u << 24};
 
 // Embedding divided by heads, unless the key says otherwise; never 0.
 Result<uint32_t> ReadHeadSize(const KeyReader& keys, std::string_view name,
                               const ModelConfig& config) {
   FORGE_ASSIGN_OR_RETURN(const std::optional<uint32_t> explicit_size,
-                         keys.Optional(name, kHeadSize));
+                         keys.Optional(name, kHeadSizeRange));
   if (explicit_size) return *explicit_size;
   if (config.n_embd % config.n_heads != 0)
     return InvalidField("the embedding length " + std::to_string(config.n_embd) +
@@ -29,7 +27,7 @@ Result<uint32_t> ReadHeadSize(const KeyReader& keys, std::string_view name,
                             keys.Key(name),
                         keys.Field("attention.head_count"));
   const uint32_t size = config.n_embd / config.n_heads;
-  if (size > kHeadSize.max)
+  if (size > kHeadSizeRange.max)
     return InvalidField("the heads are larger than 8192 elements",
                         keys.Field("attention.head_count"));
   return size;
@@ -63,7 +61,7 @@ Status ReadKvHeads(const KeyReader& keys, const TransformerTraits& traits, Model
     FORGE_TRY(ReadHybridKvHeads(keys, config));
   } else {
     FORGE_ASSIGN_OR_RETURN(const std::optional<uint32_t> n_kv_heads,
-                           keys.UniformOverLayers(kKvHeads, config.n_layers, kHeads));
+                           keys.UniformOverLayers(kKvHeads, config.n_layers, kHeadRange));
     config.n_kv_heads = n_kv_heads.value_or(config.n_heads);
   }
   if (config.n_heads % config.n_kv_heads == 0) return Status();
@@ -71,15 +69,20 @@ Status ReadKvHeads(const KeyReader& keys, const TransformerTraits& traits, Model
                       keys.Field(kKvHeads));
 }
 
-Status ReadShape(const KeyReader& keys, const TransformerTraits& traits, ModelConfig& config) {
-  FORGE_ASSIGN_OR_RETURN(config.n_layers, keys.Required("block_count", kLayers));
-  FORGE_ASSIGN_OR_RETURN(config.n_embd, keys.Required("embedding_length", kEmbedding));
+// What is the same in all layers of most families.
+Status ReadLayers(const KeyReader& keys, const TransformerTraits& traits, ModelConfig& config) {
   FORGE_ASSIGN_OR_RETURN(
       const std::optional<uint32_t> n_ff,
       keys.UniformOverLayers("feed_forward_length", config.n_layers, kFeedForwardRange));
   config.n_ff = n_ff.value_or(0);
-  FORGE_ASSIGN_OR_RETURN(config.n_heads, keys.Required("attention.head_count", kHeads));
-  FORGE_TRY(ReadKvHeads(keys, traits, config));
+  return ReadKvHeads(keys, traits, config);
+}
+
+Status ReadShape(const KeyReader& keys, const TransformerTraits& traits, ModelConfig& config) {
+  FORGE_ASSIGN_OR_RETURN(config.n_layers, keys.Required("block_count", kLayers));
+  FORGE_ASSIGN_OR_RETURN(config.n_embd, keys.Required("embedding_length", kEmbedding));
+  FORGE_ASSIGN_OR_RETURN(config.n_heads, keys.Required("attention.head_count", kHeadRange));
+  if (!traits.layers_differ) FORGE_TRY(ReadLayers(keys, traits, config));
   FORGE_ASSIGN_OR_RETURN(config.head_dim, ReadHeadSize(keys, "attention.key_length", config));
   FORGE_ASSIGN_OR_RETURN(config.value_dim, ReadHeadSize(keys, "attention.value_length", config));
   FORGE_ASSIGN_OR_RETURN(config.n_context_train, keys.Required("context_length", kContextRange));

@@ -1,3 +1,6 @@
+#include <cmath>
+#include <numbers>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -33,11 +36,12 @@ class TableWriter {
     Vector(weight, name + ".weight", config.n_embd);
     if (config.has_norm_bias) Vector(bias, name + ".bias", config.n_embd);
   }
-  // Weights of the norms of `n_heads` heads, or one row of weights for all of these.
-  void HeadNorms(WeightRole role, std::string_view name, const ModelConfig& config,
-                 uint32_t n_heads) {
-    Vector(role, name, config.head_dim);
-    if (config.qk_norm == QkNorm::kOwnHead) specs_.back().n_slices = n_heads;
+  // Weights of the norm of queries or keys of so many heads: one row for each, for all of these
+  // heads, or for the whole projection.
+  void HeadNorms(WeightRole role, std::string_view name, QkNorm norm, uint32_t n_heads,
+                 uint32_t head_dim) {
+    Vector(role, name, norm == QkNorm::kProjection ? n_heads * head_dim : head_dim);
+    if (norm == QkNorm::kOwnHead) specs_.back().n_slices = n_heads;
   }
   // Rows of numbers, as of the taps of each channel.
   void Rows(WeightRole role, std::string_view name, uint32_t n_rows, uint32_t n_cols) {
@@ -47,9 +51,9 @@ class TableWriter {
   // A matrix of each expert: all in one tensor "ffn_up_exps.weight", or each in its own
   // "ffn_up.3.weight".
   void Experts(WeightRole role, const std::string& name, const ExpertConfig& experts,
-               uint64_t n_rows, uint64_t n_cols) {
+               uint64_t n_rows, uint64_t n_cols, uint64_t first_row = 0) {
     if (!experts.is_split) {
-      Matrix(role, name + "_exps.weight", n_rows, n_cols);
+      Matrix(role, name + "_exps.weight", n_rows, n_cols, first_row);
       specs_.back().n_slices = experts.count;
       return;
     }
@@ -79,14 +83,16 @@ struct Projection {
   uint64_t n_rows;
 };
 
-void AddQkv(const ModelConfig& config, TableWriter& table) {
+void AddQkv(const ModelConfig& config, uint32_t layer, TableWriter& table) {
+  const HeadShape heads = config.HeadsOf(layer);
   const Projection projections[] = {
       {WeightRole::kAttnQ, WeightRole::kAttnQBias, "attn_q",
-       uint64_t{config.n_heads} * config.projected_query_dim()},
-      {WeightRole::kAttnK, WeightRole::kAttnKBias, "attn_k", config.k_rows()},
-      {WeightRole::kAttnV, WeightRole::kAttnVBias, "attn_v", config.v_rows()}};
+       uint64_t{config.n_heads} * config.ProjectedQueryDimOf(layer)},
+      {WeightRole::kAttnK, WeightRole::kAttnKBias, "attn_k", heads.k_rows()},
+      {WeightRole::kAttnV, WeightRole::kAttnVBias, "attn_v", heads.v_rows()}};
+  const auto n_projections = static_cast<size_t>(config.ProjectionsOf(layer));
   uint64_t first_row = 0;  // in the fused tensor
-  for (const Projection& projection : projections) {
+  for (const Projection& projection : std::span(projections).first(n_projections)) {
     const std::string name(config.has_fused_qkv ? "attn_qkv" : projection.name);
     table.Matrix(projection.weight, name + ".weight", projection.n_rows, config.n_embd, first_row);
     if (config.has_qkv_bias)
@@ -116,7 +122,7 @@ void AddHeadMatrices(const ModelConfig& config, TableWriter& table) {
 void AddLatent(const ModelConfig& config, TableWriter& table) {
   const LatentConfig& latent = config.latent;
   const uint64_t n_embd = config.n_embd;
-  const uint64_t q_rows = uint64_t{config.n_heads} * config.projected_query_dim();
+  const uint64_t q_rows = uint64_t{config.n_heads} * config.ProjectedQueryDimOf(0);
   if (latent.query_rank == 0) {
     table.Matrix(WeightRole::kAttnQ, "attn_q.weight", q_rows, n_embd);
   } else {
@@ -184,22 +190,26 @@ void AddRecurrent(const ModelConfig& config, TableWriter& table) {
   AddDeltaNet(config, table);
 }
 
-void AddAttention(const ModelConfig& config, TableWriter& table) {
+void AddQkNorms(const ModelConfig& config, uint32_t layer, TableWriter& table) {
+  const HeadShape heads = config.HeadsOf(layer);
+  if (config.qk_norm == QkNorm::kNone) return;
+  table.HeadNorms(WeightRole::kAttnQNorm, "attn_q_norm.weight", config.qk_norm, config.n_heads,
+                  heads.head_dim);
+  if (!config.HasOwnKv(layer)) return;
+  table.HeadNorms(WeightRole::kAttnKNorm, "attn_k_norm.weight", config.qk_norm, heads.n_kv_heads,
+                  heads.head_dim);
+}
+
+void AddAttention(const ModelConfig& config, uint32_t layer, TableWriter& table) {
   const uint64_t n_embd = config.n_embd;
   if (config.has_latent())
     AddLatent(config, table);
   else
-    AddQkv(config, table);
-  if (config.NormsHeads()) {
-    table.HeadNorms(WeightRole::kAttnQNorm, "attn_q_norm.weight", config, config.n_heads);
-    table.HeadNorms(WeightRole::kAttnKNorm, "attn_k_norm.weight", config, config.n_kv_heads);
-  } else if (config.qk_norm == QkNorm::kProjection) {
-    table.Vector(WeightRole::kAttnQNorm, "attn_q_norm.weight", config.q_norm_dim());
-    table.Vector(WeightRole::kAttnKNorm, "attn_k_norm.weight", config.k_norm_dim());
-  }
+    AddQkv(config, layer, table);
+  AddQkNorms(config, layer, table);
   if (config.has_sinks) table.Vector(WeightRole::kAttnSinks, "attn_sinks.weight", config.n_heads);
   table.Matrix(WeightRole::kAttnOutput, "attn_output.weight", n_embd,
-               uint64_t{config.n_heads} * config.output_dim());
+               uint64_t{config.n_heads} * config.OutputDimOf(layer));
   if (config.has_output_bias) table.Vector(WeightRole::kAttnOutputBias, "attn_output.bias", n_embd);
   if (config.has_post_norms)
     table.Vector(WeightRole::kAttnPostNorm, "post_attention_norm.weight", n_embd);
@@ -219,17 +229,17 @@ void AddEncoderTables(const ModelConfig& config, TableWriter& table) {
                config);
 }
 
-void AddUngatedDense(const ModelConfig& config, TableWriter& table) {
-  table.Matrix(WeightRole::kFfnUp, "ffn_up.weight", config.n_ff, config.n_embd);
-  table.Matrix(WeightRole::kFfnDown, "ffn_down.weight", config.n_embd, config.n_ff);
+void AddUngatedDense(const ModelConfig& config, uint64_t n_ff, TableWriter& table) {
+  table.Matrix(WeightRole::kFfnUp, "ffn_up.weight", n_ff, config.n_embd);
+  table.Matrix(WeightRole::kFfnDown, "ffn_down.weight", config.n_embd, n_ff);
   if (!config.has_ffn_bias) return;
-  table.Vector(WeightRole::kFfnUpBias, "ffn_up.bias", config.n_ff);
+  table.Vector(WeightRole::kFfnUpBias, "ffn_up.bias", n_ff);
   table.Vector(WeightRole::kFfnDownBias, "ffn_down.bias", config.n_embd);
 }
 
-void AddDense(const ModelConfig& config, TableWriter& table) {
-  if (!config.has_gate) return AddUngatedDense(config, table);
-  const uint64_t n_embd = config.n_embd, n_ff = config.n_ff;
+void AddDense(const ModelConfig& config, uint32_t layer, TableWriter& table) {
+  const uint64_t n_embd = config.n_embd, n_ff = config.FeedForwardOf(layer);
+  if (!config.has_gate) return AddUngatedDense(config, n_ff, table);
   const std::string_view gate = config.has_fused_gate_up ? "ffn_up.weight" : "ffn_gate.weight";
   table.Matrix(WeightRole::kFfnGate, gate, n_ff, n_embd);
   table.Matrix(WeightRole::kFfnUp, "ffn_up.weight", n_ff, n_embd,
@@ -242,15 +252,32 @@ void AddDense(const ModelConfig& config, TableWriter& table) {
   table.Vector(WeightRole::kFfnDownBias, "ffn_down.bias", n_embd);
 }
 
+// The norms that experts and the dense net beside them have of their own. The router multiplies
+// what it takes by 1 / sqrt(n_embd) as well.
+void AddNormsBesideDense(const ModelConfig& config, std::vector<TensorSpec>& specs,
+                         TableWriter& table) {
+  const uint64_t n_embd = config.n_embd;
+  table.Vector(WeightRole::kFfnMadeNorm, "post_ffw_norm_1.weight", n_embd);
+  table.Vector(WeightRole::kExpertNorm, "pre_ffw_norm_2.weight", n_embd);
+  table.Vector(WeightRole::kExpertMadeNorm, "post_ffw_norm_2.weight", n_embd);
+  table.Vector(WeightRole::kRouterNorm, "ffn_gate_inp.scale", n_embd);
+  specs.back().scale = 1.0 / std::sqrt(static_cast<double>(n_embd));
+}
+
 void AddExperts(const ModelConfig& config, TableWriter& table) {
   const ExpertConfig& experts = config.experts;
   const uint64_t n_embd = config.n_embd;
   table.Matrix(WeightRole::kRouter, "ffn_gate_inp.weight", experts.count, n_embd);
   if (experts.has_selection_bias)
     table.Vector(WeightRole::kSelectionBias, "exp_probs_b.bias", experts.count);
-  table.Experts(WeightRole::kExpertGate, "ffn_gate", experts, experts.n_ff, n_embd);
-  table.Experts(WeightRole::kExpertUp, "ffn_up", experts, experts.n_ff, n_embd);
+  const bool is_fused = experts.has_fused_gate_up;
+  table.Experts(WeightRole::kExpertGate, is_fused ? "ffn_gate_up" : "ffn_gate", experts,
+                experts.n_ff, n_embd);
+  table.Experts(WeightRole::kExpertUp, is_fused ? "ffn_gate_up" : "ffn_up", experts, experts.n_ff,
+                n_embd, is_fused ? experts.n_ff : 0);
   table.Experts(WeightRole::kExpertDown, "ffn_down", experts, n_embd, experts.n_ff);
+  if (experts.has_scales)
+    table.Vector(WeightRole::kExpertScales, "ffn_down_exps.scale", experts.count);
   if (experts.has_bias) {
     table.Vector(WeightRole::kRouterBias, "ffn_gate_inp.bias", experts.count);
     table.ExpertBias(WeightRole::kExpertGateBias, "ffn_gate_exps.bias", experts, experts.n_ff);
@@ -267,6 +294,22 @@ void AddExperts(const ModelConfig& config, TableWriter& table) {
   }
 }
 
+void AddLayerInput(const ModelConfig& config, TableWriter& table) {
+  const uint64_t n_embd = config.n_embd, n_input = config.n_layer_input;
+  table.Matrix(WeightRole::kLayerInputGate, "inp_gate.weight", n_input, n_embd);
+  table.Matrix(WeightRole::kLayerInputOutput, "proj.weight", n_embd, n_input);
+  table.Vector(WeightRole::kLayerInputPostNorm, "post_norm.weight", n_embd);
+}
+
+void AddFeedForward(const ModelConfig& config, uint32_t layer, std::vector<TensorSpec>& specs,
+                    TableWriter& table) {
+  const bool has_experts = config.HasExperts(layer);
+  if (!has_experts || config.experts.has_dense_beside) AddDense(config, layer, table);
+  if (!has_experts) return;
+  if (config.experts.has_dense_beside) AddNormsBesideDense(config, specs, table);
+  AddExperts(config, table);
+}
+
 void AddLayer(const ModelConfig& config, uint32_t layer, std::vector<TensorSpec>& specs) {
   TableWriter table(specs, static_cast<int>(layer));
   if (config.has_pre_norms)
@@ -274,17 +317,29 @@ void AddLayer(const ModelConfig& config, uint32_t layer, std::vector<TensorSpec>
   if (config.IsRecurrent(layer))
     AddRecurrent(config, table);
   else
-    AddAttention(config, table);
+    AddAttention(config, layer, table);
   if (config.has_pre_norms && config.order != BlockOrder::kParallelOneNorm)
     table.Norm(WeightRole::kFfnNorm, WeightRole::kFfnNormBias, "ffn_norm", config);
-  if (config.HasExperts(layer))
-    AddExperts(config, table);
-  else
-    AddDense(config, table);
+  AddFeedForward(config, layer, specs, table);
   if (config.has_post_norms)
     table.Vector(WeightRole::kFfnPostNorm, "post_ffw_norm.weight", config.n_embd);
   if (config.has_sum_norms)
     table.Norm(WeightRole::kFfnSumNorm, WeightRole::kFfnSumNormBias, "layer_output_norm", config);
+  if (config.HasLayerInputs()) AddLayerInput(config, table);
+  if (config.has_layer_scales)
+    table.Vector(WeightRole::kLayerScale, "layer_output_scale.weight", 1);
+}
+
+// What the layers' inputs are made of: the sum of a row and a product, divided by sqrt(2). The row
+// is multiplied by sqrt(n_layer_input) when it is looked up.
+void AddLayerInputTables(const ModelConfig& config, std::vector<TensorSpec>& specs,
+                         TableWriter& table) {
+  const uint64_t n_inputs = uint64_t{config.n_layers} * config.n_layer_input;
+  table.Matrix(WeightRole::kLayerInputs, "per_layer_token_embd.weight", config.n_vocab, n_inputs);
+  table.Matrix(WeightRole::kLayerInputProjection, "per_layer_model_proj.weight", n_inputs,
+               config.n_embd);
+  table.Vector(WeightRole::kLayerInputNorm, "per_layer_proj_norm.weight", config.n_layer_input);
+  specs.back().scale = std::numbers::sqrt2 / 2;
 }
 
 }  // namespace
@@ -301,6 +356,7 @@ std::vector<TensorSpec> TransformerTensors(const ModelConfig& config) {
   TableWriter table(specs, /*layer=*/-1);
   table.Matrix(WeightRole::kTokenEmbedding, "token_embd.weight", config.n_vocab, config.n_embd);
   AddEncoderTables(config, table);
+  if (config.HasLayerInputs()) AddLayerInputTables(config, specs, table);
   // What scales the logits scales the output norm, and all that is added from there on.
   const size_t first_scaled = specs.size();
   if (!config.is_encoder)

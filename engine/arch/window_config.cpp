@@ -41,6 +41,19 @@ Status ReadWindowPattern(const KeyReader& keys, const WindowTraits& traits, Mode
   return Status();
 }
 
+Status ReadWindowOfNamedLayers(const KeyReader& keys, ModelConfig& config) {
+  FORGE_ASSIGN_OR_RETURN(config.window, keys.Required(kWindow, kContextRange));
+  FORGE_ASSIGN_OR_RETURN(const std::optional<std::vector<bool>> flags,
+                         keys.FlagsOfLayers(kPattern, config.n_layers));
+  if (!keys.Has(kPattern)) return MissingField("the key is required", keys.Key(kPattern));
+  if (!flags)
+    return InvalidField(
+        "the key needs true or false for each of " + std::to_string(config.n_layers) + " layers",
+        keys.Field(kPattern));
+  config.windowed = *flags;
+  return Status();
+}
+
 Status ReadWindowPatternIfAny(const KeyReader& keys, uint32_t period, ModelConfig& config) {
   FORGE_ASSIGN_OR_RETURN(const uint32_t window,
                          keys.OptionalOr(kWindow, 0, {0, kContextRange.max}));

@@ -46,17 +46,39 @@ Result<uint32_t> GroupOf(uint32_t window, const LoadOptions& options, KvPlan& kv
 }
 
 // q8_0 shares scales among 32 elements of a head.
-Status CheckHeads(const ModelConfig& config, KvDType dtype) {
+Status CheckHeads(const HeadShape& heads, KvDType dtype) {
   if (dtype != KvDType::kQ8_0 ||
-      (config.head_dim % kKvBlockElements == 0 && config.value_dim % kKvBlockElements == 0))
+      (heads.head_dim % kKvBlockElements == 0 && heads.value_dim % kKvBlockElements == 0))
     return Status();
   return InvalidArgument(
              "kv_cache_type q8_0 needs heads whose size is a multiple of 32; use f16, bf16 or f32 "
              "for this model: key size " +
-             std::to_string(config.head_dim) + ", value size " + std::to_string(config.value_dim))
+             std::to_string(heads.head_dim) + ", value size " + std::to_string(heads.value_dim))
       .WithReason("INVALID_REQUEST")
       .WithDetail("field", "kv_cache_type")
       .WithDetail("value", "q8_0");
+}
+
+// The place of a layer that makes keys and values.
+Result<KvLayerPlan> PlaceLayer(const ModelConfig& config, uint32_t layer,
+                               const LoadOptions& options, KvPlan& kv, ArenaLayout& layout) {
+  const HeadShape heads = config.HeadsOf(layer);
+  FORGE_TRY(CheckHeads(heads, kv.dtype));
+  KvLayerPlan place;
+  FORGE_ASSIGN_OR_RETURN(place.group,
+                         GroupOf(config.HasWindow(layer) ? config.window : 0, options, kv));
+  const uint64_t n_positions = uint64_t{kv.groups[place.group].n_blocks} * kKvBlockTokens;
+  const auto add = [&](uint32_t head_elements) {
+    return layout.Add(
+        CheckedSum().AddProduct(n_positions, heads.n_kv_heads, KvBytes(kv.dtype, head_elements)));
+  };
+  const ScratchSlot keys = add(heads.head_dim);
+  const ScratchSlot values = config.has_latent() ? ScratchSlot() : add(heads.value_dim);
+  place.key_offset_bytes = keys.offset_bytes;
+  place.key_bytes = keys.size_bytes;
+  place.value_offset_bytes = values.offset_bytes;
+  place.value_bytes = values.size_bytes;
+  return place;
 }
 
 // A slot: of each recurrent layer the tokens that its convolution needs, and what its heads
@@ -92,31 +114,18 @@ uint32_t RingBlocks(uint32_t window, uint32_t step_tokens) {
 }
 
 Result<KvPlan> PlanKv(const ModelConfig& config, const LoadOptions& options) {
-  FORGE_TRY(CheckHeads(config, options.kv_dtype));
   KvPlan kv;
   kv.dtype = options.kv_dtype;
   kv.context_length = options.context_length;
   kv.max_sequences = options.max_sequences;
   ArenaLayout layout;
-  const auto add = [&](const KvGroup& group, uint32_t head_elements) {
-    return layout.Add(CheckedSum().AddProduct(uint64_t{group.n_blocks} * kKvBlockTokens,
-                                              config.n_kv_heads, KvBytes(kv.dtype, head_elements)));
-  };
   for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
-    const uint32_t window = config.HasWindow(layer) ? config.window : 0;
     KvLayerPlan place;
-    if (config.IsRecurrent(layer)) {
-      kv.layers.push_back(place);
-      continue;
+    if (!config.HasOwnKv(layer)) {
+      place = kv.layers[config.KvLayerOf(layer)];
+    } else if (!config.IsRecurrent(layer)) {
+      FORGE_ASSIGN_OR_RETURN(place, PlaceLayer(config, layer, options, kv, layout));
     }
-    FORGE_ASSIGN_OR_RETURN(place.group, GroupOf(window, options, kv));
-    const ScratchSlot keys = add(kv.groups[place.group], config.head_dim);
-    const ScratchSlot values =
-        config.has_latent() ? ScratchSlot() : add(kv.groups[place.group], config.value_dim);
-    place.key_offset_bytes = keys.offset_bytes;
-    place.key_bytes = keys.size_bytes;
-    place.value_offset_bytes = values.offset_bytes;
-    place.value_bytes = values.size_bytes;
     kv.layers.push_back(place);
   }
   FORGE_ASSIGN_OR_RETURN(kv.state, PlanState(config, options, layout));

@@ -23,7 +23,8 @@ struct KvGroup {
   uint32_t n_blocks = 0;             // of all sequences
 };
 
-// Where one layer's keys and values lie in the KV arena.
+// Where one layer's keys and values lie in the KV arena. Those of a layer that attends to another's
+// are the other's place, and take no bytes of their own.
 struct KvLayerPlan {
   uint32_t group = 0;
   uint64_t key_offset_bytes = 0;
@@ -56,7 +57,7 @@ struct KvPlan {
   uint32_t context_length = 0;  // of each sequence, after defaults
   uint32_t max_sequences = 0;
   std::vector<KvGroup> groups;      // at least one; each has layers
-  std::vector<KvLayerPlan> layers;  // [n_layers]; recurrent ones have no bytes here
+  std::vector<KvLayerPlan> layers;  // [n_layers]; recurrent ones have no place here
   StatePlan state;
   uint64_t total_bytes = 0;
 };

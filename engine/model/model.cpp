@@ -52,7 +52,7 @@ Result<std::vector<RopeTable>> ComputeRopeTables(const ModelConfig& config,
   std::vector<RopeTable> tables(1);
   FORGE_ASSIGN_OR_RETURN(tables[0], ComputeRopeTable(config.rope, factors));
   if (config.window_rope) {
-    FORGE_ASSIGN_OR_RETURN(RopeTable table, ComputeRopeTable(*config.window_rope, factors));
+    FORGE_ASSIGN_OR_RETURN(RopeTable table, ComputeRopeTable(*config.window_rope, {}));
     tables.push_back(std::move(table));
   }
   return tables;
@@ -115,6 +115,8 @@ struct ModelMatrixPlace {
 };
 constexpr ModelMatrixPlace kModelMatrixPlaces[] = {
     {WeightRole::kTokenEmbedding, &ModelWeights::token_embedding},
+    {WeightRole::kLayerInputs, &ModelWeights::layer_inputs},
+    {WeightRole::kLayerInputProjection, &ModelWeights::layer_input_projection},
     {WeightRole::kTokenTypes, &ModelWeights::token_types},
     {WeightRole::kPositionEmbedding, &ModelWeights::position_embedding},
     {WeightRole::kOutput, &ModelWeights::output},
@@ -124,6 +126,7 @@ struct ModelVectorPlace {
   const float* ModelWeights::*member;
 };
 constexpr ModelVectorPlace kModelVectorPlaces[] = {
+    {WeightRole::kLayerInputNorm, &ModelWeights::layer_input_norm},
     {WeightRole::kEmbeddingNorm, &ModelWeights::embedding_norm},
     {WeightRole::kEmbeddingNormBias, &ModelWeights::embedding_norm_bias},
     {WeightRole::kOutputNorm, &ModelWeights::output_norm},
@@ -152,6 +155,8 @@ constexpr MatrixPlace kMatrixPlaces[] = {
     {WeightRole::kFfnGate, &LayerWeights::gate},
     {WeightRole::kFfnUp, &LayerWeights::up},
     {WeightRole::kFfnDown, &LayerWeights::down},
+    {WeightRole::kLayerInputGate, &LayerWeights::layer_input_gate},
+    {WeightRole::kLayerInputOutput, &LayerWeights::layer_input_output},
     {WeightRole::kRouter, &LayerWeights::router},
     {WeightRole::kSharedRouter, &LayerWeights::shared_router},
     {WeightRole::kSharedGate, &LayerWeights::shared_gate},
@@ -202,6 +207,13 @@ constexpr VectorPlace kVectorPlaces[] = {
     {WeightRole::kFfnPostNorm, &LayerWeights::ffn_post_norm},
     {WeightRole::kFfnSumNorm, &LayerWeights::ffn_sum_norm},
     {WeightRole::kFfnSumNormBias, &LayerWeights::ffn_sum_norm_bias},
+    {WeightRole::kFfnMadeNorm, &LayerWeights::ffn_made_norm},
+    {WeightRole::kLayerInputPostNorm, &LayerWeights::layer_input_post_norm},
+    {WeightRole::kLayerScale, &LayerWeights::layer_scale},
+    {WeightRole::kRouterNorm, &LayerWeights::router_norm},
+    {WeightRole::kExpertNorm, &LayerWeights::expert_norm},
+    {WeightRole::kExpertMadeNorm, &LayerWeights::expert_made_norm},
+    {WeightRole::kExpertScales, &LayerWeights::expert_scales},
     {WeightRole::kRouterBias, &LayerWeights::router_bias},
     {WeightRole::kSelectionBias, &LayerWeights::selection_bias},
     {WeightRole::kExpertGateBias, &LayerWeights::expert_gate_bias},
@@ -347,14 +359,15 @@ KvLayerView Model::KvLayer(uint32_t layer) const {
   FORGE_CHECK(layer < config_.n_layers, "layer " + std::to_string(layer));
   const KvPlan& kv = plan_.kv;
   const KvLayerPlan& place = kv.layers[layer];
+  const HeadShape heads = config_.HeadsOf(layer);
   return {.keys = kv_base_ + place.key_offset_bytes,
           .values = config_.has_latent() ? nullptr : kv_base_ + place.value_offset_bytes,
           .dtype = kv.dtype,
           .n_blocks = static_cast<int>(kv.groups[place.group].n_blocks),
           .block_tokens = static_cast<int>(kKvBlockTokens),
-          .n_kv_heads = static_cast<int>(config_.n_kv_heads),
-          .head_dim = static_cast<int>(config_.head_dim),
-          .value_dim = static_cast<int>(config_.value_dim),
+          .n_kv_heads = static_cast<int>(heads.n_kv_heads),
+          .head_dim = static_cast<int>(heads.head_dim),
+          .value_dim = static_cast<int>(heads.value_dim),
           .values_in_keys = config_.has_latent()};
 }
 

@@ -35,8 +35,8 @@ struct LayerWeights {
   const float* q_bias = nullptr;
   const float* k_bias = nullptr;
   const float* v_bias = nullptr;
-  const float* q_norm = nullptr;            // [q_norm_dim], of own heads [n_heads, head_dim]
-  const float* k_norm = nullptr;            // [k_norm_dim], of own heads [n_kv_heads, head_dim]
+  const float* q_norm = nullptr;            // [head_dim], of own heads [n_heads, head_dim], or
+  const float* k_norm = nullptr;            // of all; of n_kv_heads
   const float* sinks = nullptr;             // [n_heads]
   const float* attn_output_bias = nullptr;  // [n_embd]
   const float* attn_post_norm = nullptr;    // [n_embd]
@@ -48,12 +48,21 @@ struct LayerWeights {
   const float* gate_bias = nullptr;      // [n_ff]
   const float* up_bias = nullptr;        // [n_ff]
   const float* down_bias = nullptr;      // [n_embd]
+  const float* ffn_made_norm = nullptr;  // [n_embd], beside experts
   const float* ffn_post_norm = nullptr;  // [n_embd]
   const float* ffn_sum_norm = nullptr;   // [n_embd], as its bias
   const float* ffn_sum_norm_bias = nullptr;
+  WeightView layer_input_gate;                   // [n_layer_input, n_embd]
+  WeightView layer_input_output;                 // [n_embd, n_layer_input]
+  const float* layer_input_post_norm = nullptr;  // [n_embd]
+  const float* layer_scale = nullptr;            // [1]
+  const float* router_norm = nullptr;     // [n_embd], where it is its own; as that of experts
   WeightView router;                      // [n_experts, n_embd]
   const float* router_bias = nullptr;     // [n_experts]
   const float* selection_bias = nullptr;  // [n_experts]
+  const float* expert_norm = nullptr;
+  const float* expert_made_norm = nullptr;  // [n_embd]
+  const float* expert_scales = nullptr;     // [n_experts]
   ExpertWeights expert_gate, expert_up, expert_down;
   const float* expert_gate_bias = nullptr;  // [n_experts, experts.n_ff]
   const float* expert_up_bias = nullptr;    // [n_experts, experts.n_ff]
@@ -64,6 +73,9 @@ struct LayerWeights {
 
 struct ModelWeights {
   WeightView token_embedding;                  // [n_vocab, n_embd]
+  WeightView layer_inputs;                     // [n_vocab, n_layers * n_layer_input]
+  WeightView layer_input_projection;           // [n_layers * n_layer_input, n_embd]
+  const float* layer_input_norm = nullptr;     // [n_layer_input]
   WeightView token_types, position_embedding;  // of encoders: [..., n_embd]
   const float* embedding_norm = nullptr;       // [n_embd], as its bias
   const float* embedding_norm_bias = nullptr;

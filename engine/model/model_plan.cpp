@@ -38,7 +38,8 @@ WeightPlacement LocateInFile(const TensorSpec& spec, uint32_t slice, const GgufT
   const uint64_t row_elements = spec.is_vector ? format.block_elements : spec.n_cols;
   placement.file_row_bytes = row_elements / format.block_elements * format.block_bytes;
   placement.n_file_rows = spec.is_vector ? spec.n_cols * spec.n_slices / row_elements : spec.n_rows;
-  const uint64_t slice_rows = spec.slice_stride != 0 ? spec.slice_stride : spec.n_rows;
+  // A slice of the file's tensor may hold the rows of other weights too.
+  const uint64_t slice_rows = spec.slice_stride != 0 ? spec.slice_stride : tensor.shape[1];
   const uint64_t first_file_row =
       spec.is_vector ? spec.first_row / row_elements : spec.first_row + slice * slice_rows;
   placement.file_offset = tensor.offset_bytes + first_file_row * placement.file_row_bytes;
@@ -116,18 +117,30 @@ Status PlanWeights(const ModelDescription& description, const GgufFile& file, co
   return Status();
 }
 
+// Of the weights that are multiplied: the rows of kLayerInputs, far longer, are only looked up.
 int64_t LongestRow(const std::vector<WeightPlacement>& weights) {
   int64_t longest = 0;
   for (const WeightPlacement& weight : weights)
-    if (!weight.spec.is_vector) longest = std::max(longest, weight.shape.n_cols);
+    if (!weight.spec.is_vector && weight.spec.role != WeightRole::kLayerInputs)
+      longest = std::max(longest, weight.shape.n_cols);
   return longest;
+}
+
+// The most that any layer has of what `of_layer` says.
+template <typename OfLayer>
+uint64_t MostOfLayers(const ModelConfig& config, const OfLayer& of_layer) {
+  uint64_t most = 0;
+  for (uint32_t layer = 0; layer < config.n_layers; ++layer)
+    most = std::max<uint64_t>(most, of_layer(layer));
+  return most;
 }
 
 // Values of the gate, and of what it multiplies, that one token needs at a time.
 uint64_t WidestGate(const ModelConfig& config) {
   const ExpertConfig& experts = config.experts;
   const uint64_t of_dense = config.HasDenseNets() ? config.n_ff : 0;
-  return std::max({of_dense, uint64_t{experts.used} * experts.n_ff, uint64_t{experts.n_shared_ff}});
+  return std::max({of_dense, uint64_t{experts.used} * experts.n_ff, uint64_t{experts.n_shared_ff},
+                   uint64_t{config.n_layer_input}});
 }
 
 void PlanExpertScratch(const ModelConfig& config, ScratchPlan& scratch, ArenaLayout& layout) {
@@ -138,10 +151,10 @@ void PlanExpertScratch(const ModelConfig& config, ScratchPlan& scratch, ArenaLay
   scratch.expert_weights = layout.AddWords(n_tokens, experts.used);
   scratch.expert_out =
       layout.Add(CheckedSum().AddProduct(n_tokens, experts.used, config.n_embd, 4));
-  if (experts.n_shared_ff != 0) {
-    if (experts.has_shared_gate) scratch.shared_gate = layout.AddWords(n_tokens);
+  if (experts.n_shared_ff != 0 && experts.has_shared_gate)
+    scratch.shared_gate = layout.AddWords(n_tokens);
+  if (experts.n_shared_ff != 0 || experts.has_dense_beside)
     scratch.shared_out = layout.AddWords(n_tokens, config.n_embd);
-  }
 }
 
 uint64_t ExpertWorkspaceBytes(const ModelConfig& config, const ModelPlan& plan,
@@ -165,7 +178,7 @@ uint64_t HeadWorkspaceBytes(const ModelConfig& config, const Device& device, uin
 void PlanLatentScratch(const ModelConfig& config, ScratchPlan& scratch, ArenaLayout& layout) {
   const LatentConfig& latent = config.latent;
   const uint64_t n_tokens = scratch.max_tokens;
-  const uint64_t widest_head = std::max(config.projected_query_dim(), latent.value_dim);
+  const uint64_t widest_head = std::max(config.ProjectedQueryDimOf(0), latent.value_dim);
   scratch.heads = layout.AddWords(n_tokens, config.n_heads * widest_head);
   scratch.turned_key = layout.AddWords(n_tokens, config.rope.dimension);
   if (latent.query_rank != 0) scratch.query_latent = layout.AddWords(n_tokens, latent.query_rank);
@@ -175,7 +188,7 @@ void PlanLatentScratch(const ModelConfig& config, ScratchPlan& scratch, ArenaLay
 void PlanHybridScratch(const ModelConfig& config, ScratchPlan& scratch, ArenaLayout& layout) {
   const uint64_t n_tokens = scratch.max_tokens;
   if (config.gates_heads)
-    scratch.heads = layout.AddWords(n_tokens, config.n_heads * config.projected_query_dim());
+    scratch.heads = layout.AddWords(n_tokens, config.n_heads * config.ProjectedQueryDimOf(0));
   if (!scratch.is_recurrent) return;
   const RecurrentShape shape = config.recurrent_shape();
   scratch.mixed = layout.AddWords(n_tokens, shape.n_channels);
@@ -188,6 +201,21 @@ void PlanHybridScratch(const ModelConfig& config, ScratchPlan& scratch, ArenaLay
   scratch.delta_beta = layout.AddWords(n_tokens, net.n_value_heads);
   if (net.has_fused_strengths)
     scratch.delta_strengths = layout.AddWords(n_tokens, 2 * uint64_t{net.n_value_heads});
+}
+
+// What attention takes and gives, for the layer that has most of it.
+void PlanHeadScratch(const ModelConfig& config, ScratchPlan& scratch, ArenaLayout& layout) {
+  const uint64_t n_tokens = scratch.max_tokens;
+  const auto add = [&](auto of_layer, uint64_t least = 0) {
+    return layout.AddWords(n_tokens, std::max(least, MostOfLayers(config, of_layer)));
+  };
+  // A latent's queries come in parts, of which one is here before they are put together.
+  scratch.q = add([&](uint32_t layer) { return config.QueryRowsOf(layer); },
+                  config.n_heads * config.latent.plain_dim);
+  scratch.k = add([&](uint32_t layer) { return config.HeadsOf(layer).k_rows(); });
+  scratch.v = add([&](uint32_t layer) { return config.HeadsOf(layer).v_rows(); });
+  scratch.attention =
+      add([&](uint32_t layer) { return config.n_heads * config.HeadsOf(layer).value_dim; });
 }
 
 // The arrays of a largest step.
@@ -232,12 +260,7 @@ Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan
   ArenaLayout layout;
   scratch.hidden = layout.AddWords(n_tokens, config.n_embd);
   scratch.normed = layout.AddWords(n_tokens, config.n_embd);
-  // A latent's queries come in parts, of which one is here before they are put together.
-  scratch.q = layout.AddWords(n_tokens,
-                              std::max(config.q_rows(), config.n_heads * config.latent.plain_dim));
-  scratch.k = layout.AddWords(n_tokens, config.k_rows());
-  scratch.v = layout.AddWords(n_tokens, config.v_rows());
-  scratch.attention = layout.AddWords(n_tokens, uint64_t{config.n_heads} * config.value_dim);
+  PlanHeadScratch(config, scratch, layout);
   const uint64_t n_gate = WidestGate(config);
   scratch.gate = layout.AddWords(n_tokens, n_gate);
   scratch.up = layout.AddWords(n_tokens, config.has_gate ? n_gate : 0);
@@ -255,14 +278,21 @@ Result<ScratchPlan> PlanScratch(const ModelConfig& config, const ModelPlan& plan
   const auto max_tokens = static_cast<int>(scratch.max_tokens);
   scratch.matmul_workspace =
       layout.Add(device.MatmulWorkspaceBytes(max_tokens, LongestRow(plan.weights)));
+  const uint64_t value_dim =
+      MostOfLayers(config, [&](uint32_t layer) { return config.HeadsOf(layer).value_dim; });
   scratch.attention_workspace = layout.Add(device.AttentionWorkspaceBytes(
-      max_tokens, static_cast<int>(config.n_heads), static_cast<int>(config.value_dim)));
+      max_tokens, static_cast<int>(config.n_heads), static_cast<int>(value_dim)));
   scratch.rope_frequencies.push_back(layout.AddWords(config.rope.dimension / 2));
   if (config.window_rope)
     scratch.rope_frequencies.push_back(layout.AddWords(config.window_rope->dimension / 2));
   if (config.experts.count != 0) PlanExpertScratch(config, scratch, layout);
   if (config.has_latent()) PlanLatentScratch(config, scratch, layout);
   PlanHybridScratch(config, scratch, layout);
+  if (config.HasLayerInputs()) {
+    const uint64_t n_inputs = uint64_t{config.n_layers} * config.n_layer_input;
+    scratch.layer_inputs = layout.AddWords(n_tokens, n_inputs);
+    scratch.layer_products = layout.AddWords(n_tokens, n_inputs);
+  }
   const uint64_t expert_workspace_bytes =
       std::max(ExpertWorkspaceBytes(config, plan, device, scratch.max_tokens),
                HeadWorkspaceBytes(config, device, scratch.max_tokens));

@@ -47,6 +47,8 @@ struct ScratchPlan {
   // From q to logits: free once the layers of a step are computed, and then the place of the logits
   // of many rows at once. Takes no bytes of its own.
   ScratchSlot logit_area;
+  // Inputs of layers; empty where there are none. Both: [n_tokens, n_layers, n_layer_input].
+  ScratchSlot layer_inputs, layer_products;
   bool is_of_encoder = false;   // no logits, and the arrays of StepIndices that encoders have
   bool scales_queries = false;  // a position of the context is beyond the first of query_growth
   ScratchSlot indices;          // the arrays of StepIndices, each at a multiple of 64 bytes

@@ -13,7 +13,7 @@ Status Project(const StepContext& step, uint32_t layer) {
       {.x = step.Floats(scratch.hidden),
        .n_tokens = step.n_tokens(),
        .norm = step.InputNormOf(weights.attn_norm, weights.attn_norm_bias),
-       .n_targets = 3,
+       .n_targets = step.config().ProjectionsOf(layer),
        .targets = {{{.weight = weights.q,
                      .bias = weights.q_bias,
                      .y = step.Floats(step.config().gates_heads ? scratch.heads : scratch.q)},
@@ -49,6 +49,21 @@ Status GateHeads(const StepContext& step) {
       step.stream());
 }
 
+// The norms of heads' values, if the model has them; values that are keys are these before theirs.
+Status NormValues(const StepContext& step, uint32_t layer) {
+  const ModelConfig& config = step.config();
+  if (!config.norms_values || !config.HasOwnKv(layer)) return Status();
+  const ScratchPlan& scratch = step.scratch();
+  const HeadShape heads = config.HeadsOf(layer);
+  return step.ops().rms_norm(
+      {.x = step.Floats(config.ProjectsValues(layer) ? scratch.v : scratch.k),
+       .y = step.Floats(scratch.v),
+       .n_rows = step.n_tokens() * static_cast<int>(heads.n_kv_heads),
+       .dim = static_cast<int>(heads.value_dim),
+       .epsilon = config.rms_epsilon},
+      step.stream());
+}
+
 Status NormRows(const StepContext& step, float* x, const float* weight, uint32_t dim) {
   return step.ops().rms_norm({.x = x,
                               .weight = weight,
@@ -65,11 +80,13 @@ Status NormProjections(const StepContext& step, uint32_t layer) {
   const ModelConfig& config = step.config();
   if (config.qk_norm != QkNorm::kProjection) return Status();
   const LayerWeights& weights = step.Layer(layer);
-  FORGE_TRY(NormRows(step, step.Floats(step.scratch().q), weights.q_norm, config.q_rows()));
-  return NormRows(step, step.Floats(step.scratch().k), weights.k_norm, config.k_rows());
+  FORGE_TRY(
+      NormRows(step, step.Floats(step.scratch().q), weights.q_norm, config.QueryRowsOf(layer)));
+  return NormRows(step, step.Floats(step.scratch().k), weights.k_norm,
+                  config.HeadsOf(layer).k_rows());
 }
 
-// Makes queries, keys and values ready and keeps the latter two.
+// Makes queries, keys and values ready and keeps the latter two, where the layer has its own.
 Status Append(const StepContext& step, uint32_t layer) {
   const ModelConfig& config = step.config();
   const ScratchPlan& scratch = step.scratch();
@@ -80,7 +97,7 @@ Status Append(const StepContext& step, uint32_t layer) {
       {.batch = step.BatchOf(layer),
        .cache = step.model().KvLayer(layer),
        .queries = step.Floats(scratch.q),
-       .keys = step.Floats(scratch.k),
+       .keys = config.HasOwnKv(layer) ? step.Floats(scratch.k) : nullptr,
        .values = step.Floats(scratch.v),
        .n_heads = static_cast<int>(config.n_heads),
        .query_norm = norms_heads ? weights.q_norm : nullptr,
@@ -97,7 +114,7 @@ Status Append(const StepContext& step, uint32_t layer) {
 }
 
 // Multiplies each token's queries by a number of its own, if the model's grow with their position.
-Status ScaleQueries(const StepContext& step) {
+Status ScaleQueries(const StepContext& step, uint32_t layer) {
   if (step.indices().query_scales == nullptr) return Status();
   float* const queries = step.Floats(step.scratch().q);
   return step.ops().combine_experts({.x = queries,
@@ -105,7 +122,7 @@ Status ScaleQueries(const StepContext& step) {
                                      .y = queries,
                                      .n_tokens = step.n_tokens(),
                                      .n_used = 1,
-                                     .dim = static_cast<int>(step.config().q_rows())},
+                                     .dim = static_cast<int>(step.config().QueryRowsOf(layer))},
                                     step.stream());
 }
 
@@ -138,9 +155,10 @@ Status RunHeads(const StepContext& step, uint32_t layer) {
     FORGE_TRY(Project(step, layer));
     FORGE_TRY(TakeQueries(step));
     FORGE_TRY(NormProjections(step, layer));
+    FORGE_TRY(NormValues(step, layer));
   }
   FORGE_TRY(Append(step, layer));
-  FORGE_TRY(ScaleQueries(step));
+  FORGE_TRY(ScaleQueries(step, layer));
   FORGE_TRY(Attend(step, layer));
   FORGE_TRY(GateHeads(step));
   return has_latent ? MakeHeadValues(step, layer) : Status();

@@ -17,15 +17,16 @@ ExpertGate GateOf(ExpertGating gating) {
   return ExpertGate::kSoftmaxThenTopK;
 }
 
-// Chooses the experts of each token.
-Status Route(const StepContext& step, uint32_t layer) {
+// Chooses the experts of each token by the rows x, which may be normalised before.
+Status Route(const StepContext& step, uint32_t layer, const float* x, const InputNorm& norm) {
   const ExpertConfig& experts = step.config().experts;
   const ScratchPlan& scratch = step.scratch();
   const LayerWeights& weights = step.Layer(layer);
   float* const logits = step.Floats(scratch.router_logits);
   FORGE_TRY(step.ops().matmul(
-      {.x = step.Floats(scratch.normed),
+      {.x = x,
        .n_tokens = step.n_tokens(),
+       .norm = norm,
        .n_targets = 1,
        .targets = {{{.weight = weights.router, .bias = weights.router_bias, .y = logits}}},
        .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
@@ -40,6 +41,7 @@ Status Route(const StepContext& step, uint32_t layer) {
                                    .gate = GateOf(experts.gating),
                                    .normalize = experts.normalizes_weights,
                                    .scale = static_cast<float>(experts.weight_scale),
+                                   .expert_scales = weights.expert_scales,
                                    .experts = step.Indices(scratch.expert_ids),
                                    .weights = step.Floats(scratch.expert_weights)},
                                   step.stream());
@@ -102,7 +104,61 @@ Status MultiplyShared(const StepContext& step, uint32_t layer) {
       step.stream());
 }
 
+// What the dense net beside experts makes of `hidden`, normalised, into shared_out.
+Status RunDenseBeside(const StepContext& step, uint32_t layer) {
+  const ScratchPlan& scratch = step.scratch();
+  const LayerWeights& weights = step.Layer(layer);
+  float* const made = step.Floats(scratch.shared_out);
+  FORGE_TRY(RunFirstProducts(step, layer));
+  FORGE_TRY(step.ops().matmul({.x = step.Floats(scratch.gate),
+                               .n_tokens = step.n_tokens(),
+                               .n_targets = 1,
+                               .targets = {{{.weight = weights.down, .y = made}}},
+                               .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
+                              step.stream()));
+  return step.ops().rms_norm({.x = made,
+                              .weight = weights.ffn_made_norm,
+                              .y = made,
+                              .n_rows = step.n_tokens(),
+                              .dim = static_cast<int>(step.config().n_embd),
+                              .epsilon = step.config().rms_epsilon},
+                             step.stream());
+}
+
+// `normed` = the sum of what the chosen experts made of each token, by their weights.
+Status SumExperts(const StepContext& step) {
+  const ScratchPlan& scratch = step.scratch();
+  return step.ops().combine_experts({.x = step.Floats(scratch.expert_out),
+                                     .weights = step.Floats(scratch.expert_weights),
+                                     .y = step.Floats(scratch.normed),
+                                     .n_tokens = step.n_tokens(),
+                                     .n_used = static_cast<int>(step.config().experts.used),
+                                     .dim = static_cast<int>(step.config().n_embd)},
+                                    step.stream());
+}
+
 }  // namespace
+
+Status RunExpertsBesideDense(const StepContext& step, uint32_t layer) {
+  const ScratchPlan& scratch = step.scratch();
+  const LayerWeights& weights = step.Layer(layer);
+  float* const hidden = step.Floats(scratch.hidden);
+  float* const normed = step.Floats(scratch.normed);
+  FORGE_TRY(RunDenseBeside(step, layer));
+  FORGE_TRY(Route(step, layer, hidden, step.InputNormOf(weights.router_norm, nullptr)));
+  FORGE_TRY(step.Norm(weights.expert_norm, nullptr, hidden, normed, step.n_tokens()));
+  FORGE_TRY(MultiplyExperts(step, layer));
+  FORGE_TRY(SumExperts(step));
+  FORGE_TRY(step.ops().rms_norm({.x = normed,
+                                 .weight = weights.expert_made_norm,
+                                 .residual = step.Floats(scratch.shared_out),
+                                 .y = normed,
+                                 .n_rows = step.n_tokens(),
+                                 .dim = static_cast<int>(step.config().n_embd),
+                                 .epsilon = step.config().rms_epsilon},
+                                step.stream()));
+  return step.AddNormed(weights.ffn_post_norm, ScaleAfterNet(step, layer));
+}
 
 Status RunExperts(const StepContext& step, uint32_t layer) {
   const ModelConfig& config = step.config();
@@ -113,7 +169,7 @@ Status RunExperts(const StepContext& step, uint32_t layer) {
   // Router, experts and the shared expert all take the normalised tokens.
   FORGE_TRY(step.Norm(step.Layer(layer).ffn_norm, step.Layer(layer).ffn_norm_bias,
                       step.Floats(scratch.hidden), step.Floats(scratch.normed), step.n_tokens()));
-  FORGE_TRY(Route(step, layer));
+  FORGE_TRY(Route(step, layer, step.Floats(scratch.normed), {}));
   if (has_shared) FORGE_TRY(MultiplyShared(step, layer));
   FORGE_TRY(MultiplyExperts(step, layer));
   float* const hidden = step.Floats(scratch.hidden);

@@ -8,4 +8,8 @@ namespace forge {
 // a model that has one.
 Status RunExperts(const StepContext& step, uint32_t layer);
 
+// hidden += norm(norm(dense net) + norm(experts)), each of a norm of `hidden`; then the layer's
+// scale.
+Status RunExpertsBesideDense(const StepContext& step, uint32_t layer);
+
 }  // namespace forge

@@ -53,6 +53,10 @@ Status RunGatedProducts(const StepContext& step, const float* x, const InputNorm
       step.stream());
 }
 
+const float* ScaleAfterNet(const StepContext& step, uint32_t layer) {
+  return step.config().HasLayerInputs() ? nullptr : step.Layer(layer).layer_scale;
+}
+
 Status RunFirstProducts(const StepContext& step, uint32_t layer) {
   if (!step.config().has_gate) return RunUngatedProduct(step, layer);
   const LayerWeights& weights = step.Layer(layer);
@@ -67,12 +71,14 @@ Status RunFirstProducts(const StepContext& step, uint32_t layer) {
 Status AddLastProduct(const StepContext& step, uint32_t layer) {
   const LayerWeights& weights = step.Layer(layer);
   FORGE_TRY(step.AddProjected(step.Floats(step.scratch().gate), weights.down, weights.down_bias,
-                              weights.ffn_post_norm));
+                              weights.ffn_post_norm, ScaleAfterNet(step, layer)));
   return step.NormSum(weights.ffn_sum_norm, weights.ffn_sum_norm_bias);
 }
 
 Status RunFeedForward(const StepContext& step, uint32_t layer) {
-  if (step.config().HasExperts(layer)) return RunExperts(step, layer);
+  if (step.config().HasExperts(layer))
+    return step.config().experts.has_dense_beside ? RunExpertsBesideDense(step, layer)
+                                                  : RunExperts(step, layer);
   FORGE_TRY(RunFirstProducts(step, layer));
   return AddLastProduct(step, layer);
 }

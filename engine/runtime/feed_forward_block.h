@@ -12,6 +12,10 @@ Status RunFeedForward(const StepContext& step, uint32_t layer);
 Status RunFirstProducts(const StepContext& step, uint32_t layer);
 Status AddLastProduct(const StepContext& step, uint32_t layer);
 
+// What all of `hidden` is multiplied by once the net has been added to it, or null: the scale of
+// the layer, unless something follows in it.
+const float* ScaleAfterNet(const StepContext& step, uint32_t layer);
+
 // The op's name of what the gates of this model go through.
 Activation ActivationOf(const ModelConfig& config);
 

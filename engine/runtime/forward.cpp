@@ -10,6 +10,7 @@
 #include "engine/runtime/attention_block.h"
 #include "engine/runtime/feed_forward_block.h"
 #include "engine/runtime/host_memory.h"
+#include "engine/runtime/layer_inputs.h"
 #include "kernels/base/check.h"
 
 namespace forge {
@@ -49,7 +50,8 @@ Status RunBlock(const StepContext& step, uint32_t layer) {
   FORGE_TRY(RunHeads(step, layer));
   if (!step.config().IsParallel()) {
     FORGE_TRY(AddAttention(step, layer));
-    return RunFeedForward(step, layer);
+    FORGE_TRY(RunFeedForward(step, layer));
+    return AddLayerInput(step, layer);
   }
   // The net takes `hidden` too before attention adds to it.
   FORGE_TRY(RunFirstProducts(step, layer));
@@ -240,7 +242,7 @@ Status Forward::Embed(const StepContext& step) {
                   .n_tokens = step.n_tokens(),
                   .scale = static_cast<float>(config.embedding_scale / config.residual_scale)},
                  *stream_));
-  return config.is_encoder ? FinishEmbedding(step) : Status();
+  return config.is_encoder ? FinishEmbedding(step) : MakeLayerInputs(step);
 }
 
 }  // namespace forge

@@ -1,5 +1,7 @@
 #include "engine/runtime/step_context.h"
 
+#include "kernels/base/check.h"
+
 namespace forge {
 
 float StepContext::HiddenEpsilon() const {
@@ -34,7 +36,7 @@ Status StepContext::NormSum(const float* weight, const float* bias) const {
   return Norm(weight, bias, hidden, hidden, n_tokens());
 }
 
-Status StepContext::AddNormed(const float* weight) const {
+Status StepContext::AddNormed(const float* weight, const float* scale) const {
   float* const hidden = Floats(scratch().hidden);
   return ops().rms_norm({.x = Floats(scratch().normed),
                          .weight = weight,
@@ -43,14 +45,16 @@ Status StepContext::AddNormed(const float* weight) const {
                          .n_rows = n_tokens(),
                          .dim = static_cast<int>(config().n_embd),
                          .epsilon = config().rms_epsilon,
-                         .is_centred = HasLayerNorms()},
+                         .is_centred = HasLayerNorms(),
+                         .sum_scale = scale},
                         stream_);
 }
 
 Status StepContext::AddProjected(const float* x, const WeightView& weight, const float* bias,
-                                 const float* post_norm) const {
+                                 const float* post_norm, const float* scale) const {
   float* const hidden = Floats(scratch().hidden);
   const bool is_direct = post_norm == nullptr;
+  FORGE_CHECK(!is_direct || scale == nullptr, "a scale comes with a norm");
   FORGE_TRY(ops().matmul({.x = x,
                           .n_tokens = n_tokens(),
                           .n_targets = 1,
@@ -60,7 +64,7 @@ Status StepContext::AddProjected(const float* x, const WeightView& weight, const
                                         .y = is_direct ? hidden : Floats(scratch().normed)}}},
                           .workspace = WorkspaceOf(scratch().matmul_workspace)},
                          stream_));
-  return is_direct ? Status() : AddNormed(post_norm);
+  return is_direct ? Status() : AddNormed(post_norm, scale);
 }
 
 }  // namespace forge

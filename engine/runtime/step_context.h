@@ -72,13 +72,13 @@ class StepContext {
   // y = norm(x) of rows of `hidden`. `bias` may be null.
   Status Norm(const float* weight, const float* bias, const float* x, float* y, int n_rows) const;
   // hidden += x W^T + bias, through a norm of its own where `post_norm` is one. Overwrites `normed`
-  // in that case. `bias` may be null.
+  // in that case. `bias` may be null. `scale`: see AddNormed; without a norm it must be null.
   Status AddProjected(const float* x, const WeightView& weight, const float* bias,
-                      const float* post_norm) const;
+                      const float* post_norm, const float* scale = nullptr) const;
   // hidden = norm(hidden), where `weight` is one. `bias` may be null.
   Status NormSum(const float* weight, const float* bias) const;
-  // hidden += norm(normed).
-  Status AddNormed(const float* weight) const;
+  // hidden += norm(normed), then times `scale`, one number, unless that is null.
+  Status AddNormed(const float* weight, const float* scale = nullptr) const;
 
  private:
   float HiddenEpsilon() const;

@@ -242,6 +242,32 @@ LlamaCppModel Exaone4Of32B() {
   return {"exaone4-window", MakeTinyModel(options)};
 }
 
+// As E2B: half the layers have no keys and values of their own, all have inputs.
+LlamaCppModel Gemma4OfInputs() {
+  TinyModelOptions options = Family("gemma4");
+  options.window = 8;
+  return WithGelu("gemma4-e2b", options);
+}
+
+// As 31B: values of layers without a window are their keys.
+LlamaCppModel Gemma4OfDenseNets() {
+  TinyModelOptions options = Family("gemma4");
+  options.n_layers = 3;
+  options.window = 8;
+  options.is_large = true;
+  return WithGelu("gemma4-31b", options);
+}
+
+LlamaCppModel Gemma4OfExperts() {
+  TinyModelOptions options = Family("gemma4");
+  options.n_layers = 3;
+  options.window = 8;
+  options.is_large = true;
+  options.n_experts = 12;
+  options.n_experts_used = 3;
+  return WithGelu("gemma4-26b", options);
+}
+
 }  // namespace
 
 std::vector<LlamaCppModel> LlamaCppModels() {
@@ -271,6 +297,9 @@ std::vector<LlamaCppModel> LlamaCppModels() {
                            StableLmOfPartialRotation,
                            Dots1OfEqualHeads,
                            Exaone4Of32B,
+                           Gemma4OfInputs,
+                           Gemma4OfDenseNets,
+                           Gemma4OfExperts,
                            GlmOfNorms,
                            GraniteHybridOfExperts,
                            GraniteOfLargeEpsilon,

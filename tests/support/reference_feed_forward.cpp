@@ -97,8 +97,16 @@ Vector ReferenceTransformer::Expert(const std::string& layer, uint64_t expert,
     AddBias(layer + matrix + ".bias", y, expert * n_rows);
     return y;
   };
-  Vector gates = product("ffn_gate_exps", x);
-  const Vector ups = product("ffn_up_exps", x);
+  Vector gates, ups;
+  if (Has(layer + "ffn_gate_up_exps.weight")) {
+    gates = product("ffn_gate_up_exps", x);
+    const auto half = gates.begin() + static_cast<ptrdiff_t>(gates.size() / 2);
+    ups.assign(half, gates.end());
+    gates.erase(half, gates.end());
+  } else {
+    gates = product("ffn_gate_exps", x);
+    ups = product("ffn_up_exps", x);
+  }
   for (size_t i = 0; i < gates.size(); ++i) gates[i] = Gate(gates[i], ups[i]);
   return product("ffn_down_exps", gates);
 }

@@ -128,16 +128,19 @@ Vector ReferenceTransformer::LongRopeFactors() const {
 }
 
 ReferenceTransformer::Rotation ReferenceTransformer::MakeRotation(bool is_local) const {
-  const double dimension = Number("rope.dimension_count", head_dim_);
+  double dimension = Number("rope.dimension_count", head_dim_);
   double base = Number("rope.freq_base", 10000.0);
-  const bool is_own = is_local && (Is("gemma3") || Is("olmo2"));  // and never scaled
+  // And never scaled.
+  const bool is_own = is_local && (Is("gemma3") || Is("gemma4") || Is("olmo2"));
+  if (is_own && Is("gemma4"))
+    dimension = Number("rope.dimension_count_swa", Number("attention.key_length_swa", -1));
   if (is_own) base = Number("rope.freq_base_swa", Is("gemma3") ? 10000.0 : base);
   const auto n_pairs = static_cast<size_t>(dimension / 2);
   Rotation rotation;
   for (size_t i = 0; i < n_pairs; ++i)
     rotation.frequencies.push_back(1.0 / std::pow(base, 2.0 * static_cast<double>(i) / dimension));
   Vector divisors(n_pairs, 1.0);
-  if (Has("rope_freqs.weight"))
+  if (Has("rope_freqs.weight") && !is_own)
     std::ranges::copy(Weight("rope_freqs.weight").values, divisors.begin());
   if (Has("rope_factors_long.weight")) divisors = LongRopeFactors();
   for (size_t i = 0; i < n_pairs; ++i) rotation.frequencies[i] /= divisors[i];
@@ -217,7 +220,7 @@ void ReferenceTransformer::NormQueriesOrKeys(const std::string& weight, Vector& 
   }
 }
 
-void ReferenceTransformer::Rotate(const Rotation& rotation, Vector& x) const {
+void ReferenceTransformer::Rotate(const Rotation& rotation, int head_dim, Vector& x) const {
   // Files of these hold the rows of queries and keys so that neighbours are turned; the others turn
   // element i with i + half.
   const bool neighbours = Is("llama") || Is("mistral") || Is("mistral3") || Is("mixtral") ||
@@ -225,7 +228,7 @@ void ReferenceTransformer::Rotate(const Rotation& rotation, Vector& x) const {
                           Is("ernie4_5") || Is("ernie4_5-moe") || Is("bailingmoe") || Is("arcee") ||
                           Is("internlm2") || IsCohere() || Is("deepseek2");
   const size_t n_pairs = rotation.frequencies.size();
-  for (size_t head = 0; head < x.size(); head += static_cast<size_t>(head_dim_))
+  for (size_t head = 0; head < x.size(); head += static_cast<size_t>(head_dim))
     for (size_t i = 0; i < n_pairs; ++i) {
       double& a = x[head + (neighbours ? 2 * i : i)];
       double& b = x[head + (neighbours ? 2 * i + 1 : i + n_pairs)];
@@ -253,6 +256,7 @@ double ReferenceTransformer::ScoreScale() const {
   double scale = 1.0 / std::sqrt(head_dim_);
   if (Is("deepseek2")) scale = LatentScale();
   if (IsGranite()) scale = Number("attention.scale", scale);
+  if (Is("gemma4")) scale = 1.0;
   // The 27B models' query_pre_attn_scalar is their embedding's share of a head.
   if ((Is("gemma2") && n_layers_ == 46) || (Is("gemma3") && n_layers_ == 62))
     scale = 1.0 / std::sqrt(n_embd_ / n_heads_);
@@ -260,11 +264,11 @@ double ReferenceTransformer::ScoreScale() const {
 }
 
 Vector ReferenceTransformer::AttendHead(int layer, int head, const Vector& query) const {
-  const auto& keys = keys_[static_cast<size_t>(layer)];
-  const auto& values = values_[static_cast<size_t>(layer)];
-  const auto n = static_cast<size_t>(head_dim_);
-  const auto n_values = static_cast<size_t>(value_dim_);
-  const auto kv_head = static_cast<size_t>(head / (n_heads_ / n_kv_heads_));
+  const auto& keys = keys_[static_cast<size_t>(KvSourceOf(layer))];
+  const auto& values = values_[static_cast<size_t>(KvSourceOf(layer))];
+  const auto n = static_cast<size_t>(HeadDimOf(layer));
+  const auto n_values = Is("gemma4") ? n : static_cast<size_t>(value_dim_);
+  const auto kv_head = static_cast<size_t>(head / (n_heads_ / KvHeadsOf(layer)));
   const size_t from = kv_head * n, values_from = kv_head * n_values;
   const double scale = ScoreScale();
   size_t first = 0;
@@ -289,6 +293,15 @@ Vector ReferenceTransformer::AttendHead(int layer, int head, const Vector& query
   return y;
 }
 
+Vector ReferenceTransformer::AttendHeads(int layer, const Vector& query) const {
+  Vector heads;
+  for (int head = 0; head < n_heads_; ++head) {
+    const Vector one = AttendHead(layer, head, query);
+    heads.insert(heads.end(), one.begin(), one.end());
+  }
+  return heads;
+}
+
 Vector ReferenceTransformer::Attention(int layer, const Vector& x) {
   const std::string block = BlockName(layer);
   Vector query, key, value, gates;
@@ -307,8 +320,8 @@ Vector ReferenceTransformer::Attention(int layer, const Vector& x) {
     if (!turns_first) norm();
     if (KnowsPositions(layer)) {
       const Rotation& rotation = SeesWindowOnly(layer) ? local_ : global_;
-      Rotate(rotation, query);
-      Rotate(rotation, key);
+      Rotate(rotation, head_dim_, query);
+      Rotate(rotation, head_dim_, key);
     }
     if (turns_first) norm();
   }
@@ -322,11 +335,7 @@ Vector ReferenceTransformer::Attention(int layer, const Vector& x) {
   }
   keys_[static_cast<size_t>(layer)].push_back(key);
   values_[static_cast<size_t>(layer)].push_back(value);
-  Vector heads;
-  for (int head = 0; head < n_heads_; ++head) {
-    const Vector one = AttendHead(layer, head, query);
-    heads.insert(heads.end(), one.begin(), one.end());
-  }
+  Vector heads = AttendHeads(layer, query);
   for (size_t i = 0; i < gates.size(); ++i) heads[i] /= 1.0 + std::exp(-gates[i]);
   Vector y = Product(block + "attn_output.weight", heads);
   AddBias(block + "attn_output.bias", y);
@@ -364,7 +373,12 @@ std::vector<double> ReferenceTransformer::Add(int32_t token) {
     for (double& value : x) value *= std::sqrt(n_embd_);
   if (IsGranite())
     for (double& value : x) value *= Number("embedding_scale", 1.0);
-  for (int layer = 0; layer < n_layers_; ++layer) Block(layer, x);
+  const std::vector<Vector> inputs = Is("gemma4") ? Gemma4Inputs(token, x) : std::vector<Vector>();
+  for (int layer = 0; layer < n_layers_; ++layer)
+    if (Is("gemma4"))
+      Gemma4Block(layer, inputs[static_cast<size_t>(layer)], x);
+    else
+      Block(layer, x);
   const bool is_lfm = Is("lfm2") || Is("lfm2moe");
   Vector logits = Product(Has("output.weight") ? "output.weight" : "token_embd.weight",
                           Norm(is_lfm ? "token_embd_norm.weight" : "output_norm.weight", x));

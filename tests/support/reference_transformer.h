@@ -52,6 +52,8 @@ class ReferenceTransformer {
   const Tensor& Weight(const std::string& name) const;
   bool Has(const std::string& name) const { return tensors_.contains(name); }
   bool SeesWindowOnly(int layer) const;
+  int HeadDimOf(int layer) const;
+  int KvHeadsOf(int layer) const;
   bool KnowsPositions(int layer) const;
 
   Rotation MakeRotation(bool is_local) const;
@@ -66,10 +68,12 @@ class ReferenceTransformer {
     return Has(weight) ? Norm(weight, x) : x;
   }
   void NormQueriesOrKeys(const std::string& weight, Vector& x) const;
-  void Rotate(const Rotation& rotation, Vector& x) const;
+  void Rotate(const Rotation& rotation, int head_dim, Vector& x) const;
   Vector Project(const std::string& layer, const std::string& which, const Vector& x) const;
   Vector Attention(int layer, const Vector& x);
   Vector AttendHead(int layer, int head, const Vector& query) const;
+  // What the output projection takes: what each head makes of the keys and values so far.
+  Vector AttendHeads(int layer, const Vector& query) const;
   double ScoreScale() const;
   // DeepSeek's, of reference_latent.cpp: all heads' keys and values as they were trained.
   void ReadLatentSizes();
@@ -98,6 +102,14 @@ class ReferenceTransformer {
   Vector StateSpace(int layer, const Vector& x);
   Vector StateSpaceHead(const std::string& block, size_t head, double step, const Vector& xbc,
                         std::vector<Vector>& state) const;
+  // Gemma 4's, of reference_gemma4.cpp.
+  int KvSourceOf(int layer) const;
+  Vector Gemma4Heads(int layer, const Vector& x);
+  Vector Gemma4Mixture(const std::string& block, const Vector& x) const;
+  Vector Gemma4Net(const std::string& block, const Vector& x) const;
+  void Gemma4Block(int layer, const Vector& input, Vector& x);
+  // Of each layer, of this token.
+  std::vector<Vector> Gemma4Inputs(int32_t token, const Vector& embedding) const;
   double GeluOf(double x) const;
   double Gate(double gate, double up) const;
   double Activated(double x) const;

@@ -70,6 +70,8 @@ TinyFamily TinyFamilyOf(const std::string& name) {
     return {.has_fused_qkv = true, .has_layer_norms = true, .is_parallel = true, .has_gate = false};
   if (name == "gemma2") return {.has_post_norms = true, .has_window = true};
   if (name == "gemma3") return {.has_qk_norm = true, .has_post_norms = true, .has_window = true};
+  if (name == "gemma4")
+    return {.has_tied_output = true, .has_window = true, .has_layer_kinds = true};
   if (name == "glm4")
     return {.has_qkv_bias = true, .has_post_norms = true, .has_fused_gate_up = true};
   if (name == "glm4moe")

@@ -44,6 +44,7 @@ struct TinyFamily {
   bool has_fused_strengths = false;  // of delta nets
   bool has_short_conv = false;       // some layers are one, and the output norm has another name
   bool has_state_space = false;      // some layers are one
+  bool has_layer_kinds = false;      // that differ in more than their window: tiny_gemma4.h
   bool has_latent = false;           // which all keys and values are made of
 
   // KV heads of each layer tell which are recurrent.

@@ -5,6 +5,7 @@
 
 #include "kernels/base/check.h"
 #include "tests/support/temporary_files.h"
+#include "tests/support/tiny_gemma4.h"
 #include "tests/support/tiny_recurrent.h"
 #include "tests/support/tiny_sizes.h"
 #include "tests/support/weight_writer.h"
@@ -82,10 +83,12 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
       .AddString("general.name", options.name)
       .AddUint32(prefix + "block_count", options.n_layers + (family.has_prediction_layer ? 1 : 0))
       .AddUint32(prefix + "context_length", options.n_context)
-      .AddUint32(prefix + "embedding_length", options.n_embd)
-      .AddUint32(prefix + "feed_forward_length", options.n_ff)
-      .AddUint32(prefix + "attention.head_count", options.n_heads);
-  if (family.has_latent)
+      .AddUint32(prefix + "embedding_length", options.n_embd);
+  if (!family.has_layer_kinds) builder.AddUint32(prefix + "feed_forward_length", options.n_ff);
+  builder.AddUint32(prefix + "attention.head_count", options.n_heads);
+  if (family.has_layer_kinds)
+    AddGemma4Parameters(options, builder);
+  else if (family.has_latent)
     AddLatentParameters(options, prefix, builder);
   else if (family.is_encoder)
     builder.AddBool(prefix + "attention.causal", false)
@@ -97,10 +100,10 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
                                                    : "attention.layer_norm_rms_epsilon"),
                   options.rms_epsilon)
       .AddFloat32(prefix + "rope.freq_base", 10000.0f);
-  if (options.head_dim != 0)
+  if (options.head_dim != 0 && !family.has_layer_kinds)
     builder.AddUint32(prefix + "attention.key_length", options.head_dim)
         .AddUint32(prefix + "attention.value_length", options.head_dim);
-  if (options.rope_dimension != 0)
+  if (options.rope_dimension != 0 && !family.has_layer_kinds)
     builder.AddUint32(prefix + "rope.dimension_count", options.rope_dimension);
   if (options.window != 0) builder.AddUint32(prefix + "attention.sliding_window", options.window);
   AddExpertParameters(options, prefix, builder);
@@ -306,6 +309,7 @@ void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& wri
               GgufBuilder& builder) {
   const TinyFamily family = FamilyOf(options);
   const std::string prefix = "blk." + std::to_string(layer) + ".";
+  if (family.has_layer_kinds) return AddGemma4Layer(options, layer, writer, builder);
   const bool has_norm_biases = family.has_layer_norms && !family.lacks_norm_biases;
   const auto add_norm = [&](const std::string& name) {
     writer.Norm(prefix + name + ".weight", options.n_embd);
@@ -395,6 +399,7 @@ GgufBuilder MakeTinyModel(const TinyModelOptions& wanted) {
   else
     AddOutput(options, writer);
   if (options.has_long_rope) AddLongRope(options, builder);
+  if (family.has_layer_kinds) AddGemma4Tables(options, n_vocab, writer, builder);
   for (uint32_t layer = 0; layer < options.n_layers; ++layer)
     AddLayer(options, layer, writer, builder);
   if (family.has_prediction_layer) AddPredictionLayer(options, writer, builder);

@@ -39,12 +39,14 @@ struct TinyModelOptions {
   // 0: dense, but for families that need experts, which get 4 of which a token uses 2.
   uint32_t n_experts = 0;
   uint32_t n_experts_used = 2;
-  bool has_split_experts = false;  // a tensor for each
+  bool has_split_experts = false;  // a tensor for each; gemma4: gate and up apart
   // GGUF types, 0 for F32: of every matrix but the routers, and of the experts where it is another.
   // Quantised weights are random blocks, and no two shapes of one seed hold the same numbers.
   uint32_t matrix_type = 0;
   uint32_t expert_type = 0;
-  bool is_lite = false;           // deepseek2, as V2 Lite: plain queries, a softmax as router
+  bool is_lite = false;  // deepseek2, as V2 Lite: plain queries, a softmax as router
+  // gemma4, as 31B: no inputs of layers, values that are keys; with experts, as 26B-A4B.
+  bool is_large = false;
   bool has_fused_latent = false;  // deepseek2: older files' matrices of the heads
   bool has_long_rope = false;     // llama, phi3: divisors, the long ones beyond a context of 64
   TinyVocabulary vocabulary = TinyVocabulary::kBpe;

@@ -45,7 +45,8 @@ bool IsRecurrent(const TinyModelOptions& options, uint32_t layer) {
 }
 
 uint32_t ExpertLength(const TinyModelOptions& options) {
-  return FamilyOf(options).has_dense_layer ? HalfLength(options) : options.n_ff;
+  const TinyFamily family = FamilyOf(options);
+  return family.has_dense_layer || family.has_layer_kinds ? HalfLength(options) : options.n_ff;
 }
 
 uint32_t SharedLength(const TinyModelOptions& options) {

@@ -34,8 +34,8 @@ TEST(LatentConfigTest, AttentionHasTheHeadsOfTheCache) {
     EXPECT_EQ(config.n_kv_heads, 1u);
     EXPECT_EQ(config.head_dim, 8u + 24);
     EXPECT_EQ(config.value_dim, 24u);
-    EXPECT_EQ(config.projected_query_dim(), 20u);
-    EXPECT_EQ(config.output_dim(), 20u);
+    EXPECT_EQ(config.ProjectedQueryDimOf(0), 20u);
+    EXPECT_EQ(config.OutputDimOf(0), 20u);
     EXPECT_DOUBLE_EQ(config.attention_scale, 1.0 / std::sqrt(20.0));
     EXPECT_EQ(Find(model, WeightRole::kAttnOutput, 0)->n_cols, 4u * 20);
     EXPECT_EQ(Find(model, WeightRole::kAttnV, 0), nullptr);

@@ -42,13 +42,14 @@ class Keys {
     Add("attention.head_count", kUint32, LittleEndian32(4));
     if (HasKvHeadsOfLayers(family_))
       AddKvHeadsOfLayers();
-    else
+    else if (family_ != "gemma4")  // without the key as many as heads
       Add("attention.head_count_kv", kUint32, LittleEndian32(family_ == "deepseek2" ? 1 : 2));
     Add(HasLayerNorms(family_) ? "attention.layer_norm_epsilon"
                                : "attention.layer_norm_rms_epsilon",
         kFloat32, Float(1e-5f));
     Add("vocab_size", kUint32, LittleEndian32(10));
-    if (family_ == "gemma2" || family_ == "gemma3" || family_ == "gpt-oss" || family_ == "cohere2")
+    if (family_ == "gemma2" || family_ == "gemma3" || family_ == "gemma4" || family_ == "gpt-oss" ||
+        family_ == "cohere2")
       Add("attention.sliding_window", kUint32, LittleEndian32(16));
     if (family_ == "mixtral" || family_ == "gpt-oss" || family_ == "deepseek2" ||
         family_ == "dots1" || family_ == "minimax-m2" || family_ == "bailingmoe2" ||
@@ -58,6 +59,7 @@ class Keys {
       Add("expert_feed_forward_length", kUint32, LittleEndian32(32));
     }
     if (family_ == "deepseek2") AddLatent();
+    if (family_ == "gemma4") AddLayerKinds();
     if (family_.starts_with("qwen35") || family_ == "qwen3next") AddDeltaNet();
     if (family_.starts_with("lfm2")) Add("shortconv.l_cache", kUint32, LittleEndian32(3));
     if (family_ == "granitehybrid") AddStateSpace();
@@ -91,6 +93,18 @@ class Keys {
         {"attention.key_length", 40},     {"attention.value_length", 32},
         {"attention.key_length_mla", 24}, {"attention.value_length_mla", 16}};
     for (const auto& [name, value] : keys) Add(name, 4, LittleEndian32(value));
+  }
+
+  // The first of two layers has a window; heads of 16 and 32 elements.
+  void AddLayerKinds() {
+    const std::pair<std::string_view, uint32_t> keys[] = {{"attention.key_length", 32},
+                                                          {"attention.value_length", 32},
+                                                          {"attention.key_length_swa", 16},
+                                                          {"attention.value_length_swa", 16}};
+    for (const auto& [name, value] : keys) Add(name, 4, LittleEndian32(value));
+    Add("rope.freq_base_swa", 6, Float(500.0f));
+    Add("attention.sliding_window_pattern", 9,
+        LittleEndian32(7) + LittleEndian64(2) + std::string{1, 0});
   }
 
   // 2 key heads and 4 value heads of 16 elements; the second layer attends to all positions.

@@ -11,6 +11,12 @@ inline const void* BoundAddress(const ModelWeights& weights, const WeightPlaceme
   switch (spec.role) {
     case WeightRole::kTokenEmbedding:
       return weights.token_embedding.data;
+    case WeightRole::kLayerInputs:
+      return weights.layer_inputs.data;
+    case WeightRole::kLayerInputProjection:
+      return weights.layer_input_projection.data;
+    case WeightRole::kLayerInputNorm:
+      return weights.layer_input_norm;
     case WeightRole::kOutputNorm:
       return weights.output_norm;
     case WeightRole::kOutput:
@@ -64,9 +70,18 @@ inline const void* BoundAddress(const ModelWeights& weights, const WeightPlaceme
       {WeightRole::kFfnUpBias, layer.up_bias},
       {WeightRole::kFfnDownBias, layer.down_bias},
       {WeightRole::kFfnPostNorm, layer.ffn_post_norm},
+      {WeightRole::kFfnMadeNorm, layer.ffn_made_norm},
+      {WeightRole::kLayerInputGate, layer.layer_input_gate.data},
+      {WeightRole::kLayerInputOutput, layer.layer_input_output.data},
+      {WeightRole::kLayerInputPostNorm, layer.layer_input_post_norm},
+      {WeightRole::kLayerScale, layer.layer_scale},
+      {WeightRole::kRouterNorm, layer.router_norm},
       {WeightRole::kRouter, layer.router.data},
       {WeightRole::kRouterBias, layer.router_bias},
       {WeightRole::kSelectionBias, layer.selection_bias},
+      {WeightRole::kExpertNorm, layer.expert_norm},
+      {WeightRole::kExpertMadeNorm, layer.expert_made_norm},
+      {WeightRole::kExpertScales, layer.expert_scales},
       {WeightRole::kExpertGate, expert(layer.expert_gate)},
       {WeightRole::kExpertUp, expert(layer.expert_up)},
       {WeightRole::kExpertDown, expert(layer.expert_down)},

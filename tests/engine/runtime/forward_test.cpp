@@ -153,9 +153,9 @@ TEST(ForwardTest, QkvBiasChangesTheLogits) {
   const Logits with_bias = model.Feed(0, tokens, 64);
   const LayerWeights& layer = model.model().weights().layers[0];
   const ModelConfig& config = model.model().config();
-  const std::pair<const float*, uint32_t> biases[] = {{layer.q_bias, config.q_rows()},
-                                                      {layer.k_bias, config.k_rows()},
-                                                      {layer.v_bias, config.v_rows()}};
+  const std::pair<const float*, uint32_t> biases[] = {{layer.q_bias, config.QueryRowsOf(0)},
+                                                      {layer.k_bias, config.HeadsOf(0).k_rows()},
+                                                      {layer.v_bias, config.HeadsOf(0).v_rows()}};
   const std::unique_ptr<Stream> stream = model.device().CreateStream().value();
   for (const auto& [bias, n] : biases) {
     ASSERT_NE(bias, nullptr);
