@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "daemon/rpc/call_errors.h"
+
 namespace forge {
 namespace {
 
@@ -14,12 +16,6 @@ constexpr size_t kMaxTools = 256;
 constexpr size_t kMaxToolCalls = 256;  // of one message
 constexpr size_t kMaxNameBytes = 256;  // of roles, tools and calls
 constexpr size_t kMaxConversationBytes = size_t{16} << 20;
-
-Status BadField(const std::string& field, std::string_view problem) {
-  return InvalidArgument(fmt::format("turn.chat.{} {}", field, problem))
-      .WithReason("INVALID_REQUEST")
-      .WithDetail("field", fmt::format("turn.chat.{}", field));
-}
 
 Status CheckName(const std::string& field, const std::string& name, bool required) {
   if (required && name.empty()) return BadField(field, "is empty");
@@ -67,27 +63,30 @@ size_t SizeBytes(const Conversation& conversation) {
 
 }  // namespace
 
-Result<Conversation> ChatConversation::With(const v1::ChatMessages& turn) const {
-  if (turn.messages().empty()) return BadField("messages", "is empty");
-  FORGE_TRY(CheckCount("tools", static_cast<size_t>(turn.tools_size()), kMaxTools));
+Result<Conversation> ChatConversation::With(const v1::ChatMessages& turn,
+                                            const std::string& field) const {
+  if (turn.messages().empty()) return BadField(field + ".messages", "is empty");
+  FORGE_TRY(CheckCount(field + ".tools", static_cast<size_t>(turn.tools_size()), kMaxTools));
   Conversation next = conversation_;
   if (!is_whole_) next.messages.clear();
   for (int i = 0; i < turn.messages_size(); ++i) {
-    FORGE_ASSIGN_OR_RETURN(ChatMessage message,
-                           MessageFromProto(turn.messages(i), fmt::format("messages[{}]", i)));
+    FORGE_ASSIGN_OR_RETURN(
+        ChatMessage message,
+        MessageFromProto(turn.messages(i), fmt::format("{}.messages[{}]", field, i)));
     next.messages.push_back(std::move(message));
   }
-  FORGE_TRY(CheckCount("messages", next.messages.size(), kMaxMessages));
+  FORGE_TRY(CheckCount(field + ".messages", next.messages.size(), kMaxMessages));
   if (!turn.tools().empty()) next.tools.clear();
   for (int i = 0; i < turn.tools_size(); ++i) {
     const v1::Tool& tool = turn.tools(i);
-    FORGE_TRY(CheckName(fmt::format("tools[{}].name", i), tool.name(), /*required=*/true));
+    FORGE_TRY(
+        CheckName(fmt::format("{}.tools[{}].name", field, i), tool.name(), /*required=*/true));
     next.tools.push_back({tool.name(), tool.description(), tool.parameters_json()});
   }
   if (!turn.template_options_json().empty())
     next.template_options_json = turn.template_options_json();
   if (SizeBytes(next) <= kMaxConversationBytes) return next;
-  return BadField("messages",
+  return BadField(field + ".messages",
                   fmt::format("make a conversation of more than {} bytes", kMaxConversationBytes));
 }
 
@@ -101,6 +100,15 @@ void ChatConversation::AddAnswer(const ChatAnswer& answer) {
 void ChatConversation::Forget() {
   conversation_.messages.clear();
   is_whole_ = false;
+}
+
+Result<ChatPrompt> RenderChat(const Engine& engine, const ModelSnapshot& model,
+                              const Conversation& conversation, std::optional<ChatPlace> place) {
+  // A template that cannot be used at all says so itself.
+  const bool takes_tools = model.info.chat_template_takes_tools || model.info.chat_template.empty();
+  if (!conversation.tools.empty() && !takes_tools)
+    return ToolsUnsupported(model.file.name, model.info.chat_template);
+  return engine.RenderChat(model.id, conversation, place);
 }
 
 }  // namespace forge

@@ -113,6 +113,7 @@ void GenerateCall::StartTurn(Turn turn) {
     cancel_wanted_ = false;
     tool_calls_.clear();
     trailing_kind_ = TextKind::kContent;
+    stop_string_.clear();
     told_finished_ = false;
     turn_deadline_ = has_client_deadline_ ? Clock::time_point::max()
                                           : Clock::now() + service_.config.limits.generate_deadline;
@@ -216,15 +217,11 @@ Status GenerateCall::SetChatPrompt(const v1::ChatMessages& chat, const Session& 
   std::optional<ChatPlace> place;
   {
     const MutexLock lock(mutex_);
-    FORGE_ASSIGN_OR_RETURN(conversation, chat_.With(chat));
+    FORGE_ASSIGN_OR_RETURN(conversation, chat_.With(chat, "turn.chat"));
     if (!is_first) place = ChatPlace{session.id, !chat_.is_whole()};
   }
-  // A template that cannot be used at all says so itself.
-  const bool takes_tools = model.info.chat_template_takes_tools || model.info.chat_template.empty();
-  if (!conversation.tools.empty() && !takes_tools)
-    return ToolsUnsupported(model.file.name, model.info.chat_template);
   FORGE_ASSIGN_OR_RETURN(ChatPrompt prompt,
-                         service_.engine.RenderChat(session.model, conversation, place));
+                         RenderChat(service_.engine, model, conversation, place));
   request.prompt = std::move(prompt.tokens);
   request.keep_tokens = prompt.keep_tokens;
   request.chat = prompt.output;
@@ -280,6 +277,11 @@ void GenerateCall::OnAnswer(ChatAnswer answer, TextKind trailing_kind) {
   trailing_kind_ = trailing_kind;
 }
 
+void GenerateCall::OnStopString(std::string stop_string) {
+  const MutexLock lock(mutex_);
+  stop_string_ = std::move(stop_string);
+}
+
 void GenerateCall::OnFinished(const Status& status, FinishReason reason, std::string trailing_text,
                               const GenerateUsage& usage) {
   meter_.TakeUsage(usage);
@@ -300,6 +302,7 @@ void GenerateCall::OnFinished(const Status& status, FinishReason reason, std::st
     is_told = told_finished_;
     finished->set_seed(seed_);
     finished->set_kind(TextKindToProto(trailing_kind_));
+    finished->set_stop_string(SanitizeUtf8(stop_string_));
     for (const ToolCall& call : tool_calls_) *finished->add_tool_calls() = ToolCallToProto(call);
   }
   if (!is_told) {

@@ -48,6 +48,7 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   void OnPromptProgress(uint32_t tokens_done, uint32_t tokens_total) override;
   void OnToken(TokenEvent event) override;
   void OnAnswer(ChatAnswer answer, TextKind trailing_kind) override;
+  void OnStopString(std::string stop_string) override;
   void OnFinished(const Status& status, FinishReason reason, std::string trailing_text,
                   const GenerateUsage& usage) override;
 
@@ -146,6 +147,7 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   ChatConversation chat_ FORGE_GUARDED_BY(mutex_);
   std::vector<ToolCall> tool_calls_ FORGE_GUARDED_BY(mutex_);  // of the turn that ends
   TextKind trailing_kind_ FORGE_GUARDED_BY(mutex_) = TextKind::kContent;
+  std::string stop_string_ FORGE_GUARDED_BY(mutex_);
   bool told_finished_ FORGE_GUARDED_BY(mutex_) = false;    // the client, of this turn
   bool running_ FORGE_GUARDED_BY(mutex_) = false;          // from StartTurn to OnFinished
   bool waits_for_model_ FORGE_GUARDED_BY(mutex_) = false;  // see IsWaiting

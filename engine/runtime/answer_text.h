@@ -23,6 +23,8 @@ class AnswerText {
   TextPiece Add(TokenId token);
   // True once a stop string was found.
   bool is_stopped() const { return stop_matcher_.found(); }
+  // That; empty: none.
+  const std::string& stop_string() const { return stop_matcher_.found_string(); }
   // What is left at the end, as one piece.
   TextPiece Finish();
 

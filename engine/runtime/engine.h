@@ -185,6 +185,8 @@ class GenerationSink : public ProgressSink {
   virtual void OnToken(TokenEvent event) = 0;
   // Before OnFinished, of a request with `chat`. `trailing_kind`: of the trailing text.
   virtual void OnAnswer(ChatAnswer /*answer*/, TextKind /*trailing_kind*/) {}
+  // Before OnFinished, where the answer ended before a stop string.
+  virtual void OnStopString(std::string /*stop_string*/) {}
   // `trailing_text`: text held back that turned out to belong to the answer.
   virtual void OnFinished(const Status& status, FinishReason reason, std::string trailing_text,
                           const GenerateUsage& usage) = 0;

@@ -28,7 +28,7 @@ StopMatcher::StopMatcher(std::vector<std::string> stop_strings) {
 }
 
 std::string StopMatcher::Add(std::string_view text) {
-  if (found_) return std::string();
+  if (found()) return std::string();
   uint32_t n_partial = 0;
   for (const char byte : text) {
     held_.push_back(byte);
@@ -40,13 +40,13 @@ std::string StopMatcher::Add(std::string_view text) {
       if (pattern.complete()) n_complete = std::max(n_complete, pattern.n_matched);
     }
     if (n_complete == 0) continue;
-    found_ = true;
+    found_ = held_.substr(held_.size() - n_complete);
     return Take(held_.size() - n_complete);
   }
   return text.empty() ? std::string() : Take(held_.size() - n_partial);
 }
 
-std::string StopMatcher::Finish() { return found_ ? std::string() : Take(held_.size()); }
+std::string StopMatcher::Finish() { return found() ? std::string() : Take(held_.size()); }
 
 std::string StopMatcher::Take(size_t n_bytes) {
   std::string text(held_, 0, n_bytes);

@@ -24,7 +24,9 @@ class StopMatcher {
   // What was held back, at the end of the stream. Nothing if a stop string was found.
   std::string Finish();
 
-  bool found() const { return found_; }
+  bool found() const { return !found_.empty(); }
+  // The stop string that was found; empty: none.
+  const std::string& found_string() const { return found_; }
 
  private:
   // A stop string and how much of it the text ends with, after Knuth, Morris and Pratt, "Fast
@@ -43,7 +45,7 @@ class StopMatcher {
 
   std::vector<Pattern> patterns_;
   std::string held_;  // not yet handed out
-  bool found_ = false;
+  std::string found_;
 };
 
 }  // namespace forge

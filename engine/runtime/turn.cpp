@@ -156,13 +156,16 @@ Task::EndCall Turn::End(const Status& status, FinishReason reason, uint32_t cont
   if (text_.is_chat()) answer = text_.Answer();
   if (reason == FinishReason::kEndOfText && text_.has_tool_calls())
     reason = FinishReason::kToolCalls;
-  return [sink = sink_, status, reason, trailing, answer = std::move(answer),
-          usage = Usage(context_used)](const Status& lost) mutable {
-    if (answer && lost.ok()) sink->OnAnswer(*answer, trailing.kind);
-    answer.reset();  // once, should the rest be called again
-    if (lost.ok()) return sink->OnFinished(status, reason, trailing.text, usage);
-    sink->OnFinished(lost, FinishReason::kCancelled, {}, usage);
-  };
+  return
+      [sink = sink_, status, reason, trailing, answer = std::move(answer),
+       stop_string = text_.stop_string(), usage = Usage(context_used)](const Status& lost) mutable {
+        if (answer && lost.ok()) sink->OnAnswer(*answer, trailing.kind);
+        answer.reset();  // once, should the rest be called again
+        if (!stop_string.empty() && lost.ok()) sink->OnStopString(stop_string);
+        stop_string.clear();
+        if (lost.ok()) return sink->OnFinished(status, reason, trailing.text, usage);
+        sink->OnFinished(lost, FinishReason::kCancelled, {}, usage);
+      };
 }
 
 Result<Turn::Token> Turn::NextToken(const StepRow& row, std::span<const TokenId> sequence) {

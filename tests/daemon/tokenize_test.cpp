@@ -32,6 +32,38 @@ TEST_F(TokenizeTest, GivesIdsAndTheirTexts) {
   EXPECT_THAT(response.texts(), ElementsAre("<s>", "a", "b", "\xef\xbf\xbd"));
 }
 
+TEST_F(TokenizeTest, RendersAChatAsGenerateDoes) {
+  v1::TokenizeRequest request;
+  request.set_model("tiny");
+  request.set_ids_only(true);
+  for (const char* content : {"a", "ab"}) {
+    v1::ChatMessage& message = *request.mutable_chat()->add_messages();
+    message.set_role("user");
+    message.set_content(content);
+  }
+  v1::TokenizeResponse response;
+  grpc::ClientContext context;
+  ASSERT_TRUE(stub_->Tokenize(&context, request, &response).ok());
+  EXPECT_THAT(response.ids(), ElementsAre(FakeEngine::kBos, 1, 2));
+  EXPECT_THAT(response.texts(), ::testing::IsEmpty());
+}
+
+TEST_F(TokenizeTest, RefusesAChatThatIsEmptyOrBesideAText) {
+  v1::TokenizeRequest request;
+  request.set_model("tiny");
+  request.mutable_chat();
+  v1::TokenizeResponse response;
+  grpc::ClientContext empty;
+  grpc::Status status = stub_->Tokenize(&empty, request, &response);
+  EXPECT_ERROR(status, INVALID_ARGUMENT, "INVALID_REQUEST");
+  EXPECT_EQ(ErrorInfoOf(status).metadata().at("field"), "chat.messages");
+  request.set_text("a");
+  grpc::ClientContext both;
+  status = stub_->Tokenize(&both, request, &response);
+  EXPECT_ERROR(status, INVALID_ARGUMENT, "INVALID_REQUEST");
+  EXPECT_EQ(ErrorInfoOf(status).metadata().at("field"), "chat");
+}
+
 TEST_F(TokenizeTest, DetokenizeGivesTextThatIsUtf8) {
   grpc::ClientContext context;
   v1::DetokenizeRequest request;

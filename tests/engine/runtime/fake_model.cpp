@@ -174,6 +174,11 @@ void RecordingSink::OnToken(TokenEvent event) {
   events.push_back(std::move(event));
 }
 
+void RecordingSink::OnStopString(std::string found) {
+  n_after_finish += n_finished;
+  stop_string = std::move(found);
+}
+
 void RecordingSink::OnFinished(const Status& final_status, FinishReason finish_reason,
                                std::string trailing_text, const GenerateUsage& final_usage) {
   ++n_finished;

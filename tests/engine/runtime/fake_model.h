@@ -83,6 +83,7 @@ class RecordingSink : public GenerationSink {
   void OnQueued(uint32_t position) override;
   void OnPromptProgress(uint32_t tokens_done, uint32_t tokens_total) override;
   void OnToken(TokenEvent event) override;
+  void OnStopString(std::string found) override;
   void OnFinished(const Status& final_status, FinishReason finish_reason, std::string trailing_text,
                   const GenerateUsage& final_usage) override;
 
@@ -97,6 +98,7 @@ class RecordingSink : public GenerationSink {
   int n_after_finish = 0;  // calls that must not have come
   Status status;
   FinishReason reason = FinishReason::kCancelled;
+  std::string stop_string;
   GenerateUsage usage;
   std::function<void()> on_finished;
 };

@@ -80,6 +80,7 @@ TEST_F(TurnTest, StopStringsAcrossTokensAreNeverLeaked) {
   RunUntilIdle();
   EXPECT_EQ(sink->reason, FinishReason::kStopString);
   EXPECT_EQ(sink->text, "hello world an");
+  EXPECT_EQ(sink->stop_string, "d that i");
   // The session keeps every token that was generated.
   EXPECT_EQ(sink->usage.context_used, 2 + sink->tokens.size());
 }
@@ -95,6 +96,7 @@ TEST_F(TurnTest, TextHeldBackForAStopStringComesWithTheEnd) {
   RunUntilIdle();
   EXPECT_EQ(sink->reason, FinishReason::kMaxTokens);
   EXPECT_EQ(sink->text, "hello world");
+  EXPECT_EQ(sink->stop_string, "");
 }
 
 TEST_F(TurnTest, ATextDependsOnItsSeedAndNotOnWhoElseRuns) {
