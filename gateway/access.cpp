@@ -99,18 +99,22 @@ std::optional<ApiError> Access::CheckKey(const HttpRequest& request) const {
   if (keys_.empty() || request.method == "OPTIONS") return std::nullopt;
   constexpr std::string_view kScheme = "Bearer ";
   bool is_known = false;
+  const auto compare = [&](std::string_view given) {
+    for (const std::string& key : keys_) is_known |= IsSameKey(given, key);
+  };
+  for (const std::string_view value : request.Values("x-api-key")) compare(value);
   for (const std::string_view value : request.Values("authorization")) {
     if (value.size() <= kScheme.size() ||
         !EqualsIgnoringCase(value.substr(0, kScheme.size()), kScheme))
       continue;
-    for (const std::string& key : keys_) is_known |= IsSameKey(value.substr(kScheme.size()), key);
+    compare(value.substr(kScheme.size()));
   }
   if (is_known) return std::nullopt;
   ApiError error;
   error.http_status = 401;
   error.message =
       "the request has no key of forge-gateway's --api-key-file: send one as 'Authorization: "
-      "Bearer KEY'";
+      "Bearer KEY' or 'x-api-key: KEY'";
   error.code = "invalid_api_key";
   return error;
 }

@@ -67,6 +67,32 @@ const char* TypeOf(int http_status) {
   }
 }
 
+const char* AnthropicTypeOf(int http_status) {
+  switch (http_status) {
+    case 401:
+      return "authentication_error";
+    case 403:
+      return "permission_error";
+    case 404:
+      return "not_found_error";
+    case 413:
+      return "request_too_large";
+    case 429:
+      return "rate_limit_error";
+    case 503:
+      return "overloaded_error";
+    default:
+      return http_status >= 500 ? "api_error" : "invalid_request_error";
+  }
+}
+
+// Anthropic's API has no codes. Its clients know by these words that a conversation outgrew the
+// context, and shorten it.
+std::string AnthropicMessageOf(const ApiError& error) {
+  const bool is_too_long = error.code == "context_length_exceeded";
+  return (is_too_long ? "prompt is too long: " : "") + error.message;
+}
+
 std::string LowerCase(std::string_view text) {
   std::string lower(text);
   std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
@@ -111,14 +137,19 @@ const char* ParamOfReason(std::string_view reason) {
 
 }  // namespace
 
-std::string ToJson(const ApiError& error) {
+std::string ToJson(const ApiError& error, ApiDialect dialect) {
   using Json = nlohmann::ordered_json;
   const auto or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
-  const Json json = {{"error",
-                      {{"message", error.message},
-                       {"type", TypeOf(error.http_status)},
-                       {"param", or_null(error.param)},
-                       {"code", or_null(error.code)}}}};
+  Json json = {{"error",
+                {{"message", error.message},
+                 {"type", TypeOf(error.http_status)},
+                 {"param", or_null(error.param)},
+                 {"code", or_null(error.code)}}}};
+  if (dialect == ApiDialect::kAnthropic)
+    json = {
+        {"type", "error"},
+        {"error",
+         {{"type", AnthropicTypeOf(error.http_status)}, {"message", AnthropicMessageOf(error)}}}};
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

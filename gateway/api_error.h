@@ -11,7 +11,7 @@
 
 namespace forge::gateway {
 
-// An error as clients of OpenAI's API take it.
+// An error as clients of an HTTP API take it.
 struct ApiError {
   int http_status = 500;
   std::string message;  // one sentence, what to do included
@@ -21,8 +21,12 @@ struct ApiError {
   std::optional<std::chrono::seconds> retry_after;
 };
 
-// {"error": {"message", "type", "param", "code"}}; the type follows from the status.
-std::string ToJson(const ApiError& error);
+// Whose API a client speaks.
+enum class ApiDialect { kOpenAi, kAnthropic };
+
+// {"error": {"message", "type", "param", "code"}}, or as Anthropic's API has it {"type": "error",
+// "error": {"type", "message"}}; the inner type follows from the status.
+std::string ToJson(const ApiError& error, ApiDialect dialect = ApiDialect::kOpenAi);
 
 // What the gateway itself refuses. `reason` and the detail "field" become code and param.
 ApiError ErrorOf(const Status& status);

@@ -42,6 +42,15 @@ bool IsPreflight(const HttpRequest& request) {
   return request.method == "OPTIONS" && !request.Values("origin").empty();
 }
 
+// Anthropic's where the request is for one of its endpoints, or below them.
+ApiDialect DialectOf(std::string_view target) {
+  constexpr std::string_view kMessages = "/v1/messages";
+  if (!target.starts_with(kMessages)) return ApiDialect::kOpenAi;
+  const std::string_view rest = target.substr(kMessages.size());
+  const bool is_whole_name = rest.empty() || rest.front() == '/' || rest.front() == '?';
+  return is_whole_name ? ApiDialect::kAnthropic : ApiDialect::kOpenAi;
+}
+
 ApiError Unexpected(const std::exception& fault) {
   ApiError error;
   error.message = std::string("forge-gateway failed: ") + fault.what();
@@ -54,6 +63,7 @@ Gateway::Gateway(Access access, const std::string& daemon_address)
     : access_(std::move(access)), daemon_(daemon_address) {}
 
 std::optional<ApiError> Gateway::Check(const HttpRequest& header, Responder& responder) {
+  responder.set_dialect(DialectOf(header.target));
   if (auto error = access_.CheckSender(header)) return error;
   AddCors(header, responder);
   if (auto error = access_.CheckKey(header)) return error;

@@ -9,8 +9,8 @@
 
 namespace forge::gateway {
 
-// Speaks OpenAI's HTTP API for one daemon: checks who asks, finds the endpoint and has it answer.
-// Keeps nothing between two requests. Thread-safe.
+// Speaks OpenAI's and Anthropic's HTTP APIs for one daemon: checks who asks, finds the endpoint and
+// has it answer. Keeps nothing between two requests. Thread-safe.
 class Gateway final : public HttpHandler {
  public:
   // `daemon_address`: as client::Connection takes it.

@@ -80,8 +80,10 @@ Result<Options> Check(const Line& line) {
 
 Result<Options> ParseOptions(int argc, const char* const* argv,
                              const std::string& default_address) {
-  CLI::App app("Serves the models of a forged daemon by OpenAI's HTTP API, on loopback.",
-               "forge-gateway");
+  CLI::App app(
+      "Serves the models of a forged daemon by the HTTP APIs of OpenAI and Anthropic, on "
+      "loopback.",
+      "forge-gateway");
   Line line;
   line.daemon = default_address;
   AddOptions(app, line);

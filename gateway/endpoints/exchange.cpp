@@ -19,6 +19,15 @@ ApiError Stopped() {
   return error;
 }
 
+ApiError ErrorOfCall(const Exchange& exchange, const grpc::Status& status) {
+  const bool is_stopped = status.error_code() == grpc::StatusCode::CANCELLED &&
+                          client::ReadErrorDetails(status).reason.empty();
+  if (is_stopped) return Stopped();
+  ApiError error = ErrorOf(status, exchange.daemon.address());
+  if (error.param == "response_format") error.param = exchange.schema_field;
+  return error;
+}
+
 // Hands the events of a turn to `take`, which returns false if no more are wanted.
 grpc::Status RunTurn(const Exchange& exchange, const Turn& turn,
                      const std::function<bool(const v1::GenerateResponse&)>& take) {
@@ -48,7 +57,7 @@ void SendError(const Exchange& exchange, const ApiError& error) {
     exchange.responder.SendError(error);
     return;
   }
-  exchange.responder.WriteStream(ServerSentError(error));
+  exchange.responder.WriteStream(ServerSentError(error, exchange.responder.dialect()));
   exchange.responder.EndStream();
 }
 
@@ -57,12 +66,7 @@ void SendError(const Exchange& exchange, const Status& status) {
 }
 
 void SendError(const Exchange& exchange, const grpc::Status& status) {
-  const bool is_stopped = status.error_code() == grpc::StatusCode::CANCELLED &&
-                          client::ReadErrorDetails(status).reason.empty();
-  if (is_stopped) return SendError(exchange, Stopped());
-  ApiError error = ErrorOf(status, exchange.daemon.address());
-  if (error.param == "response_format") error.param = exchange.schema_field;
-  SendError(exchange, error);
+  SendError(exchange, ErrorOfCall(exchange, status));
 }
 
 grpc::Status CallWhileWanted(const Exchange& exchange,
@@ -93,7 +97,11 @@ void AnswerStreamed(const Exchange& exchange, const Turn& turn, StreamedAnswer& 
     if (!responder.has_begun() && !responder.BeginStream()) return false;
     return responder.WriteStream(events);
   });
-  if (!status.ok()) return SendError(exchange, status);
+  if (!status.ok()) {
+    const ApiError error = ErrorOfCall(exchange, status);
+    if (!responder.has_begun()) return SendError(exchange, error);
+    responder.WriteStream(answer.Fail(error));
+  }
   responder.EndStream();
 }
 

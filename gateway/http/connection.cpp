@@ -60,8 +60,10 @@ bool ServeRequest(Socket& socket, const ConnectionLimits& limits, HttpHandler& h
   };
   if (!has_header) return parser.has_begun() && refuse(TooSlow(limits, State::kHeader));
   if (surplus) return refuse(*surplus);
-  if (parser.state() == State::kFailed) return refuse(parser.error());
+  const bool has_failed = parser.state() == State::kFailed;
+  if (has_failed && parser.request().method.empty()) return refuse(parser.error());
   if (const auto error = handler.Check(parser.request(), responder)) return refuse(*error);
+  if (has_failed) return refuse(parser.error());
   if (parser.state() == State::kBody && parser.request().expects_continue)
     socket.Write("HTTP/1.1 100 Continue\r\n\r\n", limits.stall_timeout);
   if (!ReadTo(State::kDone, socket, limits, parser)) return refuse(TooSlow(limits, State::kBody));

@@ -53,6 +53,8 @@ RequestParser::State RequestParser::Feed(std::string_view bytes) {
     if (fault == http::error::header_limit)
       return Fail(431, "the header of the request has more than " +
                            std::to_string(limits_.header_bytes) + " bytes");
+    // Found in the header already where that says how long the body is.
+    if (fault == http::error::body_limit && state_ == State::kHeader) ReadHeader();
     if (fault == http::error::body_limit)
       return Fail(413, "the body of the request has more than " +
                            std::to_string(limits_.body_bytes) + " bytes");
@@ -84,7 +86,7 @@ void RequestParser::ReadHeader() {
   for (const auto& field : header)
     request_.headers.emplace_back(LowerCase(field.name_string()), std::string(field.value()));
   request_.is_http_1_0 = header.version() < 11;
-  request_.keep_alive = beast_->parser.keep_alive();
+  request_.keep_alive = beast_->parser.is_header_done() && beast_->parser.keep_alive();
   const auto expects = request_.Values("expect");
   request_.expects_continue =
       !expects.empty() && LowerCase({expects[0].data(), expects[0].size()}) == "100-continue";

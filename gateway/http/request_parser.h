@@ -23,7 +23,9 @@ class RequestParser {
     kHeader,  // the header is not whole
     kBody,    // it is: request() has everything but the body
     kDone,
-    kFailed,  // error() says why, and nothing more can be read of the connection
+    // error() says why, and nothing more can be read of the connection. request() has the header
+    // where it is the body that is at fault, else nothing.
+    kFailed,
   };
 
   // `begin`: bytes that came already.

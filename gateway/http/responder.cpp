@@ -61,7 +61,7 @@ bool Responder::SendJson(int http_status, std::string_view json) {
 bool Responder::SendError(const ApiError& error) {
   if (error.retry_after) AddHeader("Retry-After", std::to_string(error.retry_after->count()));
   if (error.http_status == 401) AddHeader("WWW-Authenticate", "Bearer");
-  return SendJson(error.http_status, ToJson(error));
+  return SendJson(error.http_status, ToJson(error, dialect_));
 }
 
 bool Responder::SendNothing() { return is_whole_ = Write(Head(204, {})); }

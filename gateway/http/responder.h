@@ -19,6 +19,10 @@ class Responder {
 
   Responder(Socket& socket, const HttpRequest& request, std::chrono::milliseconds stall_limit);
 
+  // How errors are written; OpenAI's way until it is set.
+  void set_dialect(ApiDialect dialect) { dialect_ = dialect; }
+  ApiDialect dialect() const { return dialect_; }
+
   // Goes with every answer, whole or not.
   void AddHeader(std::string name, std::string value);
 
@@ -46,6 +50,7 @@ class Responder {
   const bool is_head_;
   const bool is_http_1_0_;
   const std::chrono::milliseconds stall_limit_;
+  ApiDialect dialect_ = ApiDialect::kOpenAi;
   Headers headers_;
   bool keep_alive_;
   bool has_begun_ = false;

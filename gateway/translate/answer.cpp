@@ -24,7 +24,16 @@ AnswerHead MakeHead(const char* prefix, const std::string& model) {
 
 std::string ServerSentEvent(const Json& json) { return "data: " + Dump(json) + "\n\n"; }
 
-std::string ServerSentError(const ApiError& error) { return "data: " + ToJson(error) + "\n\n"; }
+std::string NamedEvent(const Json& json) {
+  return "event: " + json.at("type").get<std::string>() + "\n" + ServerSentEvent(json);
+}
+
+std::string ServerSentError(const ApiError& error, ApiDialect dialect) {
+  const std::string data = "data: " + ToJson(error, dialect) + "\n\n";
+  return (dialect == ApiDialect::kAnthropic ? "event: error\n" : "") + data;
+}
+
+std::string StreamedAnswer::Fail(const ApiError& error) { return ServerSentError(error); }
 
 const char* FinishReasonName(v1::FinishReason reason) {
   switch (reason) {

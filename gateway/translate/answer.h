@@ -35,15 +35,18 @@ class WholeAnswer {
 class StreamedAnswer {
  public:
   virtual ~StreamedAnswer() = default;
-  // The text that `event` adds to the stream; empty: none. That of `finished` ends with [DONE].
+  // The text that `event` adds to the stream; empty: none. That of `finished` ends it.
   virtual std::string Take(const v1::GenerateResponse& event) = 0;
+  // What a stream ends with that breaks off.
+  virtual std::string Fail(const ApiError& error);
 };
 
 // "data: {...}\n\n"
 std::string ServerSentEvent(const Json& json);
-// What a stream ends with that breaks off. Clients take an `error` for a failure; no [DONE]
-// follows.
-std::string ServerSentError(const ApiError& error);
+// "event: ...\ndata: {...}\n\n", of an object that names its type itself.
+std::string NamedEvent(const Json& json);
+// Clients take an `error` for a failure; no [DONE] follows.
+std::string ServerSentError(const ApiError& error, ApiDialect dialect = ApiDialect::kOpenAi);
 inline constexpr char kStreamEnd[] = "data: [DONE]\n\n";
 
 // "stop", "length" or "tool_calls".

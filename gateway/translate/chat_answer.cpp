@@ -8,16 +8,9 @@ namespace forge::gateway {
 
 namespace {
 
-using Finished = v1::GenerateResponse::Finished;
-
-bool IsContent(v1::TextKind kind) {
-  return kind == v1::TEXT_KIND_CONTENT || kind == v1::TEXT_KIND_UNSPECIFIED;
-}
-
-Json ToolCallsJson(const Finished& finished, bool only_first, bool with_index) {
+Json ToolCallsJson(const v1::GenerateResponse::Finished& finished, bool with_index) {
   Json calls = Json::array();
   for (const v1::ToolCall& call : finished.tool_calls()) {
-    if (only_first && !calls.empty()) break;
     Json json = Json::object();
     if (with_index) json["index"] = calls.size();
     json["id"] = call.id();
@@ -28,57 +21,59 @@ Json ToolCallsJson(const Finished& finished, bool only_first, bool with_index) {
   return calls;
 }
 
+// Whether `event` is a token of the content, which has log-probabilities.
+bool IsContent(const v1::GenerateResponse& event) {
+  const v1::TextKind kind = event.token().kind();
+  return event.has_token() && (kind == v1::TEXT_KIND_CONTENT || kind == v1::TEXT_KIND_UNSPECIFIED);
+}
+
 }  // namespace
 
 WholeChatAnswer::WholeChatAnswer(AnswerHead head, ChatAnswerOptions options)
-    : head_(std::move(head)), options_(options) {}
+    : head_(std::move(head)),
+      has_logprobs_(options.logprobs),
+      reader_(std::move(options.forced_call), options.one_tool_call) {}
 
 void WholeChatAnswer::Take(const v1::GenerateResponse& event) {
-  if (event.has_token()) {
-    const v1::GenerateResponse::Token& token = event.token();
-    TakeText(token.kind(), token.text());
-    if (token.kind() == v1::TEXT_KIND_REASONING) ++n_reasoning_;
-    if (options_.logprobs && IsContent(token.kind())) logprobs_.push_back(ChatLogprob(token));
-  }
-  if (!event.has_finished()) return;
-  finished_ = event.finished();
-  TakeText(finished_.kind(), finished_.text());
-  if (options_.forced_call) TakeForcedCall(*options_.forced_call, content_, finished_);
-}
-
-// The text of a tool's call comes whole, with the end.
-void WholeChatAnswer::TakeText(v1::TextKind kind, const std::string& text) {
-  if (kind == v1::TEXT_KIND_TOOL_CALL) return;
-  (kind == v1::TEXT_KIND_REASONING ? reasoning_ : content_) += text;
+  const TurnReader::Text text = reader_.Take(event);
+  (text.is_thought ? reasoning_ : content_) += text.text;
+  if (has_logprobs_ && IsContent(event)) logprobs_.push_back(ChatLogprob(event.token()));
 }
 
 Json WholeChatAnswer::ToJson() const {
   Json message = {{"role", "assistant"}, {"content", content_}, {"refusal", nullptr}};
   if (!reasoning_.empty()) message["reasoning_content"] = reasoning_;
-  if (!finished_.tool_calls().empty()) {
-    message["tool_calls"] = ToolCallsJson(finished_, options_.one_tool_call, /*with_index=*/false);
+  if (!reader_.finished().tool_calls().empty()) {
+    message["tool_calls"] = ToolCallsJson(reader_.finished(), /*with_index=*/false);
     if (content_.empty()) message["content"] = nullptr;
   }
   Json choice = {{"index", 0},
                  {"message", std::move(message)},
                  {"logprobs", nullptr},
-                 {"finish_reason", FinishReasonName(finished_.reason())}};
-  if (options_.logprobs) choice["logprobs"] = {{"content", logprobs_}, {"refusal", nullptr}};
+                 {"finish_reason", FinishReasonName(reader_.finished().reason())}};
+  if (has_logprobs_) choice["logprobs"] = {{"content", logprobs_}, {"refusal", nullptr}};
   Json json = head_.ToJson("chat.completion");
   json["choices"] = Json::array({std::move(choice)});
-  json["usage"] = UsageJson(finished_.usage(), n_reasoning_);
+  json["usage"] = UsageJson(reader_.finished().usage(), reader_.n_reasoning());
   return json;
 }
 
 StreamedChatAnswer::StreamedChatAnswer(AnswerHead head, ChatAnswerOptions options)
-    : head_(std::move(head)), options_(options) {}
+    : head_(std::move(head)),
+      options_(std::move(options)),
+      reader_(options_.forced_call, options_.one_tool_call) {}
 
 std::string StreamedChatAnswer::Take(const v1::GenerateResponse& event) {
   if (!event.has_token() && !event.has_finished()) return {};
-  std::string text;
+  std::string chunks;
   if (!std::exchange(has_begun_, true))
-    text = Chunk({{"role", "assistant"}, {"content", ""}}, nullptr, nullptr);
-  return text + (event.has_token() ? TakeToken(event.token()) : TakeFinished(event.finished()));
+    chunks = Chunk({{"role", "assistant"}, {"content", ""}}, nullptr, nullptr);
+  const TurnReader::Text text = reader_.Take(event);
+  Json logprobs;
+  if (options_.logprobs && !options_.forced_call && IsContent(event))
+    logprobs = {{"content", Json::array({ChatLogprob(event.token())})}, {"refusal", nullptr}};
+  if (!text.text.empty() || !logprobs.is_null()) chunks += TextChunk(text, logprobs);
+  return event.has_finished() ? chunks + End() : chunks;
 }
 
 std::string StreamedChatAnswer::Chunk(Json delta, const Json& logprobs,
@@ -93,43 +88,21 @@ std::string StreamedChatAnswer::Chunk(Json delta, const Json& logprobs,
   return ServerSentEvent(json);
 }
 
-std::string StreamedChatAnswer::TextChunk(v1::TextKind kind, const std::string& text,
+std::string StreamedChatAnswer::TextChunk(const TurnReader::Text& text,
                                           const Json& logprobs) const {
-  const char* const name = kind == v1::TEXT_KIND_REASONING ? "reasoning_content" : "content";
-  return Chunk({{name, text}}, logprobs, nullptr);
+  return Chunk({{text.is_thought ? "reasoning_content" : "content", text.text}}, logprobs, nullptr);
 }
 
-std::string StreamedChatAnswer::TakeToken(const v1::GenerateResponse::Token& token) {
-  if (token.kind() == v1::TEXT_KIND_TOOL_CALL) return {};
-  if (token.kind() == v1::TEXT_KIND_REASONING) ++n_reasoning_;
-  if (options_.forced_call && IsContent(token.kind())) {
-    forced_ += token.text();
-    return {};
-  }
-  Json logprobs;
-  if (options_.logprobs && IsContent(token.kind()))
-    logprobs = {{"content", Json::array({ChatLogprob(token)})}, {"refusal", nullptr}};
-  if (token.text().empty() && logprobs.is_null()) return {};
-  return TextChunk(token.kind(), token.text(), logprobs);
-}
-
-std::string StreamedChatAnswer::TakeFinished(Finished finished) {
-  if (options_.forced_call) {
-    *finished.mutable_text() = std::exchange(forced_, {}) + finished.text();
-    TakeForcedCall(*options_.forced_call, *finished.mutable_text(), finished);
-  }
+std::string StreamedChatAnswer::End() const {
+  const v1::GenerateResponse::Finished& finished = reader_.finished();
   std::string text;
-  if (!finished.text().empty() && finished.kind() != v1::TEXT_KIND_TOOL_CALL)
-    text += TextChunk(finished.kind(), finished.text(), nullptr);
   if (!finished.tool_calls().empty())
-    text += Chunk(
-        {{"tool_calls", ToolCallsJson(finished, options_.one_tool_call, /*with_index=*/true)}},
-        nullptr, nullptr);
+    text += Chunk({{"tool_calls", ToolCallsJson(finished, /*with_index=*/true)}}, nullptr, nullptr);
   text += Chunk(Json::object(), nullptr, FinishReasonName(finished.reason()));
   if (options_.include_usage) {
     Json json = head_.ToJson("chat.completion.chunk");
     json["choices"] = Json::array();
-    json["usage"] = UsageJson(finished.usage(), n_reasoning_);
+    json["usage"] = UsageJson(finished.usage(), reader_.n_reasoning());
     text += ServerSentEvent(json);
   }
   return text + kStreamEnd;

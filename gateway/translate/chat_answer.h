@@ -4,7 +4,7 @@
 #include <string>
 
 #include "gateway/translate/answer.h"
-#include "gateway/translate/chat_request.h"
+#include "gateway/translate/turn_reader.h"
 
 namespace forge::gateway {
 
@@ -26,15 +26,12 @@ class WholeChatAnswer final : public WholeAnswer {
   Json ToJson() const override;
 
  private:
-  void TakeText(v1::TextKind kind, const std::string& text);
-
   const AnswerHead head_;
-  const ChatAnswerOptions options_;
+  const bool has_logprobs_;
+  TurnReader reader_;
   std::string content_;
   std::string reasoning_;
-  uint32_t n_reasoning_ = 0;
   Json logprobs_ = Json::array();
-  v1::GenerateResponse::Finished finished_;
 };
 
 // Objects "chat.completion.chunk".
@@ -47,15 +44,13 @@ class StreamedChatAnswer final : public StreamedAnswer {
  private:
   // With its `delta`.
   std::string Chunk(Json delta, const Json& logprobs, const char* finish_reason) const;
-  std::string TextChunk(v1::TextKind kind, const std::string& text, const Json& logprobs) const;
-  std::string TakeToken(const v1::GenerateResponse::Token& token);
-  std::string TakeFinished(v1::GenerateResponse::Finished finished);
+  std::string TextChunk(const TurnReader::Text& text, const Json& logprobs) const;
+  std::string End() const;
 
   const AnswerHead head_;
   const ChatAnswerOptions options_;
-  uint32_t n_reasoning_ = 0;
+  TurnReader reader_;
   bool has_begun_ = false;
-  std::string forced_;  // the content so far, of a call that is forced
 };
 
 }  // namespace forge::gateway

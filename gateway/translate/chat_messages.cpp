@@ -4,6 +4,8 @@
 #include <array>
 #include <string_view>
 
+#include "gateway/translate/call_names.h"
+
 namespace forge::gateway {
 
 namespace {
@@ -54,17 +56,6 @@ Status ReadCall(const Json& json, const std::string& path, v1::ChatMessage& mess
   return Status();
 }
 
-// The function that a result is of, which OpenAI's messages do not say and some templates want:
-// that of the call which it answers.
-std::string NameOfCall(const v1::ChatMessages& chat, const std::string& id) {
-  for (auto message = chat.messages().rbegin(); message != chat.messages().rend(); ++message) {
-    for (const v1::ToolCall& call : message->tool_calls()) {
-      if (!id.empty() && call.id() == id) return call.name();
-    }
-  }
-  return {};
-}
-
 Result<std::string> ReadRole(const Fields& message) {
   FORGE_ASSIGN_OR_RETURN(const auto role, message.Text("role"));
   if (role == "developer") return std::string("system");  // OpenAI's newer name for it
@@ -90,11 +81,11 @@ Status ReadAssistant(const Fields& message, v1::ChatMessage& read) {
   return Status();
 }
 
-Status ReadResult(const Fields& message, const v1::ChatMessages& chat, v1::ChatMessage& read) {
+Status ReadResult(const Fields& message, const CallNames& calls, v1::ChatMessage& read) {
   FORGE_ASSIGN_OR_RETURN(const auto id, message.Text("tool_call_id"));
   FORGE_ASSIGN_OR_RETURN(const auto name, message.Text("name"));
   read.set_tool_call_id(id.value_or(""));
-  read.set_name(name ? *name : NameOfCall(chat, read.tool_call_id()));
+  read.set_name(name ? *name : calls.Find(read.tool_call_id()));
   return Status();
 }
 
@@ -104,6 +95,7 @@ Status ReadMessages(const Fields& body, v1::ChatMessages& chat) {
   FORGE_ASSIGN_OR_RETURN(const Json* const messages, body.Array("messages"));
   if (messages == nullptr || messages->empty())
     return BadField("messages", "is missing or empty; an answer needs a question");
+  CallNames calls;
   for (size_t i = 0; i < messages->size(); ++i) {
     const std::string path = "messages[" + std::to_string(i) + "]";
     if (!(*messages)[i].is_object()) return BadField(path, "must be an object");
@@ -112,7 +104,8 @@ Status ReadMessages(const Fields& body, v1::ChatMessages& chat) {
     FORGE_ASSIGN_OR_RETURN(*read.mutable_role(), ReadRole(message));
     FORGE_ASSIGN_OR_RETURN(*read.mutable_content(), ReadContent(message));
     if (read.role() == "assistant") FORGE_TRY(ReadAssistant(message, read));
-    if (read.role() == "tool") FORGE_TRY(ReadResult(message, chat, read));
+    if (read.role() == "tool") FORGE_TRY(ReadResult(message, calls, read));
+    for (const v1::ToolCall& call : read.tool_calls()) calls.Add(call);
     *chat.add_messages() = std::move(read);
   }
   return Status();

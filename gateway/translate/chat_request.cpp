@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "gateway/translate/chat_messages.h"
+#include "gateway/translate/template_options.h"
+#include "gateway/translate/tool.h"
 
 namespace forge::gateway {
 
@@ -18,15 +20,8 @@ Status ReadTool(const Json& json, const std::string& path, v1::ChatMessages& cha
     return BadField(path + ".type", "is '" + *type + "', but only functions are supported");
   FORGE_ASSIGN_OR_RETURN(const Json* const function, tool.Object("function"));
   if (function == nullptr) return BadField(path + ".function", "is missing");
-  const Fields fields{*function, path + ".function."};
-  FORGE_ASSIGN_OR_RETURN(const auto name, fields.Text("name"));
-  if (!name || name->empty()) return BadField(path + ".function.name", "is missing");
-  FORGE_ASSIGN_OR_RETURN(const auto description, fields.Text("description"));
-  FORGE_ASSIGN_OR_RETURN(const Json* const parameters, fields.Object("parameters"));
-  v1::Tool& read = *chat.add_tools();
-  read.set_name(*name);
-  read.set_description(description.value_or(""));
-  if (parameters != nullptr) read.set_parameters_json(Dump(*parameters));
+  FORGE_ASSIGN_OR_RETURN(*chat.add_tools(),
+                         ReadFunction({*function, path + ".function."}, "parameters"));
   return Status();
 }
 
@@ -54,11 +49,10 @@ Result<std::optional<std::string>> ReadEffort(const Fields& body) {
 }
 
 Status ReadTemplateOptions(const Fields& body, v1::ChatMessages& chat) {
-  FORGE_ASSIGN_OR_RETURN(const Json* const given, body.Object("chat_template_kwargs"));
-  Json options = given == nullptr ? Json::object() : *given;
+  FORGE_ASSIGN_OR_RETURN(TemplateOptions options, TemplateOptions::Read(body));
   FORGE_ASSIGN_OR_RETURN(const auto effort, ReadEffort(body));
-  if (effort && !options.contains("reasoning_effort")) options["reasoning_effort"] = *effort;
-  if (!options.empty()) chat.set_template_options_json(Dump(options));
+  if (effort) options.Set("reasoning_effort", *effort);
+  options.WriteTo(chat);
   return Status();
 }
 

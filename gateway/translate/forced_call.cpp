@@ -100,7 +100,7 @@ Result<ForcedCall> ForceCall(const ToolChoice& choice, Turn& turn) {
     for (const v1::Tool& candidate : chat.tools())
       if (candidate.name() == choice.function) tool = &candidate;
     if (tool == nullptr)
-      return BadField("tool_choice.function.name",
+      return BadField(choice.function_field,
                       "is '" + choice.function.substr(0, 100) + "', which is none of the tools");
   }
   turn.set_json_schema(Dump(tool == nullptr ? CallSchema(chat) : ArgumentsSchema(*tool)));

@@ -17,12 +17,14 @@ struct ForcedCall {
   std::string function;  // empty: one of several, and the answer names it
 };
 
-// What `tool_choice` says.
+// What `tool_choice` says, in whatever shape an API has it.
 struct ToolChoice {
   bool shows_tools = true;
   bool demands_call = false;
-  std::string function;  // that is to be called; empty: any
+  std::string function;                                      // that is to be called; empty: any
+  const char* function_field = "tool_choice.function.name";  // of the request
 };
+// In the shape of chat completions.
 Result<ToolChoice> ReadToolChoice(const Fields& body);
 
 // Holds the answer of `turn` to a call that `choice` demands, of one of the tools in it.

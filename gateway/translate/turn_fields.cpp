@@ -11,12 +11,8 @@ namespace {
 
 using Turn = v1::GenerateRequest::Turn;
 
-// Fields that would change the answer, of OpenAI's API and of servers that speak it.
-struct Refused {
-  const char* name;
-  const char* instead;
-};
-constexpr Refused kRefused[] = {
+// Of OpenAI's API and of servers that speak it.
+constexpr UnsupportedField kRefused[] = {
     {"audio", "is not supported: answers are text"},
     {"functions", "is not supported: use tools"},
     {"function_call", "is not supported: use tool_choice"},
@@ -36,7 +32,6 @@ constexpr Refused kRefused[] = {
     {"structured_outputs", "is not supported: use response_format or grammar"},
 };
 
-// null, false, 0, "", [] and {} ask for nothing.
 bool AsksForNothing(const Json& value) {
   if (value.is_boolean()) return !value.get<bool>();
   if (value.is_number()) return value.get<double>() == 0.0;
@@ -45,10 +40,7 @@ bool AsksForNothing(const Json& value) {
 }
 
 Status RefuseUnsupported(const Fields& body) {
-  for (const Refused& field : kRefused) {
-    const Json* const value = body.Find(field.name);
-    if (value != nullptr && !AsksForNothing(*value)) return BadField(field.name, field.instead);
-  }
+  FORGE_TRY(RefuseFields(body, kRefused));
   for (const char* const name : {"n", "best_of"}) {
     FORGE_ASSIGN_OR_RETURN(const auto count, body.Integer(name));
     if (count.value_or(1) != 1)
@@ -89,6 +81,45 @@ Status ReadBias(const Fields& body, v1::SamplingOptions& sampling) {
   return Status();
 }
 
+Status ReadStopTokens(const Fields& body, Turn& turn) {
+  FORGE_ASSIGN_OR_RETURN(const Json* const tokens, body.Array("stop_token_ids"));
+  if (tokens == nullptr) return Status();
+  for (const Json& token : *tokens) {
+    if (!token.is_number_integer())
+      return BadField("stop_token_ids", "must be an array of token ids");
+    FORGE_TRY(
+        CheckRange("stop_token_ids", token.get<int64_t>(), 0, std::numeric_limits<int32_t>::max()));
+    turn.add_stop_tokens(token.get<int32_t>());
+  }
+  return Status();
+}
+
+Status ReadConstraint(const Fields& body, Turn& turn) {
+  FORGE_ASSIGN_OR_RETURN(const auto grammar, body.Text("grammar"));
+  if (grammar && !grammar->empty()) turn.set_grammar(*grammar);
+  FORGE_ASSIGN_OR_RETURN(const Json* const format, body.Object("response_format"));
+  if (format == nullptr) return Status();
+  return ReadFormat(*format, "response_format", SchemaPlace::kInJsonSchema, turn);
+}
+
+}  // namespace
+
+Status RefuseFields(const Fields& body, std::span<const UnsupportedField> refused) {
+  for (const UnsupportedField& field : refused) {
+    const Json* const value = body.Find(field.name);
+    if (value != nullptr && !AsksForNothing(*value)) return BadField(field.name, field.instead);
+  }
+  return Status();
+}
+
+Status ReadModel(const Fields& body, Turn& turn) {
+  FORGE_ASSIGN_OR_RETURN(const auto model, body.Text("model"));
+  if (!model || model->empty())
+    return BadField("model", "is missing; GET /v1/models lists the models");
+  turn.set_model(*model);
+  return Status();
+}
+
 Status ReadSampling(const Fields& body, v1::SamplingOptions& sampling) {
   using Options = v1::SamplingOptions;
   FORGE_TRY(SetNumber(body, "temperature", sampling, &Options::set_temperature));
@@ -116,81 +147,65 @@ Status ReadSampling(const Fields& body, v1::SamplingOptions& sampling) {
   return ReadBias(body, sampling);
 }
 
-Status ReadStops(const Fields& body, Turn& turn) {
-  const Json* const stop = body.Find("stop");
-  if (stop != nullptr && stop->is_string()) {
+Status ReadStopStrings(const Fields& body, const char* name, Turn& turn) {
+  const Json* const stop = body.Find(name);
+  if (stop == nullptr) return Status();
+  if (stop->is_string()) {
     turn.add_stop_strings(stop->get<std::string>());
-  } else if (stop != nullptr) {
-    const auto is_text = [](const Json& item) { return item.is_string(); };
-    if (!stop->is_array() || !std::all_of(stop->begin(), stop->end(), is_text))
-      return BadField("stop", "must be a string or an array of strings");
-    for (const Json& item : *stop) turn.add_stop_strings(item.get<std::string>());
+    return Status();
   }
-  FORGE_ASSIGN_OR_RETURN(const Json* const tokens, body.Array("stop_token_ids"));
-  if (tokens == nullptr) return Status();
-  for (const Json& token : *tokens) {
-    if (!token.is_number_integer())
-      return BadField("stop_token_ids", "must be an array of token ids");
-    FORGE_TRY(
-        CheckRange("stop_token_ids", token.get<int64_t>(), 0, std::numeric_limits<int32_t>::max()));
-    turn.add_stop_tokens(token.get<int32_t>());
-  }
+  const auto is_text = [](const Json& item) { return item.is_string(); };
+  if (!stop->is_array() || !std::all_of(stop->begin(), stop->end(), is_text))
+    return BadField(name, "must be a string or an array of strings");
+  for (const Json& item : *stop) turn.add_stop_strings(item.get<std::string>());
   return Status();
 }
 
-// The newer name counts. -1: no limit, as llama-server and Ollama have it.
-Status ReadMaxTokens(const Fields& body, Turn& turn) {
-  for (const char* const name : {"max_tokens", "max_completion_tokens"}) {
-    FORGE_ASSIGN_OR_RETURN(const auto count, body.Integer(name));
-    if (!count) continue;
-    if (*count == 0)
-      return BadField(name, "is 0; leave it out where the model is to decide, or give 1 or more");
-    FORGE_TRY(CheckRange(name, *count, -1, std::numeric_limits<uint32_t>::max()));
-    turn.set_max_tokens(*count == -1 ? 0 : static_cast<uint32_t>(*count));
-  }
+Status ReadLimit(const Fields& body, const char* name, Turn& turn) {
+  FORGE_ASSIGN_OR_RETURN(const auto count, body.Integer(name));
+  if (!count) return Status();
+  if (*count == 0)
+    return BadField(name, "is 0; leave it out where the model is to decide, or give 1 or more");
+  FORGE_TRY(CheckRange(name, *count, -1, std::numeric_limits<uint32_t>::max()));
+  turn.set_max_tokens(*count == -1 ? 0 : static_cast<uint32_t>(*count));
   return Status();
 }
 
-Status ReadFormat(const Fields& body, Turn& turn) {
-  FORGE_ASSIGN_OR_RETURN(const auto grammar, body.Text("grammar"));
-  if (grammar && !grammar->empty()) turn.set_grammar(*grammar);
-  FORGE_ASSIGN_OR_RETURN(const Json* const format, body.Object("response_format"));
-  if (format == nullptr) return Status();
-  const Fields fields{*format, "response_format."};
+Status ReadFormat(const Json& format, const std::string& name, SchemaPlace place, Turn& turn) {
+  const Fields fields{format, name + "."};
   FORGE_ASSIGN_OR_RETURN(const auto given, fields.Text("type"));
   const std::string type = given.value_or("");
   if (type == "text") return Status();
   if (turn.has_grammar())
-    return BadField("grammar", "and response_format cannot both say what the answer looks like");
+    return BadField("grammar", "and " + name + " cannot both say what the answer looks like");
   if (type == "json_object") {  // llama-server and others take a schema beside it
     FORGE_ASSIGN_OR_RETURN(const Json* const schema, fields.Object("schema"));
     turn.set_json_schema(schema == nullptr ? R"({"type": "object"})" : Dump(*schema));
     return Status();
   }
   if (type != "json_schema")
-    return BadField("response_format.type", "must be text, json_object or json_schema");
-  FORGE_ASSIGN_OR_RETURN(const Json* const named, fields.Object("json_schema"));
-  const Json* const schema =
-      named == nullptr ? nullptr : Fields{*named, "response_format.json_schema."}.Find("schema");
-  if (schema == nullptr) return BadField("response_format.json_schema.schema", "is missing");
+    return BadField(fields.NameOf("type"), "must be text, json_object or json_schema");
+  const bool is_nested = place == SchemaPlace::kInJsonSchema;
+  FORGE_ASSIGN_OR_RETURN(const Json* const holder,
+                         is_nested ? fields.Object("json_schema") : Result<const Json*>(&format));
+  const Json* const schema = holder == nullptr ? nullptr : Fields{*holder, ""}.Find("schema");
+  if (schema == nullptr)
+    return BadField(fields.NameOf(is_nested ? "json_schema.schema" : "schema"), "is missing");
   turn.set_json_schema(Dump(*schema));
   return Status();
 }
 
-}  // namespace
-
 Status ReadTurnFields(const Fields& body, Turn& turn) {
-  FORGE_ASSIGN_OR_RETURN(const auto model, body.Text("model"));
-  if (!model || model->empty())
-    return BadField("model", "is missing; GET /v1/models lists the models");
-  turn.set_model(*model);
+  FORGE_TRY(ReadModel(body, turn));
   FORGE_TRY(RefuseUnsupported(body));
   FORGE_TRY(ReadSampling(body, *turn.mutable_sampling()));
-  FORGE_TRY(ReadStops(body, turn));
-  FORGE_TRY(ReadMaxTokens(body, turn));
+  FORGE_TRY(ReadStopStrings(body, "stop", turn));
+  FORGE_TRY(ReadStopTokens(body, turn));
+  FORGE_TRY(ReadLimit(body, "max_tokens", turn));
+  FORGE_TRY(ReadLimit(body, "max_completion_tokens", turn));  // the newer name counts
   FORGE_ASSIGN_OR_RETURN(const auto ignore_end, body.Bool("ignore_eos"));
   turn.set_ignore_end_of_text(ignore_end.value_or(false));
-  return ReadFormat(body, turn);
+  return ReadConstraint(body, turn);
 }
 
 Result<Delivery> ReadDelivery(const Fields& body) {

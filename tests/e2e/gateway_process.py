@@ -4,14 +4,35 @@ import http.client
 import json
 import os
 import re
+import struct
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+from harness import DEMO_MODEL, REPOSITORY
+
 GATEWAY = os.environ["FORGE_GATEWAY"]
 QUESTION = {"model": "demo", "messages": [{"role": "user", "content": "Tell me a story about a fox."}],
             "temperature": 0, "max_tokens": 12}
+
+
+def recorded_requests(*paths):
+    """What clients really send to these paths, by the names of their files in tests/gateway/requests."""
+    files = sorted((REPOSITORY / "tests/gateway/requests").glob("*.json"))
+    requests = {file.name: json.loads(file.read_text()) for file in files}
+    return {name: request for name, request in requests.items() if request["path"].split("?")[0] in paths}
+
+
+def write_thinking_caller(path):
+    """The demo model with a template that takes tools and begins each answer with a thought."""
+    template = (b"{% if tools %}{{ tools | tojson }}{% endif %}{% for m in messages %}{{'<|im_start|>' + m.role + '\\n' + "
+                b"m.content + '<|im_end|>\\n'}}{% endfor %}{{ '<|im_start|>assistant\\n<think>' }}")
+    data = DEMO_MODEL.read_bytes()
+    key = b"tokenizer.chat_template"
+    begin = data.index(key) + len(key) + 12  # behind the value's type and length
+    (length,) = struct.unpack("<Q", data[begin - 8:begin])
+    path.write_bytes(data[:begin] + template.ljust(length) + data[begin + length:])
 
 
 class Gateway:
@@ -88,6 +109,17 @@ def events(text):
     if blocks[-2:] != ["data: [DONE]", ""]:
         raise AssertionError(f"no [DONE] at the end of {text[-200:]!r}")
     return [json.loads(block.removeprefix("data: ")) for block in blocks[:-2]]
+
+
+def named_events(text):
+    """The data of server-sent events that are named by their types, parsed."""
+    parsed = []
+    for block in text.removesuffix("\n\n").split("\n\n"):
+        name, data = block.split("\n")
+        parsed.append(json.loads(data.removeprefix("data: ")))
+        if name != "event: " + parsed[-1]["type"]:
+            raise AssertionError(f"{name} names another type than {data}")
+    return parsed
 
 
 def content(chunks):

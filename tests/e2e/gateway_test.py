@@ -13,26 +13,16 @@ import time
 import unittest
 from pathlib import Path
 
-from harness import DEMO_MODEL, Daemon, REPOSITORY, wait_until  # also puts the generated stubs on the path
-from gateway_process import GATEWAY, QUESTION, Gateway, content, events
+from harness import Daemon, wait_until  # also puts the generated stubs on the path
+from gateway_process import (GATEWAY, QUESTION, Gateway, content, events, recorded_requests,
+                             write_thinking_caller)
 
 import grpc
 from forge.v1 import forge_pb2 as pb
 from forge.v1 import forge_pb2_grpc
 
-RECORDED = sorted((REPOSITORY / "tests/gateway/requests").glob("*.json"))
+RECORDED = recorded_requests("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
 LONG = {**QUESTION, "max_tokens": 1_000_000, "ignore_eos": True, "stream": True}
-
-
-def write_thinking_caller(path):
-    """The demo model with a template that takes tools and begins each answer with a thought."""
-    template = (b"{% if tools %}{{ tools | tojson }}{% endif %}{% for m in messages %}{{'<|im_start|>' + m.role + '\\n' + "
-                b"m.content + '<|im_end|>\\n'}}{% endfor %}{{ '<|im_start|>assistant\\n<think>' }}")
-    data = DEMO_MODEL.read_bytes()
-    key = b"tokenizer.chat_template"
-    begin = data.index(key) + len(key) + 12  # behind the value's type and length
-    (length,) = struct.unpack("<Q", data[begin - 8:begin])
-    path.write_bytes(data[:begin] + template.ljust(length) + data[begin + length:])
 
 
 class GatewayTest(unittest.TestCase):
@@ -57,9 +47,8 @@ class GatewayTest(unittest.TestCase):
 
     def test_answers_the_recorded_requests_of_clients(self):
         self.assertGreaterEqual(len(RECORDED), 7)
-        for path in RECORDED:
-            with self.subTest(path.name):
-                recorded = json.loads(path.read_text())
+        for name, recorded in RECORDED.items():
+            with self.subTest(name):
                 status, headers, text = self.gateway.ask("POST", recorded["path"], recorded["body"],
                                                          recorded["headers"])
                 if recorded.get("takes_tools"):  # the demo model's template does not

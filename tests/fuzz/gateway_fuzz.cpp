@@ -8,6 +8,7 @@
 #include "gateway/access.h"
 #include "gateway/endpoints/endpoints.h"
 #include "gateway/http/request_parser.h"
+#include "gateway/translate/anthropic_request.h"
 #include "gateway/translate/chat_request.h"
 #include "gateway/translate/completion_request.h"
 #include "gateway/translate/embedding_request.h"
@@ -22,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Access access({"http://localhost:3000"}, {"key"});
   for (const auto& refused :
        {access.CheckSender(parser.request()), access.CheckKey(parser.request())}) {
-    if (refused) ToJson(*refused);
+    if (refused) ToJson(*refused, ApiDialect::kAnthropic);
   }
   FindRoute(parser.request());
   const forge::Result<Json> body = ParseBody(parser.request().body);
@@ -32,7 +33,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   for (const forge::Status& status :
        {ReadChatRequest(*body).status(), ReadCompletionRequest(*body).status(),
-        ReadEmbeddingRequest(*body).status()}) {
+        ReadEmbeddingRequest(*body).status(), ReadAnthropicRequest(*body).status(),
+        ReadCountRequest(*body).status()}) {
     if (!status.ok()) ToJson(ErrorOf(status));
   }
   return 0;

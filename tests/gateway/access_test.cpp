@@ -70,6 +70,9 @@ TEST(AccessTest, AsksForAKeyWhereThereIsAFileOfThem) {
                             "Bearer ", "Bearer", "Basic first", "first", ""})
     EXPECT_EQ(with(value), 401) << value;
   EXPECT_EQ(Check(access, {{"host", "localhost"}}), 401);
+  EXPECT_EQ(Check(access, {{"host", "localhost"}, {"x-api-key", "second"}}), 0);
+  for (const char* value : {"third", "Bearer first", "firs", ""})
+    EXPECT_EQ(Check(access, {{"host", "localhost"}, {"x-api-key", value}}), 401) << value;
   EXPECT_EQ(Check(access, {{"host", "localhost"}}, "OPTIONS"), 0);
   EXPECT_EQ(Check(Open(), {{"host", "localhost"}, {"authorization", "Bearer any"}}), 0);
 }

@@ -6,52 +6,12 @@
 #include "gateway/translate/chat_answer.h"
 #include "gateway/translate/completion_answer.h"
 #include "gateway/translate/embedding_answer.h"
+#include "tests/gateway/turn_events.h"
 
 namespace forge::gateway {
 namespace {
 
 AnswerHead Head() { return {"id-1", 1700000000, "demo"}; }
-
-v1::GenerateResponse Token(const std::string& text, v1::TextKind kind = v1::TEXT_KIND_CONTENT) {
-  v1::GenerateResponse event;
-  event.mutable_token()->set_id(7);
-  event.mutable_token()->set_text(text);
-  event.mutable_token()->set_kind(kind);
-  event.mutable_token()->set_logprob(-0.5f);
-  return event;
-}
-
-v1::GenerateResponse Finished(v1::FinishReason reason, const std::string& text = {}) {
-  v1::GenerateResponse event;
-  v1::GenerateResponse::Finished& finished = *event.mutable_finished();
-  finished.set_reason(reason);
-  finished.set_text(text);
-  finished.set_kind(v1::TEXT_KIND_CONTENT);
-  v1::Usage& usage = *finished.mutable_usage();
-  usage.set_prompt_tokens(10);
-  usage.set_cached_tokens(4);
-  usage.set_output_tokens(3);
-  usage.set_drafted_tokens(5);
-  usage.set_accepted_tokens(2);
-  return event;
-}
-
-v1::GenerateResponse FinishedWithCalls() {
-  v1::GenerateResponse event = Finished(v1::FINISH_REASON_TOOL_CALLS);
-  for (const char* name : {"weather", "time"}) {
-    v1::ToolCall& call = *event.mutable_finished()->add_tool_calls();
-    call.set_id(std::string("call_") + name);
-    call.set_name(name);
-    call.set_arguments_json(R"({"at": "here"})");
-  }
-  return event;
-}
-
-v1::GenerateResponse Progress() {
-  v1::GenerateResponse event;
-  event.mutable_prompt_progress()->set_tokens_done(3);
-  return event;
-}
 
 constexpr char kUsage[] =
     R"({"prompt_tokens":10,"completion_tokens":3,"total_tokens":13,"prompt_tokens_details":{"cached_tokens":4},)"
@@ -65,7 +25,7 @@ std::string ChatChunk(const std::string& delta, const std::string& finish_reason
 
 TEST(StreamedChatAnswerTest, WritesTheseBytes) {
   StreamedChatAnswer answer(Head(), {});
-  EXPECT_EQ(answer.Take(Progress()), "");
+  EXPECT_EQ(answer.Take(Progress(10)), "");
   EXPECT_EQ(answer.Take(Token("A ")),
             ChatChunk(R"({"role":"assistant","content":""})") + ChatChunk(R"({"content":"A "})"));
   EXPECT_EQ(answer.Take(Token("")), "");
@@ -109,7 +69,7 @@ TEST(StreamedChatAnswerTest, BeginsAlsoWhereNothingIsSaid) {
 
 TEST(WholeChatAnswerTest, IsOneObject) {
   WholeChatAnswer answer(Head(), {});
-  answer.Take(Progress());
+  answer.Take(Progress(10));
   answer.Take(Token("hm", v1::TEXT_KIND_REASONING));
   answer.Take(Token("A "));
   answer.Take(Token("fox"));
@@ -223,7 +183,7 @@ std::string CompletionChunk(const std::string& text, const std::string& finish_r
 
 TEST(StreamedCompletionTest, WritesTheseBytes) {
   StreamedCompletion answer(Head(), /*logprobs=*/false, /*include_usage=*/false);
-  EXPECT_EQ(answer.Take(Progress()), "");
+  EXPECT_EQ(answer.Take(Progress(10)), "");
   EXPECT_EQ(answer.Take(Token("fox")), CompletionChunk("fox"));
   EXPECT_EQ(answer.Take(Finished(v1::FINISH_REASON_STOP, "!")),
             CompletionChunk("!", "\"stop\"") + "data: [DONE]\n\n");

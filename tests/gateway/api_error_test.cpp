@@ -150,5 +150,36 @@ TEST(ApiErrorTest, IsWrittenWithAllFourFields) {
           R"({"error": {"message": "no", "type": "server_error", "param": null, "code": null}})"));
 }
 
+TEST(ApiErrorTest, IsWrittenForAnthropicsClients) {
+  const struct {
+    int http_status;
+    const char* type;
+  } kCases[] = {
+      {400, "invalid_request_error"}, {401, "authentication_error"},
+      {403, "permission_error"},      {404, "not_found_error"},
+      {405, "invalid_request_error"}, {413, "request_too_large"},
+      {429, "rate_limit_error"},      {500, "api_error"},
+      {503, "overloaded_error"},
+  };
+  for (const auto& test_case : kCases) {
+    ApiError error;
+    error.http_status = test_case.http_status;
+    error.message = "no";
+    error.param = "model";
+    error.code = "some_code";
+    EXPECT_EQ(ToJson(error, ApiDialect::kAnthropic),
+              std::string(R"({"type":"error","error":{"type":")") + test_case.type +
+                  R"(","message":"no"}})");
+  }
+}
+
+TEST(ApiErrorTest, TellsAnthropicsClientsInTheirWordsThatAConversationIsTooLong) {
+  const ApiError error =
+      ErrorOf(FromDaemon(grpc::OUT_OF_RANGE, "CONTEXT_LENGTH_EXCEEDED"), kAddress);
+  EXPECT_EQ(
+      ToJson(error, ApiDialect::kAnthropic),
+      R"({"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: what the daemon said"}})");
+}
+
 }  // namespace
 }  // namespace forge::gateway

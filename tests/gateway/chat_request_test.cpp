@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/gateway/refused_field.h"
+
 namespace forge::gateway {
 namespace {
 
@@ -18,15 +20,6 @@ Result<ChatRequest> Read(const std::string& fields) {
 // One with these messages.
 Result<ChatRequest> ReadMessagesOf(const std::string& messages) {
   return ReadChatRequest(*ParseBody(R"({"model": "demo", "messages": )" + messages + "}"));
-}
-
-// The field that is refused; empty: none.
-std::string RefusedField(const Result<ChatRequest>& request) {
-  if (request.ok()) return "";
-  for (const auto& [key, value] : request.status().details()) {
-    if (key == "field") return value;
-  }
-  return "none: " + std::string(request.status().message());
 }
 
 TEST(ChatRequestTest, LeavesToTheDaemonWhatIsUnset) {

@@ -134,6 +134,7 @@ TEST(RequestParserTest, RefusesALongHeaderALongBodyAndWhatIsNoHttp) {
     ASSERT_EQ(parser.Feed(test_case.text), State::kFailed);
     EXPECT_EQ(parser.error().http_status, test_case.http_status);
     EXPECT_FALSE(parser.error().message.empty());
+    EXPECT_EQ(parser.request().target, test_case.http_status == 413 ? "/" : "");
   }
 }
 

@@ -6,21 +6,14 @@
 #include <fstream>
 
 #include "gateway/endpoints/endpoints.h"
+#include "gateway/translate/anthropic_request.h"
 #include "gateway/translate/chat_request.h"
 #include "gateway/translate/completion_request.h"
 #include "gateway/translate/embedding_request.h"
+#include "tests/gateway/refused_field.h"
 
 namespace forge::gateway {
 namespace {
-
-template <typename Request>
-std::string RefusedField(const Result<Request>& request) {
-  if (request.ok()) return "";
-  for (const auto& [key, value] : request.status().details()) {
-    if (key == "field") return value;
-  }
-  return "none: " + std::string(request.status().message());
-}
 
 Result<CompletionRequest> ReadCompletion(const std::string& fields) {
   return ReadCompletionRequest(*ParseBody(R"({"model": "demo", )" + fields + "}"));
@@ -75,10 +68,14 @@ TEST(EmbeddingRequestTest, RefusesWhatItCannotDo) {
   EXPECT_EQ(RefusedField(ReadEmbedding(R"("input": ["a", {}])")), "input[1]");
 }
 
-Status Translate(const std::string& path, const Json& body) {
+Status Translate(std::string path, const Json& body) {
+  path = path.substr(0, path.find('?'));
+  if (path == "/v1/messages") return ReadAnthropicRequest(body).status();
+  if (path == "/v1/messages/count_tokens") return ReadCountRequest(body).status();
   if (path == "/v1/chat/completions") return ReadChatRequest(body).status();
   if (path == "/v1/completions") return ReadCompletionRequest(body).status();
-  return ReadEmbeddingRequest(body).status();
+  if (path == "/v1/embeddings") return ReadEmbeddingRequest(body).status();
+  return NotFound(path);
 }
 
 TEST(ClientRequestsTest, AreAllUnderstood) {
@@ -93,7 +90,7 @@ TEST(ClientRequestsTest, AreAllUnderstood) {
     EXPECT_TRUE(status.ok()) << status.message();
     ++n_requests;
   }
-  EXPECT_GE(n_requests, 7);
+  EXPECT_GE(n_requests, 11);
 }
 
 TEST(RouteTest, FindsEndpointsAndTellsWhatThereIs) {
@@ -108,6 +105,9 @@ TEST(RouteTest, FindsEndpointsAndTellsWhatThereIs) {
   EXPECT_EQ(find("GET", "/v1/models/qwen%2Fqwen2.5").rest, "qwen/qwen2.5");
   EXPECT_EQ(find("GET", "/v1/models/qwen/qwen2.5?x").rest, "qwen/qwen2.5");
   EXPECT_EQ(find("POST", "/v1/chat/completions").endpoint->answer, &AnswerChat);
+  EXPECT_EQ(find("POST", "/v1/messages?beta=true").endpoint->answer, &AnswerMessages);
+  EXPECT_EQ(find("POST", "/v1/messages/count_tokens").endpoint->answer, &AnswerCountTokens);
+  EXPECT_EQ(find("POST", "/v1/messages/batches").error.http_status, 404);
   EXPECT_EQ(find("GET", "/v1/chat/completions").error.http_status, 405);
   EXPECT_STREQ(find("GET", "/v1/chat/completions").allowed_method, "POST");
   EXPECT_EQ(find("POST", "/v1/responses").error.http_status, 404);
