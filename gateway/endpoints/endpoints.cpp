@@ -14,6 +14,7 @@ constexpr Endpoint kEndpoints[] = {
     {"POST", "/v1/chat/completions", &AnswerChat},
     {"POST", "/v1/completions", &AnswerCompletion},
     {"POST", "/v1/embeddings", &AnswerEmbeddings},
+    {"POST", "/v1/responses", &AnswerResponses},
     {"POST", "/v1/messages", &AnswerMessages},
     {"POST", "/v1/messages/count_tokens", &AnswerCountTokens},
 };

@@ -31,6 +31,7 @@ void AnswerModel(const Exchange& exchange, const std::string& name);
 void AnswerChat(const Exchange& exchange, const std::string& rest);
 void AnswerCompletion(const Exchange& exchange, const std::string& rest);
 void AnswerEmbeddings(const Exchange& exchange, const std::string& rest);
+void AnswerResponses(const Exchange& exchange, const std::string& rest);
 void AnswerMessages(const Exchange& exchange, const std::string& rest);
 void AnswerCountTokens(const Exchange& exchange, const std::string& rest);
 

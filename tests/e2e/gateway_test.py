@@ -211,7 +211,7 @@ class GatewayTest(unittest.TestCase):
                 self.assertEqual((404, "model_not_found"), (status, error["code"]))
                 self.assertIn("nothere", error["message"])
         self.assertEqual(404, self.gateway.ask("GET", "/v1/models/nothere")[0])
-        self.assertEqual(404, self.gateway.ask("POST", "/v1/responses", {})[0])
+        self.assertEqual(404, self.gateway.ask("POST", "/v1/audio", {})[0])
         status, headers, _ = self.gateway.ask("HEAD", "/health")
         self.assertEqual((405, "GET"), (status, headers["Allow"]))
 

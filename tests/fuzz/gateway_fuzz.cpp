@@ -12,6 +12,7 @@
 #include "gateway/translate/chat_request.h"
 #include "gateway/translate/completion_request.h"
 #include "gateway/translate/embedding_request.h"
+#include "gateway/translate/responses_request.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace forge::gateway;
@@ -34,7 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const forge::Status& status :
        {ReadChatRequest(*body).status(), ReadCompletionRequest(*body).status(),
         ReadEmbeddingRequest(*body).status(), ReadAnthropicRequest(*body).status(),
-        ReadCountRequest(*body).status()}) {
+        ReadCountRequest(*body).status(), ReadResponsesRequest(*body).status()}) {
     if (!status.ok()) ToJson(ErrorOf(status));
   }
   return 0;

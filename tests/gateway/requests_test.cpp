@@ -10,6 +10,7 @@
 #include "gateway/translate/chat_request.h"
 #include "gateway/translate/completion_request.h"
 #include "gateway/translate/embedding_request.h"
+#include "gateway/translate/responses_request.h"
 #include "tests/gateway/refused_field.h"
 
 namespace forge::gateway {
@@ -70,6 +71,7 @@ TEST(EmbeddingRequestTest, RefusesWhatItCannotDo) {
 
 Status Translate(std::string path, const Json& body) {
   path = path.substr(0, path.find('?'));
+  if (path == "/v1/responses") return ReadResponsesRequest(body).status();
   if (path == "/v1/messages") return ReadAnthropicRequest(body).status();
   if (path == "/v1/messages/count_tokens") return ReadCountRequest(body).status();
   if (path == "/v1/chat/completions") return ReadChatRequest(body).status();
@@ -90,7 +92,7 @@ TEST(ClientRequestsTest, AreAllUnderstood) {
     EXPECT_TRUE(status.ok()) << status.message();
     ++n_requests;
   }
-  EXPECT_GE(n_requests, 11);
+  EXPECT_GE(n_requests, 13);
 }
 
 TEST(RouteTest, FindsEndpointsAndTellsWhatThereIs) {
@@ -110,8 +112,9 @@ TEST(RouteTest, FindsEndpointsAndTellsWhatThereIs) {
   EXPECT_EQ(find("POST", "/v1/messages/batches").error.http_status, 404);
   EXPECT_EQ(find("GET", "/v1/chat/completions").error.http_status, 405);
   EXPECT_STREQ(find("GET", "/v1/chat/completions").allowed_method, "POST");
-  EXPECT_EQ(find("POST", "/v1/responses").error.http_status, 404);
-  EXPECT_NE(find("POST", "/v1/responses").error.message.find("/v1/chat/completions"),
+  EXPECT_EQ(find("POST", "/v1/responses").endpoint->answer, &AnswerResponses);
+  EXPECT_EQ(find("POST", "/v1/audio").error.http_status, 404);
+  EXPECT_NE(find("POST", "/v1/audio").error.message.find("/v1/chat/completions"),
             std::string::npos);
   EXPECT_EQ(find("GET", "/v1/models/%zz").error.http_status, 400);
   EXPECT_EQ(find("GET", "/v1/models/%2").error.http_status, 400);
