@@ -8,9 +8,16 @@ namespace forge::gateway {
 
 namespace {
 
-// Claude Code's first block of `system`: data of its account, which is none of the model's business
-// and another in each request, so that no prompt would begin as the one before.
-constexpr std::string_view kBillingBlock = "x-anthropic-billing-header:";
+// Claude Code's first block of `system` is a line about its account, which is none of the model's
+// business and may be another in each request, so that no prompt would begin as the one before.
+constexpr std::string_view kBillingLine = "x-anthropic-billing-header:";
+
+// Without that line. What is behind it in one text, of a client that joined the blocks, stays.
+std::string WithoutBillingLine(const std::string& text) {
+  if (!text.starts_with(kBillingLine)) return text;
+  const size_t end = text.find('\n');
+  return end == std::string::npos ? std::string() : text.substr(end + 1);
+}
 
 Status RefuseBlock(const Fields& block, const std::string& type, const char* supported) {
   return BadField(block.NameOf("type"),
@@ -47,7 +54,8 @@ Status ReadInstructions(const Json& content, const std::string& path,
   return ReadBlocks(content, path, [&](const Fields& block, const std::string& type) -> Status {
     if (type != "text") return RefuseBlock(block, type, "text is");
     FORGE_ASSIGN_OR_RETURN(const std::string text, ReadText(block, "text"));
-    if (!text.starts_with(kBillingBlock)) conversation.AddSystem(text);
+    const std::string instruction = WithoutBillingLine(text);
+    if (!instruction.empty()) conversation.AddSystem(instruction);
     return Status();
   });
 }

@@ -79,6 +79,10 @@ TEST(AnthropicRequestTest, LeavesOutWhatClaudeCodeCountsItsRequestsBy) {
           R"("system": [{"type": "text", "text": "x-anthropic-billing-header: cc_version=2.1.177.01c; cch=36ee5;"},
                                     {"type": "text", "text": "You are Claude Code."}])")),
       "system: You are Claude Code. | user: hi");
+  EXPECT_EQ(
+      Told(Read(R"("system": "x-anthropic-billing-header: cch=36ee5;\nYou are Claude Code.")")),
+      "system: You are Claude Code. | user: hi");
+  EXPECT_EQ(Told(Read(R"("system": "")")), "user: hi");
 }
 
 TEST(AnthropicRequestTest, TellsLaterInstructionsWhereTheyStand) {
