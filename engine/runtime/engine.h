@@ -49,7 +49,7 @@ struct ModelFileInfo {
   std::string chat_template_error;         // why nothing does
   bool chat_template_is_fallback = false;  // the file has none, and a built-in one stands in
   bool chat_template_takes_tools = false;  // tools of a conversation reach the model
-  std::string tokenizer;                   // "gpt2", "llama", "bert"
+  std::string tokenizer;                   // "gpt2", "llama", "gemma4", "bert"
   bool is_encoder = false;                 // embeds texts and does nothing else
   Pooling pooling = Pooling::kMean;        // what <architecture>.pooling_type says, else the mean
   // The plan under the options asked for.

@@ -9,14 +9,6 @@
 #include "engine/text/vocabulary_checks.h"
 
 namespace forge {
-namespace {
-
-uint64_t PairKey(TokenId left, TokenId right) {
-  return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
-}
-
-}  // namespace
-
 Result<std::unique_ptr<const SegmentEncoder>> BytePairEncoder::Create(
     const GgufMetadata& metadata, const Vocabulary& vocabulary) {
   FORGE_ASSIGN_OR_RETURN(const std::optional<std::string_view> name, metadata.String(kPreKey));
@@ -28,45 +20,10 @@ Result<std::unique_ptr<const SegmentEncoder>> BytePairEncoder::Create(
         "or convert the model with one of those",
         QuoteText(*name));
   std::unique_ptr<BytePairEncoder> encoder(new BytePairEncoder(vocabulary, *pre_tokenizer));
-  FORGE_TRY(encoder->ReadMerges(metadata));
+  FORGE_ASSIGN_OR_RETURN(encoder->merges_,
+                         PairMerges::Read(metadata, vocabulary, BytesOfByteLevelToken));
   encoder->FindWholeTokens();
   return std::unique_ptr<const SegmentEncoder>(std::move(encoder));
-}
-
-Status BytePairEncoder::ReadMerges(const GgufMetadata& metadata) {
-  FORGE_ASSIGN_OR_RETURN(const GgufStrings* const merges, metadata.StringArray(kMergesKey));
-  if (merges == nullptr) return MissingKey(kMergesKey, "the merges of byte-level BPE, best first");
-  if (merges->size() >= MergeCandidate::kNone)
-    return InvalidKey(metadata, kMergesKey, "there are less than 2^32 - 1 merges",
-                      std::to_string(merges->size()));
-  merges_ = PairTable(merges->size());
-  for (size_t rank = 0; rank < merges->size(); ++rank) {
-    const std::string_view merge = (*merges)[rank];
-    const auto invalid = [&](std::string_view rule) {
-      return InvalidKey(metadata, kMergesKey, rule,
-                        QuoteText(merge) + ", merge " + std::to_string(rank));
-    };
-    const size_t space = merge.find(' ', 1);
-    if (merge.empty() || space == std::string_view::npos || space + 1 == merge.size())
-      return invalid("a merge is two tokens with a space between them");
-    const std::string left = BytesOfByteLevelToken(merge.substr(0, space));
-    const std::string right = BytesOfByteLevelToken(merge.substr(space + 1));
-    const TokenId left_id = vocabulary_.FindText(left);
-    const TokenId right_id = vocabulary_.FindText(right);
-    const std::string joined = left + right;
-    const TokenId result = vocabulary_.FindText(joined);
-    const auto is_known = [&](TokenId id, std::string_view text) {
-      return id != Vocabulary::kNone || vocabulary_.FindSpecial(text) != Vocabulary::kNone;
-    };
-    if (!is_known(left_id, left) || !is_known(right_id, right) || !is_known(result, joined))
-      return invalid("both parts of a merge and its result are tokens");
-    // A merge that leads to or from a control token would let plain text become that token.
-    if (left_id == Vocabulary::kNone || right_id == Vocabulary::kNone ||
-        result == Vocabulary::kNone)
-      continue;
-    merges_.Insert(PairKey(left_id, right_id), {static_cast<uint32_t>(rank), result});
-  }
-  return Status();
 }
 
 // Nearly every piece of a text is a token, and then this saves its merges. Whether merging gives
@@ -123,12 +80,9 @@ void BytePairEncoder::Merge(std::string_view piece, Scratch& scratch) const {
   scratch.symbols.clear();
   for (uint32_t i = 0; i < piece.size(); ++i)
     scratch.symbols.push_back({i, 1, vocabulary_.byte_token(static_cast<uint8_t>(piece[i]))});
-  MergeSymbols(scratch.symbols, scratch.candidates,
-               [&](const Symbol& left, const Symbol& right) -> MergeCandidate {
-                 const PairTable::Value* const merge = merges_.Find(PairKey(left.id, right.id));
-                 if (merge == nullptr) return {};
-                 return {merge->rank, merge->id};
-               });
+  MergeSymbols(scratch.symbols, scratch.candidates, [&](const Symbol& left, const Symbol& right) {
+    return merges_.Find(left.id, right.id);
+  });
 }
 
 }  // namespace forge

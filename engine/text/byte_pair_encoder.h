@@ -6,9 +6,9 @@
 
 #include "engine/gguf/gguf_metadata.h"
 #include "engine/text/merge.h"
+#include "engine/text/pair_merges.h"
 #include "engine/text/pre_tokenizer.h"
 #include "engine/text/segment_encoder.h"
-#include "engine/text/token_table.h"
 #include "engine/text/vocabulary.h"
 #include "kernels/base/result.h"
 
@@ -34,7 +34,6 @@ class BytePairEncoder : public SegmentEncoder {
   BytePairEncoder(const Vocabulary& vocabulary, const PreTokenizer& pre_tokenizer)
       : vocabulary_(vocabulary), pre_tokenizer_(pre_tokenizer) {}
 
-  Status ReadMerges(const GgufMetadata& metadata);
   void FindWholeTokens();
   void EncodePiece(std::string_view piece, Scratch& scratch, std::vector<TokenId>& ids) const;
   // Leaves in scratch.symbols what the merges make of the piece.
@@ -43,7 +42,7 @@ class BytePairEncoder : public SegmentEncoder {
   // Constant after construction.
   const Vocabulary& vocabulary_;
   const PreTokenizer& pre_tokenizer_;
-  PairTable merges_;  // key: both ids
+  PairMerges merges_;
   // Of every token: whether its text, taken as a piece, becomes this token and no other.
   std::vector<bool> is_whole_;
 };

@@ -31,7 +31,12 @@ Result<std::unique_ptr<const SegmentEncoder>> SentencePieceEncoder::Create(
     const GgufMetadata& metadata, const Vocabulary& vocabulary) {
   std::unique_ptr<SentencePieceEncoder> encoder(new SentencePieceEncoder(vocabulary));
   FORGE_TRY(CheckCharsmap(metadata));
-  FORGE_TRY(encoder->ReadScores(metadata));
+  if (encoder->has_pairs_) {
+    FORGE_ASSIGN_OR_RETURN(encoder->merges_,
+                           PairMerges::Read(metadata, vocabulary, UnescapeSpaces));
+  } else {
+    FORGE_TRY(encoder->ReadScores(metadata));
+  }
   encoder->FindJoinedCharacters();
   encoder->FindWholeTokens();
   return std::unique_ptr<const SegmentEncoder>(std::move(encoder));
@@ -82,6 +87,8 @@ void SentencePieceEncoder::FindWholeTokens() {
     const auto id = static_cast<TokenId>(i);
     const std::string_view text = vocabulary_.text(id);
     if (text.size() > kMaxTriedBytes || vocabulary_.FindText(text) != id) continue;
+    is_whole_[i] = has_pairs_ && text.find_first_not_of('\n') == std::string_view::npos;
+    if (is_whole_[i]) continue;
     Merge(text, scratch);
     is_whole_[i] = scratch.symbols.size() == 1 && scratch.symbols[0].id == id;
   }
@@ -108,15 +115,17 @@ void SentencePieceEncoder::Encode(std::string_view segment, std::vector<TokenId>
   }
 }
 
-// Merging works on the whole text. Yet where no token holds the two characters at a border, no
-// merge can cross it, and the sides are independent: nearly always so before a space that follows
-// another character. Words are short, and most are tokens.
+// Merging works on the whole text, or line. Yet where no token holds the two characters at a
+// border, no merge can cross it, and the sides are independent: nearly always so before a space
+// that follows another character. Words are short, and most are tokens.
 size_t SentencePieceEncoder::WordEnd(std::string_view text, size_t begin) const {
   size_t end = begin;
   char32_t last = ' ';
+  const bool begins_with_break = text[begin] == '\n';
   while (end < text.size() && end - begin < kMaxPieceBytes) {
     const auto byte = static_cast<uint8_t>(text[end]);
     if (byte == ' ' && last != ' ' && !joined_to_space_.contains(last)) break;
+    if (has_pairs_ && (byte == '\n') != begins_with_break) break;
     const Utf8Step step =
         byte < 0x80 ? Utf8Step{byte, 1, Utf8Step::Kind::kCharacter} : DecodeUtf8(text, end);
     last = step.code_point;
@@ -144,14 +153,19 @@ void SentencePieceEncoder::EncodeWord(std::string_view word, Scratch& scratch,
 
 void SentencePieceEncoder::Merge(std::string_view word, Scratch& scratch) const {
   SplitCharacters(word, vocabulary_, scratch.symbols);
-  MergeSymbols(scratch.symbols, scratch.candidates,
-               [&](const Symbol& left, const Symbol& right) -> MergeCandidate {
-                 const size_t size = right.end() - left.begin;
-                 if (size > vocabulary_.max_text_bytes()) return {};
-                 const TokenId id = vocabulary_.FindText(word.substr(left.begin, size));
-                 if (id == Vocabulary::kNone) return {};
-                 return {ranks_[static_cast<size_t>(id)], id};
-               });
+  MergeSymbols(scratch.symbols, scratch.candidates, [&](const Symbol& left, const Symbol& right) {
+    return CandidateOf(word, left, right);
+  });
+}
+
+MergeCandidate SentencePieceEncoder::CandidateOf(std::string_view word, const Symbol& left,
+                                                 const Symbol& right) const {
+  if (has_pairs_) return merges_.Find(left.id, right.id);
+  const size_t size = right.end() - left.begin;
+  if (size > vocabulary_.max_text_bytes()) return {};
+  const TokenId id = vocabulary_.FindText(word.substr(left.begin, size));
+  if (id == Vocabulary::kNone) return {};
+  return {ranks_[static_cast<size_t>(id)], id};
 }
 
 void SentencePieceEncoder::AppendBytes(std::string_view character,

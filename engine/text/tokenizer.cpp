@@ -24,7 +24,8 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::Create(const GgufMetadata& metadat
       FORGE_ASSIGN_OR_RETURN(tokenizer->encoder_, BytePairEncoder::Create(metadata, vocabulary));
       break;
     }
-    case Vocabulary::Model::kSentencePiece: {
+    case Vocabulary::Model::kSentencePiece:
+    case Vocabulary::Model::kCharacterPairs: {
       FORGE_ASSIGN_OR_RETURN(tokenizer->encoder_,
                              SentencePieceEncoder::Create(metadata, vocabulary));
       break;
@@ -116,6 +117,8 @@ std::string_view Tokenizer::model_name() const {
       return "gpt2";
     case Vocabulary::Model::kSentencePiece:
       return "llama";
+    case Vocabulary::Model::kCharacterPairs:
+      return "gemma4";
     case Vocabulary::Model::kWordPiece:
       break;
   }

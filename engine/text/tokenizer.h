@@ -78,7 +78,7 @@ class Tokenizer {
   // The token that stands for exactly these bytes; a control token is found by its name. The lowest
   // id where there are several.
   std::optional<TokenId> FindToken(std::string_view text) const;
-  // What the file calls it: "gpt2", "llama" or "bert".
+  // What the file calls it: "gpt2", "llama", "gemma4" or "bert".
   std::string_view model_name() const;
   // Whether tokens have a space that the text does not at its start, or where it follows a special
   // token: what Decode and StreamDecoder take away again after `token`.

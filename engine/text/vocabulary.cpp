@@ -25,6 +25,7 @@ constexpr std::string_view kEndTokenNames[] = {
     "<|return|>",
     "<|call|>",
     "<end_of_turn>",
+    "<turn|>",
     "<|endoftext|>",
     "<|end_of_text|>",
     "<end_of_utterance>",
@@ -39,8 +40,19 @@ constexpr std::string_view kEndTokenTags[] = {"<eos>", "</s>"};
 constexpr std::string_view kGlmTurnNames[] = {"<|user|>", "<|observation|>"};
 // The first control token of these names is the end of a turn, where no key names one.
 constexpr std::string_view kEndOfTurnNames[] = {
-    "<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|END_OF_TURN_TOKEN|>", "<EOT>",
+    "<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<turn|>", "<|END_OF_TURN_TOKEN|>",
+    "<EOT>",
 };
+
+bool IsSpecialType(TokenType type) {
+  return type == TokenType::kControl || type == TokenType::kUnknown;
+}
+
+bool IsEndTokenName(std::string_view text) {
+  return std::ranges::find(kEndTokenNames, text) != std::ranges::end(kEndTokenNames);
+}
+
+}  // namespace
 
 std::string UnescapeSpaces(std::string_view token) {
   std::string text;
@@ -52,16 +64,6 @@ std::string UnescapeSpaces(std::string_view token) {
   }
   return text;
 }
-
-bool IsSpecialType(TokenType type) {
-  return type == TokenType::kControl || type == TokenType::kUnknown;
-}
-
-bool IsEndTokenName(std::string_view text) {
-  return std::ranges::find(kEndTokenNames, text) != std::ranges::end(kEndTokenNames);
-}
-
-}  // namespace
 
 Result<std::unique_ptr<const Vocabulary>> Vocabulary::Read(const GgufMetadata& metadata) {
   std::unique_ptr<Vocabulary> vocabulary(new Vocabulary);
@@ -83,18 +85,20 @@ Result<std::unique_ptr<const Vocabulary>> Vocabulary::Read(const GgufMetadata& m
 
 Status Vocabulary::ReadModel(const GgufMetadata& metadata) {
   FORGE_ASSIGN_OR_RETURN(const std::optional<std::string_view> name, metadata.String(kModelKey));
-  if (!name) return MissingKey(kModelKey, "\"gpt2\", \"llama\" or \"bert\"");
+  if (!name) return MissingKey(kModelKey, "\"gpt2\", \"llama\", \"gemma4\" or \"bert\"");
   if (*name == "gpt2") {
     model_ = Model::kBytePairs;
   } else if (*name == "llama") {
     model_ = Model::kSentencePiece;
+  } else if (*name == "gemma4") {
+    model_ = Model::kCharacterPairs;
   } else if (*name == "bert") {
     model_ = Model::kWordPiece;
   } else {
     return UnsupportedKey(
         metadata, kModelKey,
-        "the tokenizer model is none of \"gpt2\", \"llama\" and \"bert\"; convert the model "
-        "with one of these, or send token ids",
+        "the tokenizer model is none of \"gpt2\", \"llama\", \"gemma4\" and \"bert\"; convert the "
+        "model with one of these, or send token ids",
         QuoteText(*name));
   }
   return Status();
@@ -132,7 +136,7 @@ Status Vocabulary::ReadTexts(const GgufMetadata& metadata, const GgufStrings& to
       return InvalidKey(metadata, kTokensKey, "a token has at most 65536 bytes",
                         std::to_string(token.size()) + " bytes in token " + std::to_string(i));
     const std::optional<uint8_t> byte = ParseByteToken(token);
-    if (!has_types_ && byte && model_ == Model::kSentencePiece) types_[i] = TokenType::kByte;
+    if (!has_types_ && byte && escapes_spaces()) types_[i] = TokenType::kByte;
     if (IsEndTokenName(token)) types_[i] = TokenType::kControl;
     if (types_[i] == TokenType::kByte) {
       if (!byte)
@@ -147,7 +151,7 @@ Status Vocabulary::ReadTexts(const GgufMetadata& metadata, const GgufStrings& to
       texts_ += TextOf(token, types_[i]);
       // Converters write a plain space into user-defined tokens, which are found in the text as it
       // is. One that is written with U+2581 is what merges alone come to, as to a normal token.
-      if (model_ == Model::kSentencePiece && types_[i] == TokenType::kUserDefined &&
+      if (escapes_spaces() && types_[i] == TokenType::kUserDefined &&
           token.find(kEscapedSpace) != token.npos)
         types_[i] = TokenType::kNormal;
     }
@@ -163,6 +167,7 @@ std::string Vocabulary::TextOf(std::string_view token, TokenType type) const {
     case Model::kBytePairs:
       return is_user_defined ? std::string(token) : BytesOfByteLevelToken(token);
     case Model::kSentencePiece:
+    case Model::kCharacterPairs:
       return UnescapeSpaces(token);
     case Model::kWordPiece:
       break;
@@ -179,7 +184,7 @@ bool Vocabulary::IsUnmergeable(TokenId token) const {
   if (IsSpecialType(type(token))) return true;
   if (model_ == Model::kWordPiece) return type(token) == TokenType::kUserDefined;
   // Merges write U+2581 for a space, so they never come to a token that has a plain one.
-  return model_ == Model::kSentencePiece && type(token) == TokenType::kUserDefined &&
+  return escapes_spaces() && type(token) == TokenType::kUserDefined &&
          text(token).find(' ') != std::string_view::npos;
 }
 
@@ -265,7 +270,7 @@ Status Vocabulary::ReadFlags(const GgufMetadata& metadata) {
   const bool is_sentence_piece = model_ == Model::kSentencePiece;
   const bool is_word_piece = model_ == Model::kWordPiece;
   const bool adds_bos_by_default =
-      is_sentence_piece || is_word_piece || (pre_tokenizer != nullptr && pre_tokenizer->adds_bos);
+      escapes_spaces() || is_word_piece || (pre_tokenizer != nullptr && pre_tokenizer->adds_bos);
 
   FORGE_ASSIGN_OR_RETURN(const std::optional<bool> add_bos, metadata.Bool(kAddBosKey));
   FORGE_ASSIGN_OR_RETURN(const std::optional<bool> add_eos, metadata.Bool(kAddEosKey));

@@ -32,9 +32,10 @@ enum class TokenType : uint8_t {
 class Vocabulary {
  public:
   enum class Model {
-    kBytePairs,      // "gpt2": byte-level BPE
-    kSentencePiece,  // "llama"
-    kWordPiece,      // "bert"
+    kBytePairs,       // "gpt2": byte-level BPE
+    kSentencePiece,   // "llama"
+    kCharacterPairs,  // "gemma4": SentencePiece's tokens with merges of pairs in place of scores
+    kWordPiece,       // "bert"
   };
   static constexpr TokenId kNone = TokenTable::kNotFound;
   static constexpr size_t kMaxTokenBytes = 64 * 1024;
@@ -55,6 +56,11 @@ class Vocabulary {
   }
   TokenType type(TokenId token) const { return types_[static_cast<size_t>(token)]; }
   size_t max_text_bytes() const { return max_text_bytes_; }
+
+  // Whether tokens are written with U+2581 for a space, and bytes have tokens of their own.
+  bool escapes_spaces() const {
+    return model_ == Model::kSentencePiece || model_ == Model::kCharacterPairs;
+  }
 
   // The lowest id with this text among the tokens that merges may produce: the normal, user-defined
   // and unused ones, but for SentencePiece's user-defined ones with a plain space, and WordPiece's.
@@ -104,5 +110,8 @@ class Vocabulary {
   std::vector<TokenId> end_tokens_;
   bool add_space_prefix_ = false;
 };
+
+// A token of a vocabulary that escapes spaces, as the text that it stands for.
+std::string UnescapeSpaces(std::string_view token);
 
 }  // namespace forge

@@ -1,9 +1,10 @@
 // Makes a vocabulary of any bytes, and encodes and decodes a text with it.
 //
-// The first byte chooses the pre-tokenizer, or SentencePiece, or, from 128 on, WordPiece; the
-// second the options of encoding, and whether WordPiece keeps case and accents. Then a line for
-// each entry of the vocabulary, up to a line "---"; the rest is the text. A line "left right" is a
-// merge of byte-level BPE, any other an entry, whose first byte is its type.
+// The first byte chooses the pre-tokenizer, or SentencePiece, or, from 64 on, its tokens with
+// merges of pairs, or, from 128 on, WordPiece; the second the options of encoding, and whether
+// WordPiece keeps case and accents. Then a line for each entry of the vocabulary, up to a line
+// "---"; the rest is the text. A line "left right" is a merge of byte-level BPE or of pairs, any
+// other an entry, whose first byte is its type.
 
 #include <algorithm>
 #include <array>
@@ -26,6 +27,7 @@ using testing::VocabularyBuilder;
 
 constexpr size_t kMaxEntries = 64;
 constexpr uint8_t kSentencePiece = 8;
+constexpr uint8_t kCharacterPairs = 64;
 constexpr uint8_t kWordPiece = 128;
 constexpr uint8_t kKeepsCase = 8, kKeepsAccents = 16;  // of the second byte
 constexpr std::array<std::string_view, 16> kPreTokenizers = {
@@ -45,13 +47,15 @@ VocabularyBuilder EmptyVocabulary(uint8_t kind, uint8_t flags) {
                 testing::BoolValue((flags & kKeepsAccents) == 0));
     return builder;
   }
+  if (kind >= kCharacterPairs) return VocabularyBuilder::CharacterPairs();
   const uint8_t index = kind % kPreTokenizers.size();
   return index == kSentencePiece ? VocabularyBuilder::SentencePiece()
                                  : VocabularyBuilder::BytePairs(kPreTokenizers[index]);
 }
 
 VocabularyBuilder ReadVocabulary(uint8_t kind, uint8_t flags, std::string_view lines) {
-  const bool has_merges = kind < kWordPiece && kind % kPreTokenizers.size() != kSentencePiece;
+  const bool has_scores = kind < kCharacterPairs && kind % kPreTokenizers.size() == kSentencePiece;
+  const bool has_merges = kind < kWordPiece && !has_scores;
   VocabularyBuilder builder = EmptyVocabulary(kind, flags);
   for (size_t n_entries = 0; n_entries < kMaxEntries && !lines.empty(); ++n_entries) {
     const std::string_view line = lines.substr(0, lines.find('\n'));
@@ -151,7 +155,8 @@ void Run(uint8_t kind, uint8_t flags, std::string_view lines, std::string_view t
   }
   const std::string decoded = tokenizer.Decode(plain, false);
   // Qwen's pre-tokenizers compose characters first.
-  const bool keeps_bytes = !kPreTokenizers[kind % kPreTokenizers.size()].starts_with("qwen");
+  const bool keeps_bytes =
+      kind >= kCharacterPairs || !kPreTokenizers[kind % kPreTokenizers.size()].starts_with("qwen");
   if (keeps_bytes) {
     FORGE_CHECK(WithPlainSpaces(decoded) == WithPlainSpaces(text), "text got lost");
   }

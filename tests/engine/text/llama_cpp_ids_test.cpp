@@ -138,8 +138,8 @@ TEST(LlamaCppIdsTest, EveryTokenizerIsRecorded) {
   std::set<std::string> recorded;
   for (const nlohmann::json& answer : Recorded()["answers"])
     for (const std::string name : answer["names"]) recorded.insert(name);
-  std::set<std::string> known = {"sentencepiece", "sentencepiece-unspaced", "wordpiece",
-                                 "wordpiece-accented", "wordpiece-cased"};
+  std::set<std::string> known = {"gemma4",    "sentencepiece",      "sentencepiece-unspaced",
+                                 "wordpiece", "wordpiece-accented", "wordpiece-cased"};
   for (const PreTokenizer& pre_tokenizer : PreTokenizers()) known.emplace(pre_tokenizer.name);
   EXPECT_EQ(known, recorded);
 }

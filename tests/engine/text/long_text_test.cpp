@@ -65,6 +65,17 @@ TEST(LongTextTest, SentencePieceTakesLongWordsQuickly) {
   ExpectQuick(*builder.BuildTokenizer());
 }
 
+// Lines are merged as a whole where merges cross spaces.
+TEST(LongTextTest, CharacterPairsTakeLongLinesQuickly) {
+  VocabularyBuilder builder = VocabularyBuilder::CharacterPairs();
+  for (const std::string letter : {"a", "\u2581", "b", "\u4e2d", "\n"}) {
+    builder.AddToken(letter);
+    AddDoublings(letter, builder);
+  }
+  builder.AddMerge("a", "\u2581");
+  ExpectQuick(*builder.BuildTokenizer());
+}
+
 // Every merge makes the left symbol longer, which is the most that looking tokens up can cost.
 TEST(LongTextTest, SentencePieceTakesAVocabularyOfGrowingRunsQuickly) {
   VocabularyBuilder builder = VocabularyBuilder::SentencePiece();

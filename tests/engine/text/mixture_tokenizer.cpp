@@ -12,6 +12,11 @@ VocabularyBuilder SentencePiece(bool adds_space) {
       .Set("tokenizer.ggml.add_space_prefix", BoolValue(adds_space));
 }
 
+VocabularyBuilder CharacterPairs() {
+  return VocabularyBuilder::CharacterPairs().Set("tokenizer.ggml.merges",
+                                                 StringsValue(MakeMixtureCharacterPairs().merges));
+}
+
 VocabularyBuilder WordPiece(std::string_view name) {
   VocabularyBuilder builder = VocabularyBuilder::WordPiece();
   if (name.ends_with("-cased"))
@@ -31,12 +36,15 @@ VocabularyBuilder BytePairs(std::string_view name) {
 std::unique_ptr<Tokenizer> MixtureTokenizer(std::string_view name) {
   const bool is_sentence_piece = name.starts_with("sentencepiece");
   const bool is_word_piece = name.starts_with("wordpiece");
-  const MixtureVocabulary vocabulary = is_sentence_piece ? MakeMixtureSentencePiece()
-                                       : is_word_piece   ? MakeMixtureWordPiece()
-                                                         : MakeMixtureVocabulary();
-  VocabularyBuilder builder = is_sentence_piece ? SentencePiece(name == "sentencepiece")
-                              : is_word_piece   ? WordPiece(name)
-                                                : BytePairs(name);
+  const bool is_character_pairs = name == "gemma4";
+  const MixtureVocabulary vocabulary = is_sentence_piece    ? MakeMixtureSentencePiece()
+                                       : is_character_pairs ? MakeMixtureCharacterPairs()
+                                       : is_word_piece      ? MakeMixtureWordPiece()
+                                                            : MakeMixtureVocabulary();
+  VocabularyBuilder builder = is_sentence_piece    ? SentencePiece(name == "sentencepiece")
+                              : is_character_pairs ? CharacterPairs()
+                              : is_word_piece      ? WordPiece(name)
+                                                   : BytePairs(name);
   return builder.Set("tokenizer.ggml.tokens", StringsValue(vocabulary.tokens))
       .Set("tokenizer.ggml.token_type", Int32sValue(vocabulary.types))
       .BuildTokenizer();

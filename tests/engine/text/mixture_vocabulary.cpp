@@ -76,10 +76,7 @@ std::vector<std::pair<std::string, std::string>> ShuffledPairs(
 constexpr size_t kFours = 4000;
 constexpr uint32_t kSeed = 7;
 
-}  // namespace
-
-MixtureVocabulary MakeMixtureSentencePiece() {
-  Maker maker;
+void AddSpecialAndByteTokens(Maker& maker) {
   maker.AddToken("<unk>", 2);
   maker.AddToken("<s>", 3);
   maker.AddToken("</s>", 3);
@@ -88,7 +85,10 @@ MixtureVocabulary MakeMixtureSentencePiece() {
     std::snprintf(text, sizeof(text), "<0x%02X>", byte);
     maker.AddToken(text, 6);
   }
-  std::mt19937 random(kSeed);
+}
+
+// Some of the alphabet's characters, as SentencePiece writes them.
+std::vector<std::string> EscapedCharacters(std::mt19937& random) {
   std::vector<std::string> characters;
   for (const std::string& character : Characters())
     if (character == " ") {
@@ -96,6 +96,16 @@ MixtureVocabulary MakeMixtureSentencePiece() {
     } else if (random() % 4 != 0) {
       characters.push_back(character);
     }
+  return characters;
+}
+
+}  // namespace
+
+MixtureVocabulary MakeMixtureSentencePiece() {
+  Maker maker;
+  AddSpecialAndByteTokens(maker);
+  std::mt19937 random(kSeed);
+  const std::vector<std::string> characters = EscapedCharacters(random);
   const std::vector<std::pair<std::string, std::string>> pairs = ShuffledPairs(characters, random);
   // Fours come between the pairs, as a better score may go to a longer token.
   for (const auto& [left, right] : pairs) {
@@ -110,6 +120,27 @@ MixtureVocabulary MakeMixtureSentencePiece() {
   for (size_t i = 0; i < vocabulary.tokens.size(); ++i)
     vocabulary.scores.push_back(-static_cast<float>(i / 64));
   return vocabulary;
+}
+
+MixtureVocabulary MakeMixtureCharacterPairs() {
+  Maker maker;
+  AddSpecialAndByteTokens(maker);
+  std::mt19937 random(kSeed);
+  std::vector<std::string> characters = EscapedCharacters(random);
+  for (const std::string& character : characters) maker.AddToken(character);
+  // No merge crosses the borders of lines.
+  std::erase(characters, "\n");
+  const std::vector<std::pair<std::string, std::string>> pairs = ShuffledPairs(characters, random);
+  for (const auto& [left, right] : pairs) maker.AddMerge(left, right);
+  for (size_t i = 0; i < kFours; ++i) {
+    const auto& [a, b] = pairs[random() % pairs.size()];
+    const auto& [c, d] = pairs[random() % pairs.size()];
+    maker.AddMerge(a + b, c + d);
+  }
+  // Tokens that no merge leads to: of these only the line breaks are taken whole.
+  for (const char* word : {"\n", "\n\n", "\n\n\n", "abc", "\u2581zzz"}) maker.AddToken(word);
+  maker.AddToken(std::string(kMixtureSeparator), 3);
+  return maker.Take();
 }
 
 MixtureVocabulary MakeMixtureWordPiece() {

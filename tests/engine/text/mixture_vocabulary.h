@@ -21,6 +21,8 @@ struct MixtureVocabulary {
 MixtureVocabulary MakeMixtureVocabulary();
 // The same for SentencePiece, with characters that are no tokens and fall back to bytes.
 MixtureVocabulary MakeMixtureSentencePiece();
+// The same with merges in place of scores, as Gemma 4's.
+MixtureVocabulary MakeMixtureCharacterPairs();
 // The same for WordPiece, with characters that no word, or none but its beginning, may have.
 MixtureVocabulary MakeMixtureWordPiece();
 inline constexpr std::string_view kMixtureSeparator = "<|endoftext|>";

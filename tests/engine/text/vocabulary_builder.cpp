@@ -55,6 +55,13 @@ VocabularyBuilder VocabularyBuilder::SentencePiece() {
   return builder;
 }
 
+VocabularyBuilder VocabularyBuilder::CharacterPairs() {
+  VocabularyBuilder builder = SentencePiece();
+  builder.model_ = "gemma4";
+  builder.pre_tokenizer_.clear();
+  return builder;
+}
+
 VocabularyBuilder VocabularyBuilder::WordPiece() {
   VocabularyBuilder builder;
   builder.model_ = "bert";
@@ -95,10 +102,10 @@ GgufMetadata VocabularyBuilder::Build() const {
     FORGE_CHECK(metadata.Add(key, std::move(value)).ok(), key);
   };
   add("tokenizer.ggml.model", StringValue(model_));
-  add("tokenizer.ggml.pre", StringValue(pre_tokenizer_));
+  if (!pre_tokenizer_.empty()) add("tokenizer.ggml.pre", StringValue(pre_tokenizer_));
   add("tokenizer.ggml.tokens", StringsValue(tokens_));
   add("tokenizer.ggml.token_type", Int32sValue(types_));
-  if (model_ == "gpt2") {
+  if (model_ == "gpt2" || model_ == "gemma4") {
     add("tokenizer.ggml.merges", StringsValue(merges_));
   } else if (model_ == "llama") {
     add("tokenizer.ggml.scores", FloatsValue(scores_));

@@ -21,12 +21,15 @@ class VocabularyBuilder {
   // SentencePiece with "<unk>", "<s>", "</s>" as ids 0, 1, 2 and the bytes as ids 3 to 258.
   static VocabularyBuilder SentencePiece();
 
+  // The same of pairs, as Gemma 4's: AddMerge takes the place of scores.
+  static VocabularyBuilder CharacterPairs();
+
   // WordPiece with "[PAD]", "[UNK]", "[CLS]", "[SEP]" and "[MASK]" as ids 0 to 4.
   static VocabularyBuilder WordPiece();
 
   // The id of the new token. `text` is what the file holds ("Ġa", "▁a").
   TokenId AddToken(std::string_view text, TokenType type = TokenType::kNormal, float score = 0);
-  // A merge of byte-level BPE together with its result. The result's id.
+  // A merge of byte-level BPE or of pairs together with its result. The result's id.
   TokenId AddMerge(std::string_view left, std::string_view right);
 
   // Sets any key, in place of what the builder would write.

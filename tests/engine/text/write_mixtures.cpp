@@ -36,13 +36,23 @@ void AddBytePairs(const std::string& name, GgufBuilder& file) {
       .AddStringArray("tokenizer.ggml.merges", MakeMixtureVocabulary().merges);
 }
 
+void AddCharacterPairs(GgufBuilder& file) {
+  file.AddString("tokenizer.ggml.model", "gemma4")
+      .AddStringArray("tokenizer.ggml.merges", MakeMixtureCharacterPairs().merges)
+      .AddUint32("tokenizer.ggml.bos_token_id", 1)
+      .AddUint32("tokenizer.ggml.eos_token_id", 2)
+      .AddBool("tokenizer.ggml.add_space_prefix", false);
+}
+
 // `name`: of mixture_tokenizer.h.
 std::string VocabularyFile(const std::string& name) {
   const bool is_sentence_piece = name.starts_with("sentencepiece");
   const bool is_word_piece = name.starts_with("wordpiece");
-  const MixtureVocabulary vocabulary = is_sentence_piece ? MakeMixtureSentencePiece()
-                                       : is_word_piece   ? MakeMixtureWordPiece()
-                                                         : MakeMixtureVocabulary();
+  const bool is_character_pairs = name == "gemma4";
+  const MixtureVocabulary vocabulary = is_sentence_piece    ? MakeMixtureSentencePiece()
+                                       : is_character_pairs ? MakeMixtureCharacterPairs()
+                                       : is_word_piece      ? MakeMixtureWordPiece()
+                                                            : MakeMixtureVocabulary();
   GgufBuilder file;
   file.AddString("general.architecture", "llama")
       .AddStringArray("tokenizer.ggml.tokens", vocabulary.tokens)
@@ -50,6 +60,8 @@ std::string VocabularyFile(const std::string& name) {
       .AddBool("tokenizer.ggml.add_bos_token", false);
   if (is_sentence_piece) {
     AddSentencePiece(name, file);
+  } else if (is_character_pairs) {
+    AddCharacterPairs(file);
   } else if (is_word_piece) {
     AddWordPiece(name, file);
   } else {

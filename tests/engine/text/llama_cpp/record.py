@@ -22,7 +22,7 @@ NAMES = """
     solar-open bailingmoe bailingmoe2 llada-moe seed-coder llama-bpe llama-v3 llama3 falcon3 pixtral falcon-h1 midm-2.0
     lfm2 glm4 minicpm5 smaug-bpe dbrx chatglm-bpe tekken gpt-4o llama4 kanana2 minimax-m2 kimi-k2 tiny_aya youtu
     deepseek-llm deepseek-coder deepseek-v3 hunyuan-dense joyai-llm falcon bloom poro-chat gpt3-finnish viking superbpe
-    sentencepiece sentencepiece-unspaced wordpiece wordpiece-accented wordpiece-cased
+    gemma4 sentencepiece sentencepiece-unspaced wordpiece wordpiece-accented wordpiece-cased
 """.split()
 
 
