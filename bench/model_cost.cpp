@@ -81,6 +81,7 @@ Result<ModelCost> ReadModelCost(const std::string& path) {
   const bool has_output = file->FindTensor("output.weight") != nullptr;
   for (const GgufTensor& tensor : file->tensors()) {
     if (tensor.name == "token_embd.weight" && has_output) continue;
+    if (tensor.name == "per_layer_token_embd.weight") continue;  // looked up, as embeddings are
     if (layers.LeavesOut(tensor.name)) continue;
     const bool is_expert = n_experts > 0 && tensor.name.find("_exps.") != std::string::npos;
     const uint64_t numerator = is_expert ? n_used : 1, denominator = is_expert ? n_experts : 1;

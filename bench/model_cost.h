@@ -12,7 +12,7 @@ namespace forge {
 // What one token costs by the model's tensors: the least that any engine has to read and compute.
 struct ModelCost {
   uint64_t weight_bytes = 0;       // read for one token: of experts, those used; of a separate
-                                   // embedding, nothing
+                                   // embedding and of tables of layers' inputs, nothing
   uint64_t multiplied = 0;         // weights a token is multiplied with, but for the output's
   uint64_t output_multiplied = 0;  // the output's, which of a prompt only the last token needs
   uint64_t kv_elements = 0;        // keys and values of one position

@@ -291,6 +291,9 @@ std::vector<Variant> Gemma4Variants() {
   narrow.window = 40;
   exact.rms_epsilon = 0.1f;
   single.n_layers = 1;
+  TinyModelOptions wide = large;
+  wide.n_layers = 2;
+  wide.head_dim = 256;
   of_input.is_large = false;
   return {
       {.name = "gemma4 as 31B", .model = large},
@@ -301,6 +304,7 @@ std::vector<Variant> Gemma4Variants() {
       {.name = "gemma4 that shares nothing", .model = few},
       {.name = "gemma4 of one layer", .model = single},
       {.name = "gemma4 with a large epsilon", .model = exact},
+      {.name = "gemma4 with heads of 256 and 512", .model = wide},
       {.name = "gemma4 with keys and values that nothing uses", .model = small, .add = unused},
   };
 }
