@@ -53,7 +53,7 @@ TEST(SynthModelTest, PlansEveryShape) {
     const Result<ModelDescription> description = DescribeModel(**gguf);
     ASSERT_TRUE(description.ok()) << description.status().ToString();
     EXPECT_EQ(description->config.n_vocab, shape.n_vocab);
-    EXPECT_EQ(description->config.projected_query_dim(),
+    EXPECT_EQ(description->config.ProjectedQueryDimOf(0),
               shape.head_dim * (shape.is_hybrid() ? 2 : 1));
     const Result<ModelPlan> plan =
         PlanModel(*description, **gguf, {.context_length = 512}, *device);
