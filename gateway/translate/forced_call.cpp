@@ -62,16 +62,17 @@ std::string NextId(const v1::ChatMessages& chat) {
 
 }  // namespace
 
+std::optional<ToolChoice> ReadPlainChoice(const Json* choice) {
+  if (choice == nullptr || *choice == "auto") return ToolChoice();
+  if (*choice == "none") return ToolChoice{.shows_tools = false, .function = {}};
+  if (*choice == "required") return ToolChoice{.demands_call = true, .function = {}};
+  return std::nullopt;
+}
+
 Result<ToolChoice> ReadToolChoice(const Fields& body) {
   const Json* const choice = body.Find("tool_choice");
-  ToolChoice read;
-  if (choice == nullptr || *choice == "auto") return read;
-  if (*choice == "none") {
-    read.shows_tools = false;
-    return read;
-  }
-  read.demands_call = true;
-  if (*choice == "required") return read;
+  if (const std::optional<ToolChoice> plain = ReadPlainChoice(choice)) return *plain;
+  ToolChoice read = {.demands_call = true, .function = {}};
   const Status refused =
       BadField("tool_choice", "is " + Dump(*choice).substr(0, 100) +
                                   ", but must be \"auto\", \"none\", \"required\" or {\"type\": "

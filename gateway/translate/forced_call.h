@@ -24,6 +24,9 @@ struct ToolChoice {
   std::string function;                                      // that is to be called; empty: any
   const char* function_field = "tool_choice.function.name";  // of the request
 };
+// The choice, where it is absent or "auto", "none" or "required"; nullopt where it is anything
+// else.
+std::optional<ToolChoice> ReadPlainChoice(const Json* choice);
 // In the shape of chat completions.
 Result<ToolChoice> ReadToolChoice(const Fields& body);
 

@@ -46,16 +46,9 @@ Json SettingsOf(const Fields& body) {
 }
 
 Result<ToolChoice> ReadResponsesChoice(const Fields& body) {
-  ToolChoice read;
-  read.function_field = "tool_choice.name";
   const Json* const choice = body.Find("tool_choice");
-  if (choice == nullptr || *choice == "auto") return read;
-  if (*choice == "none") {
-    read.shows_tools = false;
-    return read;
-  }
-  read.demands_call = true;
-  if (*choice == "required") return read;
+  if (const std::optional<ToolChoice> plain = ReadPlainChoice(choice)) return *plain;
+  ToolChoice read = {.demands_call = true, .function = {}, .function_field = "tool_choice.name"};
   const Status refused =
       BadField("tool_choice", "is " + Dump(*choice).substr(0, 100) +
                                   ", but must be \"auto\", \"none\", \"required\" or {\"type\": "

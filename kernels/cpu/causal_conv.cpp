@@ -31,41 +31,46 @@ class ConvRange {
 
   void Run(int sequence) {
     const RecurrentState& state = args_.state;
-    const int64_t begin = args_.batch.first_token[sequence];
-    const int64_t n_tokens = args_.batch.first_token[sequence + 1] - begin;
+    begin_ = args_.batch.first_token[sequence];
+    const int64_t n_tokens = args_.batch.first_token[sequence + 1] - begin_;
     ReadHistory(state.from[sequence]);
     for (int64_t token = 0; token < n_tokens; ++token) {
-      ReadToken(begin + token, Window(token));
-      Convolve(begin + token, token);
+      if (args_.x_gate != nullptr) GateToken(token);
+      Convolve(token);
       if (token + 1 == state.kept_after[sequence]) WriteState(state.kept_to[sequence], token + 1);
     }
     WriteState(state.to[sequence], n_tokens);
   }
 
  private:
-  // What is convolved of the sequence's token `token` of this step, or before it if it is negative.
-  // Those of the last n_taps tokens are there.
-  float* Window(int64_t token) { return window_[(token + args_.n_taps) % args_.n_taps]; }
-
-  // Of a row of channels of all tokens, or null.
-  const float* Row(const float* x, int64_t token) const {
-    return x == nullptr ? nullptr : x + token * args_.n_channels + first_;
+  // The channels of the sequence's token `token` of this step.
+  template <typename Float>
+  Float* RowOf(Float* x, int64_t token) const {
+    return x + (begin_ + token) * args_.n_channels + first_;
   }
 
-  void ReadToken(int64_t token, float* z) const {
-    const float* const x = Row(args_.x, token);
-    const float* const gate = Row(args_.x_gate, token);
-    for (int64_t c = 0; c < n_; ++c) z[c] = gate == nullptr ? x[c] : x[c] * gate[c];
+  // What is convolved of a token, which was before this step if it is negative. Of those that were
+  // gated the last n_taps are there.
+  const float* Convolved(int64_t token) const {
+    if (token < 0) return history_[n_history_ + token];
+    return args_.x_gate != nullptr ? gated_[token % args_.n_taps] : RowOf(args_.x, token);
   }
 
-  void Convolve(int64_t token, int64_t newest) {
+  void GateToken(int64_t token) {
+    const float* const x = RowOf(args_.x, token);
+    const float* const gate = RowOf(args_.x_gate, token);
+    float* const gated = gated_[token % args_.n_taps];
+    for (int64_t c = 0; c < n_; ++c) gated[c] = x[c] * gate[c];
+  }
+
+  void Convolve(int64_t token) const {
     const float* rows[kMaxConvTaps];
-    for (int k = 0; k < args_.n_taps; ++k) rows[k] = Window(newest - n_history_ + k);
+    for (int k = 0; k < args_.n_taps; ++k) rows[k] = Convolved(token - n_history_ + k);
     kernels_.convolve({.rows = rows,
                        .weights = weights_,
                        .bias = args_.bias == nullptr ? nullptr : args_.bias + first_,
-                       .gate = Row(args_.y_gate, token),
-                       .y = args_.y + token * args_.n_channels + first_,
+                       .gate = args_.y_gate == nullptr ? nullptr : RowOf(args_.y_gate, token),
+                       .y = RowOf(args_.y, token),
                        .n_taps = args_.n_taps,
                        .n = n_});
   }
@@ -75,19 +80,20 @@ class ConvRange {
            first_;
   }
 
+  // A copy, since the slot may be one that is written.
   void ReadHistory(int32_t slot) {
     for (int row = 0; row < n_history_; ++row) {
       if (slot < 0)
-        std::fill_n(Window(row - n_history_), n_, 0.0f);
+        std::fill_n(history_[row], n_, 0.0f);
       else
-        std::copy_n(StateRow(slot, row), n_, Window(row - n_history_));
+        std::copy_n(StateRow(slot, row), n_, history_[row]);
     }
   }
 
-  // The state after `n_tokens` of this step, the last of which were read last.
-  void WriteState(int32_t slot, int64_t n_tokens) {
+  // The state after `n_tokens` of this step, the last of which was convolved last.
+  void WriteState(int32_t slot, int64_t n_tokens) const {
     for (int row = 0; row < n_history_; ++row)
-      std::copy_n(Window(n_tokens - n_history_ + row), n_, StateRow(slot, row));
+      std::copy_n(Convolved(n_tokens - n_history_ + row), n_, StateRow(slot, row));
   }
 
   const CausalConvArgs& args_;
@@ -95,8 +101,10 @@ class ConvRange {
   const int64_t first_;
   const int64_t n_;
   const int n_history_;
+  int64_t begin_ = 0;                             // the sequence's first token of this step
   float weights_[kMaxConvTaps * kRangeChannels];  // [n_taps, n_]
-  float window_[kMaxConvTaps][kRangeChannels];
+  float history_[kMaxConvTaps - 1][kRangeChannels];
+  float gated_[kMaxConvTaps][kRangeChannels];
 };
 
 }  // namespace

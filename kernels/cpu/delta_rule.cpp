@@ -6,7 +6,6 @@
 #include "kernels/cpu/batch_check.h"
 #include "kernels/cpu/cpu_stream.h"
 #include "kernels/cpu/head_state.h"
-#include "kernels/cpu/parallel_rows.h"
 #include "kernels/cpu/vector_kernels.h"
 
 namespace forge {
@@ -106,16 +105,8 @@ Status CpuDeltaRule(const DeltaRuleArgs& args, Stream& stream) {
   FORGE_TRY(CheckStates(args.batch, args.state).WithContext("delta_rule"));
   CpuStream& cpu = AsCpu(stream);
   const VectorKernels& kernels = VectorKernelsFor(cpu.level());
-  const int64_t n_heads = int64_t{args.batch.n_sequences} * args.n_value_heads;
-  // On average: what a sequence costs depends on its tokens. Heads of short ones are soon done.
-  const int64_t cost =
-      int64_t{args.batch.n_tokens} * args.head_dim * args.head_dim / args.batch.n_sequences;
-  ParallelRows(cpu.pool(), n_heads, cost, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      DeltaHead(args, kernels, static_cast<int>(i / args.n_value_heads),
-                static_cast<int>(i % args.n_value_heads))
-          .Run();
-  });
+  ForEachHead(cpu.pool(), args.batch, args.n_value_heads, int64_t{args.head_dim} * args.head_dim,
+              [&](int sequence, int head) { DeltaHead(args, kernels, sequence, head).Run(); });
   return Status();
 }
 

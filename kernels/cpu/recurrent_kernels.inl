@@ -3,22 +3,32 @@
 namespace forge {
 namespace {
 
-template <typename LoadFn>
+template <bool kGated, typename LoadFn>
 Vec ConvolveAt(const ConvToken& t, int64_t i, const LoadFn& load) {
   Vec sum = t.bias == nullptr ? Vec{} : load(t.bias + i);
   for (int k = 0; k < t.n_taps; ++k)
     sum = Fma(load(t.weights + k * t.n + i), load(t.rows[k] + i), sum);
-  return t.gate == nullptr ? Silu::Of(sum, Set(1.0f)) : sum * load(t.gate + i);
+  if constexpr (kGated) return sum * load(t.gate + i);
+  return Silu::Of(sum, Set(1.0f));
 }
 
-void Convolve(const ConvToken& t) {
+template <bool kGated>
+void ConvolveChannels(const ConvToken& token) {
+  const ConvToken t = token;  // which no store below may change
   int64_t i = 0;
   for (; i + kLanes <= t.n; i += kLanes)
-    Store(t.y + i, ConvolveAt(t, i, [](const float* at) { return Load(at); }));
+    Store(t.y + i, ConvolveAt<kGated>(t, i, [](const float* at) { return Load(at); }));
   if (i == t.n) return;
   const int part = static_cast<int>(t.n - i);
-  StoreFirst(t.y + i, ConvolveAt(t, i, [part](const float* at) { return LoadFirst(at, part); }),
-             part);
+  const auto load = [part](const float* at) { return LoadFirst(at, part); };
+  StoreFirst(t.y + i, ConvolveAt<kGated>(t, i, load), part);
+}
+
+void Convolve(const ConvToken& token) {
+  if (token.gate == nullptr)
+    ConvolveChannels<false>(token);
+  else
+    ConvolveChannels<true>(token);
 }
 
 float SumOfSquares(const float* x, int64_t n) {
@@ -101,8 +111,9 @@ RowSums<kVectors> Recall(const StateStrip<kVectors, kPart>& strip, const float* 
 }
 
 // S = decay S + key change^T, giving S^T query and, for the token that comes next, S^T next_key,
-// with the bits of Recall.
-template <bool kHasNext, int kVectors, bool kPart>
+// with the bits of Recall. (kDelta has GCC inline it for each kind, which sees one call of it
+// then.)
+template <bool kDelta, bool kHasNext, int kVectors, bool kPart>
 void Learn(const StateStrip<kVectors, kPart>& strip, const StateTokens& d, int token,
            const Vec (&change)[kVectors], RowSums<kVectors>& answer, RowSums<kVectors>& recalled) {
   const float* key = d.keys + token * d.key_stride;
@@ -129,8 +140,7 @@ void Learn(const StateStrip<kVectors, kPart>& strip, const StateTokens& d, int t
 // All tokens over the columns from `column` of the head on.
 template <bool kDelta, int kVectors, bool kPart>
 void RunStrip(const StateTokens& d, const StateStrip<kVectors, kPart>& strip, int64_t column) {
-  RowSums<kVectors> recalled;
-  if constexpr (kDelta) recalled = Recall(strip, d.keys, d.key_dim);
+  RowSums<kVectors> recalled = kDelta ? Recall(strip, d.keys, d.key_dim) : RowSums<kVectors>();
   for (int token = 0; token < d.n_tokens; ++token) {
     const float* value = d.values + token * d.value_stride + column;
     Vec change[kVectors];
@@ -141,9 +151,9 @@ void RunStrip(const StateTokens& d, const StateStrip<kVectors, kPart>& strip, in
     }
     RowSums<kVectors> answer, next;
     if (kDelta && token + 1 < d.n_tokens)
-      Learn<true>(strip, d, token, change, answer, next);
+      Learn<kDelta, true>(strip, d, token, change, answer, next);
     else
-      Learn<false>(strip, d, token, change, answer, next);
+      Learn<kDelta, false>(strip, d, token, change, answer, next);
     recalled = next;
     for (int v = 0; v < kVectors; ++v)
       strip.StoreAt(d.y + token * d.value_dim + column, v, answer.Total(v));
