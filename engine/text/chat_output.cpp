@@ -14,7 +14,11 @@ struct Markers {
   std::string_view end;  // empty: the end of the answer
 };
 
-constexpr Markers kThink[] = {{"<think>", "</think>"}, {"<seed:think>", "</seed:think>"}};
+// The last is Gemma 4's, whose begin is a control token and a word.
+constexpr std::string_view kThoughtChannel = "<|channel>";
+constexpr Markers kThink[] = {{"<think>", "</think>"},
+                              {"<seed:think>", "</seed:think>"},
+                              {"<|channel>thought", "<channel|>"}};
 
 constexpr Markers CallMarkers(ToolFormat format) {
   switch (format) {
@@ -64,7 +68,8 @@ bool ChatOutputParser::IsMarker(std::string_view token) {
   };
   if (token.empty()) return false;
   return std::ranges::any_of(kThink, is_of) || std::ranges::any_of(kFormats, is_of, CallMarkers) ||
-         token == "[ARGS]" || token == "[CALL_ID]" || IsChannelMarker(token);
+         token == kThoughtChannel || token == "[ARGS]" || token == "[CALL_ID]" ||
+         IsChannelMarker(token);
 }
 
 void ChatOutputParser::Add(std::string_view text) {

@@ -54,8 +54,9 @@ struct TextPiece {
 
 // Tells what a model thinks, says and calls apart in the stream of its answer.
 //
-// Reasoning is what stands between <think> and </think>, or <seed:think> and </seed:think>, at the
-// start of an answer; the markers and the line breaks beside them are dropped. A tool call that is
+// Reasoning is what stands between <think> and </think>, <seed:think> and </seed:think>, or
+// <|channel>thought and <channel|> at the start of an answer; the markers and the line breaks
+// beside them are dropped. A tool call that is
 // complete and well-formed becomes structured and its text is of kind kToolCall; anything else
 // stays content, byte for byte. Text that may still become a marker or a call is held back. Not
 // thread-safe.

@@ -265,6 +265,17 @@ TEST(ChatOutputParserTest, ReadsTheCallsAndTheReasoningOfSeed) {
   EXPECT_EQ(Read("<seed:thin"), Content("<seed:thin"));
 }
 
+TEST(ChatOutputParserTest, ReadsTheReasoningOfGemma4) {
+  EXPECT_EQ(Read("<|channel>thought\nhm\n<channel|>Hi", {}), (Told{"Hi", "hm", "", "R(hm)C(Hi)"}));
+  EXPECT_EQ(Read("<|channel>thought\n<channel|>Hi", {}), Content("Hi"));
+  for (const std::string text :
+       {"<|channel>plan\nx<channel|>", "<|channel>thou", "a<|channel>thought"})
+    EXPECT_EQ(Read(text), Content(text));
+  EXPECT_TRUE(ChatOutputParser::IsMarker("<|channel>"));
+  EXPECT_TRUE(ChatOutputParser::IsMarker("<channel|>"));
+  EXPECT_FALSE(ChatOutputParser::IsMarker("<|turn>"));
+}
+
 TEST(ChatOutputParserTest, ReadsTheCallsOfGlm) {
   const std::string call =
       "<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>Paris</arg_value>\n"
