@@ -69,7 +69,7 @@ struct ScratchPlan {
   bool is_recurrent = false;            // the arrays of StepIndices that recurrent layers have
   ScratchSlot mixed, convolved;         // [n_tokens, n_channels]
   ScratchSlot mixer_gate;               // [n_tokens, n_outputs], then what the layer gives
-  ScratchSlot delta_beta, mixer_alpha;  // [n_tokens, n_value_heads]
+  ScratchSlot delta_beta, mixer_alpha;  // [n_tokens, heads of a recurrent layer]
   ScratchSlot delta_strengths;          // [n_tokens, 2 n_value_heads], of fused ones
   uint64_t total_bytes = 0;
 };
