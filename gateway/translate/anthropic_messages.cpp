@@ -137,8 +137,8 @@ Status ReadMessage(const Fields& message, ConversationWriter& conversation) {
   if (role == "assistant") return ReadAssistant(*content, path, conversation);
   if (role == "system") return ReadInstructions(*content, path, conversation);
   return BadField(message.NameOf("role"),
-                  (role ? "is '" + role->substr(0, 100) + "', but" : std::string()) +
-                      " must be user, assistant or system");
+                  (role ? "is '" + role->substr(0, 100) + "', but " : std::string()) +
+                      "must be user, assistant or system");
 }
 
 }  // namespace

@@ -61,8 +61,8 @@ Status ReadMessage(const Fields& item, ConversationWriter& conversation) {
   } else if (role == "system" || role == "developer") {
     conversation.AddSystem(text);
   } else {
-    return BadField(item.NameOf("role"), (role ? "is '" + role->substr(0, 100) + "', but" : "") +
-                                             std::string(" must be user, assistant, system or "
+    return BadField(item.NameOf("role"), (role ? "is '" + role->substr(0, 100) + "', but " : "") +
+                                             std::string("must be user, assistant, system or "
                                                          "developer"));
   }
   return Status();

@@ -258,6 +258,8 @@ TEST(AnthropicRequestTest, RefusesBlocksByName) {
   EXPECT_EQ(RefusedField(ReadMessagesOf(R"([{"role": "user"}])")), "messages[0].content");
   EXPECT_EQ(RefusedField(ReadMessagesOf(R"([{"role": "tool", "content": "x"}])")),
             "messages[0].role");
+  EXPECT_EQ(Told(ReadMessagesOf(R"([{"content": "x"}])")),
+            "refused: messages[0].role must be user, assistant or system");
   EXPECT_EQ(RefusedField(ReadMessagesOf(R"(["x"])")), "messages[0]");
   EXPECT_EQ(RefusedField(ReadMessagesOf("[]")), "messages");
 }
