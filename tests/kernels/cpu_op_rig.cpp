@@ -87,6 +87,7 @@ class CpuOpRig final : public OpRig {
   bool refuses_indices() const override { return true; }
   bool runs_on_threads() const override { return true; }
   int max_equal_tokens() const override { return 1 << 30; }
+  int max_equal_pairs() const override { return 1 << 30; }
 
  private:
   const std::unique_ptr<ThreadPool> pool_;

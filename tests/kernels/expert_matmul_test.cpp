@@ -132,6 +132,24 @@ std::vector<float> MultiplyOneByOne(PackedExperts& weights, const float* bias, c
   return y;
 }
 
+// The same bits, or nearly the same numbers where the step has so many pairs for an expert that the
+// device may add in another order.
+::testing::AssertionResult IsSame(const std::vector<float>& y, const std::vector<float>& want,
+                                  const Pairs& of_step, int n_experts, const OpRig& rig) {
+  const auto n_pairs = static_cast<int64_t>(of_step.experts.size());
+  if (n_pairs <= int64_t{rig.max_equal_pairs()} * n_experts) {
+    if (std::memcmp(y.data(), want.data(), want.size() * sizeof(float)) == 0)
+      return ::testing::AssertionSuccess();
+    return ::testing::AssertionFailure() << "bits differ";
+  }
+  float greatest = 0.0f;
+  for (const float value : want) greatest = std::max(greatest, std::abs(value));
+  for (size_t i = 0; i < want.size(); ++i)
+    if (!(std::abs(y[i] - want[i]) <= 1e-5f * greatest))
+      return ::testing::AssertionFailure() << i << ": " << y[i] << " and " << want[i];
+  return ::testing::AssertionSuccess();
+}
+
 class ExpertMatmulTest
     : public ::testing::TestWithParam<std::tuple<testing::OpRigKind, FormatInfo>> {
  protected:
@@ -140,24 +158,6 @@ class ExpertMatmulTest
   bool is_quantized() const { return format().block_elements > 1; }
   int64_t ColsOf(int64_t n_blocks) const {
     return is_quantized() ? n_blocks * format().block_elements : n_blocks * 33;
-  }
-
-  // The same bits, or nearly the same numbers where the step has so many pairs for an expert that
-  // the device may add in another order.
-  ::testing::AssertionResult IsSame(const std::vector<float>& y, const std::vector<float>& want,
-                                    const Pairs& of_step, int n_experts) const {
-    const auto n_pairs = static_cast<int64_t>(of_step.experts.size());
-    if (n_pairs <= int64_t{rig_->max_equal_tokens()} * n_experts) {
-      if (std::memcmp(y.data(), want.data(), want.size() * sizeof(float)) == 0)
-        return ::testing::AssertionSuccess();
-      return ::testing::AssertionFailure() << "bits differ";
-    }
-    float greatest = 0.0f;
-    for (const float value : want) greatest = std::max(greatest, std::abs(value));
-    for (size_t i = 0; i < want.size(); ++i)
-      if (!(std::abs(y[i] - want[i]) <= 1e-5f * greatest))
-        return ::testing::AssertionFailure() << i << ": " << y[i] << " and " << want[i];
-    return ::testing::AssertionSuccess();
   }
 
   std::unique_ptr<OpRig> rig_ = device().Create(3);
@@ -179,7 +179,7 @@ TEST_P(ExpertMatmulTest, GivesEachPairTheBitsOfAPlainMatmul) {
         const float* bias_or_null = seed++ % 2 == 0 ? bias.data() : nullptr;
         const auto y = Multiply({&weights}, {bias_or_null}, pairs, *rig_);
         const auto want = MultiplyOneByOne(weights, bias_or_null, pairs, *rig_);
-        ASSERT_TRUE(IsSame(y[0], want, pairs, n_experts));
+        ASSERT_TRUE(IsSame(y[0], want, pairs, n_experts, *rig_));
       }
     }
   }
@@ -238,7 +238,7 @@ TEST_P(ExpertMatmulTest, GivesAPairTheSameBitsInEveryStepAndOnEveryPool) {
         {pairs.experts.begin() + first * kUsed, pairs.experts.begin() + (first + n) * kUsed}};
     const auto y = Multiply({&weights}, {nullptr}, some, *one_thread)[0];
     const float* part = together.data() + first * kUsed * kRows;
-    ASSERT_TRUE(IsSame(y, {part, part + y.size()}, pairs, kExperts))
+    ASSERT_TRUE(IsSame(y, {part, part + y.size()}, pairs, kExperts, *rig_))
         << "tokens " << first << " + " << n;
   }
 }
@@ -276,8 +276,11 @@ TEST_P(ExpertMatmulArgsTest, MultipliesTwoMatricesOfDifferentFormatsAtOnce) {
          std::vector<std::pair<int, int>>{{1, 4}, {7, 3}, {13, 1}, {61, 2}}) {
       const Pairs pairs = RandomPairs(n_x_rows, pairs_per_row, kCols, kExperts, rng_);
       const auto y = Multiply({&gate, &up}, {nullptr, bias.data()}, pairs, *rig_);
-      EXPECT_EQ(y[0], MultiplyOneByOne(gate, nullptr, pairs, *rig_));
-      EXPECT_EQ(y[1], MultiplyOneByOne(up, bias.data(), pairs, *rig_));
+      SCOPED_TRACE(std::to_string(n_x_rows) + " rows");
+      EXPECT_TRUE(
+          IsSame(y[0], MultiplyOneByOne(gate, nullptr, pairs, *rig_), pairs, kExperts, *rig_));
+      EXPECT_TRUE(
+          IsSame(y[1], MultiplyOneByOne(up, bias.data(), pairs, *rig_), pairs, kExperts, *rig_));
     }
   }
 }

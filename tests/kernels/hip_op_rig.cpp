@@ -388,6 +388,7 @@ class HipOpRig final : public OpRig {
   bool refuses_indices() const override { return false; }
   bool runs_on_threads() const override { return false; }
   int max_equal_tokens() const override { return 32; }
+  int max_equal_pairs() const override { return 15; }
 
  private:
   const OpTable& ops() const { return device_->ops(); }

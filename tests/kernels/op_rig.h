@@ -67,6 +67,8 @@ class OpRig {
   // Steps of up to so many tokens, and all longer ones, give a token the same bits whatever shares
   // the step with it; the former and the latter may differ.
   virtual int max_equal_tokens() const = 0;
+  // The same of the pairs of token and expert: so many for each expert, on average.
+  virtual int max_equal_pairs() const = 0;
 };
 
 // A device under test.
