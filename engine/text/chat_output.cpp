@@ -9,38 +9,14 @@
 namespace forge {
 namespace {
 
-struct Markers {
-  std::string_view begin;
-  std::string_view end;  // empty: the end of the answer
-};
-
 // The last is Gemma 4's, whose begin is a control token and a word.
 constexpr std::string_view kThoughtChannel = "<|channel>";
-constexpr Markers kThink[] = {{"<think>", "</think>"},
-                              {"<seed:think>", "</seed:think>"},
-                              {"<|channel>thought", "<channel|>"}};
-
-constexpr Markers CallMarkers(ToolFormat format) {
-  switch (format) {
-    case ToolFormat::kQwen:
-    case ToolFormat::kGlm:
-      return {"<tool_call>", "</tool_call>"};
-    case ToolFormat::kSeed:
-      return {"<seed:tool_call>", "</seed:tool_call>"};
-    case ToolFormat::kOlmo:
-      return {"<function_calls>", "</function_calls>"};
-    case ToolFormat::kLlama3:
-      return {"<|python_tag|>", ""};
-    case ToolFormat::kMistral:
-      return {"[TOOL_CALLS]", ""};
-    case ToolFormat::kGranite:
-      return {"<|tool_call|>", ""};
-    case ToolFormat::kGptOss:
-    case ToolFormat::kNone:
-      break;
-  }
-  return {};
-}
+constexpr CallMarkers kThinking[] = {{"<think>", "</think>"},
+                                     {"<seed:think>", "</seed:think>"},
+                                     {"<|START_THINKING|>", "<|END_THINKING|>"},
+                                     {"<|channel>thought", "<channel|>"}};
+// With a budget of zero Seed's template opens the reasoning and its first remark at once.
+constexpr std::string_view kSeedRemark = "<seed:cot_budget_reflect>";
 
 constexpr std::string_view kSpace = " \t\r\n";
 constexpr size_t kMaxSpaceBytes = 4096;  // held back; bounds what looking at it again costs
@@ -53,23 +29,27 @@ size_t TrimEnd(std::string_view text, size_t end, std::string_view set) {
 
 }  // namespace
 
+std::string_view FindOpenThinking(std::string_view prompt) {
+  prompt = prompt.substr(0, prompt.find_last_not_of(kSpace) + 1);
+  if (prompt.ends_with(kSeedRemark)) prompt.remove_suffix(kSeedRemark.size());
+  for (const CallMarkers& thinking : kThinking)
+    if (prompt.ends_with(thinking.begin)) return thinking.begin;
+  return {};
+}
+
 ChatOutputParser::ChatOutputParser(const ChatOutputOptions& options)
-    : options_(options), state_(options.starts_in_reasoning ? State::kReasoning : State::kStart) {
-  end_think_ = kThink[options.is_seed ? 1 : 0].end;
+    : options_(options),
+      call_(FindCallMarkers(options.tool_format)),
+      state_(options.open_thinking.empty() ? State::kStart : State::kReasoning) {
+  for (const CallMarkers& thinking : kThinking)
+    if (thinking.begin == options.open_thinking) end_think_ = thinking.end;
   if (options.has_channels) state_ = State::kHeader;
 }
 
 bool ChatOutputParser::IsMarker(std::string_view token) {
-  constexpr ToolFormat kFormats[] = {ToolFormat::kQwen,    ToolFormat::kSeed,
-                                     ToolFormat::kOlmo,    ToolFormat::kLlama3,
-                                     ToolFormat::kMistral, ToolFormat::kGranite};
-  const auto is_of = [&](const Markers& markers) {
-    return token == markers.begin || token == markers.end;
-  };
-  if (token.empty()) return false;
-  return std::ranges::any_of(kThink, is_of) || std::ranges::any_of(kFormats, is_of, CallMarkers) ||
-         token == kThoughtChannel || token == "[ARGS]" || token == "[CALL_ID]" ||
-         IsChannelMarker(token);
+  for (const CallMarkers& thinking : kThinking)
+    if (token == thinking.begin || token == thinking.end) return true;
+  return token == kThoughtChannel || IsCallMarker(token) || IsChannelMarker(token);
 }
 
 void ChatOutputParser::Add(std::string_view text) {
@@ -128,7 +108,7 @@ bool ChatOutputParser::StepStart() {
     return state_ != State::kStart;
   }
   const std::string_view text = std::string_view(held_).substr(begin);
-  for (const Markers& think : kThink) {
+  for (const CallMarkers& think : kThinking) {
     if (text.starts_with(think.begin)) {
       held_.erase(0, begin + think.begin.size());
       end_think_ = think.end;
@@ -165,16 +145,8 @@ bool ChatOutputParser::StepAfterReasoning() {
   return true;
 }
 
-std::string_view ChatOutputParser::CallMarker() const {
-  return CallMarkers(options_.tool_format).begin;
-}
-
-std::string_view ChatOutputParser::EndCallMarker() const {
-  return CallMarkers(options_.tool_format).end;
-}
-
 bool ChatOutputParser::StepContent() {
-  const std::string_view marker = CallMarker();
+  const std::string_view marker = call_.begin;
   if (marker.empty()) {
     state_ = State::kPlain;
     return true;
@@ -212,7 +184,7 @@ void ChatOutputParser::BeginCall(std::string_view marker) {
 }
 
 bool ChatOutputParser::StepCall() {
-  if (const std::string_view marker = EndCallMarker(); !marker.empty()) {
+  if (const std::string_view marker = call_.end; !marker.empty()) {
     // A call is long, and comes a few bytes at a time.
     const size_t end = held_.find(marker, n_searched_);
     n_searched_ = held_.size() - std::min(held_.size(), marker.size() - 1);
@@ -247,7 +219,7 @@ bool ChatOutputParser::StepAfterCall() {
   held_.erase(0, begin);
   if (held_.empty()) return false;
   // The next call may follow; only other text needs the space.
-  const std::string_view marker = CallMarker();
+  const std::string_view marker = call_.begin;
   if (held_.starts_with(marker)) {
     held_.erase(0, marker.size());
     BeginCall(marker);
@@ -280,7 +252,7 @@ void ChatOutputParser::AddCall(ToolCall call) {
 void ChatOutputParser::Finish() {
   if (options_.has_channels) FinishMessage();
   if (state_ == State::kCall) {
-    const bool may_be_open = EndCallMarker().empty() || !held_.empty();
+    const bool may_be_open = call_.end.empty() || !held_.empty();
     if (may_be_open) EndCall(held_.size(), 0);
     while (!held_.empty() && Step()) {
     }

@@ -9,35 +9,20 @@
 #include <vector>
 
 #include "engine/text/chat_messages.h"
+#include "engine/text/tool_format.h"
 
 namespace forge {
 
 // What a part of an answer is.
 enum class TextKind : uint8_t { kContent, kReasoning, kToolCall };
 
-// How a family of models writes the calls of tools.
-enum class ToolFormat : uint8_t {
-  kNone,  // calls are not looked for
-  // Between <tool_call> and </tool_call>, any number of times: {"name": ..., "arguments": {...}},
-  // or <function=NAME><parameter=KEY>VALUE</parameter>...</function> as Qwen3-Coder writes it.
-  kQwen,
-  kSeed,    // the latter, or the former, between <seed:tool_call> and </seed:tool_call>
-  kGlm,     // <tool_call>NAME<arg_key>KEY</arg_key><arg_value>VALUE</arg_value>...</tool_call>
-  kOlmo,    // <function_calls>NAME(key=value, ...) NAME(...)</function_calls>
-  kLlama3,  // {"name": ..., "parameters": {...}} as the whole answer, or after <|python_tag|>
-  // At the end, [TOOL_CALLS][{"name": ..., "arguments": {...}}, ...], or as newer models write it
-  // [TOOL_CALLS]NAME[ARGS]{...} any number of times, with [CALL_ID]ID after the name or not.
-  kMistral,
-  kGranite,  // <|tool_call|>[{"name": ..., "arguments": {...}}, ...] at the end
-  kGptOss,   // a message to functions.NAME, see has_channels
-};
-
 // Pairs of a tool's name and that of a parameter whose schema says that it is a string.
 using StringParameters = std::set<std::pair<std::string, std::string>>;
 
 struct ChatOutputOptions {
-  bool starts_in_reasoning = false;  // the prompt ends with <think>,
-  bool is_seed = false;              // or with <seed:think>
+  // The marker that the prompt ends with, so that the answer starts with reasoning: <think>,
+  // <seed:think> or <|START_THINKING|>. Empty: none. Outlives the options.
+  std::string_view open_thinking = {};
   // The answer is a row of messages with headers, gpt-oss's harmony format; the prompt ends with
   // <|start|>assistant.
   bool has_channels = false;
@@ -47,6 +32,9 @@ struct ChatOutputOptions {
   StringParameters string_parameters = {};
 };
 
+// The marker of reasoning that a prompt ends with, white space aside; empty if with none.
+std::string_view FindOpenThinking(std::string_view prompt);
+
 struct TextPiece {
   TextKind kind = TextKind::kContent;
   std::string text;
@@ -54,12 +42,11 @@ struct TextPiece {
 
 // Tells what a model thinks, says and calls apart in the stream of its answer.
 //
-// Reasoning is what stands between <think> and </think>, <seed:think> and </seed:think>, or
-// <|channel>thought and <channel|> at the start of an answer; the markers and the line breaks
-// beside them are dropped. A tool call that is
-// complete and well-formed becomes structured and its text is of kind kToolCall; anything else
-// stays content, byte for byte. Text that may still become a marker or a call is held back. Not
-// thread-safe.
+// Reasoning is what stands between <think> and </think>, <seed:think> and </seed:think>,
+// <|START_THINKING|> and <|END_THINKING|>, or <|channel>thought and <channel|> at the start of an
+// answer; the markers and the line breaks beside them are dropped. A tool call that is complete and
+// well-formed becomes structured and its text is of kind kToolCall; anything else stays content,
+// byte for byte. Text that may still become a marker or a call is held back. Not thread-safe.
 //
 // With channels an answer is <|channel|>NAME to=RECIPIENT<|message|>TEXT<|end|>, then
 // <|start|>assistant and the same again. What the channel `analysis` holds is reasoning, a message
@@ -127,11 +114,9 @@ class ChatOutputParser {
   void EndCall(size_t body_size, size_t end_size);
   bool AddCalls(std::string_view text);
   void AddCall(ToolCall call);
-  std::string_view CallMarker() const;
-  std::string_view EndCallMarker() const;
-
   // Constant after construction.
   const ChatOutputOptions options_;
+  const CallMarkers call_;
 
   State state_;
   std::string held_;

@@ -1,11 +1,13 @@
 #include "engine/text/chat_template.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "engine/text/chat_builtin.h"
 #include "engine/text/jinja/errors.h"
 #include "engine/text/jinja/json_reader.h"
+#include "engine/text/jinja/native.h"
 #include "engine/text/jinja/runtime.h"
 #include "engine/text/vocabulary_checks.h"
 
@@ -37,7 +39,8 @@ Result<std::string> SpecialText(const GgufMetadata& metadata, std::string_view k
 // Builds the values that a template sees. What it takes from the conversation is literal.
 class ConversationValues {
  public:
-  explicit ConversationValues(Budget& budget) : budget_(budget) {}
+  ConversationValues(const ChatTemplate::CallStyle& style, jinja::Runtime& runtime)
+      : style_(style), runtime_(runtime), budget_(runtime.budget()) {}
 
   Result<Value> Messages(const std::vector<ChatMessage>& messages) {
     std::vector<Value> values;
@@ -101,7 +104,8 @@ class ConversationValues {
   Result<Value> Message(const ChatMessage& message, const std::string& field) {
     Entries entries;
     Add(entries, "role", Said(message.role));
-    Add(entries, "content", Said(message.content));
+    FORGE_ASSIGN_OR_RETURN(Value content, Content(message, field));
+    Add(entries, "content", std::move(content));
     if (!message.reasoning.empty()) {
       Add(entries, "reasoning_content", Said(message.reasoning));
       Add(entries, "thinking", Said(message.reasoning));  // what gpt-oss calls it
@@ -115,26 +119,72 @@ class ConversationValues {
     return MakeDict(std::move(entries), budget_);
   }
 
+  Result<Value> Content(const ChatMessage& message, const std::string& field) {
+    if (message.tool_calls.empty()) return Said(message.content);
+    if (style_.no_content_is_none && message.content.empty()) return Value();
+    if (!style_.are_in_content) return Said(message.content);
+    const CallMarkers markers = FindCallMarkers(ToolFormat::kLfm2);
+    jinja::TextBuilder text(budget_);
+    text.Append(message.content, /*is_literal=*/true);
+    text.Append(markers.begin);
+    for (size_t i = 0; i < message.tool_calls.size(); ++i) {
+      text.Append(i == 0 ? "[" : ", ");
+      FORGE_ASSIGN_OR_RETURN(const Value arguments, Arguments(message.tool_calls[i], i, field));
+      FORGE_TRY(AppendPythonCall(message.tool_calls[i].name, arguments, text));
+    }
+    text.Append("]");
+    text.Append(markers.end);
+    return Value(text.Take());
+  }
+
+  // name(key=value, ...)
+  Status AppendPythonCall(std::string_view name, const Value& arguments, jinja::TextBuilder& text) {
+    text.Append(name, /*is_literal=*/true);
+    std::string_view before = "(";
+    for (const auto& [key, value] : arguments.dict().entries) {
+      text.Append(before);
+      before = ", ";
+      text.Append(key.text());
+      text.Append("=");
+      if (value.Is(Value::Kind::kString)) {
+        FORGE_ASSIGN_OR_RETURN(const jinja::Text quoted, jinja::ToJson(value, {}, runtime_));
+        text.Append(quoted);
+      } else {
+        jinja::AppendRepr(value, text, budget_);
+      }
+    }
+    text.Append(arguments.dict().entries.empty() ? "()" : ")");
+    return Status();
+  }
+
+  Result<Value> Arguments(const ToolCall& call, size_t i, const std::string& field) {
+    return Object(call.arguments_json,
+                  field + ".tool_calls[" + std::to_string(i) + "].arguments_json");
+  }
+
   Result<Value> Calls(const std::vector<ToolCall>& calls, const std::string& field) {
     std::vector<Value> values;
     for (size_t i = 0; i < calls.size(); ++i) {
       Entries function;
       Add(function, "name", Said(calls[i].name));
-      FORGE_ASSIGN_OR_RETURN(
-          Value arguments, Object(calls[i].arguments_json,
-                                  field + ".tool_calls[" + std::to_string(i) + "].arguments_json"));
+      FORGE_ASSIGN_OR_RETURN(Value arguments, Arguments(calls[i], i, field));
+      if (style_.arguments_are_text)
+        arguments = Said(calls[i].arguments_json.empty() ? "{}" : calls[i].arguments_json);
       Add(function, "arguments", std::move(arguments));
       values.push_back(Function(std::move(function), calls[i].id));
     }
     return MakeList(std::move(values), budget_);
   }
 
+  const ChatTemplate::CallStyle& style_;
+  jinja::Runtime& runtime_;
   Budget& budget_;
 };
 
 // The names of `options` first, so that they cannot replace those of the conversation.
-Status DefineConversation(const Conversation& conversation, jinja::Runtime& runtime) {
-  ConversationValues values(runtime.budget());
+Status DefineConversation(const Conversation& conversation, const ChatTemplate::CallStyle& style,
+                          jinja::Runtime& runtime) {
+  ConversationValues values(style, runtime);
   FORGE_ASSIGN_OR_RETURN(const Value options, values.Object(conversation.template_options_json,
                                                             "template_options_json"));
   for (const auto& [name, value] : options.dict().entries) runtime.Define(name.bytes(), value);
@@ -203,6 +253,10 @@ Result<ChatTemplate> ChatTemplate::Create(const GgufMetadata& metadata, Clock cl
   FORGE_ASSIGN_OR_RETURN(chat_template.unknown_, SpecialText(metadata, kUnknownKey, 0));
   FORGE_ASSIGN_OR_RETURN(chat_template.pad_, SpecialText(metadata, kPadKey));
   chat_template.clock_ = clock;
+  const jinja::Template& program = chat_template.template_;
+  chat_template.call_style_.are_in_content =
+      FindToolFormat(program) == ToolFormat::kLfm2 && !program.Mentions("tool_calls");
+  chat_template.call_style_.no_content_is_none = program.Mentions("content'] is none");
   return chat_template;
 }
 
@@ -217,8 +271,26 @@ Result<jinja::Text> ChatTemplate::Render(const Conversation& conversation,
     return InvalidArgument("the conversation has no message; send at least one")
         .WithReason("INVALID_REQUEST")
         .WithDetail("field", "chat.messages");
+  Result<jinja::Text> text = Render(conversation, call_style_, add_generation_prompt);
+  if (text.ok() || text.status().reason() != jinja::kFailedReason) return text;
+  CallStyle style = call_style_;
+  style.arguments_are_text = true;
+  const bool has_calls = std::ranges::any_of(conversation.messages, [](const ChatMessage& message) {
+    return !message.tool_calls.empty();
+  });
+  if (has_calls) {
+    Result<jinja::Text> again = Render(conversation, style, add_generation_prompt);
+    if (again.ok()) return again;
+  }
+  return Status(text.status().code(), "the model's chat template fails: " +
+                                          std::string(text.status().message()) + std::string(kHint))
+      .WithReason(jinja::kFailedReason);
+}
+
+Result<jinja::Text> ChatTemplate::Render(const Conversation& conversation, const CallStyle& style,
+                                         bool add_generation_prompt) const {
   const auto define = [&](jinja::Runtime& runtime) -> Status {
-    FORGE_TRY(DefineConversation(conversation, runtime));
+    FORGE_TRY(DefineConversation(conversation, style, runtime));
     runtime.Define("add_generation_prompt", Value(add_generation_prompt));
     runtime.Define("bos_token", Value(std::string_view(bos_)));
     runtime.Define("eos_token", Value(std::string_view(eos_)));
@@ -226,41 +298,18 @@ Result<jinja::Text> ChatTemplate::Render(const Conversation& conversation,
     if (!pad_.empty()) runtime.Define("pad_token", Value(std::string_view(pad_)));
     return Status();
   };
-  Result<jinja::Text> text = template_.Render(define, clock_());
-  if (text.ok() || text.status().reason() != jinja::kFailedReason) return text;
-  return Status(text.status().code(), "the model's chat template fails: " +
-                                          std::string(text.status().message()) + std::string(kHint))
-      .WithReason(jinja::kFailedReason);
+  return template_.Render(define, clock_());
 }
 
 ChatOutputOptions ChatTemplate::OutputOptions(const Conversation& conversation,
                                               std::string_view rendered) const {
   ChatOutputOptions options;
-  rendered = rendered.substr(0, rendered.find_last_not_of(" \t\r\n") + 1);
-  // With a budget of zero Seed's template opens the reasoning and its first remark at once.
-  options.is_seed = rendered.ends_with("<seed:think>") ||
-                    rendered.ends_with("<seed:think><seed:cot_budget_reflect>");
-  options.starts_in_reasoning = options.is_seed || rendered.ends_with("<think>");
+  options.open_thinking = FindOpenThinking(rendered);
   options.has_channels = template_.Mentions("<|channel|>");
   for (const ChatMessage& message : conversation.messages)
     options.n_earlier_calls += static_cast<uint32_t>(message.tool_calls.size());
   if (conversation.tools.empty()) return options;
-  if (options.has_channels) {
-    options.tool_format = ToolFormat::kGptOss;
-  } else if (template_.Mentions("<tool_call>")) {
-    options.tool_format = template_.Mentions("<arg_key>") ? ToolFormat::kGlm : ToolFormat::kQwen;
-  } else if (template_.Mentions("<seed:tool_call>")) {
-    options.tool_format = ToolFormat::kSeed;
-  } else if (template_.Mentions("<function_calls>")) {
-    options.tool_format = ToolFormat::kOlmo;
-  } else if (template_.Mentions("<|tool_call|>")) {
-    options.tool_format = ToolFormat::kGranite;
-  } else if (template_.Mentions("[TOOL_CALLS]")) {
-    options.tool_format = ToolFormat::kMistral;
-  } else if (template_.Mentions("<|python_tag|>") ||
-             (template_.Mentions("<|start_header_id|>") && template_.Mentions("\"parameters\""))) {
-    options.tool_format = ToolFormat::kLlama3;
-  }
+  options.tool_format = FindToolFormat(template_);
   options.string_parameters = FindStringParameters(conversation.tools);
   return options;
 }

@@ -19,6 +19,13 @@ namespace forge {
 // conversation. Thread-safe: immutable.
 class ChatTemplate {
  public:
+  // How a template takes the calls of earlier answers: as a list with dicts for arguments, but for
+  // what is set here.
+  struct CallStyle {
+    bool are_in_content = false;      // it reads no calls: they are part of the content
+    bool arguments_are_text = false;  // it joins them with other texts
+    bool no_content_is_none = false;  // it tells calls by a content that is none
+  };
   // Says what time it is, for templates that tell the model.
   using Clock = std::tm (*)();
   // By the local time zone.
@@ -48,11 +55,15 @@ class ChatTemplate {
  private:
   explicit ChatTemplate(jinja::Template parsed) : template_(std::move(parsed)) {}
 
+  Result<jinja::Text> Render(const Conversation& conversation, const CallStyle& style,
+                             bool add_generation_prompt) const;
+
   // Constant after construction.
   jinja::Template template_;
   std::string_view builtin_name_;  // empty: the file's own
   std::string bos_, eos_;          // the texts of the tokens; empty where there are none
   std::string unknown_, pad_;
+  CallStyle call_style_;
   Clock clock_ = LocalTime;
 };
 

@@ -8,6 +8,7 @@
 #include "engine/text/jinja/json_reader.h"
 #include "engine/text/jinja/native.h"
 #include "engine/text/jinja/runtime.h"
+#include "engine/text/tool_call_gemma.h"
 #include "engine/text/tool_call_python.h"
 #include "engine/text/tool_call_xml.h"
 
@@ -17,14 +18,28 @@ namespace {
 using jinja::Value;
 using Kind = Value::Kind;
 
+// The keys of a call's object. Command numbers the calls of a turn, which is no id.
+struct CallKeys {
+  std::string_view name = "name";
+  std::string_view arguments = "arguments";
+  std::string_view id = "id";
+};
+
+constexpr CallKeys KeysOf(ToolFormat format) {
+  if (format == ToolFormat::kLlama3) return {.arguments = "parameters"};
+  if (format == ToolFormat::kCommand)
+    return {.name = "tool_name", .arguments = "parameters", .id = ""};
+  return {};
+}
+
 class CallReader {
  public:
-  explicit CallReader(jinja::Runtime& runtime) : runtime_(runtime) {}
+  CallReader(CallKeys keys, jinja::Runtime& runtime) : keys_(keys), runtime_(runtime) {}
 
-  std::optional<ToolCall> Read(const Value& value, std::string_view arguments_name) {
-    const Value* const name = Field(value, "name");
+  std::optional<ToolCall> Read(const Value& value) {
+    const Value* const name = Field(value, keys_.name);
     if (name == nullptr || !name->Is(Kind::kString) || name->bytes().empty()) return std::nullopt;
-    const Value* arguments = Field(value, arguments_name);
+    const Value* arguments = Field(value, keys_.arguments);
     if (arguments == nullptr) arguments = Field(value, "arguments");
     if (arguments == nullptr || !arguments->Is(Kind::kDict)) return std::nullopt;
     const Result<jinja::Text> json = jinja::ToJson(*arguments, {}, runtime_);
@@ -32,7 +47,7 @@ class CallReader {
     ToolCall call;
     call.name = name->bytes();
     call.arguments_json = json->bytes;
-    const Value* const id = Field(value, "id");
+    const Value* const id = keys_.id.empty() ? nullptr : Field(value, keys_.id);
     if (id != nullptr && id->Is(Kind::kString)) call.id = id->bytes();
     return call;
   }
@@ -42,6 +57,7 @@ class CallReader {
     return value.Is(Kind::kDict) ? value.dict().Find(name, runtime_.budget()) : nullptr;
   }
 
+  const CallKeys keys_;
   jinja::Runtime& runtime_;
 };
 
@@ -97,6 +113,10 @@ std::vector<std::string_view> SplitObjects(std::string_view json) {
 
 }  // namespace
 
+bool IsToolName(std::string_view name) {
+  return !name.empty() && name.find_first_of(" \t\r\n[]{}<>\"") == name.npos;
+}
+
 std::optional<std::string> ReadArguments(std::string_view json) {
   jinja::Runtime runtime(jinja::Limits(), std::tm{});
   const Result<Value> value = jinja::ReadJson(json, runtime.budget());
@@ -108,16 +128,21 @@ std::optional<std::string> ReadArguments(std::string_view json) {
 
 namespace {
 
-// [{...}, ...], or in Llama 3's format {...}; {...}
+bool IsList(ToolFormat format) {
+  return format == ToolFormat::kMistral || format == ToolFormat::kGranite ||
+         format == ToolFormat::kCommand || format == ToolFormat::kLfm2;
+}
+
+// {...}, [{...}, ...] where the format has a list, or in Llama 3's {...}; {...}
 std::optional<std::vector<ToolCall>> ReadJsonCalls(std::string_view json, ToolFormat format) {
   jinja::Runtime runtime(jinja::Limits(), std::tm{});
-  CallReader reader(runtime);
+  CallReader reader(KeysOf(format), runtime);
   std::vector<Value> values;
   for (const std::string_view object :
        format == ToolFormat::kLlama3 ? SplitObjects(json) : std::vector<std::string_view>{json}) {
     Result<Value> value = jinja::ReadJson(object, runtime.budget());
     if (!value.ok()) return std::nullopt;
-    if (format == ToolFormat::kMistral || format == ToolFormat::kGranite) {
+    if (IsList(format)) {
       if (!value->Is(Kind::kList)) return std::nullopt;
       values = value->list().items;
     } else {
@@ -126,8 +151,7 @@ std::optional<std::vector<ToolCall>> ReadJsonCalls(std::string_view json, ToolFo
   }
   std::vector<ToolCall> calls;
   for (const Value& value : values) {
-    std::optional<ToolCall> call =
-        reader.Read(value, format == ToolFormat::kLlama3 ? "parameters" : "arguments");
+    std::optional<ToolCall> call = reader.Read(value);
     if (!call) return std::nullopt;
     calls.push_back(*std::move(call));
   }
@@ -151,8 +175,7 @@ std::optional<std::vector<ToolCall>> ReadNamedCalls(std::string_view text) {
     const size_t id = head.find(kCallId);
     if (id != head.npos) call.id = Trim(head.substr(id + kCallId.size()));
     call.name = Trim(head.substr(0, id));
-    if (call.name.empty() || call.name.find_first_of(" \t\r\n[]\"") != call.name.npos)
-      return std::nullopt;
+    if (!IsToolName(call.name)) return std::nullopt;
     const size_t end = ObjectEnd(text, object);
     std::optional<std::string> arguments = ReadArguments(text.substr(object, end - object));
     if (!arguments) return std::nullopt;
@@ -163,6 +186,49 @@ std::optional<std::vector<ToolCall>> ReadNamedCalls(std::string_view text) {
     if (!text.starts_with(kNext)) return std::nullopt;
     text.remove_prefix(kNext.size());
   }
+}
+
+// NAME<｜tool▁sep｜>{...}, or function<｜tool▁sep｜>NAME and the object in a fenced block.
+std::optional<ToolCall> ReadDeepSeekCall(std::string_view text) {
+  constexpr std::string_view kFence = "```";
+  constexpr std::string_view kLanguage = "json";
+  const size_t separator = text.find(kDeepSeekSeparator);
+  if (separator == text.npos) return std::nullopt;
+  ToolCall call;
+  call.name = Trim(text.substr(0, separator));
+  std::string_view object = Trim(text.substr(separator + kDeepSeekSeparator.size()));
+  if (!object.starts_with('{')) {
+    const size_t fence = object.find(kFence);
+    if (fence == object.npos || !object.ends_with(kFence)) return std::nullopt;
+    call.name = Trim(object.substr(0, fence));
+    object.remove_prefix(fence + kFence.size());
+    if (object.starts_with(kLanguage)) object.remove_prefix(kLanguage.size());
+    object.remove_suffix(std::min(object.size(), kFence.size()));
+  }
+  std::optional<std::string> arguments = ReadArguments(object);
+  if (!IsToolName(call.name) || !arguments) return std::nullopt;
+  call.arguments_json = *std::move(arguments);
+  return call;
+}
+
+std::optional<std::vector<ToolCall>> ReadDeepSeekCalls(std::string_view text) {
+  std::vector<ToolCall> calls;
+  while (!text.empty()) {
+    const size_t end = text.find(kDeepSeekEndCall);
+    if (!text.starts_with(kDeepSeekCall) || end == text.npos) return std::nullopt;
+    std::optional<ToolCall> call =
+        ReadDeepSeekCall(text.substr(kDeepSeekCall.size(), end - kDeepSeekCall.size()));
+    if (!call) return std::nullopt;
+    calls.push_back(*std::move(call));
+    text = Trim(text.substr(end + kDeepSeekEndCall.size()));
+  }
+  if (calls.empty()) return std::nullopt;
+  return calls;
+}
+
+std::optional<std::vector<ToolCall>> OneCall(std::optional<ToolCall> call) {
+  if (!call) return std::nullopt;
+  return std::vector<ToolCall>{*std::move(call)};
 }
 
 }  // namespace
@@ -176,14 +242,19 @@ std::optional<std::vector<ToolCall>> ReadToolCalls(std::string_view text, ToolFo
       if (body.starts_with('<')) return ReadFunctionCalls(body, strings);
       break;
     case ToolFormat::kGlm:
-      if (!body.starts_with('{')) {
-        std::optional<ToolCall> call = ReadArgKeyCall(body, strings);
-        if (!call) return std::nullopt;
-        return std::vector<ToolCall>{*std::move(call)};
-      }
+      if (!body.starts_with('{')) return OneCall(ReadArgKeyCall(body, strings));
       break;
+    case ToolFormat::kMiniMax:
+      return ReadInvokeCalls(body, strings);
     case ToolFormat::kOlmo:
       return ReadPythonCalls(body);
+    case ToolFormat::kLfm2:
+      if (!body.ends_with("}]")) return ReadPythonCallList(body);
+      break;
+    case ToolFormat::kDeepSeek:
+      return ReadDeepSeekCalls(body);
+    case ToolFormat::kGemma4:
+      return OneCall(ReadGemmaCall(body));
     case ToolFormat::kMistral:
       if (!body.starts_with('[')) return ReadNamedCalls(body);
       break;

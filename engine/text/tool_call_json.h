@@ -15,6 +15,9 @@ namespace forge {
 std::optional<std::vector<ToolCall>> ReadToolCalls(std::string_view text, ToolFormat format,
                                                    const StringParameters& strings = {});
 
+// False for an empty name, and for one with white space, quotes or brackets.
+bool IsToolName(std::string_view name);
+
 // Arguments that stand alone, an object, written anew in the same way.
 std::optional<std::string> ReadArguments(std::string_view json);
 

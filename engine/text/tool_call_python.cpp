@@ -146,4 +146,22 @@ std::optional<std::vector<ToolCall>> ReadPythonCalls(std::string_view text) {
   return calls;
 }
 
+std::optional<std::vector<ToolCall>> ReadPythonCallList(std::string_view text) {
+  Transcriber transcriber(text);
+  transcriber.SkipSpace();
+  const bool is_list = transcriber.Take('[');
+  std::vector<ToolCall> calls;
+  do {
+    transcriber.SkipSpace();
+    std::optional<ToolCall> call = TakeCall(transcriber);
+    if (!call) return std::nullopt;
+    calls.push_back(*std::move(call));
+    transcriber.SkipSpace();
+  } while (is_list && transcriber.Take(','));
+  if (is_list && !transcriber.Take(']')) return std::nullopt;
+  transcriber.SkipSpace();
+  if (!transcriber.at_end()) return std::nullopt;
+  return calls;
+}
+
 }  // namespace forge

@@ -10,6 +10,7 @@
 #include "engine/text/jinja/json_reader.h"
 #include "engine/text/jinja/native.h"
 #include "engine/text/jinja/runtime.h"
+#include "engine/text/tool_call_json.h"
 
 namespace forge {
 namespace {
@@ -17,10 +18,17 @@ namespace {
 using jinja::Value;
 
 constexpr std::string_view kSpace = " \t\r\n";
-constexpr std::string_view kFunction = "<function=";
-constexpr std::string_view kEndFunction = "</function>";
-constexpr std::string_view kParameter = "<parameter=";
 constexpr std::string_view kEndParameter = "</parameter>";
+
+// How a function and its parameters are named.
+struct Tags {
+  std::string_view function;
+  std::string_view parameter;
+  std::string_view end_name;  // of either
+  std::string_view end_function;
+};
+constexpr Tags kFunctionTags = {"<function=", "<parameter=", ">", "</function>"};
+constexpr Tags kInvokeTags = {"<invoke name=\"", "<parameter name=\"", "\">", "</invoke>"};
 
 // Reads a text from its start, token by token.
 class Cursor {
@@ -52,10 +60,6 @@ class Cursor {
 std::string_view Trim(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
   return text.substr(0, text.find_last_not_of(kSpace) + 1);
-}
-
-bool IsName(std::string_view name) {
-  return !name.empty() && name.find_first_of(" \t\r\n<>{}\"") == name.npos;
 }
 
 // The arguments of one call, by name in the order of their first mention.
@@ -102,13 +106,14 @@ class Arguments {
 
 // The value before the end of its parameter, which is passed. The text of a value may itself hold
 // such an end: only one that another tag follows counts.
-std::optional<std::string_view> TakeValue(Cursor& cursor) {
+std::optional<std::string_view> TakeValue(Cursor& cursor, const Tags& tags) {
   const std::string_view text = cursor.rest();
   for (size_t end = text.find(kEndParameter); end != text.npos;
        end = text.find(kEndParameter, end + 1)) {
     Cursor after(text.substr(end + kEndParameter.size()));
     after.SkipSpace();
-    if (!after.rest().starts_with(kParameter) && !after.rest().starts_with(kEndFunction)) continue;
+    if (!after.rest().starts_with(tags.parameter) && !after.rest().starts_with(tags.end_function))
+      continue;
     std::string_view value = text.substr(0, end);
     if (value.starts_with('\n')) value.remove_prefix(1);
     if (value.ends_with('\n')) value.remove_suffix(1);
@@ -118,33 +123,32 @@ std::optional<std::string_view> TakeValue(Cursor& cursor) {
   return std::nullopt;
 }
 
-std::optional<ToolCall> TakeFunction(Cursor& cursor, const StringParameters& strings) {
-  if (!cursor.Take(kFunction)) return std::nullopt;
-  const std::optional<std::string_view> name = cursor.TakeUntil(">");
-  if (!name || !IsName(*name)) return std::nullopt;
+std::optional<ToolCall> TakeFunction(Cursor& cursor, const Tags& tags,
+                                     const StringParameters& strings) {
+  if (!cursor.Take(tags.function)) return std::nullopt;
+  const std::optional<std::string_view> name = cursor.TakeUntil(tags.end_name);
+  if (!name || !IsToolName(*name)) return std::nullopt;
   Arguments arguments(*name, strings);
   cursor.SkipSpace();
-  while (cursor.Take(kParameter)) {
-    const std::optional<std::string_view> key = cursor.TakeUntil(">");
+  while (cursor.Take(tags.parameter)) {
+    const std::optional<std::string_view> key = cursor.TakeUntil(tags.end_name);
     if (!key || key->empty()) return std::nullopt;
-    const std::optional<std::string_view> value = TakeValue(cursor);
+    const std::optional<std::string_view> value = TakeValue(cursor, tags);
     if (!value) return std::nullopt;
     arguments.Set(*key, *value);
   }
-  if (!cursor.Take(kEndFunction)) return std::nullopt;
+  if (!cursor.Take(tags.end_function)) return std::nullopt;
   cursor.SkipSpace();
   return arguments.Call();
 }
 
-}  // namespace
-
-std::optional<std::vector<ToolCall>> ReadFunctionCalls(std::string_view text,
-                                                       const StringParameters& strings) {
+std::optional<std::vector<ToolCall>> ReadCalls(std::string_view text, const Tags& tags,
+                                               const StringParameters& strings) {
   Cursor cursor(text);
   cursor.SkipSpace();
   std::vector<ToolCall> calls;
   while (!cursor.at_end()) {
-    std::optional<ToolCall> call = TakeFunction(cursor, strings);
+    std::optional<ToolCall> call = TakeFunction(cursor, tags, strings);
     if (!call) return std::nullopt;
     calls.push_back(*std::move(call));
   }
@@ -152,10 +156,22 @@ std::optional<std::vector<ToolCall>> ReadFunctionCalls(std::string_view text,
   return calls;
 }
 
+}  // namespace
+
+std::optional<std::vector<ToolCall>> ReadFunctionCalls(std::string_view text,
+                                                       const StringParameters& strings) {
+  return ReadCalls(text, kFunctionTags, strings);
+}
+
+std::optional<std::vector<ToolCall>> ReadInvokeCalls(std::string_view text,
+                                                     const StringParameters& strings) {
+  return ReadCalls(text, kInvokeTags, strings);
+}
+
 std::optional<ToolCall> ReadArgKeyCall(std::string_view text, const StringParameters& strings) {
   const size_t name_end = std::min(text.find('<'), text.size());
   const std::string_view name = Trim(text.substr(0, name_end));
-  if (!IsName(name)) return std::nullopt;
+  if (!IsToolName(name)) return std::nullopt;
   Arguments arguments(name, strings);
   Cursor cursor(text.substr(name_end));
   while (!cursor.at_end()) {

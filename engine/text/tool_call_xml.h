@@ -16,6 +16,9 @@ namespace forge {
 // a parameter's tags at either end is not the value's.
 std::optional<std::vector<ToolCall>> ReadFunctionCalls(std::string_view text,
                                                        const StringParameters& strings);
+// The same as <invoke name="NAME"><parameter name="KEY">VALUE</parameter>...</invoke>.
+std::optional<std::vector<ToolCall>> ReadInvokeCalls(std::string_view text,
+                                                     const StringParameters& strings);
 // NAME<arg_key>KEY</arg_key><arg_value>VALUE</arg_value>...
 std::optional<ToolCall> ReadArgKeyCall(std::string_view text, const StringParameters& strings);
 

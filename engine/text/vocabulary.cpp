@@ -26,6 +26,7 @@ constexpr std::string_view kEndTokenNames[] = {
     "<|call|>",
     "<end_of_turn>",
     "<turn|>",
+    "<|tool_response>",
     "<|endoftext|>",
     "<|end_of_text|>",
     "<end_of_utterance>",

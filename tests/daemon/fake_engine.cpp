@@ -235,7 +235,7 @@ Result<ChatPrompt> FakeEngine::RenderChat(ModelId model, const Conversation& con
     prompt.tokens.push_back(static_cast<TokenId>(message.content.size() % 26));
   }
   if (!conversation.tools.empty()) prompt.output.tool_format = ToolFormat::kQwen;
-  prompt.output.starts_in_reasoning = true;
+  prompt.output.open_thinking = "<think>";
   return prompt;
 }
 

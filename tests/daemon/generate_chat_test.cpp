@@ -71,12 +71,12 @@ TEST_F(GenerateChatTest, WhatIsHeldToAFormIsNeitherThoughtsNorCalls) {
   AddTool(request);
   EXPECT_TRUE(StatusOf(request).ok());
   EXPECT_EQ(daemon_.engine().last_request().chat->tool_format, ToolFormat::kQwen);
-  EXPECT_TRUE(daemon_.engine().last_request().chat->starts_in_reasoning);
+  EXPECT_EQ(daemon_.engine().last_request().chat->open_thinking, "<think>");
   request.mutable_turn()->set_json_schema("{}");
   EXPECT_TRUE(StatusOf(request).ok());
   ASSERT_TRUE(daemon_.engine().last_request().chat);
   EXPECT_EQ(daemon_.engine().last_request().chat->tool_format, ToolFormat::kNone);
-  EXPECT_FALSE(daemon_.engine().last_request().chat->starts_in_reasoning);
+  EXPECT_EQ(daemon_.engine().last_request().chat->open_thinking, "");
 }
 
 TEST_F(GenerateChatTest, AChatBehindOtherTextHasItsNewMessagesOnly) {

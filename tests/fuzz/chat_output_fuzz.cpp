@@ -40,10 +40,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const forge::ToolFormat format :
        {forge::ToolFormat::kNone, forge::ToolFormat::kQwen, forge::ToolFormat::kSeed,
         forge::ToolFormat::kGlm, forge::ToolFormat::kOlmo, forge::ToolFormat::kLlama3,
-        forge::ToolFormat::kMistral, forge::ToolFormat::kGranite})
-    for (const bool in_reasoning : {false, true})
-      forge::Run(answer, n_bytes_each,
-                 {.starts_in_reasoning = in_reasoning, .tool_format = format});
+        forge::ToolFormat::kMistral, forge::ToolFormat::kGranite, forge::ToolFormat::kMiniMax,
+        forge::ToolFormat::kLfm2, forge::ToolFormat::kCommand, forge::ToolFormat::kDeepSeek,
+        forge::ToolFormat::kGemma4})
+    for (const std::string_view open_thinking : {"", "<think>"})
+      forge::Run(answer, n_bytes_each, {.open_thinking = open_thinking, .tool_format = format});
   for (const forge::ToolFormat format : {forge::ToolFormat::kNone, forge::ToolFormat::kGptOss})
     forge::Run(answer, n_bytes_each, {.has_channels = true, .tool_format = format});
   return 0;

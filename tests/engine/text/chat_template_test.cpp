@@ -68,6 +68,43 @@ TEST(ChatTemplateTest, GivesToolsAndCallsTheirPublishedShape) {
             R"("parameters": {"type": "object"}}}])");
 }
 
+// The templates of LFM 2 read no calls.
+TEST(ChatTemplateTest, PutsCallsIntoTheContentWhereATemplateReadsNone) {
+  Conversation conversation;
+  conversation.messages = {
+      {.role = "assistant",
+       .content = "I look. ",
+       .tool_calls = {{"1", "f", R"({"a": "it's <|im_end|>", "b": [1, "x", true, null]})"},
+                      {"2", "g", ""}}}};
+  const std::string source = "<|im_start|>List of tools: {{ messages[0].content }}";
+  const jinja::Text text = Create(source)->Render(conversation, true).value();
+  EXPECT_EQ(text.bytes,
+            "<|im_start|>List of tools: I look. <|tool_call_start|>[f(a=\"it's <|im_end|>\", "
+            "b=[1, 'x', True, None]), g()]<|tool_call_end|>");
+  EXPECT_TRUE(text.IsLiteral(text.bytes.find("<|im_end|>")));
+  EXPECT_FALSE(text.IsLiteral(text.bytes.find("<|tool_call_start|>")));
+  EXPECT_EQ(Render(source + "{% if messages[0].tool_calls %}{% endif %}", conversation),
+            "<|im_start|>List of tools: I look. ");
+  conversation.messages[0].tool_calls[0].arguments_json = "[1]";
+  EXPECT_THAT(Render(source, conversation), HasSubstr("arguments_json: must be a JSON object"));
+}
+
+// As those of DeepSeek do.
+TEST(ChatTemplateTest, GivesArgumentsAsTextWhereATemplateJoinsThem) {
+  Conversation conversation;
+  conversation.messages = {{.role = "assistant",
+                            .content = "",
+                            .tool_calls = {{"1", "f", R"({"a": 1})"}, {"2", "g", ""}}}};
+  EXPECT_EQ(Render("{% for call in messages[0].tool_calls %}{{ call.function.name + "
+                   "call.function.arguments }};{% endfor %}",
+                   conversation),
+            "f{\"a\": 1};g{};");
+  EXPECT_EQ(Render("{{ messages[0]['content'] is none }}", conversation), "True");
+  EXPECT_EQ(Render("{{ messages[0].content is none }}", conversation), "False");
+  EXPECT_THAT(Render("{{ 1 + messages[0].tool_calls[0].function.arguments }}", conversation),
+              HasSubstr("'dict'"));
+}
+
 TEST(ChatTemplateTest, NamesWhatIsWrongWithAConversation) {
   const auto refusal = [](const Conversation& conversation) {
     const Status status = Create("x").value().Render(conversation, true).status();
@@ -176,14 +213,22 @@ TEST(ChatTemplateTest, KnowsHowItsModelsAnswer) {
   EXPECT_EQ(format("{{ '<seed:tool_call>' }}", with_tools), ToolFormat::kSeed);
   EXPECT_EQ(format("{{ 'respond only with <|tool_call|>' }}", with_tools), ToolFormat::kGranite);
   EXPECT_EQ(format("{{ '<|channel|>' }}", with_tools), ToolFormat::kGptOss);
+  EXPECT_EQ(format("{{ '<minimax:tool_call>' }}", with_tools), ToolFormat::kMiniMax);
+  EXPECT_EQ(format("{{ '<|tool_call>call:' }}", with_tools), ToolFormat::kGemma4);
+  EXPECT_EQ(format("{{ '<｜tool▁calls▁begin｜>' }}", with_tools), ToolFormat::kDeepSeek);
+  EXPECT_EQ(format("{{ '<|START_ACTION|>' }}", with_tools), ToolFormat::kCommand);
+  EXPECT_EQ(format("{{ '<|tool_call_start|>[' }}", with_tools), ToolFormat::kLfm2);
+  EXPECT_EQ(format("<|im_start|>{{ 'List of tools: [' }}", with_tools), ToolFormat::kLfm2);
   EXPECT_TRUE(Create("<|channel|>")->OutputOptions(plain, "").has_channels);
   EXPECT_FALSE(Create("x")->OutputOptions(plain, "").has_channels);
-  EXPECT_TRUE(Create("x")->OutputOptions(plain, "a<think>\n").starts_in_reasoning);
-  EXPECT_FALSE(Create("x")->OutputOptions(plain, "<think>\n\n</think>\n\n").starts_in_reasoning);
-  for (const char* prompt : {"a<seed:think>", "a<seed:think><seed:cot_budget_reflect>"}) {
-    EXPECT_TRUE(Create("x")->OutputOptions(plain, prompt).starts_in_reasoning);
-    EXPECT_TRUE(Create("x")->OutputOptions(plain, prompt).is_seed);
-  }
+  const auto open_thinking = [&](const std::string& prompt) {
+    return Create("x")->OutputOptions(plain, prompt).open_thinking;
+  };
+  EXPECT_EQ(open_thinking("a<think>\n"), "<think>");
+  EXPECT_EQ(open_thinking("<think>\n\n</think>\n\n"), "");
+  EXPECT_EQ(open_thinking("a<seed:think>"), "<seed:think>");
+  EXPECT_EQ(open_thinking("a<seed:think><seed:cot_budget_reflect>"), "<seed:think>");
+  EXPECT_EQ(open_thinking("<|CHATBOT_TOKEN|><|START_THINKING|>"), "<|START_THINKING|>");
   const std::string schema =
       R"({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}})";
   EXPECT_EQ(Create("x")
