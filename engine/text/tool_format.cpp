@@ -8,9 +8,9 @@ namespace forge {
 namespace {
 
 constexpr ToolFormat kFormatsWithMarkers[] = {
-    ToolFormat::kQwen,    ToolFormat::kSeed,      ToolFormat::kMiniMax, ToolFormat::kOlmo,
-    ToolFormat::kLfm2,    ToolFormat::kLlama3,    ToolFormat::kMistral, ToolFormat::kGranite,
-    ToolFormat::kCommand, ToolFormat::kDeepSeek,  ToolFormat::kGemma4,
+    ToolFormat::kQwen,    ToolFormat::kSeed,     ToolFormat::kMiniMax, ToolFormat::kOlmo,
+    ToolFormat::kLfm2,    ToolFormat::kLlama3,   ToolFormat::kMistral, ToolFormat::kGranite,
+    ToolFormat::kCommand, ToolFormat::kDeepSeek, ToolFormat::kGemma4,
 };
 
 constexpr CallMarkers MarkersOf(ToolFormat format) {

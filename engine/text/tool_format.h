@@ -27,8 +27,8 @@ enum class ToolFormat : uint8_t {
   kGranite,  // <|tool_call|>[{"name": ..., "arguments": {...}}, ...] at the end
   kCommand,  // <|START_ACTION|>[{"tool_name": ..., "parameters": {...}}, ...]<|END_ACTION|>
   // Between <｜tool▁calls▁begin｜> and <｜tool▁calls▁end｜>, for each call
-  // <｜tool▁call▁begin｜>NAME<｜tool▁sep｜>{...}<｜tool▁call▁end｜>, or in place of NAME and the object
-  // function<｜tool▁sep｜>NAME and the object as a fenced block.
+  // <｜tool▁call▁begin｜>NAME<｜tool▁sep｜>{...}<｜tool▁call▁end｜>, or in place of NAME and the
+  // object function<｜tool▁sep｜>NAME and the object as a fenced block.
   kDeepSeek,
   kGemma4,  // <|tool_call>call:NAME{key:value,...}<tool_call|>, any number of times
   kGptOss,  // a message to functions.NAME, see ChatOutputOptions::has_channels

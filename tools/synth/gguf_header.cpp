@@ -68,6 +68,13 @@ void GgufHeaderWriter::Add(std::string_view key, std::span<const int32_t> values
   for (const int32_t value : values) Append32(metadata_, static_cast<uint32_t>(value));
 }
 
+void GgufHeaderWriter::Add(std::string_view key, const std::vector<bool>& values) {
+  AddKey(key, kArray);
+  Append32(metadata_, kBool);
+  Append64(metadata_, values.size());
+  for (const bool value : values) metadata_.push_back(value ? '\1' : '\0');
+}
+
 void GgufHeaderWriter::Add(std::string_view key, std::span<const std::string> values) {
   AddKey(key, kArray);
   Append32(metadata_, kString);

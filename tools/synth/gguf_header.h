@@ -36,6 +36,7 @@ class GgufHeaderWriter {
   void Add(std::string_view key, const char* value) { Add(key, std::string_view(value)); }
   void Add(std::string_view key, std::span<const int32_t> values);
   void Add(std::string_view key, std::span<const std::string> values);
+  void Add(std::string_view key, const std::vector<bool>& values);
 
   // Places the tensors' data one after another and returns the header, padded to where the data
   // starts.

@@ -42,8 +42,18 @@ struct ModelShape {
   uint32_t space_state_dim = 0;
   float yarn_factor = 0.0f;  // 0: positions are not scaled
   float yarn_log_multiplier = 0.0f;
-  uint32_t yarn_context = 0;     // the original one
-  uint32_t sliding_window = 0;   // 0: the family has none
+  uint32_t yarn_context = 0;    // the original one
+  uint32_t sliding_window = 0;  // 0: the family has none
+  // Gemma 4's small models: every full_period-th layer has no window, and heads of its own size.
+  // The layers behind the first n_own_kv_layers share the keys and values of those, and have a
+  // wider net. Each gets an input of its own. 0: none of these.
+  uint32_t full_period = 0;
+  uint32_t full_head_dim = 0;
+  float window_rope_base = 0.0f;
+  uint32_t n_own_kv_layers = 0;
+  uint32_t n_shared_kv_ff = 0;
+  uint32_t n_layer_input = 0;
+  float final_soft_cap = 0.0f;
   float embedding_scale = 0.0f;  // 0: none of these four is written
   float residual_scale = 0.0f;
   float attention_scale = 0.0f;
@@ -61,6 +71,12 @@ struct ModelShape {
   bool lacks_attention(uint32_t layer) const {
     return attention_layers != 0 && (layer >= 64 || (attention_layers >> layer & 1) == 0);
   }
+  bool IsFull(uint32_t layer) const { return full_period > 0 && (layer + 1) % full_period == 0; }
+  uint32_t HeadDim(uint32_t layer) const { return IsFull(layer) ? full_head_dim : head_dim; }
+  // Frequency factors are those of layers without a window.
+  uint32_t RopeFactorDim() const { return full_period > 0 ? full_head_dim : head_dim; }
+  bool HasOwnKv(uint32_t layer) const { return n_own_kv_layers == 0 || layer < n_own_kv_layers; }
+  uint32_t FeedForward(uint32_t layer) const { return HasOwnKv(layer) ? n_ff : n_shared_kv_ff; }
   // Whether the file must say head_dim, because it is not n_embd / n_heads.
   bool writes_head_dim() const { return latent_rank == 0 && head_dim * n_heads != n_embd; }
 };

@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "tools/synth/format_mix.h"
+#include "tools/synth/gemma4_parts.h"
 #include "tools/synth/synth_vocabulary.h"
+#include "tools/synth/tensor_list.h"
 
 namespace forge {
 namespace {
@@ -14,54 +16,6 @@ constexpr std::string_view kChatTemplate =
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + "
     "message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}"
     "{{ '<|im_start|>assistant\\n' }}{% endif %}";
-
-// Appends the tensors of a model in the order in which converters write them.
-class TensorList {
- public:
-  TensorList(const FormatMix& mix, SynthModel& model) : mix_(mix), model_(model) {}
-
-  void set_layer(uint32_t layer) {
-    layer_ = layer;
-    prefix_ = "blk." + std::to_string(layer) + ".";
-  }
-  Status Matrix(std::string_view name, MatrixRole role, uint64_t n_cols, uint64_t n_rows) {
-    FORGE_ASSIGN_OR_RETURN(const FormatInfo* const format,
-                           mix_.Choose({role, layer_, n_cols, /*is_expert=*/false}));
-    Add(name, {n_cols, n_rows}, format, SynthValues::kMatrix);
-    return Status();
-  }
-  Status Experts(std::string_view name, MatrixRole role, uint64_t n_cols, uint64_t n_rows) {
-    FORGE_ASSIGN_OR_RETURN(const FormatInfo* const format,
-                           mix_.Choose({role, layer_, n_cols, /*is_expert=*/true}));
-    Add(name, {n_cols, n_rows, model_.shape.n_experts}, format, SynthValues::kMatrix);
-    return Status();
-  }
-  Status Heads(std::string_view name, uint64_t n_cols, uint64_t n_rows) {
-    FORGE_ASSIGN_OR_RETURN(
-        const FormatInfo* const format,
-        mix_.Choose({MatrixRole::kAttnLatent, layer_, n_cols, /*is_expert=*/false}));
-    Add(name, {n_cols, n_rows, model_.shape.n_heads}, format, SynthValues::kMatrix);
-    return Status();
-  }
-  void Float32(std::string_view name, std::vector<uint64_t> extents, SynthValues values) {
-    Add(name, std::move(extents), FindFormat(DType{0}), values);
-  }
-
- private:
-  void Add(std::string_view name, std::vector<uint64_t> extents, const FormatInfo* format,
-           SynthValues values) {
-    const bool is_whole = name.ends_with(".bias") || name == "ssm_a" || name == "ssm_d";
-    model_.tensors.push_back({.name = prefix_ + std::string(name) + (is_whole ? "" : ".weight"),
-                              .extents = std::move(extents),
-                              .format = format});
-    model_.values.push_back(values);
-  }
-
-  const FormatMix& mix_;
-  SynthModel& model_;
-  uint32_t layer_ = 0;
-  std::string prefix_;
-};
 
 Status AddLatentAttention(const ModelShape& shape, TensorList& list) {
   const uint64_t n_embd = shape.n_embd, rank = shape.latent_rank;
@@ -132,22 +86,25 @@ Status AddAttention(const ModelShape& shape, uint32_t layer, TensorList& list) {
     return shape.has_short_conv() ? AddShortConv(shape, list) : AddStateSpace(shape, list);
   if (shape.is_hybrid() && layer % kAttentionPeriod != kAttentionPeriod - 1)
     return AddDeltaNet(shape, list);
-  const uint64_t n_embd = shape.n_embd;
-  const uint64_t n_heads_out = uint64_t{shape.n_heads} * shape.head_dim;
+  const uint64_t n_embd = shape.n_embd, head_dim = shape.HeadDim(layer);
+  const uint64_t n_heads_out = shape.n_heads * head_dim;
   const uint64_t q_rows = n_heads_out * (shape.is_hybrid() ? 2 : 1);
-  const uint64_t kv_rows = uint64_t{shape.n_kv_heads} * shape.head_dim;
+  const uint64_t kv_rows = shape.n_kv_heads * head_dim;
+  const bool has_kv = shape.HasOwnKv(layer);
   list.Float32("attn_norm", {n_embd}, SynthValues::kNorm);
   FORGE_TRY(list.Matrix("attn_q", MatrixRole::kAttnQ, n_embd, q_rows));
-  FORGE_TRY(list.Matrix("attn_k", MatrixRole::kAttnK, n_embd, kv_rows));
-  FORGE_TRY(list.Matrix("attn_v", MatrixRole::kAttnV, n_embd, kv_rows));
+  if (has_kv) {
+    FORGE_TRY(list.Matrix("attn_k", MatrixRole::kAttnK, n_embd, kv_rows));
+    FORGE_TRY(list.Matrix("attn_v", MatrixRole::kAttnV, n_embd, kv_rows));
+  }
   if (shape.has_qkv_bias) {
     list.Float32("attn_q.bias", {q_rows}, SynthValues::kBias);
     list.Float32("attn_k.bias", {kv_rows}, SynthValues::kBias);
     list.Float32("attn_v.bias", {kv_rows}, SynthValues::kBias);
   }
   if (shape.has_qk_norm) {
-    list.Float32("attn_q_norm", {shape.head_dim}, SynthValues::kNorm);
-    list.Float32("attn_k_norm", {shape.head_dim}, SynthValues::kNorm);
+    list.Float32("attn_q_norm", {head_dim}, SynthValues::kNorm);
+    if (has_kv) list.Float32("attn_k_norm", {head_dim}, SynthValues::kNorm);
   }
   FORGE_TRY(list.Matrix("attn_output", MatrixRole::kAttnOutput, n_heads_out, n_embd));
   if (shape.has_post_norms) list.Float32("post_attention_norm", {n_embd}, SynthValues::kNorm);
@@ -168,7 +125,7 @@ Status AddExperts(const ModelShape& shape, TensorList& list) {
 }
 
 Status AddFeedForward(const ModelShape& shape, uint32_t layer, TensorList& list) {
-  const uint64_t n_embd = shape.n_embd, n_ff = shape.n_ff;
+  const uint64_t n_embd = shape.n_embd, n_ff = shape.FeedForward(layer);
   list.Float32(shape.is_hybrid() ? "post_attention_norm" : "ffn_norm", {n_embd},
                SynthValues::kNorm);
   if (shape.n_experts > 0 && layer >= shape.n_dense_layers) {
@@ -192,11 +149,13 @@ Status AddTensors(const FormatMix& mix, SynthModel& model) {
   if (!shape.has_tied_output)
     FORGE_TRY(list.Matrix("output", MatrixRole::kOutput, shape.n_embd, shape.n_vocab));
   if (shape.rope_factor > 0)
-    list.Float32("rope_freqs", {shape.head_dim / 2}, SynthValues::kRopeFactors);
+    list.Float32("rope_freqs", {shape.RopeFactorDim() / 2}, SynthValues::kRopeFactors);
+  if (shape.n_layer_input > 0) FORGE_TRY(AddLayerInputTables(model.shape, model.n_layers, list));
   for (uint32_t layer = 0; layer < model.n_layers; ++layer) {
     list.set_layer(layer);
     FORGE_TRY(AddAttention(shape, layer, list));
     FORGE_TRY(AddFeedForward(shape, layer, list));
+    if (shape.n_layer_input > 0) FORGE_TRY(AddLayerInput(shape, list));
   }
   return Status();
 }
@@ -262,12 +221,12 @@ void AddModelKeys(const SynthModel& model, std::string_view name, uint32_t file_
   header.Add(prefix + "block_count", model.n_layers);
   header.Add(prefix + "context_length", shape.n_context);
   header.Add(prefix + "embedding_length", shape.n_embd);
-  header.Add(prefix + "feed_forward_length", shape.n_ff);
+  if (shape.n_layer_input == 0) header.Add(prefix + "feed_forward_length", shape.n_ff);
   header.Add(prefix + "attention.head_count", shape.n_heads);
   if (shape.attention_layers == 0) header.Add(prefix + "attention.head_count_kv", shape.n_kv_heads);
   header.Add(prefix + "attention.layer_norm_rms_epsilon", shape.rms_epsilon);
   header.Add(prefix + "rope.freq_base", shape.rope_base);
-  if (shape.writes_head_dim()) {
+  if (shape.writes_head_dim() && shape.n_layer_input == 0) {
     header.Add(prefix + "attention.key_length", shape.head_dim);
     header.Add(prefix + "attention.value_length", shape.head_dim);
   }
@@ -289,6 +248,7 @@ void AddModelKeys(const SynthModel& model, std::string_view name, uint32_t file_
   if (shape.n_dense_layers > 0)
     header.Add(prefix + "leading_dense_block_count", shape.n_dense_layers);
   if (shape.latent_rank > 0) AddLatentKeys(shape, prefix, header);
+  if (shape.n_layer_input > 0) AddGemma4Keys(shape, model.n_layers, prefix, header);
   if (shape.is_hybrid()) AddDeltaKeys(shape, prefix, header);
   if (shape.attention_layers != 0) AddRecurrentKeys(model, prefix, header);
   if (shape.embedding_scale > 0) AddScales(shape, prefix, header);

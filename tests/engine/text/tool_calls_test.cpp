@@ -199,19 +199,21 @@ TEST(ToolCallsTest, ReadsTheCallsOfLfm2) {
   const std::string calls =
       "<|tool_call_start|>[find(id=\"12345\", n=2), book.it(on=True, 'no'=None)]<|tool_call_end|>";
   EXPECT_EQ(Tools("I look." + calls, ToolFormat::kLfm2), Content("I look." + calls));
-  EXPECT_EQ(Tools("<|tool_call_start|>[find(id=\"12345\", n=2), go(on=True)]<|tool_call_end|>Wait.",
-                  ToolFormat::kLfm2),
-            (Told{"Wait.", "", "call00001:find{\"id\": \"12345\", \"n\": 2};call00002:go{\"on\": true};",
-                  "T(<|tool_call_start|>[find(id=\"12345\", n=2), go(on=True)]<|tool_call_end|>)"
-                  "C(Wait.)"}));
+  EXPECT_EQ(
+      Tools("<|tool_call_start|>[find(id=\"12345\", n=2), go(on=True)]<|tool_call_end|>Wait.",
+            ToolFormat::kLfm2),
+      (Told{"Wait.", "", "call00001:find{\"id\": \"12345\", \"n\": 2};call00002:go{\"on\": true};",
+            "T(<|tool_call_start|>[find(id=\"12345\", n=2), go(on=True)]<|tool_call_end|>)"
+            "C(Wait.)"}));
   EXPECT_EQ(body_of(" [ f ( ) ] ").calls, "");
   EXPECT_EQ(body_of(" [ f( ) , g(a=[1]) ] ").calls, "call00001:f{};call00002:g{\"a\": [1]};");
   EXPECT_EQ(body_of("f(a='x')").calls, "call00001:f{\"a\": \"x\"};");
   // As a system message may ask for.
   EXPECT_EQ(body_of("[{\"name\": \"f\", \"arguments\": {\"a\": {}}}]").calls,
             "call00001:f{\"a\": {}};");
-  for (const std::string body : {"", "[]", "[f()", "f()]", "[f() g()]", "[f(),]", "f(), g()", "[f(1)]",
-                                 "[{\"name\": 1}]", "{\"name\": \"f\", \"arguments\": {}}"})
+  for (const std::string body :
+       {"", "[]", "[f()", "f()]", "[f() g()]", "[f(),]", "f(), g()", "[f(1)]", "[{\"name\": 1}]",
+        "{\"name\": \"f\", \"arguments\": {}}"})
     EXPECT_EQ(body_of(body), Content("<|tool_call_start|>" + body + "<|tool_call_end|>")) << body;
 }
 
@@ -220,8 +222,9 @@ TEST(ToolCallsTest, ReadsTheCallsAndTheReasoningOfCommand) {
       "<|START_ACTION|>[\n    {\"tool_call_id\": \"0\", \"tool_name\": \"f\", \"parameters\": "
       "{\"a\": 1}},\n    {\"tool_call_id\": \"1\", \"tool_name\": \"g\", \"parameters\": {}}\n]"
       "<|END_ACTION|>";
-  EXPECT_EQ(Tools("<|START_THINKING|>I will.<|END_THINKING|>" + calls, ToolFormat::kCommand),
-            (Told{"", "I will.", "call00001:f{\"a\": 1};call00002:g{};", "R(I will.)T(" + calls + ")"}));
+  EXPECT_EQ(
+      Tools("<|START_THINKING|>I will.<|END_THINKING|>" + calls, ToolFormat::kCommand),
+      (Told{"", "I will.", "call00001:f{\"a\": 1};call00002:g{};", "R(I will.)T(" + calls + ")"}));
   EXPECT_EQ(Read("so<|END_THINKING|>Hi", {.open_thinking = "<|START_THINKING|>"}),
             (Told{"Hi", "so", "", "R(so)C(Hi)"}));
   for (const std::string body : {"", "[]", "[{\"name\": \"f\", \"parameters\": {}}]",
@@ -232,17 +235,20 @@ TEST(ToolCallsTest, ReadsTheCallsAndTheReasoningOfCommand) {
 
 TEST(ToolCallsTest, ReadsTheCallsOfDeepSeek) {
   const std::string begin = "<｜tool▁calls▁begin｜>", end = "<｜tool▁calls▁end｜>";
-  const std::string call = "<｜tool▁call▁begin｜>", sep = "<｜tool▁sep｜>", end_call = "<｜tool▁call▁end｜>";
-  const std::string fenced = call + "function" + sep + "f\n```json\n{\"a\": \"```\"}\n```" + end_call;
+  const std::string call = "<｜tool▁call▁begin｜>", sep = "<｜tool▁sep｜>",
+                    end_call = "<｜tool▁call▁end｜>";
+  const std::string fenced =
+      call + "function" + sep + "f\n```json\n{\"a\": \"```\"}\n```" + end_call;
   const std::string plain = call + "g" + sep + "{\"b\":[1]}" + end_call;
   EXPECT_EQ(Tools("Well.\n" + begin + fenced + "\n" + plain + end, ToolFormat::kDeepSeek),
             (Told{"Well.", "", "call00001:f{\"a\": \"```\"};call00002:g{\"b\": [1]};",
                   "C(Well.)T(" + begin + fenced + "\n" + plain + end + ")"}));
-  for (const std::string& body : std::vector<std::string>
-       {"", "x", call, call + end_call, call + "f" + end_call,
-        call + "f" + sep + end_call, call + sep + "{}" + end_call, call + "f" + sep + "{}",
-        call + "f" + sep + "```{}```" + end_call, call + "f" + sep + "g```" + end_call,
-        call + "f" + sep + "g ```json {} " + end_call, plain + "x", call + "a b" + sep + "{}" + end_call})
+  for (const std::string& body : std::vector<std::string>{
+           "", "x", call, call + end_call, call + "f" + end_call, call + "f" + sep + end_call,
+           call + sep + "{}" + end_call, call + "f" + sep + "{}",
+           call + "f" + sep + "```{}```" + end_call, call + "f" + sep + "g```" + end_call,
+           call + "f" + sep + "g ```json {} " + end_call, plain + "x",
+           call + "a b" + sep + "{}" + end_call})
     EXPECT_EQ(Tools(begin + body + end, ToolFormat::kDeepSeek), Content(begin + body + end));
 }
 
@@ -251,26 +257,29 @@ TEST(ToolCallsTest, ReadsTheCallsOfGemma4) {
   const auto body_of = [](const std::string& body) {
     return Tools("<|tool_call>call:f{" + body + "}<tool_call|>", ToolFormat::kGemma4);
   };
-  const std::string call = "<|tool_call>call:get_weather{city:" + quote + "Paris, \"{so}\"\n" + quote +
-                           ",days:[1,-2.5],at:{x:true,y:null},s:" + quote + quote + "}<tool_call|>";
-  EXPECT_EQ(Tools("<|channel>thought\nhm<channel|>I look." + call + call, ToolFormat::kGemma4),
-            (Told{"I look.", "hm",
-                  "call00001:get_weather{\"city\": \"Paris, \\\"{so}\\\"\\n\", \"days\": [1, -2.5], "
-                  "\"at\": {\"x\": true, \"y\": null}, \"s\": \"\"};"
-                  "call00002:get_weather{\"city\": \"Paris, \\\"{so}\\\"\\n\", \"days\": [1, -2.5], "
-                  "\"at\": {\"x\": true, \"y\": null}, \"s\": \"\"};",
-                  "R(hm)C(I look.)T(" + call + call + ")"}));
+  const std::string call = "<|tool_call>call:get_weather{city:" + quote + "Paris, \"{so}\"\n" +
+                           quote + ",days:[1,-2.5],at:{x:true,y:null},s:" + quote + quote +
+                           "}<tool_call|>";
+  EXPECT_EQ(
+      Tools("<|channel>thought\nhm<channel|>I look." + call + call, ToolFormat::kGemma4),
+      (Told{"I look.", "hm",
+            "call00001:get_weather{\"city\": \"Paris, \\\"{so}\\\"\\n\", \"days\": [1, -2.5], "
+            "\"at\": {\"x\": true, \"y\": null}, \"s\": \"\"};"
+            "call00002:get_weather{\"city\": \"Paris, \\\"{so}\\\"\\n\", \"days\": [1, -2.5], "
+            "\"at\": {\"x\": true, \"y\": null}, \"s\": \"\"};",
+            "R(hm)C(I look.)T(" + call + call + ")"}));
   EXPECT_EQ(body_of("").calls, "call00001:f{};");
   EXPECT_EQ(body_of(" a b : \"x\\\"}\" , \"c\" : [ {d:" + quote + "\\" + quote + "} , [] ] ").calls,
             "call00001:f{\"a b\": \"x\\\"}\", \"c\": [{\"d\": \"\\\\\"}, []]};");
   EXPECT_EQ(body_of(quote + "k:" + quote + ":1").calls, "call00001:f{\"k:\": 1};");
-  for (const std::string& body :
-       std::vector<std::string>{"a", "a:", "a:b", "a:1 2", ":1", "a:[1", "a:]", "a:1}", "{a:1}", "a:" + quote, "a:\"", "a:\"\\",
-        "a:True", "a:1,", "a:" + quote + "x" + quote + "y"})
+  for (const std::string& body : std::vector<std::string>{
+           "a", "a:", "a:b", "a:1 2", ":1", "a:[1", "a:]", "a:1}", "{a:1}", "a:" + quote, "a:\"",
+           "a:\"\\", "a:True", "a:1,", "a:" + quote + "x" + quote + "y"})
     EXPECT_EQ(body_of(body), Content("<|tool_call>call:f{" + body + "}<tool_call|>")) << body;
   for (const std::string answer :
-       {"<|tool_call>f{}<tool_call|>", "<|tool_call>call:{}<tool_call|>", "<|tool_call>call:f<tool_call|>",
-        "<|tool_call>call:f g{}<tool_call|>", "<|tool_call>call:f{}x<tool_call|>"})
+       {"<|tool_call>f{}<tool_call|>", "<|tool_call>call:{}<tool_call|>",
+        "<|tool_call>call:f<tool_call|>", "<|tool_call>call:f g{}<tool_call|>",
+        "<|tool_call>call:f{}x<tool_call|>"})
     EXPECT_EQ(Tools(answer, ToolFormat::kGemma4), Content(answer));
   for (const char* marker : {"<|tool_call>", "<tool_call|>", "<|\"|>", "<｜tool▁sep｜>"})
     EXPECT_TRUE(ChatOutputParser::IsMarker(marker)) << marker;
@@ -306,8 +315,8 @@ TEST(ToolCallsTest, ReadsHostileCallsInTime) {
          {.tool_format = ToolFormat::kLfm2}, 64);
   for (const std::string unit :
        {"<｜tool▁sep｜>", "```", "<｜tool▁call▁begin｜>f<｜tool▁sep｜>{}<｜tool▁call▁end｜>"})
-    Read("<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{}<｜tool▁call▁end｜>" + repeated(unit) +
-             "<｜tool▁calls▁end｜>",
+    Read("<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{}<｜tool▁call▁end｜>" +
+             repeated(unit) + "<｜tool▁calls▁end｜>",
          {.tool_format = ToolFormat::kDeepSeek}, 64);
   for (const std::string unit : {"<|\"|>", "{", "[", "a:", "a:{", "\"", ",", "\\", "a:1,"})
     Read("<|tool_call>call:f{a:" + repeated(unit) + "}<tool_call|>",
