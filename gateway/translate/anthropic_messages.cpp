@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "gateway/translate/result_parts.h"
+
 namespace forge::gateway {
 
 namespace {
@@ -70,6 +72,10 @@ Result<std::string> ReadResultText(const Fields& result) {
     if (type == "tool_reference") {  // of a tool that was sent with the others
       FORGE_ASSIGN_OR_RETURN(const std::string name, ReadText(block, "tool_name"));
       text += "The tool " + name + " can be called.";
+      return Status();
+    }
+    if (const std::string_view words = PartInWords(type); !words.empty()) {
+      text += words;
       return Status();
     }
     if (type != "text") return RefuseBlock(block, type, "text is");

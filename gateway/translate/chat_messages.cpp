@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "gateway/translate/call_names.h"
+#include "gateway/translate/result_parts.h"
 
 namespace forge::gateway {
 
@@ -12,7 +13,7 @@ namespace {
 
 // The texts of a content that is an array, one behind the other: what clients themselves make of
 // them (Continue, core/llm/llms/OpenAI.ts, _convertMessage).
-Result<std::string> ReadParts(const Json& parts, const std::string& path) {
+Result<std::string> ReadParts(const Json& parts, const std::string& path, bool is_result) {
   std::string text;
   for (size_t i = 0; i < parts.size(); ++i) {
     const std::string part_path = path + "[" + std::to_string(i) + "]";
@@ -20,6 +21,10 @@ Result<std::string> ReadParts(const Json& parts, const std::string& path) {
     const Fields part{parts[i], part_path + "."};
     FORGE_ASSIGN_OR_RETURN(const auto type, part.Text("type"));
     const std::string kind = type.value_or("");
+    if (const std::string_view words = PartInWords(kind); is_result && !words.empty()) {
+      text += words;
+      continue;
+    }
     if (kind != "text" && kind != "refusal")
       return BadField(part_path + ".type",
                       "is '" + kind.substr(0, 100) + "', but only text is supported");
@@ -30,12 +35,12 @@ Result<std::string> ReadParts(const Json& parts, const std::string& path) {
   return text;
 }
 
-Result<std::string> ReadContent(const Fields& message) {
+Result<std::string> ReadContent(const Fields& message, bool is_result) {
   const Json* const content = message.Find("content");
   if (content == nullptr) return std::string();  // of an assistant that only calls tools
   if (content->is_string()) return content->get<std::string>();
   const std::string path = message.NameOf("content");
-  if (content->is_array()) return ReadParts(*content, path);
+  if (content->is_array()) return ReadParts(*content, path, is_result);
   return BadField(path, "must be a string or an array of parts");
 }
 
@@ -102,7 +107,7 @@ Status ReadMessages(const Fields& body, v1::ChatMessages& chat) {
     const Fields message{(*messages)[i], path + "."};
     v1::ChatMessage read;
     FORGE_ASSIGN_OR_RETURN(*read.mutable_role(), ReadRole(message));
-    FORGE_ASSIGN_OR_RETURN(*read.mutable_content(), ReadContent(message));
+    FORGE_ASSIGN_OR_RETURN(*read.mutable_content(), ReadContent(message, read.role() == "tool"));
     if (read.role() == "assistant") FORGE_TRY(ReadAssistant(message, read));
     if (read.role() == "tool") FORGE_TRY(ReadResult(message, calls, read));
     for (const v1::ToolCall& call : read.tool_calls()) calls.Add(call);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "gateway/translate/responses_tools.h"
+#include "gateway/translate/result_parts.h"
 
 namespace forge::gateway {
 
@@ -24,9 +25,23 @@ bool IsText(std::string_view type) {
   return false;
 }
 
+Result<std::string> ReadPart(const Fields& part, bool is_result) {
+  FORGE_ASSIGN_OR_RETURN(const auto given, part.Text("type"));
+  const std::string type = given.value_or("");
+  if (const std::string_view words = PartInWords(type); is_result && !words.empty())
+    return std::string(words);
+  const bool is_refusal = type == "refusal";
+  if (!is_refusal && !IsText(type)) return RefuseType(part, type, "text is");
+  const char* const name = is_refusal ? "refusal" : "text";
+  FORGE_ASSIGN_OR_RETURN(const auto value, part.Text(name));
+  if (!value) return BadField(part.NameOf(name), "is missing");
+  return *value;
+}
+
 // The texts of a content, one behind the other; those of the user and of results a line or more
 // each. nullptr: none.
-Result<std::string> ReadTexts(const Json* content, const std::string& path, const char* between) {
+Result<std::string> ReadTexts(const Json* content, const std::string& path, const char* between,
+                              bool is_result = false) {
   if (content == nullptr) return std::string();
   if (content->is_string()) return content->get<std::string>();
   if (!content->is_array()) return BadField(path, "must be a string or an array of parts");
@@ -35,15 +50,9 @@ Result<std::string> ReadTexts(const Json* content, const std::string& path, cons
     const std::string part_path = path + "[" + std::to_string(i) + "]";
     if (!(*content)[i].is_object()) return BadField(part_path, "must be an object");
     const Fields part{(*content)[i], part_path + "."};
-    FORGE_ASSIGN_OR_RETURN(const auto type, part.Text("type"));
-    const bool is_refusal = type == "refusal";
-    if (!is_refusal && !IsText(type.value_or("")))
-      return RefuseType(part, type.value_or(""), "text is");
-    const char* const name = is_refusal ? "refusal" : "text";
-    FORGE_ASSIGN_OR_RETURN(const auto value, part.Text(name));
-    if (!value) return BadField(part.NameOf(name), "is missing");
+    FORGE_ASSIGN_OR_RETURN(const std::string value, ReadPart(part, is_result));
     if (!text.empty() && text.back() != '\n') text += between;
-    text += *value;
+    text += value;
   }
   return text;
 }
@@ -87,7 +96,8 @@ Status ReadResult(const Fields& item, ConversationWriter& conversation) {
   FORGE_ASSIGN_OR_RETURN(const auto id, item.Text("call_id"));
   if (!id) return BadField(item.NameOf("call_id"), "is missing");
   FORGE_ASSIGN_OR_RETURN(const std::string text,
-                         ReadTexts(item.Find("output"), item.NameOf("output"), "\n"));
+                         ReadTexts(item.Find("output"), item.NameOf("output"), "\n",
+                                   /*is_result=*/true));
   conversation.AddResult(*id, text);
   return Status();
 }

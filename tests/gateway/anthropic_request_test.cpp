@@ -229,6 +229,19 @@ TEST(AnthropicRequestTest, RefusesByNameWhatWouldChangeTheAnswer) {
             "max_tokens");
 }
 
+// What would be refused in each request that follows.
+TEST(AnthropicRequestTest, TellsOfPicturesInResultsInWords) {
+  const auto request = ReadMessagesOf(
+      R"([{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": [
+          {"type": "text", "text": "cat.png"},
+          {"type": "image", "source": {"type": "url", "url": "file:///etc/passwd"}},
+          {"type": "document", "source": {}}]}]}])");
+  ASSERT_TRUE(request.ok()) << request.status().ToString();
+  EXPECT_EQ(request->turn.chat().messages(0).content(),
+            "cat.png\n[an image, which this model cannot see]\n"
+            "[a file, which this model cannot read]");
+}
+
 TEST(AnthropicRequestTest, RefusesBlocksByName) {
   const auto refused = [](const std::string& role, const std::string& block) {
     return RefusedField(
@@ -244,7 +257,7 @@ TEST(AnthropicRequestTest, RefusesBlocksByName) {
     EXPECT_EQ(refused("assistant", block), "messages[0].content[0].type") << block;
   EXPECT_EQ(
       refused("user",
-              R"({"type": "tool_result", "tool_use_id": "a", "content": [{"type": "image"}]})"),
+              R"({"type": "tool_result", "tool_use_id": "a", "content": [{"type": "search"}]})"),
       "messages[0].content[0].content[0].type");
   EXPECT_EQ(refused("user", R"({"type": "tool_result"})"), "messages[0].content[0].tool_use_id");
   EXPECT_EQ(refused("user", R"({"type": "text"})"), "messages[0].content[0].text");

@@ -198,6 +198,15 @@ TEST(ChatRequestTest, JoinsTextPartsAndRefusesOthersByName) {
   EXPECT_EQ(RefusedField(content("5")), "messages[0].content");
 }
 
+TEST(ChatRequestTest, TellsOfPicturesInResultsInWords) {
+  const auto request = ReadMessagesOf(
+      R"([{"role": "tool", "tool_call_id": "a", "content": [
+          {"type": "text", "text": "cat.png "}, {"type": "image_url", "image_url": {}}]}])");
+  ASSERT_TRUE(request.ok()) << request.status().ToString();
+  EXPECT_EQ(request->turn.chat().messages(0).content(),
+            "cat.png [an image, which this model cannot see]");
+}
+
 TEST(ChatRequestTest, KnowsRoles) {
   EXPECT_EQ(
       ReadMessagesOf(R"([{"role": "developer", "content": "x"}])")->turn.chat().messages(0).role(),

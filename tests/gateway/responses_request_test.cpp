@@ -200,6 +200,16 @@ TEST(ResponsesRequestTest, RefusesByNameWhatWouldChangeTheAnswer) {
     EXPECT_EQ(RefusedField(Read(test_case.fields)), test_case.refused) << test_case.fields;
 }
 
+TEST(ResponsesRequestTest, TellsOfPicturesInResultsInWords) {
+  const auto request = ReadInput(
+      R"([{"type": "function_call_output", "call_id": "c", "output": [
+          {"type": "input_text", "text": "cat.png"},
+          {"type": "input_image", "image_url": "file:///etc/passwd"}]}])");
+  ASSERT_TRUE(request.ok()) << request.status().ToString();
+  EXPECT_EQ(request->turn.chat().messages(0).content(),
+            "cat.png\n[an image, which this model cannot see]");
+}
+
 TEST(ResponsesRequestTest, RefusesItemsByName) {
   const auto refused = [](const std::string& item) {
     return RefusedField(ReadInput("[" + item + "]"));
@@ -212,8 +222,7 @@ TEST(ResponsesRequestTest, RefusesItemsByName) {
               "input[0].content[0].type")
         << part;
   EXPECT_EQ(
-      refused(
-          R"({"type": "function_call_output", "call_id": "c", "output": [{"type": "input_image"}]})"),
+      refused(R"({"type": "function_call_output", "call_id": "c", "output": [{"type": "video"}]})"),
       "input[0].output[0].type");
   EXPECT_EQ(refused(R"({"type": "function_call_output", "output": "x"})"), "input[0].call_id");
   EXPECT_EQ(refused(R"({"type": "function_call", "call_id": "c"})"), "input[0].name");
