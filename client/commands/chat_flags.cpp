@@ -25,6 +25,7 @@ v1::Tool ReadTool(const ChatFlags& flags, const Json& entry) {
   tool.set_name(function["name"].get<std::string>());
   if (function.contains("description") && function["description"].is_string())
     tool.set_description(function["description"].get<std::string>());
+  tool.set_strict(function.value("strict", Json(false)) == true);
   if (function.contains("parameters")) tool.set_parameters_json(function["parameters"].dump());
   return tool;
 }

@@ -81,7 +81,7 @@ Result<Conversation> ChatConversation::With(const v1::ChatMessages& turn,
     const v1::Tool& tool = turn.tools(i);
     FORGE_TRY(
         CheckName(fmt::format("{}.tools[{}].name", field, i), tool.name(), /*required=*/true));
-    next.tools.push_back({tool.name(), tool.description(), tool.parameters_json()});
+    next.tools.push_back({tool.name(), tool.description(), tool.parameters_json(), tool.strict()});
   }
   if (!turn.template_options_json().empty())
     next.template_options_json = turn.template_options_json();

@@ -6,6 +6,7 @@
 #include "engine/grammar/grammar_checks.h"
 #include "engine/grammar/grammar_limits.h"
 #include "engine/grammar/json_schema.h"
+#include "engine/grammar/tool_calls.h"
 
 namespace forge {
 namespace {
@@ -18,8 +19,15 @@ Result<Grammar> GrammarOf(const OutputConstraint& constraint) {
         .WithReason("GRAMMAR_TOO_COMPLEX")
         .WithDetail("sizeBytes", constraint.text.size())
         .WithDetail("limitBytes", kMaxConstraintBytes);
-  return constraint.kind == OutputConstraint::Kind::kGrammar ? ParseGbnf(constraint.text)
-                                                             : CompileJsonSchema(constraint.text);
+  switch (constraint.kind) {
+    case OutputConstraint::Kind::kGrammar:
+      return ParseGbnf(constraint.text);
+    case OutputConstraint::Kind::kJsonSchema:
+      return CompileJsonSchema(constraint.text);
+    case OutputConstraint::Kind::kToolCalls:
+      break;
+  }
+  return CompileToolCalls(constraint.text);
 }
 
 }  // namespace
@@ -29,7 +37,7 @@ Result<Automaton> CompileConstraint(const OutputConstraint& constraint) {
   const Result<GrammarFacts> facts = CheckGrammar(grammar);
   // Schemas know of no rules: what is wrong with their grammar is that nothing can be written.
   if (!facts.ok() && facts.status().reason() == "GRAMMAR_INVALID" &&
-      constraint.kind == OutputConstraint::Kind::kJsonSchema)
+      constraint.kind != OutputConstraint::Kind::kGrammar)
     return InvalidArgument(
                "schema allows no value: its keywords contradict each other, or only "
                "endless values satisfy it")
@@ -75,10 +83,13 @@ Result<const TokenMask*> Constraint::AllowedTokens() {
 }
 
 Status Constraint::Accept(TokenId token) {
+  return AcceptText(tokenizer_.TokenBytes(token, /*render_special=*/false));
+}
+
+Status Constraint::AcceptText(std::string_view text) {
   is_whole_ = false;
   sets_.BeginWork();
-  for (const char byte : tokenizer_.TokenBytes(token, /*render_special=*/false))
-    now_ = sets_.Next(now_, static_cast<uint8_t>(byte));
+  for (const char byte : text) now_ = sets_.Next(now_, static_cast<uint8_t>(byte));
   if (sets_.bytes() > kCompactStoreBytes) {
     now_ = sets_.Compact(now_);
     masks_.ForgetSets();

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/grammar/automaton.h"
@@ -14,8 +15,8 @@
 
 namespace forge {
 
-// Compiles the constraint's text: GBNF, or a JSON schema. Errors as of ParseGbnf, CompileJsonSchema
-// and CheckGrammar.
+// Compiles the constraint's text. Errors as of ParseGbnf, CompileJsonSchema, CompileToolCalls and
+// CheckGrammar.
 Result<Automaton> CompileConstraint(const OutputConstraint& constraint);
 
 // Follows one answer along a grammar: says which tokens may come next, and takes the one chosen.
@@ -39,12 +40,17 @@ class Constraint {
   // is kept.
   void Begin(std::vector<TokenId> end_tokens);
 
+  // Begins another answer with the same end tokens.
+  void BeginAgain() { Begin(std::move(end_tokens_)); }
+
   // The tokens that may come next, valid until the next call of any method. kResourceExhausted
   // (reason GRAMMAR_TOO_COMPLEX) past a limit; kFailedPrecondition (reason GRAMMAR_DEAD_END) if the
   // vocabulary has no token with which the text could go on.
   Result<const TokenMask*> AllowedTokens();
   // kResourceExhausted as above. REQUIRES: AllowedTokens allows `token`, and it is no end token.
   Status Accept(TokenId token);
+  // The same of a text; afterwards CanContinue is false also if the text was not allowed.
+  Status AcceptText(std::string_view text);
 
   // The text so far belongs to the grammar.
   bool IsComplete() const { return sets_.IsComplete(now_); }

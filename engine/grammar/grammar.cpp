@@ -37,6 +37,27 @@ GrammarNodeId Grammar::Repeat(GrammarNodeId body, uint32_t min, uint32_t max) {
   return Add({Kind::kRepeat, 0, min, max, {body}});
 }
 
+GrammarRuleId Grammar::Import(const Grammar& other) {
+  const auto first_node = static_cast<uint32_t>(nodes_.size());
+  const auto first_rule = static_cast<uint32_t>(rules_.size());
+  const auto first_literal = static_cast<uint32_t>(literals_.size());
+  const auto first_set = static_cast<uint32_t>(char_sets_.size());
+  for (GrammarNode node : other.nodes_) {
+    if (node.kind == Kind::kLiteral) node.index += first_literal;
+    if (node.kind == Kind::kChars) node.index += first_set;
+    if (node.kind == Kind::kRule) node.index += first_rule;
+    for (GrammarNodeId& child : node.children) child += first_node;
+    nodes_.push_back(std::move(node));
+  }
+  for (Rule rule : other.rules_) {
+    if (rule.body != kNoBody) rule.body += first_node;
+    rules_.push_back(std::move(rule));
+  }
+  literals_.insert(literals_.end(), other.literals_.begin(), other.literals_.end());
+  char_sets_.insert(char_sets_.end(), other.char_sets_.begin(), other.char_sets_.end());
+  return first_rule + other.root_;
+}
+
 GrammarRuleId Grammar::AddRule(std::string name) {
   rules_.push_back({std::move(name), kNoBody});
   return static_cast<GrammarRuleId>(rules_.size() - 1);

@@ -48,6 +48,9 @@ class Grammar {
   GrammarNodeId Empty() { return Sequence({}); }
   GrammarNodeId Nothing() { return Choice({}); }
 
+  // Takes another grammar in; returns what its root is here.
+  GrammarRuleId Import(const Grammar& other);
+
   // A rule whose body comes later; until then it has kNoBody.
   GrammarRuleId AddRule(std::string name);
   void SetBody(GrammarRuleId rule, GrammarNodeId body) { rules_[rule].body = body; }

@@ -23,6 +23,11 @@ TextPiece AnswerText::Add(TokenId token) {
   return parser_->Take();
 }
 
+std::optional<std::string> AnswerText::CallText() const {
+  if (decoder_.holds_back() || stop_matcher_.holds_back()) return std::nullopt;
+  return parser_->CallText();
+}
+
 TextPiece AnswerText::Finish() {
   std::string text = stop_matcher_.Add(decoder_.Finish());
   text += stop_matcher_.Finish();

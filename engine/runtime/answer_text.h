@@ -28,6 +28,11 @@ class AnswerText {
   // What is left at the end, as one piece.
   TextPiece Finish();
 
+  // A call of a tool is being written, behind a marker that says so.
+  bool in_call() const { return parser_ && parser_->in_call(); }
+  // REQUIRES: in_call(). See ChatOutputParser; nullopt while a part of the answer is held back.
+  std::optional<std::string> CallText() const;
+
   bool is_chat() const { return parser_.has_value(); }
   bool has_tool_calls() const { return parser_ && !parser_->tool_calls().empty(); }
   // REQUIRES: is_chat(), after Finish().

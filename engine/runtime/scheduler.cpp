@@ -76,10 +76,10 @@ Status Scheduler::Submit(SessionId id, GenerateRequest request,
     const MutexLock lock(mutex_);
     FORGE_TRY(CheckQueue());
   }
-  FORGE_ASSIGN_OR_RETURN(ConstraintPtr constraint,
-                         CompileConstraint(request, *options_.limits.tokenizer, constraints_));
+  FORGE_ASSIGN_OR_RETURN(TurnConstraints constraints,
+                         CompileConstraints(request, *options_.limits.tokenizer, constraints_));
   return Enqueue(id, std::make_unique<Turn>(options_.limits, std::move(request),
-                                            std::move(constraint), std::move(sink)));
+                                            std::move(constraints), std::move(sink)));
 }
 
 Status Scheduler::Score(SessionId id, ScoreRequest request, std::shared_ptr<ScoreSink> sink) {

@@ -24,6 +24,9 @@ class StopMatcher {
   // What was held back, at the end of the stream. Nothing if a stop string was found.
   std::string Finish();
 
+  // Some of what was added did not come out yet.
+  bool holds_back() const { return !held_.empty(); }
+
   bool found() const { return !found_.empty(); }
   // The stop string that was found; empty: none.
   const std::string& found_string() const { return found_; }

@@ -60,6 +60,8 @@ Status ValidateRequest(const GenerateRequest& request, uint32_t n_vocab) {
   return CheckTopLogprobs(request.top_logprobs);
 }
 
+namespace {
+
 Result<ConstraintPtr> CompileConstraint(const GenerateRequest& request, const Tokenizer& tokenizer,
                                         ConstraintCompiler& compiler) {
   if (!request.constraint) return ConstraintPtr();
@@ -77,15 +79,27 @@ Result<ConstraintPtr> CompileConstraint(const GenerateRequest& request, const To
   return compiler.Compile(*request.constraint, std::move(end_tokens));
 }
 
-Turn::Turn(const TurnLimits& limits, GenerateRequest request, ConstraintPtr constraint,
+}  // namespace
+
+Result<TurnConstraints> CompileConstraints(const GenerateRequest& request,
+                                           const Tokenizer& tokenizer,
+                                           ConstraintCompiler& compiler) {
+  TurnConstraints constraints;
+  FORGE_ASSIGN_OR_RETURN(constraints.answer, CompileConstraint(request, tokenizer, compiler));
+  FORGE_ASSIGN_OR_RETURN(constraints.calls, CompileCallConstraint(request, tokenizer, compiler));
+  return constraints;
+}
+
+Turn::Turn(const TurnLimits& limits, GenerateRequest request, TurnConstraints constraints,
            std::shared_ptr<GenerationSink> sink)
     : limits_(limits),
       request_(std::move(request)),
       sink_(std::move(sink)),
-      constraint_(std::move(constraint)),
+      constraint_(std::move(constraints.answer)),
       sampler_(request_.sampling, limits.n_vocab, limits.sampler_scratch),
       n_top_(constraint_ != nullptr ? 0 : NeededTop(sampler_, request_, limits.n_vocab)),
       text_(*limits.tokenizer, request_.stop_strings, request_.chat),
+      calls_(std::move(constraints.calls)),
       submitted_(Clock::now()) {}
 
 void Turn::Start(uint32_t n_cached, uint32_t n_to_compute) {
@@ -96,7 +110,7 @@ void Turn::Start(uint32_t n_cached, uint32_t n_to_compute) {
 
 StepOutput Turn::Wants(uint32_t /*first*/, uint32_t end, uint32_t n_tokens) const {
   if (end < n_tokens) return StepOutput::kNothing;
-  return n_top_ > 0 ? StepOutput::kTopLogits : StepOutput::kLastLogits;
+  return chooses_top() ? StepOutput::kTopLogits : StepOutput::kLastLogits;
 }
 
 const Draft* Turn::Propose(std::span<const TokenId> sequence, size_t most) {
@@ -121,8 +135,10 @@ void Turn::TakeRow(uint32_t position, const StepRow& row, std::span<const TokenI
   if (is_of_draft) {
     ++n_drafted_;
     const Result<Token>& before = next_.back();
+    // The step was begun before a call was, which needs all logits.
+    const bool suffices = row.tokens.empty() || chooses_top();
     const bool counts = position == next_position_ + 1 && before.ok() && !before->finish &&
-                        before->event.token == sequence[position];
+                        before->event.token == sequence[position] && suffices;
     if (!counts) return;
     ++n_accepted_;
   }
@@ -170,7 +186,8 @@ Task::EndCall Turn::End(const Status& status, FinishReason reason, uint32_t cont
 
 Result<Turn::Token> Turn::NextToken(const StepRow& row, std::span<const TokenId> sequence) {
   Token next;
-  FORGE_ASSIGN_OR_RETURN(next.event, n_top_ > 0 ? ChooseTop(row) : Choose(row.values, sequence));
+  FORGE_ASSIGN_OR_RETURN(next.event,
+                         row.tokens.empty() ? Choose(row.values, sequence) : ChooseTop(row));
   if (!first_token_) first_token_ = Clock::now();
   ++n_output_;
   const TokenId token = next.event.token;
@@ -180,6 +197,7 @@ Result<Turn::Token> Turn::NextToken(const StepRow& row, std::span<const TokenId>
     next.event.text = std::move(piece.text);
     next.event.kind = piece.kind;
     if (text_.is_stopped()) next.finish = FinishReason::kStopString;
+    calls_.Follow(token, text_);
   }
   if (!next.finish && constraint_ != nullptr) {
     FORGE_TRY(constraint_->Accept(token));
@@ -215,8 +233,10 @@ Result<TokenEvent> Turn::ChooseTop(const StepRow& row) {
 }
 
 Result<TokenId> Turn::Sample(std::span<const float> logits, std::span<const TokenId> sequence) {
-  if (constraint_ == nullptr) return sampler_.Sample(logits, sequence);
-  FORGE_ASSIGN_OR_RETURN(const TokenMask* allowed, constraint_->AllowedTokens());
+  const TokenMask* allowed = calls_.AllowedTokens();
+  if (constraint_ != nullptr) {
+    FORGE_ASSIGN_OR_RETURN(allowed, constraint_->AllowedTokens());
+  }
   return sampler_.Sample(logits, sequence, allowed);
 }
 

@@ -8,6 +8,7 @@
 
 #include "engine/grammar/constraint_compiler.h"
 #include "engine/runtime/answer_text.h"
+#include "engine/runtime/call_holder.h"
 #include "engine/runtime/drafter.h"
 #include "engine/runtime/engine.h"
 #include "engine/runtime/forced_drafter.h"
@@ -29,9 +30,16 @@ struct TurnLimits {
 // value.
 Status ValidateRequest(const GenerateRequest& request, uint32_t n_vocab);
 
-// The request's constraint, ready for its turn; null without one. Errors of the compiler.
-Result<ConstraintPtr> CompileConstraint(const GenerateRequest& request, const Tokenizer& tokenizer,
-                                        ConstraintCompiler& compiler);
+// What an answer is held to; null: nothing.
+struct TurnConstraints {
+  ConstraintPtr answer;  // all of it
+  ConstraintPtr calls;   // the calls of tools in it
+};
+
+// The request's constraints, ready for its turn. Errors of the compiler.
+Result<TurnConstraints> CompileConstraints(const GenerateRequest& request,
+                                           const Tokenizer& tokenizer,
+                                           ConstraintCompiler& compiler);
 
 // One answer in the making: chooses tokens, turns them into text, and knows when to stop.
 class Turn final : public Task {
@@ -44,9 +52,9 @@ class Turn final : public Task {
     std::optional<FinishReason> finish;
   };
 
-  // REQUIRES: ValidateRequest is OK, and `constraint` is the request's. Lifetime: limits.tokenizer
-  // and the constraint's compiler must outlive it.
-  Turn(const TurnLimits& limits, GenerateRequest request, ConstraintPtr constraint,
+  // REQUIRES: ValidateRequest is OK, and the constraints are the request's. Lifetime:
+  // limits.tokenizer and the constraints' compiler must outlive it.
+  Turn(const TurnLimits& limits, GenerateRequest request, TurnConstraints constraints,
        std::shared_ptr<GenerationSink> sink);
 
   const std::vector<TokenId>& prompt() const override { return request_.prompt; }
@@ -78,6 +86,8 @@ class Turn final : public Task {
   // The same from the greatest logits.
   Result<TokenEvent> ChooseTop(const StepRow& row);
   Result<TokenId> Sample(std::span<const float> logits, std::span<const TokenId> sequence);
+  // The greatest logits decide on the next token.
+  bool chooses_top() const { return n_top_ > 0 && !calls_.is_holding(); }
 
   // Constant after construction.
   const TurnLimits limits_;
@@ -88,6 +98,7 @@ class Turn final : public Task {
   Sampler sampler_;
   uint32_t n_top_;  // of the greatest logits, all that it needs; 0: it needs all of them
   AnswerText text_;
+  CallHolder calls_;
   Drafter drafter_;
   std::optional<ForcedDrafter> forced_;  // of constraint_, from the first Propose on
   Draft possible_;                       // drafter_'s, as far as the constraint allows it

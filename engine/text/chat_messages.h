@@ -26,6 +26,7 @@ struct ChatTool {
   std::string name;
   std::string description;
   std::string parameters_json;  // a JSON schema; empty: none
+  bool is_strict = false;       // arguments are held to it, where calls can be
 };
 
 // What a chat template renders.

@@ -52,6 +52,10 @@ bool ChatOutputParser::IsMarker(std::string_view token) {
   return token == kThoughtChannel || IsCallMarker(token) || IsChannelMarker(token);
 }
 
+std::string ChatOutputParser::CallText() const {
+  return options_.has_channels ? function_ + "\n" + held_ : held_;
+}
+
 void ChatOutputParser::Add(std::string_view text) {
   held_ += text;
   while (!held_.empty() && Step()) {

@@ -27,7 +27,8 @@ struct ChatOutputOptions {
   // <|start|>assistant.
   bool has_channels = false;
   ToolFormat tool_format = ToolFormat::kNone;
-  uint32_t n_earlier_calls = 0;  // in the conversation: ids of calls go on from there
+  uint32_t n_earlier_calls = 0;      // in the conversation: ids of calls go on from there
+  std::vector<ChatTool> tools = {};  // that may be called
   // For the formats that write strings without quotes.
   StringParameters string_parameters = {};
 };
@@ -64,6 +65,15 @@ class ChatOutputParser {
   // none. `rest`: all that is decided, as one piece of the last kind.
   TextPiece Take();
   TextPiece TakeRest();
+
+  // A call is being written, behind a marker that says so.
+  bool in_call() const {
+    return (state_ == State::kCall && !marker_.empty()) ||
+           (state_ == State::kMessage && message_kind_ == TextKind::kToolCall);
+  }
+  // REQUIRES: in_call(). What stands behind the marker; with channels the name of the function and
+  // a line break before it.
+  std::string CallText() const;
 
   // What was taken or can be, by kind.
   const std::string& content() const { return content_; }

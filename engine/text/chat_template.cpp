@@ -310,6 +310,7 @@ ChatOutputOptions ChatTemplate::OutputOptions(const Conversation& conversation,
     options.n_earlier_calls += static_cast<uint32_t>(message.tool_calls.size());
   if (conversation.tools.empty()) return options;
   options.tool_format = FindToolFormat(template_);
+  options.tools = conversation.tools;
   options.string_parameters = FindStringParameters(conversation.tools);
   return options;
 }

@@ -109,6 +109,8 @@ class StreamDecoder {
   std::string Add(TokenId token);
   // What is left at the end of the stream.
   std::string Finish();
+  // Some of what was added did not come out yet.
+  bool holds_back() const { return !pending_.empty(); }
 
  private:
   const Tokenizer& tokenizer_;

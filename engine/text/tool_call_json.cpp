@@ -129,8 +129,9 @@ std::optional<std::string> ReadArguments(std::string_view json) {
 namespace {
 
 bool IsList(ToolFormat format) {
-  return format == ToolFormat::kMistral || format == ToolFormat::kGranite ||
-         format == ToolFormat::kCommand || format == ToolFormat::kLfm2;
+  return format == ToolFormat::kMistral || format == ToolFormat::kMistralNamed ||
+         format == ToolFormat::kGranite || format == ToolFormat::kCommand ||
+         format == ToolFormat::kLfm2;
 }
 
 // {...}, [{...}, ...] where the format has a list, or in Llama 3's {...}; {...}
@@ -238,6 +239,7 @@ std::optional<std::vector<ToolCall>> ReadToolCalls(std::string_view text, ToolFo
   const std::string_view body = Trim(text);
   switch (format) {
     case ToolFormat::kQwen:
+    case ToolFormat::kQwenCoder:
     case ToolFormat::kSeed:
       if (body.starts_with('<')) return ReadFunctionCalls(body, strings);
       break;
@@ -256,6 +258,7 @@ std::optional<std::vector<ToolCall>> ReadToolCalls(std::string_view text, ToolFo
     case ToolFormat::kGemma4:
       return OneCall(ReadGemmaCall(body));
     case ToolFormat::kMistral:
+    case ToolFormat::kMistralNamed:
       if (!body.starts_with('[')) return ReadNamedCalls(body);
       break;
     default:

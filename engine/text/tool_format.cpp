@@ -16,6 +16,7 @@ constexpr ToolFormat kFormatsWithMarkers[] = {
 constexpr CallMarkers MarkersOf(ToolFormat format) {
   switch (format) {
     case ToolFormat::kQwen:
+    case ToolFormat::kQwenCoder:
     case ToolFormat::kGlm:
       return {"<tool_call>", "</tool_call>"};
     case ToolFormat::kSeed:
@@ -29,6 +30,7 @@ constexpr CallMarkers MarkersOf(ToolFormat format) {
     case ToolFormat::kLlama3:
       return {"<|python_tag|>", ""};
     case ToolFormat::kMistral:
+    case ToolFormat::kMistralNamed:
       return {"[TOOL_CALLS]", ""};
     case ToolFormat::kGranite:
       return {"<|tool_call|>", ""};
@@ -59,13 +61,16 @@ struct Sign {
 constexpr Sign kSigns[] = {
     {"<|channel|>", "", ToolFormat::kGptOss},
     {"<tool_call>", "<arg_key>", ToolFormat::kGlm},
+    {"<tool_call>", "<function=", ToolFormat::kQwenCoder},
     {"<tool_call>", "", ToolFormat::kQwen},
     {"<seed:tool_call>", "", ToolFormat::kSeed},
     {"<minimax:tool_call>", "", ToolFormat::kMiniMax},
     {"<function_calls>", "", ToolFormat::kOlmo},
     {"<|tool_call|>", "", ToolFormat::kGranite},
     {"<|tool_call>", "", ToolFormat::kGemma4},
-    {"[TOOL_CALLS]", "", ToolFormat::kMistral},
+    {"[TOOL_CALLS][", "", ToolFormat::kMistral},
+    {"[TOOL_CALLS] [", "", ToolFormat::kMistral},
+    {"[TOOL_CALLS]", "", ToolFormat::kMistralNamed},
     {"<｜tool▁calls▁begin｜>", "", ToolFormat::kDeepSeek},
     {"<|START_ACTION|>", "", ToolFormat::kCommand},
     // LFM 2's templates list the tools and leave calls to the content of messages.

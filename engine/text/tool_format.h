@@ -15,17 +15,19 @@ enum class ToolFormat : uint8_t {
   // Between <tool_call> and </tool_call>, any number of times: {"name": ..., "arguments": {...}},
   // or <function=NAME><parameter=KEY>VALUE</parameter>...</function> as Qwen3-Coder writes it.
   kQwen,
-  kSeed,     // the latter, or the former, between <seed:tool_call> and </seed:tool_call>
-  kGlm,      // <tool_call>NAME<arg_key>KEY</arg_key><arg_value>VALUE</arg_value>...</tool_call>
-  kMiniMax,  // <minimax:tool_call><invoke name="NAME"><parameter name="KEY">VALUE</parameter>...
-  kOlmo,     // <function_calls>NAME(key=value, ...) NAME(...)</function_calls>
-  kLfm2,     // <|tool_call_start|>[NAME(key=value, ...), NAME(...)]<|tool_call_end|>
-  kLlama3,   // {"name": ..., "parameters": {...}} as the whole answer, or after <|python_tag|>
+  kQwenCoder,  // the same, of a template that shows the latter
+  kSeed,       // the latter, or the former, between <seed:tool_call> and </seed:tool_call>
+  kGlm,        // <tool_call>NAME<arg_key>KEY</arg_key><arg_value>VALUE</arg_value>...</tool_call>
+  kMiniMax,    // <minimax:tool_call><invoke name="NAME"><parameter name="KEY">VALUE</parameter>...
+  kOlmo,       // <function_calls>NAME(key=value, ...) NAME(...)</function_calls>
+  kLfm2,       // <|tool_call_start|>[NAME(key=value, ...), NAME(...)]<|tool_call_end|>
+  kLlama3,     // {"name": ..., "parameters": {...}} as the whole answer, or after <|python_tag|>
   // At the end, [TOOL_CALLS][{"name": ..., "arguments": {...}}, ...], or as newer models write it
   // [TOOL_CALLS]NAME[ARGS]{...} any number of times, with [CALL_ID]ID after the name or not.
   kMistral,
-  kGranite,  // <|tool_call|>[{"name": ..., "arguments": {...}}, ...] at the end
-  kCommand,  // <|START_ACTION|>[{"tool_name": ..., "parameters": {...}}, ...]<|END_ACTION|>
+  kMistralNamed,  // the same, of a template that shows the latter
+  kGranite,       // <|tool_call|>[{"name": ..., "arguments": {...}}, ...] at the end
+  kCommand,       // <|START_ACTION|>[{"tool_name": ..., "parameters": {...}}, ...]<|END_ACTION|>
   // Between <｜tool▁calls▁begin｜> and <｜tool▁calls▁end｜>, for each call
   // <｜tool▁call▁begin｜>NAME<｜tool▁sep｜>{...}<｜tool▁call▁end｜>, or in place of NAME and the
   // object function<｜tool▁sep｜>NAME and the object as a fenced block.

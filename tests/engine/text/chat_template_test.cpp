@@ -204,7 +204,10 @@ TEST(ChatTemplateTest, KnowsHowItsModelsAnswer) {
   };
   EXPECT_EQ(format("{{ '<tool_call>' }}", with_tools), ToolFormat::kQwen);
   EXPECT_EQ(format("{{ '<tool_call>' }}", plain), ToolFormat::kNone);
-  EXPECT_EQ(format("{{ '[TOOL_CALLS]' }}", with_tools), ToolFormat::kMistral);
+  EXPECT_EQ(format("{{ '[TOOL_CALLS] [' }}", with_tools), ToolFormat::kMistral);
+  EXPECT_EQ(format("{{ '[TOOL_CALLS]' + name + '[ARGS]' }}", with_tools),
+            ToolFormat::kMistralNamed);
+  EXPECT_EQ(format("{{ '<tool_call>\n<function=' }}", with_tools), ToolFormat::kQwenCoder);
   EXPECT_EQ(format("{{ '<|start_header_id|>\"parameters\"' }}", with_tools), ToolFormat::kLlama3);
   EXPECT_EQ(format("{{ '<|start_header_id|>' }}", with_tools), ToolFormat::kNone);
   EXPECT_EQ(format("{{ '<tool_call>' + '<arg_key>' }}", with_tools), ToolFormat::kGlm);

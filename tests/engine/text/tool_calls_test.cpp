@@ -171,6 +171,16 @@ TEST(ToolCallsTest, ReadsTheCallsOfOlmo) {
     EXPECT_EQ(body_of(body), Content("<function_calls>" + body + "</function_calls>")) << body;
 }
 
+TEST(ToolCallsTest, ReadsEitherFormWhateverTheTemplateShows) {
+  EXPECT_EQ(Tools("<tool_call><function=f></function></tool_call>", ToolFormat::kQwen),
+            Tools("<tool_call><function=f></function></tool_call>", ToolFormat::kQwenCoder));
+  for (const std::string calls :
+       {"[TOOL_CALLS]f[ARGS]{}", "[TOOL_CALLS][{\"name\": \"f\", \"arguments\": {}}]"}) {
+    EXPECT_EQ(Tools(calls, ToolFormat::kMistral), Tools(calls, ToolFormat::kMistralNamed));
+    EXPECT_EQ(Tools(calls, ToolFormat::kMistralNamed).calls, "call00001:f{};");
+  }
+}
+
 TEST(ToolCallsTest, ReadsTheCallsOfMiniMax) {
   const std::string calls =
       "<minimax:tool_call>\n<invoke name=\"search_web\">\n"
