@@ -87,8 +87,8 @@ class CallCompiler {
     const GrammarNodeId turned = grammar_.Sequence({called(), text_.Comma(), named()});
     parts.push_back(shape_.is_either_order ? grammar_.Choice({usual, turned}) : usual);
     if (!shape_.id.empty())
-      parts.push_back(grammar_.Optional(
-          grammar_.Sequence({text_.Comma(), Member(shape_.id, FreeString())})));
+      parts.push_back(
+          grammar_.Optional(grammar_.Sequence({text_.Comma(), Member(shape_.id, FreeString())})));
     parts.push_back(text_.Space());
     parts.push_back(grammar_.Literal("}"));
     return grammar_.Sequence(std::move(parts));
@@ -110,12 +110,14 @@ class CallCompiler {
       return *any_arguments_;
     }
     const Result<Grammar> compiled = CompileJsonSchema(schema->get_ref<const std::string&>());
-    if (!compiled.ok()) return compiled.status().WithContext("tool '" + name + "'");
+    if (!compiled.ok())
+      return compiled.status().WithContext("tool '" + name + "'").WithDetail("field", "chat.tools");
     const GrammarRuleId rule = grammar_.Import(*compiled);
     if (grammar_.n_rules() > kMaxGrammarRules || grammar_.n_nodes() > kMaxGrammarNodes)
       return InvalidArgument("the schemas of strict tools are too complex together, from '" + name +
                              "' on; leave strict off where it matters least")
-          .WithReason("GRAMMAR_TOO_COMPLEX");
+          .WithReason("GRAMMAR_TOO_COMPLEX")
+          .WithDetail("field", "chat.tools");
     return rule;
   }
 

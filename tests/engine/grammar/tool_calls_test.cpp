@@ -10,8 +10,8 @@
 namespace forge {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::GrammarReader;
+using ::testing::HasSubstr;
 
 constexpr char kSchema[] =
     R"({"type": "object", "properties": {"b": {"type": "integer"}, "a": {"enum": ["x", "y"]}},
@@ -38,8 +38,8 @@ TEST(ToolCallGrammarTest, AllowsWhatModelsWriteBetweenTheMarkersOfQwen) {
     EXPECT_TRUE(calls.EndsWith(body)) << body;
   for (const char* body :
        {"{\"name\": \"other\"", "{\"name\": \"free\", \"arguments\": []", "{\"id\"",
-        "{\"arguments\": {\"c\": 1}, \"name\": \"held\"",
-        "{\"name\": \"held\", \"arguments\": {}", "{\"name\": \"held\", \"arguments\": {\"a\"",
+        "{\"arguments\": {\"c\": 1}, \"name\": \"held\"", "{\"name\": \"held\", \"arguments\": {}",
+        "{\"name\": \"held\", \"arguments\": {\"a\"",
         "{\"name\": \"held\", \"arguments\": {\"b\": 1, \"a\": \"z\"",
         "{\"name\": \"bare\", \"arguments\": {\"b\"", "</tool_call>", "<function=free>",
         "{\"name\": \"free\", \"arguments\": {}}</tool_call>x",
@@ -71,8 +71,8 @@ TEST(ToolCallGrammarTest, AllowsListsInTheShapeOfTheirFormat) {
 TEST(ToolCallGrammarTest, HoldsNothingThatIsNoJson) {
   for (const ToolFormat format :
        {ToolFormat::kNone, ToolFormat::kQwenCoder, ToolFormat::kSeed, ToolFormat::kGlm,
-        ToolFormat::kMiniMax, ToolFormat::kOlmo, ToolFormat::kLfm2, ToolFormat::kLlama3, ToolFormat::kMistralNamed,
-        ToolFormat::kDeepSeek, ToolFormat::kGemma4})
+        ToolFormat::kMiniMax, ToolFormat::kOlmo, ToolFormat::kLfm2, ToolFormat::kLlama3,
+        ToolFormat::kMistralNamed, ToolFormat::kDeepSeek, ToolFormat::kGemma4})
     EXPECT_FALSE(MakeCallConstraint(format, "", Tools()));
   EXPECT_FALSE(MakeCallConstraint(ToolFormat::kQwen, "</tool_call>", {}));
 }
@@ -91,6 +91,7 @@ TEST(ToolCallGrammarTest, RefusesTheSchemaOfAStrictToolOnly) {
   EXPECT_EQ(refused.reason(), "SCHEMA_UNSUPPORTED");
   EXPECT_THAT(std::string(refused.message()), HasSubstr("tool 'f'"));
   EXPECT_THAT(std::string(refused.message()), HasSubstr("propertyNames"));
+  EXPECT_THAT(refused.details(), ::testing::Contains(::testing::Pair("field", "chat.tools")));
 }
 
 }  // namespace

@@ -82,7 +82,8 @@ class CallHolderTest : public SchedulerTest {
 
 TEST_F(CallHolderTest, LeavesAWellFormedCallAndTheTextAroundItAlone) {
   const std::string text =
-      "I {look}.\n<tool_call>\n{\"name\": \"free\", \"arguments\": {\"b\": [1, 2.5], \"q\": \"hi\"}}"
+      "I {look}.\n<tool_call>\n{\"name\": \"free\", \"arguments\": {\"b\": [1, 2.5], \"q\": "
+      "\"hi\"}}"
       "\n</tool_call>\n<tool_call>{\"name\": \"held\", \"arguments\": {\"a\": \"x\"}}</tool_call>";
   WantsToWrite(text);
   const auto sink = Run(Request());
@@ -93,7 +94,8 @@ TEST_F(CallHolderTest, LeavesAWellFormedCallAndTheTextAroundItAlone) {
 }
 
 TEST_F(CallHolderTest, HoldsAStrictCallToItsSchema) {
-  WantsToWrite("Well.\n<tool_call>\n{\"name\": \"held\", \"arguments\": {\"b\": 7, \"c\": ]]]</tool_call>");
+  WantsToWrite(
+      "Well.\n<tool_call>\n{\"name\": \"held\", \"arguments\": {\"b\": 7, \"c\": ]]]</tool_call>");
   const auto sink = Run(Request());
   EXPECT_EQ(sink->Calls(), "held{\"a\": \"x\"};");
   EXPECT_EQ(sink->reason, FinishReason::kToolCalls);
