@@ -35,7 +35,8 @@ class ThreadPool {
   // and returns when all calls have; thread is in [0, n_threads) and no two calls with the same
   // thread overlap. What the calls wrote is visible to the caller afterwards. A single chunk runs
   // on the calling thread and wakes nobody.
-  // REQUIRES: 0 <= n_chunks < 2^32; fn does not call ParallelFor of the same pool.
+  // REQUIRES: 0 <= n_chunks < 2^32; fn throws nothing and does not call ParallelFor of the same
+  // pool.
   void ParallelFor(int64_t n_chunks, FunctionRef<void(int64_t chunk, int thread)> fn);
 
  private:
