@@ -14,6 +14,7 @@
 #include "engine/gguf/gguf_fault.h"
 #include "engine/model/transposed_matrix.h"
 #include "kernels/base/check.h"
+#include "kernels/base/exceptions.h"
 #include "kernels/base/mutex.h"
 #include "kernels/cpu/host_memory.h"
 
@@ -176,9 +177,11 @@ Status WeightLoad::failure() {
 }
 
 void WeightLoad::Work(Lane& lane) {
-  Status status = LoadSlices(lane);
+  Status status;
+  const auto fail = [&status](const Status& failure) { status = failure; };
+  Contain([&] { status = LoadSlices(lane); }, fail);
   // Also after a failure: nothing may be under way when the arena is freed.
-  const Status synchronized = lane.stream->Synchronize();
+  const Status synchronized = UntilMemory([&] { return lane.stream->Synchronize(); });
   if (status.ok()) status = synchronized;
   if (!status.ok()) stopped_ = true;
   MutexLock lock(mutex_);
@@ -187,7 +190,7 @@ void WeightLoad::Work(Lane& lane) {
   finished_changed_.NotifyAll();
 }
 
-Status WeightLoad::LoadSlices(Lane& lane) try {
+Status WeightLoad::LoadSlices(Lane& lane) {
   while (!stopped_) {
     const size_t index = next_slice_++;
     if (index >= slices_.size()) break;
@@ -195,9 +198,6 @@ Status WeightLoad::LoadSlices(Lane& lane) try {
     bytes_done_ += slices_[index].file_bytes();
   }
   return Status();
-} catch (const std::bad_alloc&) {
-  return ResourceExhausted("no host memory while weights were read")
-      .WithReason("HOST_MEMORY_EXHAUSTED");
 }
 
 Status WeightLoad::LoadSlice(const Slice& slice, Lane& lane) {

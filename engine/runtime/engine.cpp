@@ -200,6 +200,9 @@ Result<ModelId> EngineImpl::LoadOn(const DeviceSlot& slot, const std::string& pa
 
 Result<uint64_t> EngineImpl::Unload(ModelId id) {
   FORGE_ASSIGN_OR_RETURN(std::shared_ptr<LoadedModel> model, FindModel(id));
+  // Before the model is gone from the map: from there on nothing may fail.
+  const Status unloaded =
+      Cancelled("the model was unloaded while it generated").WithReason("MODEL_NOT_LOADED");
   {
     MutexLock lock(mutex_);
     if (models_.erase(id) == 0)  // another thread unloads it at the same time
@@ -208,9 +211,7 @@ Result<uint64_t> EngineImpl::Unload(ModelId id) {
           .WithDetail("model", id);
     std::erase_if(sessions_, [id](const auto& entry) { return entry.second == id; });
   }
-  model->executor().Remove(
-      model->scheduler(),
-      Cancelled("the model was unloaded while it generated").WithReason("MODEL_NOT_LOADED"));
+  model->executor().Remove(model->scheduler(), unloaded);
   const uint64_t bytes = model->info().total_bytes();
   std::future<void> freed = model->Freed();
   model.reset();
@@ -344,11 +345,9 @@ Result<SessionId> EngineImpl::OpenSession(ModelId id) {
 void EngineImpl::CloseSession(SessionId session) {
   const Result<std::shared_ptr<LoadedModel>> model = FindSession(session);
   if (!model.ok()) return;
-  {
-    MutexLock lock(mutex_);
-    sessions_.erase(session);
-  }
   model.value()->scheduler().Close(session);
+  MutexLock lock(mutex_);
+  sessions_.erase(session);
 }
 
 Status EngineImpl::Submit(SessionId session, GenerateRequest request,

@@ -169,9 +169,9 @@ struct GenerateRequest {
 
 // Receives how far something is. All sinks are called on the engine's executor thread: they must
 // not block and must not call the engine. Exactly one OnFinished ends what the engine accepted;
-// nothing follows it. A call that throws std::bad_alloc is lost, and so is what would follow it but
-// OnFinished, which says so (reason HOST_MEMORY_EXHAUSTED). Where OnFinished throws it is called
-// again.
+// nothing follows it. A call that throws is lost, and so is what would follow it but OnFinished,
+// which says so (reason HOST_MEMORY_EXHAUSTED for std::bad_alloc). Where OnFinished throws it is
+// called again: once, or for std::bad_alloc until it does not.
 class ProgressSink {
  public:
   virtual ~ProgressSink() = default;

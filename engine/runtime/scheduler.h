@@ -108,7 +108,7 @@ class Scheduler {
     SessionId session;
     std::function<void()> call;
     Task::EndCall end = {};  // in place of `call`: the last one of its task
-    bool is_lost = false;    // one of its task before this one was
+    Status lost = {};        // why one of its task before this one was lost, if one was
   };
   using Deliveries = std::vector<Delivery>;
 
@@ -131,8 +131,12 @@ class Scheduler {
   void Prepare(PlannedStep& step, Deliveries& deliveries);
   void Compute(PlannedStep& step, Deliveries& deliveries);
   void Deliver(Deliveries& deliveries);
-  // What follows that call for its task is not told either, but that it ended so.
-  void NoteLost(Deliveries& deliveries, size_t lost);
+  // Does `work`, and says what it threw. Others may free some memory in the moment that passes.
+  template <typename Work>
+  Status FaultOf(const Work& work) const;
+  void TellEnd(const Delivery& delivery) const;
+  // What follows that call for its task is not told either, but that it ended with `fault`.
+  void NoteLost(Deliveries& deliveries, size_t lost, const Status& fault);
   // Marks the turns whose state is in doubt once the step failed: those that took part in it, all
   // that run where it was not composed yet, and with `all` those that wait, too.
   void MarkFailed(const PlannedStep& step, const Status& status, bool all = false)

@@ -1,6 +1,7 @@
 // What the executor calls of a Scheduler.
 
 #include <algorithm>
+#include <exception>
 #include <new>
 #include <span>
 #include <thread>
@@ -10,6 +11,7 @@
 #include "engine/runtime/draft_choice.h"
 #include "engine/runtime/scheduler.h"
 #include "kernels/base/check.h"
+#include "kernels/base/exceptions.h"
 
 namespace forge {
 namespace {
@@ -26,31 +28,34 @@ void EraseValue(Container& container, const Session* session) {
   container.erase(std::remove(container.begin(), container.end(), session), container.end());
 }
 
-// False where the host's memory ended in `work`. Others may free some in the moment that passes.
+}  // namespace
+
 template <typename Work>
-bool HadMemory(const Work& work) {
+Status Scheduler::FaultOf(const Work& work) const {
+  std::exception_ptr exception;
   try {
     work();
-    return true;
+    return Status();
   } catch (const std::bad_alloc&) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    return false;
+  } catch (...) {
+    exception = std::current_exception();
   }
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  if (exception == nullptr) return no_memory_;
+  return UntilMemory([&] { return StatusOf(exception); });
 }
-
-}  // namespace
 
 void Scheduler::Step() {
   Deliveries deliveries;
   PlannedStep step;
-  const bool had_memory = HadMemory([&] {
+  const Status fault = FaultOf([&] {
     Prepare(step, deliveries);
     Deliver(deliveries);
     if (!step.sessions.empty()) Compute(step, deliveries);
   });
-  if (!had_memory) {
+  if (!fault.ok()) {
     MutexLock lock(mutex_);
-    MarkFailed(step, no_memory_);  // to be told by the next step
+    MarkFailed(step, fault);  // to be told by the next step
   }
   Deliver(deliveries);
 }
@@ -69,9 +74,8 @@ void Scheduler::Compute(PlannedStep& step, Deliveries& deliveries) {
   const Status status = runner_.Run(step.batch, [&](size_t i, size_t token, const StepRow& row) {
     Session& session = *step.sessions[i];
     const auto position = static_cast<uint32_t>(session.n_computed + token);
-    const bool had_memory =
-        HadMemory([&] { session.task->TakeRow(position, row, session.tokens); });
-    if (!had_memory) session.failure = no_memory_;
+    const Status fault = FaultOf([&] { session.task->TakeRow(position, row, session.tokens); });
+    if (!fault.ok()) session.failure = fault;
   });
   if (status.code() == StatusCode::kCancelled) {
     // Given up, it leaves every session as it was, but for what recurrent layers remember.
@@ -93,27 +97,38 @@ void Scheduler::Deliver(Deliveries& deliveries) {
   for (size_t i = 0; i < deliveries.size(); ++i) {
     const Delivery& delivery = deliveries[i];
     if (delivery.end) {
-      // Whoever is not told of the end would wait for ever.
-      const Status lost = delivery.is_lost ? no_memory_ : Status();
-      while (!HadMemory([&] { delivery.end(lost); })) continue;
-    } else if (!delivery.is_lost && !HadMemory(delivery.call)) {
-      NoteLost(deliveries, i);
+      TellEnd(delivery);
+    } else if (delivery.lost.ok()) {
+      const Status fault = FaultOf(delivery.call);
+      if (!fault.ok()) NoteLost(deliveries, i, fault);
     }
   }
   deliveries.clear();
 }
 
-void Scheduler::NoteLost(Deliveries& deliveries, size_t lost) {
+// Whoever is not told of the end would wait for ever. A sink that fails for another reason than
+// memory would do so each time: it is told once more, of the failure.
+void Scheduler::TellEnd(const Delivery& delivery) const {
+  Status lost = delivery.lost;
+  for (bool is_last = false;;) {
+    const Status fault = FaultOf([&] { delivery.end(lost); });
+    if (fault.ok()) return;
+    if (fault.reason() == no_memory_.reason()) continue;
+    if (std::exchange(is_last, true)) return;
+    lost = fault;
+  }
+}
+
+void Scheduler::NoteLost(Deliveries& deliveries, size_t lost, const Status& fault) {
   const SessionId id = deliveries[lost].session;
   for (Delivery& delivery : std::span(deliveries).subspan(lost + 1)) {
     if (delivery.session != id) continue;
-    delivery.is_lost = true;
+    delivery.lost = fault;
     if (delivery.end) return;  // by now the session may have another task
   }
   MutexLock lock(mutex_);
   const auto found = sessions_.find(id);
-  if (found != sessions_.end() && found->second->task != nullptr)
-    found->second->failure = no_memory_;
+  if (found != sessions_.end() && found->second->task != nullptr) found->second->failure = fault;
 }
 
 void Scheduler::MarkFailed(const PlannedStep& step, const Status& status, bool all) {
@@ -154,7 +169,7 @@ uint32_t Scheduler::ChunkBeside(size_t n_decoding) const {
 void Scheduler::EndAll(const Status& status) {
   for (bool is_over = false; !is_over;) {
     Deliveries deliveries;
-    is_over = HadMemory([&] {
+    const Status fault = FaultOf([&] {
       MutexLock lock(mutex_);
       ended_ = true;
       MarkFailed({}, status, /*all=*/true);
@@ -162,6 +177,7 @@ void Scheduler::EndAll(const Status& status) {
       while (!sessions_.empty()) Forget(*sessions_.begin()->second);
       NoteActivity();
     });
+    is_over = fault.ok();
     Deliver(deliveries);
   }
 }

@@ -152,6 +152,31 @@ TEST_F(HostMemoryTest, ALoadMayMeetItsEndAnywhere) {
   EXPECT_TRUE(answer.status.ok()) << answer.status.ToString();
 }
 
+// An unload throws before it begins, and can be tried again.
+TEST_F(HostMemoryTest, AnUnloadMayMeetItsEndAnywhere) {
+  counted = Counted::kTestThread;
+  int n_thrown = 0;
+  for (int64_t k = 1; k < 20; ++k) {
+    const ModelId model = engine_->Load(path_, "", load_options_, nullptr).value();
+    const auto sink = testing::Submit(*engine_, engine_->OpenSession(model).value(),
+                                      Greedy(TestTokens("hello"), 0));
+    allocations = 0;
+    failing_allocation = k;
+    try {
+      EXPECT_TRUE(engine_->Unload(model).ok());
+    } catch (const std::bad_alloc&) {
+      ++n_thrown;
+    }
+    failing_allocation = 0;
+    const bool is_there = engine_->GetModel(model).ok();
+    EXPECT_EQ(is_there, engine_->Unload(model).ok());
+    EXPECT_EQ(sink->Wait().n_finished, 1);
+    EXPECT_EQ(engine_->Memory().front().reserved_bytes, 0u);
+    EXPECT_EQ(engine_->Memory().front().allocations, 0u);
+  }
+  EXPECT_GT(n_thrown, 0);
+}
+
 TEST_F(HostMemoryTest, AnInspectionMayMeetItsEndAnywhere) {
   FailEach([&] { return engine_->Inspect(path_, "", load_options_).status(); }, [] {});
 }

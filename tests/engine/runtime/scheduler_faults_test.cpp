@@ -4,7 +4,9 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <stdexcept>
 #include <utility>
+#include <vector>
 
 #include "tests/engine/runtime/scheduler_fixture.h"
 
@@ -85,6 +87,42 @@ TEST_F(SchedulerTest, WhereTheHostsMemoryEndsInAStepItsTurnsEnd) {
   EXPECT_EQ(scheduler_.Snapshot().slots_busy, 1u);
   RunUntilIdle();
   EXPECT_EQ(waiting->tokens, model_.Continue(Prompt(4, 3), 3));
+}
+
+TEST_F(SchedulerTest, AnExceptionInAStepEndsItsTurnsAndSaysWhatItWas) {
+  const auto a = Submit(Greedy(Prompt(4, 1), 50));
+  Steps(2);
+  model_.during_step = [] { throw std::length_error("too long"); };
+  Steps(1);
+  model_.during_step = nullptr;
+  Steps(1);
+  ASSERT_TRUE(a->finished());
+  EXPECT_EQ(a->status.code(), StatusCode::kInternal);
+  EXPECT_EQ(a->status.message(), "unexpected fault: too long");
+  const auto next = Submit(Greedy(Prompt(4, 3), 3));
+  RunUntilIdle();
+  EXPECT_EQ(next->tokens, model_.Continue(Prompt(4, 3), 3));
+}
+
+TEST_F(SchedulerTest, ASinkThatAlwaysThrowsIsToldOfItsEndTwice) {
+  class BrokenSink final : public GenerationSink {
+   public:
+    void OnQueued(uint32_t) override {}
+    void OnPromptProgress(uint32_t, uint32_t) override {}
+    void OnToken(TokenEvent) override { throw std::length_error("too long"); }
+    void OnFinished(const Status& status, FinishReason, std::string,
+                    const GenerateUsage&) override {
+      told.push_back(status.code());
+      throw std::length_error("too long");
+    }
+    std::vector<StatusCode> told;
+  };
+  const auto broken = std::make_shared<BrokenSink>();
+  ASSERT_TRUE(scheduler_.Submit(Open(), Greedy(Prompt(4, 1), 50), broken).ok());
+  const auto other = Submit(Greedy(Prompt(4, 2), 5));
+  RunUntilIdle();
+  EXPECT_EQ(broken->told, std::vector<StatusCode>(2, StatusCode::kInternal));
+  EXPECT_EQ(other->tokens, model_.Continue(Prompt(4, 2), 5));
 }
 
 TEST_F(SchedulerTest, ASinkWithoutMemoryEndsItsTurnAlone) {
