@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <utility>
@@ -12,19 +11,18 @@ namespace forge::gateway {
 PeerWatch::PeerWatch(const Socket& socket, std::function<void()> on_gone)
     : on_gone_(std::move(on_gone)), end_(eventfd(0, EFD_CLOEXEC)) {
   // Without a descriptor the peer's end shows when something is written to it.
-  if (end_ >= 0) thread_ = std::thread(&PeerWatch::Watch, this, socket.descriptor());
+  if (end_.is_open()) thread_ = std::thread(&PeerWatch::Watch, this, socket.descriptor());
 }
 
 PeerWatch::~PeerWatch() {
-  if (end_ < 0) return;
+  if (!end_.is_open()) return;
   const eventfd_t one = 1;
-  eventfd_write(end_, one);
+  eventfd_write(end_.get(), one);
   thread_.join();
-  close(end_);
 }
 
 void PeerWatch::Watch(int socket) {
-  pollfd watched[] = {{socket, POLLRDHUP, 0}, {end_, POLLIN, 0}};
+  pollfd watched[] = {{socket, POLLRDHUP, 0}, {end_.get(), POLLIN, 0}};
   while (poll(watched, 2, -1) < 0 && errno == EINTR) {
   }
   if (watched[1].revents != 0 || watched[0].revents == 0) return;

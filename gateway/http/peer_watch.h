@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "gateway/http/socket.h"
+#include "kernels/base/descriptor.h"
 
 namespace forge::gateway {
 
@@ -24,7 +25,7 @@ class PeerWatch {
   void Watch(int socket);
 
   const std::function<void()> on_gone_;
-  const int end_;  // an eventfd
+  const Descriptor end_;  // an eventfd
   std::atomic<bool> is_gone_ = false;
   std::thread thread_;
 };

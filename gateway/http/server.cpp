@@ -10,8 +10,9 @@
 #include <chrono>
 #include <cstring>
 #include <exception>
-#include <system_error>
 #include <utility>
+
+#include "kernels/base/exceptions.h"
 
 namespace forge::gateway {
 
@@ -112,17 +113,18 @@ void HttpServer::AcceptLoop() {
       Reap();
       continue;
     }
-    const int descriptor = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-    if (descriptor >= 0) {
-      Start(descriptor);
+    Descriptor connected(accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC));
+    if (connected.is_open()) {
+      // What finds no memory or no thread is closed.
+      Contain([&] { Start(std::move(connected)); }, [](const Status&) {});
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
       std::this_thread::sleep_for(kPollInterval);  // until some connection ends
     }
   }
 }
 
-void HttpServer::Start(int descriptor) {
-  auto client = std::make_unique<Client>(descriptor);
+void HttpServer::Start(Descriptor connected) {
+  auto client = std::make_unique<Client>(std::move(connected));
   Reap();
   const MutexLock lock(mutex_);
   const auto n_surplus = static_cast<size_t>(
@@ -142,8 +144,9 @@ void HttpServer::Start(int descriptor) {
       started.socket.Shutdown(SHUT_RDWR);
       started.is_done = true;
     });
-  } catch (const std::system_error&) {  // no thread to be had: the connection is closed
+  } catch (...) {  // nobody would end it
     clients_.pop_back();
+    throw;
   }
 }
 

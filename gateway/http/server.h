@@ -4,6 +4,7 @@
 #include <list>
 #include <memory>
 #include <thread>
+#include <utility>
 
 #include "gateway/http/connection.h"
 #include "gateway/listen_address.h"
@@ -38,7 +39,7 @@ class HttpServer {
 
  private:
   struct Client {
-    explicit Client(int descriptor) : socket(descriptor) {}
+    explicit Client(Descriptor connected) : socket(std::move(connected)) {}
     Socket socket;
     std::atomic<bool> is_done = false;
     bool is_surplus = false;  // one too many: it is only told so
@@ -47,7 +48,7 @@ class HttpServer {
 
   HttpServer(int listener, ListenAddress address, const Options& options, HttpHandler& handler);
   void AcceptLoop();
-  void Start(int descriptor) FORGE_EXCLUDES(mutex_);
+  void Start(Descriptor connected) FORGE_EXCLUDES(mutex_);
   // Forgets the connections that are over; returns how many are left.
   size_t Reap() FORGE_EXCLUDES(mutex_);
   void ShutDownAll(int how) FORGE_EXCLUDES(mutex_);

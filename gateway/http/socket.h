@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <string_view>
 
+#include "kernels/base/descriptor.h"
+
 namespace forge::gateway {
 
 // A connection, in which nothing waits for ever.
@@ -14,8 +16,7 @@ class Socket {
   using Clock = std::chrono::steady_clock;
   enum class ReadResult { kBytes, kEnd, kTimeout };
 
-  explicit Socket(int descriptor);
-  ~Socket();
+  explicit Socket(Descriptor descriptor);
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
 
@@ -29,12 +30,12 @@ class Socket {
   void Linger(std::chrono::milliseconds limit);
   void Shutdown(int how);  // of shutdown(2)
 
-  int descriptor() const { return descriptor_; }
+  int descriptor() const { return descriptor_.get(); }
 
  private:
   bool Wait(short events, Clock::time_point deadline) const;
 
-  const int descriptor_;
+  const Descriptor descriptor_;
 };
 
 }  // namespace forge::gateway

@@ -2,12 +2,15 @@
 #include "gateway/http/server.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <sys/socket.h>
 
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "gateway/http/peer_watch.h"
@@ -106,17 +109,39 @@ class Peer {
   void Shutdown(int how) { socket_.Shutdown(how); }
 
  private:
-  static int Connect(uint16_t port) {
-    const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  static Descriptor Connect(uint16_t port) {
+    Descriptor descriptor(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address = {};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
-    EXPECT_EQ(connect(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    EXPECT_EQ(connect(descriptor.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
     return descriptor;
   }
 
   Socket socket_;
+};
+
+// The system refuses this process threads while it lives: their stacks are larger than memory.
+class NoThreads {
+ public:
+  NoThreads() {
+    pthread_attr_t wanted;
+    pthread_getattr_default_np(&before_);
+    pthread_getattr_default_np(&wanted);
+    EXPECT_EQ(pthread_attr_setstacksize(&wanted, size_t{1} << 48), 0);
+    EXPECT_EQ(pthread_setattr_default_np(&wanted), 0);
+    pthread_attr_destroy(&wanted);
+  }
+  ~NoThreads() {
+    EXPECT_EQ(pthread_setattr_default_np(&before_), 0);
+    pthread_attr_destroy(&before_);
+  }
+  NoThreads(const NoThreads&) = delete;
+  NoThreads& operator=(const NoThreads&) = delete;
+
+ private:
+  pthread_attr_t before_;
 };
 
 std::string Post(const std::string& target, const std::string& body) {
@@ -153,6 +178,30 @@ TEST_F(HttpServerTest, AnswersOneRequestAfterAnotherOnAConnection) {
   peer.Send("GET /c HTTP/1.1\r\nConnection: close\r\n\r\n");
   peer.Shutdown(SHUT_WR);
   EXPECT_NE(peer.ReceiveAll().find("Connection: close"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, ClosesAConnectionThatGetsNoThreadAndServesTheNext) {
+  Start();
+  {
+    const NoThreads no_threads;
+    Peer peer(*server_);
+    peer.Send(Post("/a", "fox"));
+    EXPECT_EQ(peer.ReceiveAll(), "");
+  }
+  Peer peer(*server_);
+  peer.Send(Post("/a", "fox"));
+  EXPECT_NE(peer.ReceiveUntil("fox").find("200 OK"), std::string::npos);
+}
+
+TEST(PeerWatchTest, KeepsNoDescriptorWhereItGetsNoThread) {
+  const auto next_number = [] { return Descriptor(open("/dev/null", O_RDONLY | O_CLOEXEC)).get(); };
+  const Socket socket(Descriptor(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+  const int before = next_number();
+  {
+    const NoThreads no_threads;
+    EXPECT_THROW(PeerWatch(socket, [] {}), std::system_error);
+  }
+  EXPECT_EQ(next_number(), before);
 }
 
 TEST_F(HttpServerTest, StreamsInChunksAndToOldClientsWithout) {
