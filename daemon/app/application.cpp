@@ -8,8 +8,10 @@
 #include <filesystem>
 #include <thread>
 
+#include "daemon/residency/asio_handlers.h"
 #include "daemon/rpc/event_convert.h"
 #include "daemon/telemetry/metrics_page.h"
+#include "kernels/base/exceptions.h"
 
 namespace forge {
 namespace {
@@ -87,7 +89,7 @@ Status Application::Run() {
   AwaitSignal();
   SweepCalls();
   StartWatchdog();
-  std::thread io_thread([this] { io_.run(); });
+  std::thread io_thread([this] { RunHandlers(io_, "forged", log_); });
   LogStart();
   if (!state_usable.ok())
     log_.warn(
@@ -115,7 +117,8 @@ Status Application::StartMetrics() {
       log_);
   Result<std::unique_ptr<Listener>> listener = Listener::Start(
       *config_.metrics_listen, config_.socket_mode, io_,
-      [this](int descriptor) { metrics_server_->Serve(descriptor); }, "--metrics-listen");
+      [this](Descriptor connected) { metrics_server_->Serve(std::move(connected)); },
+      "--metrics-listen");
   if (!listener.ok()) return listener.status().WithContext("metrics_listen");
   metrics_listener_ = *std::move(listener);
   return Status();
@@ -141,12 +144,12 @@ void Application::RestoreModels() {
       }
     }
   }
-  if (!models.empty()) residency_.Restore(std::move(models));
+  if (!models.empty()) residency_.Restore(models);
 }
 
 void Application::SaveModels() {
   if (!state_) return;
-  const Status saved = state_->SaveResidents(residency_.Records());
+  const Status saved = Caught([this] { return state_->SaveResidents(residency_.Records()); });
   if (!saved.ok()) log_.warn("the resident models will not come back: {}", saved.message());
 }
 
@@ -192,10 +195,12 @@ void Application::LogDevices() {
 // ---- Signals and drain, on the io_context
 
 void Application::AwaitSignal() {
-  signals_->async_wait([this](const boost::system::error_code& error, int signal_number) {
-    if (error) return;
-    OnSignal(signal_number);
-    AwaitSignal();
+  UntilMemory([this] {
+    signals_->async_wait([this](const boost::system::error_code& error, int signal_number) {
+      if (error) return;
+      OnSignal(signal_number);
+      AwaitSignal();
+    });
   });
 }
 
@@ -217,16 +222,18 @@ void Application::OnSignal(int signal_number) {
 
 void Application::BeginDrain() {
   draining_ = true;
-  notifier_.Stopping();
-  server_->SetServing(false);
-  residency_.BeginShutdown();
-  context_.running_calls.BeginDrain();
+  UntilMemory([this] {
+    notifier_.Stopping();
+    server_->SetServing(false);
+    residency_.BeginShutdown();
+    context_.running_calls.BeginDrain();
+  });
   drain_deadline_ = std::chrono::steady_clock::now() + config_.drain_timeout;
   AwaitDrained();
 }
 
 void Application::AwaitDrained() {
-  if (context_.running_calls.empty() && !residency_.busy()) {
+  if (UntilMemory([this] { return context_.running_calls.empty(); }) && !residency_.busy()) {
     server_->CloseListener();
     drained_.set_value();
     return;
@@ -235,9 +242,11 @@ void Application::AwaitDrained() {
   if (now > drain_deadline_ && !aborted_) {
     log_.warn("drain_timeout is over: the turns that still run are cancelled");
     aborted_ = true;
-    context_.running_calls.AbortAll(Unavailable("the daemon is shutting down, and drain_timeout "
-                                                "is over")
-                                        .WithReason("SHUTTING_DOWN"));
+    UntilMemory([this] {
+      context_.running_calls.AbortAll(Unavailable("the daemon is shutting down, and drain_timeout "
+                                                  "is over")
+                                          .WithReason("SHUTTING_DOWN"));
+    });
   }
   if (now > drain_deadline_ + kCloseGrace) {
     server_->CloseListener();
@@ -245,16 +254,20 @@ void Application::AwaitDrained() {
     return;
   }
   drain_timer_.expires_after(kDrainPoll);
-  drain_timer_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) AwaitDrained();
+  UntilMemory([this] {
+    drain_timer_.async_wait([this](const boost::system::error_code& error) {
+      if (!error) AwaitDrained();
+    });
   });
 }
 
 void Application::SweepCalls() {
-  context_.running_calls.Sweep(std::chrono::steady_clock::now());
+  UntilMemory([this] { context_.running_calls.Sweep(std::chrono::steady_clock::now()); });
   sweep_timer_.expires_after(kSweepPeriod);
-  sweep_timer_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) SweepCalls();
+  UntilMemory([this] {
+    sweep_timer_.async_wait([this](const boost::system::error_code& error) {
+      if (!error) SweepCalls();
+    });
   });
 }
 

@@ -1,5 +1,7 @@
 #include "daemon/app/watchdog.h"
 
+#include "kernels/base/exceptions.h"
+
 namespace forge {
 
 Watchdog::Watchdog(boost::asio::io_context& io, const Engine& engine, Residency& residency,
@@ -16,10 +18,12 @@ Watchdog::Watchdog(boost::asio::io_context& io, const Engine& engine, Residency&
 void Watchdog::Tick() {
   if (IsHealthy()) feed_();
   has_answer_ = false;
-  residency_.Ping([this] { has_answer_ = true; });
+  UntilMemory([this] { residency_.Ping([this] { has_answer_ = true; }); });
   timer_.expires_after(period_);
-  timer_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) Tick();
+  UntilMemory([this] {
+    timer_.async_wait([this](const boost::system::error_code& error) {
+      if (!error) Tick();
+    });
   });
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/base/exceptions.h"
+
 namespace forge {
 
 EventJournal::Subscription::Subscription(Subscription&& other) noexcept
@@ -22,10 +24,12 @@ EventJournal::Subscription::~Subscription() {
 
 void EventJournal::Publish(ResidencyEvent event) {
   const MutexLock lock(mutex_);
-  event.number = ++last_number_;
-  for (const auto& [id, listener] : listeners_) listener(event);
   kept_.push_back(std::move(event));
+  kept_.back().number = ++last_number_;
   if (kept_.size() > kMaxKept) kept_.pop_front();
+  const ResidencyEvent& published = kept_.back();
+  for (const auto& listener : listeners_)
+    Contain([&] { listener.second(published); }, [](const Status&) {});  // the others are told
 }
 
 std::vector<ResidencyEvent> EventJournal::Newest(size_t n) const {

@@ -17,7 +17,7 @@ class EventJournal {
   static constexpr size_t kMaxKept = 1024;
 
   // Called in the order of the events, with the journal locked: it must not block, nor call the
-  // journal.
+  // journal. One that throws has missed the event.
   using Listener = std::function<void(const ResidencyEvent&)>;
 
   // Ends when it is destroyed; the listener is not called afterwards. Move-only. Must not outlive
@@ -36,7 +36,7 @@ class EventJournal {
     uint64_t id_ = 0;
   };
 
-  // Gives `event` its number.
+  // Gives `event` its number. Where this throws there was no such event.
   void Publish(ResidencyEvent event);
   // The newest events that are kept, at most `n`, oldest first.
   std::vector<ResidencyEvent> Newest(size_t n) const;

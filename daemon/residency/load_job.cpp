@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/base/exceptions.h"
+
 namespace forge {
 
 Status LoadCrashedStatus(const std::string& name) {
@@ -76,13 +78,21 @@ Result<ModelSnapshot> LoadJob::Run(Engine& engine, const ModelFileInfo& plan,
   // The engine reports a stop as kCancelled, whatever the cause.
   if (id.status().code() == StatusCode::kCancelled && stopped()) return StopStatus();
   FORGE_TRY(id.status());
+  Result<ModelSnapshot> snapshot = Caught([&] { return Describe(engine, *id, load_start); });
+  // Nobody would know of it.
+  if (!snapshot.ok()) UntilMemory([&] { static_cast<void>(engine.Unload(*id)); });
+  return snapshot;
+}
+
+Result<ModelSnapshot> LoadJob::Describe(const Engine& engine, ModelId id,
+                                        std::chrono::steady_clock::time_point load_start) const {
   ModelSnapshot snapshot;
   snapshot.file = file;
   snapshot.state = ModelState::kReady;
-  snapshot.id = *id;
+  snapshot.id = id;
   snapshot.load_time = std::chrono::system_clock::now();
   snapshot.load_duration = std::chrono::steady_clock::now() - load_start;
-  FORGE_ASSIGN_OR_RETURN(const ModelStatus status, engine.GetModel(*id));
+  FORGE_ASSIGN_OR_RETURN(const ModelStatus status, engine.GetModel(id));
   snapshot.info = status.info;
   return snapshot;
 }

@@ -65,11 +65,14 @@ class LoadJob {
 
   using OnProgress = std::function<void(LoadProgress)>;
   // Loads with the engine what was admitted with `plan`. Blocks. `on_progress` is called on this
-  // thread, with phases from kAdmission on, none earlier than the one before.
+  // thread, with phases from kAdmission on, none earlier than the one before. Where it fails or
+  // throws, the engine does not have the model.
   Result<ModelSnapshot> Run(Engine& engine, const ModelFileInfo& plan, OnProgress on_progress);
 
  private:
   LoadObserver MakeObserver(const ModelFileInfo& plan, OnProgress on_progress);
+  Result<ModelSnapshot> Describe(const Engine& engine, ModelId id,
+                                 std::chrono::steady_clock::time_point load_start) const;
 
   const std::chrono::steady_clock::time_point deadline_;
   std::atomic<StopCause> stop_cause_{StopCause::kNone};

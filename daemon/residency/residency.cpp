@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <utility>
 
 #include "daemon/residency/on_strand.h"
 #include "kernels/base/check.h"
+#include "kernels/base/exceptions.h"
 
 namespace forge {
 namespace {
@@ -62,8 +62,10 @@ ModelLease& ModelLease::operator=(ModelLease&& other) noexcept {
 
 ModelLease::~ModelLease() {
   if (residency_ == nullptr) return;
-  boost::asio::post(residency_->strand_,
-                    [residency = residency_, ticket = ticket_] { residency->Release(ticket); });
+  UntilMemory([this] {
+    PostHandler(residency_->strand_,
+                [residency = residency_, ticket = ticket_] { residency->Release(ticket); });
+  });
 }
 
 // ---- Any thread
@@ -75,7 +77,7 @@ Residency::Residency(Engine& engine, const Catalogue& catalogue, Options options
       options_(std::move(options)),
       io_(io),
       log_(log),
-      strand_(boost::asio::make_strand(io)),
+      strand_(io.get_executor()),
       inspect_cache_(engine),
       device_ids_(DeviceIds(engine)),
       loaders_(kLoadingThreads) {
@@ -89,13 +91,12 @@ Residency::~Residency() {
 
 void Residency::Load(const ModelFile& file, const LoadRequest& request,
                      std::shared_ptr<LoadListener> listener) {
-  boost::asio::post(strand_, [this, file, request, listener = std::move(listener)] {
-    StartOrJoin(file, request, listener);
-  });
+  Post([this, file, request, listener] { StartOrJoin(file, request, listener); },
+       [listener](const Status& status) { listener->OnLoaded(status); });
 }
 
 void Residency::CancelLoad(const std::string& name) {
-  boost::asio::post(strand_, [this, name] {
+  PostHandler(strand_, [this, name] {
     const auto found = entries_.find(name);
     if (found == entries_.end() || !found->second.job) return;
     found->second.job->Stop(LoadJob::StopCause::kCancelled);
@@ -104,9 +105,8 @@ void Residency::CancelLoad(const std::string& name) {
 }
 
 void Residency::Unload(const std::string& name, UnloadDone done) {
-  boost::asio::post(strand_, [this, name, done = std::move(done)]() mutable {
-    StartUnload(name, std::move(done));
-  });
+  Post([this, name, done] { StartUnload(name, done); },
+       [done](const Status& status) { done(status); });
 }
 
 std::vector<std::string> Residency::Yield() {
@@ -136,9 +136,8 @@ Status Residency::SetPinned(const std::string& name, bool pinned) {
 }
 
 void Residency::Acquire(const std::string& name, LeaseDone done) {
-  boost::asio::post(strand_, [this, name, done = std::move(done)]() mutable {
-    StartAcquire(name, std::move(done));
-  });
+  Post([this, name, done] { StartAcquire(name, done); },
+       [done](const Status& status) { done(status); });
 }
 
 std::optional<ModelSnapshot> Residency::Find(const std::string& name) {
@@ -227,37 +226,40 @@ Result<ModelReport> Residency::Report(const ModelFile& file, const LoadRequest& 
   return engine_.Report(file.path, info.device, OptionsInEffect(info).options);
 }
 
-void Residency::Ping(std::function<void()> pong) { boost::asio::post(strand_, std::move(pong)); }
+void Residency::Ping(std::function<void()> pong) { PostHandler(strand_, std::move(pong)); }
 
 void Residency::BeginShutdown() {
-  boost::asio::post(strand_, [this] {
+  const auto stop_all = [this] {
     shutting_down_ = true;
-    std::vector<std::string> loading;
-    for (auto& [name, entry] : entries_) {
-      if (!entry.job) continue;
-      entry.job->Stop(LoadJob::StopCause::kShutdown);
-      loading.push_back(name);
+    for (auto& [name, entry] : entries_)
+      if (entry.job) entry.job->Stop(LoadJob::StopCause::kShutdown);
+    StopWaiting();
+    for (auto& [ticket, lease] : leases_) {
+      if (lease.done) lease.done(ShuttingDownStatus());
+      lease.done = nullptr;
     }
-    for (const std::string& name : loading) StopIfWaiting(entries_.at(name));
-    for (auto& [ticket, lease] : leases_)
-      if (lease.done) std::exchange(lease.done, nullptr)(ShuttingDownStatus());
-  });
+  };
+  PostHandler(strand_, [stop_all] { UntilMemory(stop_all); });
 }
 
 void Residency::Stop() {
-  BeginShutdown();
-  OnStrand([] {});  // no load starts after this
+  UntilMemory([this] {
+    BeginShutdown();
+    OnStrand([] {});  // no load starts after this
+  });
   loaders_.join();
   unloaders_.join();
   // Every load and unload has ended, and told those who wait; no timer keeps the io_context.
-  OnStrand([this] {
-    for (auto& [device, books] : books_) books.timer.cancel();
+  UntilMemory([this] {
+    OnStrand([this] {
+      for (auto& [device, books] : books_) books.timer.cancel();
+    });
   });
 }
 
 // ---- Unloads and leases, on the strand
 
-void Residency::StartUnload(const std::string& name, UnloadDone done) {
+void Residency::StartUnload(const std::string& name, const UnloadDone& done) {
   const auto found = entries_.find(name);
   if (found == entries_.end()) return done(NothingToUnload(name));
   Entry& entry = found->second;
@@ -271,13 +273,13 @@ void Residency::StartUnload(const std::string& name, UnloadDone done) {
       StopIfWaiting(entry);
       return done(uint64_t{0});
     case ModelState::kUnloading:
-      entry.unload_callbacks.push_back(std::move(done));
+      entry.unload_callbacks.push_back(done);
       return;
     case ModelState::kReady:
       break;
   }
-  entry.unload_callbacks = {std::move(done)};
   const std::string device = entry.snapshot.info.device;
+  entry.unload_callbacks = {done};
   const Status asked = Books(device).controller.Unload(name);
   FORGE_CHECK(asked.ok(), asked.message());
   Decide(device);
@@ -285,52 +287,56 @@ void Residency::StartUnload(const std::string& name, UnloadDone done) {
 
 void Residency::RunUnload(const ResidencyAction& action) {
   Entry& entry = entries_.at(action.model);
-  SetState(entry, ModelState::kUnloading);
-  Publish({.kind = ResidencyEvent::Kind::kUnloading,
-           .device = entry.snapshot.info.device,
-           .model = action.model,
-           .model_id = entry.snapshot.id,
-           .reason = action.reason,
-           .cause = action.cause,
-           .bytes = entry.snapshot.info.total_bytes(),
-           .decision = action.decision});
-  PublishChange();
+  RunOn(
+      unloaders_,
+      [this, id = entry.snapshot.id] { return UntilMemory([&] { return engine_.Unload(id); }); },
+      [this, name = action.model](const Result<uint64_t>& freed) { FinishUnload(name, freed); });
   ++n_jobs_;
-  boost::asio::post(unloaders_, [this, name = action.model, id = entry.snapshot.id] {
-    const Result<uint64_t> freed_bytes = engine_.Unload(id);
-    boost::asio::post(strand_, [this, name, freed_bytes] {
-      --n_jobs_;
-      FinishUnload(name, freed_bytes);
-    });
+  SetState(entry, ModelState::kUnloading);
+  Tell([&] {
+    Publish({.kind = ResidencyEvent::Kind::kUnloading,
+             .device = entry.snapshot.info.device,
+             .model = action.model,
+             .model_id = entry.snapshot.id,
+             .reason = action.reason,
+             .cause = action.cause,
+             .bytes = entry.snapshot.info.total_bytes(),
+             .decision = action.decision});
   });
+  Tell([this] { PublishChange(); });
 }
 
 void Residency::FinishUnload(const std::string& name, const Result<uint64_t>& freed_bytes) {
   Entry& entry = entries_.at(name);
-  const std::vector<UnloadDone> callbacks = std::move(entry.unload_callbacks);
+  // What may throw comes first: then this is called again.
   const std::string device = entry.snapshot.info.device;
+  // What somebody unloads by name does not come back for those who waited for it.
+  const Status gone = entry.unload_callbacks.empty() ? NotLoaded(name) : UnloadedByName(name);
+  std::vector<LeaseDone> turned_away;
+  turned_away.reserve(leases_.size());
+  Books(device).controller.UnloadEnded(name, Now());
   // The engine refuses only a model that it does not have, so the model is gone in any case.
+  --n_jobs_;
+  DropLeases(name, device, turned_away);
+  const std::vector<UnloadDone> callbacks = std::move(entry.unload_callbacks);
   SetState(entry, ModelState::kOnDisk);
   entries_.erase(name);
-  if (!freed_bytes.ok())
-    log_.error("model '{}' was not in the engine: {}", name, freed_bytes.status().ToString());
-  const std::vector<LeaseDone> turned_away = DropLeases(name, device);
-  Books(device).controller.UnloadEnded(name, Now());
-  Publish({.kind = ResidencyEvent::Kind::kReleased,
-           .device = device,
-           .model = name,
-           .bytes = freed_bytes.ok() ? *freed_bytes : 0});
-  for (const UnloadDone& done : callbacks) done(freed_bytes);
-  // What somebody unloads by name does not come back for those who waited for it.
-  const Status gone = callbacks.empty() ? NotLoaded(name) : UnloadedByName(name);
-  for (const LeaseDone& done : turned_away) done(gone);
-  PublishChange();
+  Tell([&] {
+    if (!freed_bytes.ok())
+      log_.error("model '{}' was not in the engine: {}", name, freed_bytes.status().ToString());
+    Publish({.kind = ResidencyEvent::Kind::kReleased,
+             .device = device,
+             .model = name,
+             .bytes = freed_bytes.ok() ? *freed_bytes : 0});
+  });
+  for (const UnloadDone& done : callbacks) UntilMemory([&] { done(freed_bytes); });
+  for (const LeaseDone& done : turned_away) UntilMemory([&] { done(gone); });
+  Tell([this] { PublishChange(); });
   Decide(device);
 }
 
-std::vector<Residency::LeaseDone> Residency::DropLeases(const std::string& name,
-                                                        const std::string& device) {
-  std::vector<LeaseDone> waiting;
+void Residency::DropLeases(const std::string& name, const std::string& device,
+                           std::vector<LeaseDone>& waiting) {
   for (auto lease = leases_.begin(); lease != leases_.end();) {
     if (lease->second.model != name) {
       ++lease;
@@ -340,10 +346,9 @@ std::vector<Residency::LeaseDone> Residency::DropLeases(const std::string& name,
     Books(device).controller.Withdraw(lease->first, Now());
     lease = leases_.erase(lease);
   }
-  return waiting;
 }
 
-void Residency::StartAcquire(const std::string& name, LeaseDone done) {
+void Residency::StartAcquire(const std::string& name, const LeaseDone& done) {
   if (shutting_down_) return done(ShuttingDownStatus());
   const auto found = entries_.find(name);
   if (found == entries_.end()) return done(NotLoaded(name));
@@ -361,17 +366,19 @@ void Residency::StartAcquire(const std::string& name, LeaseDone done) {
   }
   const std::string device = entry.snapshot.info.device;
   const TicketId ticket = ++last_ticket_;
-  leases_[ticket] = {name, device, std::move(done)};
+  std::map<TicketId, LeaseRecord> record;
+  record[ticket] = {name, device, done};
   Books(device).controller.Request(ticket,
                                    {.name = name, .plan_bytes = entry.snapshot.info.total_bytes()},
                                    /*wants_lease=*/true, Now());
+  leases_.merge(record);  // nothing may throw from the request on, and this does not
   Decide(device);
 }
 
 void Residency::Release(TicketId ticket) {
   const auto found = leases_.find(ticket);
   if (found == leases_.end()) return;
-  const std::string device = found->second.device;
+  const std::string device = std::move(found->second.device);
   leases_.erase(found);
   Books(device).controller.Withdraw(ticket, Now());
   Decide(device);
@@ -399,21 +406,22 @@ Status Residency::Keep(Entry& entry, const LoadRequest& request, bool is_use) {
   if (!is_known) return Status();
   if (request.pinned && entry.lifecycle.state() == ModelState::kReady) {
     using enum ResidencyEvent::Kind;
-    Publish({.kind = *request.pinned ? kPinned : kUnpinned,
-             .device = device,
-             .model = name,
-             .bytes = entry.snapshot.info.total_bytes()});
+    Tell([&] {
+      Publish({.kind = *request.pinned ? kPinned : kUnpinned,
+               .device = device,
+               .model = name,
+               .bytes = entry.snapshot.info.total_bytes()});
+    });
   }
-  PublishChange();
+  Tell([this] { PublishChange(); });
   // Later, because this may be part of carrying out what was decided.
-  boost::asio::post(strand_, [this, device] {
+  PostHandler(strand_, [this, device] {
     if (!shutting_down_) Decide(device);
   });
   return Status();
 }
 
-ModelSnapshot Residency::SnapshotOf(const Entry& entry) const {
-  ModelSnapshot snapshot = entry.snapshot;
+ModelSnapshot Residency::WithKeeping(ModelSnapshot snapshot) const {
   const auto books = books_.find(snapshot.info.device);
   if (books == books_.end() || snapshot.state != ModelState::kReady) return snapshot;
   const auto keeping = books->second.controller.KeepingOf(snapshot.file.name);

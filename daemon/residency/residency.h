@@ -5,7 +5,6 @@
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <functional>
@@ -30,7 +29,7 @@
 namespace forge {
 
 // Waits for a load. Called on the strand, so it must not block nor call residency's blocking calls.
-// Exactly one OnLoaded ends it.
+// Exactly one OnLoaded ends it; one that throws must have changed nothing, and is called again.
 class LoadListener {
  public:
   virtual ~LoadListener() = default;
@@ -76,6 +75,11 @@ struct ResidencyPlan {
 //
 // Thread-safe: all state is read and written on one strand. Calls that return a value wait for the
 // strand, so they may not be made on it; the io_context must be running.
+//
+// Where the host's memory ends on the strand, what was asked for fails and nothing else: what may
+// throw comes before what changes the books, what must be carried out is begun anew until there is
+// memory for it, and what is only told, as events are, is lost. Calls may throw what they did not
+// do.
 class Residency {
  public:
   struct Options {
@@ -91,7 +95,9 @@ class Residency {
     const StateStore* state = nullptr;
   };
 
-  // Lifetime: `engine`, `catalogue`, `io` and `log` must outlive it.
+  // Lifetime: `engine`, `catalogue`, `io` and `log` must outlive it. REQUIRES: one thread runs
+  // `io`, which makes it the strand. A strand of asio's own stops for good where posting to it
+  // throws.
   Residency(Engine& engine, const Catalogue& catalogue, Options options,
             boost::asio::io_context& io, spdlog::logger& log);
   // REQUIRES: Stop was called, and the io_context runs nothing of ours any more.
@@ -109,7 +115,8 @@ class Residency {
   void CancelLoad(const std::string& name);
 
   // Unloads `name` and calls `done` on the strand with the bytes freed, with kFailedPrecondition
-  // (reason MODEL_NOT_LOADED), or with kUnavailable (MODEL_BUSY) while it is being loaded.
+  // (reason MODEL_NOT_LOADED), or with kUnavailable (MODEL_BUSY) while it is being loaded. It is
+  // called again where it throws, as is that of Acquire.
   using UnloadDone = std::function<void(const Result<uint64_t>&)>;
   void Unload(const std::string& name, UnloadDone done);
   // Starts to unload every model that is idle and not pinned, and names them. Blocks on the strand.
@@ -137,7 +144,7 @@ class Residency {
   // Loads these models in the background, one after the other, in this order. What does not fit
   // beside those before it is left out, and so is what a run before died of while loading it.
   // Does not block. REQUIRES: what an earlier call named was brought back or left out.
-  void Restore(std::vector<ResidentRecord> models);
+  void Restore(const std::vector<ResidentRecord>& models);
   // The ready models, and those that Restore has not come to yet, as it takes them. Blocks on the
   // strand.
   std::vector<ResidentRecord> Records();
@@ -207,7 +214,12 @@ class Residency {
   // ago.
   Status CheckHeaderCooldown(const Entry& entry, const ModelFile& file) const;
   void CoolDownHeader(Entry& entry, const Status& status);
+  // What throws leaves those that are not decided yet undecided.
   void DecideJoins(Entry& entry, std::string_view state, const ModelFileInfo& info);
+  void TellRefused(const std::string& name, const Status& status);
+  void TakePlans(const std::shared_ptr<LoadJob>& job,
+                 const Result<std::vector<ModelFileInfo>>& plans);
+  // Where this throws the load has not been asked for.
   void RequestMemory(const std::shared_ptr<LoadJob>& job,
                      const Result<std::vector<ModelFileInfo>>& plans);
   // kResourceExhausted (reason GPU_BUDGET_EXCEEDED) if the load would have to evict or to wait.
@@ -215,16 +227,22 @@ class Residency {
   void RunLoad(Entry& entry);
   void PublishProgress(const LoadJob& job, const LoadProgress& progress);
   void EndLoad(const std::shared_ptr<LoadJob>& job, const Result<ModelSnapshot>& result);
-  // Ends a load that does not run: it reads the header, or waits for memory.
+  // Ends a load that is stopped and does not run: it reads the header, or waits for memory. Does
+  // not throw.
   void StopIfWaiting(Entry& entry);
+  // Those of all models.
+  void StopWaiting();
+  // Where this throws nothing has changed.
   void FinishLoad(const std::string& name, const Status& status);
-  void StartUnload(const std::string& name, UnloadDone done);
+  void StartUnload(const std::string& name, const UnloadDone& done);
   void RunUnload(const ResidencyAction& action);
   void FinishUnload(const std::string& name, const Result<uint64_t>& freed_bytes);
-  // Ends the leases of a model that is gone, and returns what those that wait for theirs are to be
+  // Ends the leases of a model that is gone, and adds what those that wait for theirs are to be
   // told by. The controller would load it for them, and no caller of Load would own that load.
-  std::vector<LeaseDone> DropLeases(const std::string& name, const std::string& device);
-  void StartAcquire(const std::string& name, LeaseDone done);
+  // REQUIRES: room in `waiting` for that of each lease; then it does not throw.
+  void DropLeases(const std::string& name, const std::string& device,
+                  std::vector<LeaseDone>& waiting);
+  void StartAcquire(const std::string& name, const LeaseDone& done);
   void Release(TicketId ticket);
   void SetState(Entry& entry, ModelState state);
   void PublishChange();
@@ -233,11 +251,13 @@ class Residency {
   // `is_use`: the time of its keep_alive counts anew.
   Status Keep(Entry& entry, const LoadRequest& request, bool is_use = false);
   // The entry's snapshot with how the model is kept.
-  ModelSnapshot SnapshotOf(const Entry& entry) const;
+  ModelSnapshot SnapshotOf(const Entry& entry) const { return WithKeeping(entry.snapshot); }
+  ModelSnapshot WithKeeping(ModelSnapshot snapshot) const;
   std::vector<ModelSnapshot> Snapshots() const;
 
-  // What the controllers say.
+  // What the controllers say. Does not throw.
   void Decide(const std::string& device);
+  // Where this throws it may be called again.
   void Follow(const std::string& device, const ResidencyAction& action);
   void TellWait(const std::string& device, const ResidencyAction& action);
   void Grant(const ResidencyAction& action);
@@ -262,7 +282,9 @@ class Residency {
   class RestoreChain;
 
   // Any thread.
+  // Neither throws: what they do is no part of the load.
   void MarkLoad(const ModelFile& file);
+  void PostProgress(const std::shared_ptr<LoadJob>& job, const LoadProgress& progress);
   // What loading `file` takes on each device that `request` allows, those left out that cannot run
   // it; at least one. Blocks on the disk unless it is known.
   Result<std::vector<ModelFileInfo>> InspectDevices(const ModelFile& file,
@@ -277,9 +299,19 @@ class Residency {
   Status FindLongestContexts(const ModelFile& file, const LoadRequest& request,
                              ResidencyPlan& plan);
 
-  // Runs `call` on the strand and waits for its result.
+  // Runs `call` on the strand and waits for its result, or throws what it throws.
   template <typename Call>
   auto OnStrand(Call call) -> decltype(call());
+  // Does `work` on the strand, and where it throws, `fail` with what it threw.
+  template <typename Work, typename Fail>
+  void Post(Work work, Fail fail);
+  // Does `work` on a thread of `pool`, then `take` on the strand with the Result that it came to,
+  // which is a failure where it threw. Where `take` throws it is called again.
+  template <typename Work, typename Take>
+  void RunOn(boost::asio::thread_pool& pool, Work work, Take take);
+  // Does `work`, on which nothing depends: where it throws, it is left undone.
+  template <typename Work>
+  void Tell(const Work& work);
 
   // Constant after construction.
   Engine& engine_;
@@ -287,7 +319,7 @@ class Residency {
   const Options options_;
   boost::asio::io_context& io_;
   spdlog::logger& log_;
-  boost::asio::strand<boost::asio::io_context::executor_type> strand_;
+  const boost::asio::io_context::executor_type strand_;
 
   InspectCache inspect_cache_;
   const std::vector<std::string> device_ids_;  // of the engine, in its order

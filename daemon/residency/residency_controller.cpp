@@ -35,8 +35,8 @@ bool ResidencyController::Entry::holds_memory() const {
 
 // ---- What happened
 
-void ResidencyController::Request(TicketId ticket, const ModelDemand& demand, bool wants_lease,
-                                  ResidencyTime now) {
+void ResidencyController::DoRequest(TicketId ticket, const ModelDemand& demand, bool wants_lease,
+                                    ResidencyTime now) {
   Entry& entry = entries_[demand.name];
   const bool file_changed = entry.demand.file_version != demand.file_version;
   if (entry.state() == ModelState::kFailed && (file_changed || demand.ignores_cooldown))
@@ -61,8 +61,8 @@ void ResidencyController::Withdraw(TicketId ticket, ResidencyTime now) {
   leases_.erase(lease);
 }
 
-void ResidencyController::LoadEnded(const std::string& model, const Status& status,
-                                    ResidencyTime now) {
+void ResidencyController::DoLoadEnded(const std::string& model, const Status& status,
+                                      ResidencyTime now) {
   Entry& entry = At(model);
   if (status.ok()) {
     SetState(entry, ModelState::kReady);
@@ -85,7 +85,7 @@ void ResidencyController::LoadEnded(const std::string& model, const Status& stat
   entry.cooldown.Start(status, settings_.first_cooldown, settings_.longest_cooldown, now);
 }
 
-void ResidencyController::UnloadEnded(const std::string& model, ResidencyTime now) {
+void ResidencyController::DoUnloadEnded(const std::string& model, ResidencyTime now) {
   Entry& entry = At(model);
   SetState(entry, ModelState::kOnDisk);
   returning_.push_back({model, entry.demand.plan_bytes, now + settings_.reading_lag});
@@ -119,7 +119,7 @@ Status ResidencyController::Unload(const std::string& model) {
 
 // ---- What to do now
 
-ResidencyActions ResidencyController::Decide(const DeviceState& device, ResidencyTime now) {
+ResidencyActions ResidencyController::DoDecide(const DeviceState& device, ResidencyTime now) {
   ResidencyActions actions = std::move(pending_);
   pending_.clear();
   for (auto& [model, entry] : entries_)

@@ -8,6 +8,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "daemon/residency/cooldown.h"
@@ -109,7 +111,7 @@ using ResidencyActions = std::vector<ResidencyAction>;
 //
 // Invariant: bytes_promised() is the sum of the plans of all models that are loading, ready or
 // being unloaded. Invariant: no action unloads a model with leases, but for Unload by name.
-// Not thread-safe.
+// A call that throws std::bad_alloc has changed nothing. Not thread-safe.
 class ResidencyController {
  public:
   // REQUIRES: settings are as ResidencySettings says.
@@ -119,14 +121,20 @@ class ResidencyController {
   // A new request. `wants_lease`: hold the model until Withdraw; else it only has to be ready. The
   // first demand counts for as long as the model is resident or waited for; a later one can only
   // raise its priority, and that only if it wants no lease.
-  void Request(TicketId ticket, const ModelDemand& demand, bool wants_lease, ResidencyTime now);
-  // A request is given up, or its lease ends. No effect if it is neither.
+  void Request(TicketId ticket, const ModelDemand& demand, bool wants_lease, ResidencyTime now) {
+    AllOrNothing([&](auto& changed) { changed.DoRequest(ticket, demand, wants_lease, now); });
+  }
+  // A request is given up, or its lease ends. No effect if it is neither. Does not throw.
   void Withdraw(TicketId ticket, ResidencyTime now);
   // A load that was started ended, with kCancelled if somebody stopped it.
   // REQUIRES: the model is loading.
-  void LoadEnded(const std::string& model, const Status& status, ResidencyTime now);
+  void LoadEnded(const std::string& model, const Status& status, ResidencyTime now) {
+    AllOrNothing([&](auto& changed) { changed.DoLoadEnded(model, status, now); });
+  }
   // REQUIRES: the model is being unloaded.
-  void UnloadEnded(const std::string& model, ResidencyTime now);
+  void UnloadEnded(const std::string& model, ResidencyTime now) {
+    AllOrNothing([&](auto& changed) { changed.DoUnloadEnded(model, now); });
+  }
   // Changes how a model is kept. A keep_alive counts from now, and as after a load 0 lasts until
   // the first use. kFailedPrecondition (reason MODEL_NOT_LOADED) if it is neither ready, loading
   // nor waited for.
@@ -137,7 +145,11 @@ class ResidencyController {
   void Yield() { yield_ = true; }
 
   // --- What to do now.
-  ResidencyActions Decide(const DeviceState& device, ResidencyTime now);
+  ResidencyActions Decide(const DeviceState& device, ResidencyTime now) {
+    ResidencyActions actions;
+    AllOrNothing([&](auto& changed) { actions = changed.DoDecide(device, now); });
+    return actions;
+  }
   // When to call Decide again if nothing happens before; nullopt: never.
   std::optional<ResidencyTime> NextDecision(ResidencyTime now) const;
   // What would be done about a model if nobody waited, without doing it.
@@ -190,6 +202,20 @@ class ResidencyController {
     std::optional<uint32_t> told_position;
   };
 
+  // Does `change` to a copy, which then takes the place of this: the books are small, and a change
+  // that were left half done would never be mended.
+  template <typename Change>
+  void AllOrNothing(const Change& change) {
+    ResidencyController changed = *this;
+    change(changed);
+    static_assert(std::is_nothrow_move_assignable_v<ResidencyController>);
+    *this = std::move(changed);
+  }
+  void DoRequest(TicketId ticket, const ModelDemand& demand, bool wants_lease, ResidencyTime now);
+  void DoLoadEnded(const std::string& model, const Status& status, ResidencyTime now);
+  void DoUnloadEnded(const std::string& model, ResidencyTime now);
+  ResidencyActions DoDecide(const DeviceState& device, ResidencyTime now);
+
   Entry& At(const std::string& model);
   void SetState(Entry& entry, ModelState state);
   void CountUse(Entry& entry, ResidencyTime now);
@@ -225,8 +251,7 @@ class ResidencyController {
   bool MayFitLater(const DeviceState& device, uint64_t plan_bytes, ResidencyTime now) const;
   ResidencyTime OldestRequest(const std::string& model) const;
 
-  // Constant after construction.
-  const ResidencySettings settings_;
+  ResidencySettings settings_;  // constant after construction
 
   std::map<std::string, Entry> entries_;
   std::deque<Waiting> waiting_;             // in order of arrival

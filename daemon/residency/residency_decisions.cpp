@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/asio/bind_executor.hpp>
 #include <utility>
 
 #include "daemon/residency/device_choice.h"
@@ -39,41 +38,47 @@ Status WithAdvice(const ResidencyAction& action, const ModelFileInfo& plan) {
 void Residency::Decide(const std::string& device) {
   DeviceBooks& books = Books(device);
   const bool was_paused = books.controller.is_paused();
-  const ResidencyActions actions = books.controller.Decide(ReadDevice(device), Now());
+  const ResidencyActions actions =
+      UntilMemory([&] { return books.controller.Decide(ReadDevice(device), Now()); });
   if (books.controller.is_paused() != was_paused) {
     using enum ResidencyEvent::Kind;
-    Publish({.kind = was_paused ? kResumed : kPaused,
-             .device = device,
-             .reason = was_paused ? "enough memory is free again"
-                                  : "other programs left too little memory; nothing is loaded"});
+    Tell([&] {
+      Publish({.kind = was_paused ? kResumed : kPaused,
+               .device = device,
+               .reason = was_paused ? "enough memory is free again"
+                                    : "other programs left too little memory; nothing is loaded"});
+    });
   }
-  for (const ResidencyAction& action : actions) Follow(device, action);
+  // The controller counts on all that it decided.
+  for (const ResidencyAction& action : actions) UntilMemory([&] { Follow(device, action); });
   if (shutting_down_) return;
   const std::optional<ResidencyTime> next = books.controller.NextDecision(Now());
   if (!next) return;
   books.timer.expires_after(*next - Now());
-  books.timer.async_wait(
-      boost::asio::bind_executor(strand_, [this, device](const boost::system::error_code& error) {
-        if (error || shutting_down_) return;
-        std::vector<std::string> loading;
-        for (const auto& [name, entry] : entries_)
-          if (entry.job) loading.push_back(name);
-        for (const std::string& name : loading) StopIfWaiting(entries_.at(name));
-        Decide(device);
-      }));
+  UntilMemory([&] {
+    // As a pointer, for the reason that PostHandler has.
+    const auto name = std::make_shared<const std::string>(device);
+    books.timer.async_wait([this, name](const boost::system::error_code& error) {
+      if (error || shutting_down_) return;
+      StopWaiting();
+      Decide(*name);
+    });
+  });
 }
 
 void Residency::Follow(const std::string& device, const ResidencyAction& action) {
   switch (action.kind) {
     case ResidencyAction::Kind::kStartLoad: {
       Entry& entry = entries_.at(action.model);
-      Publish({.kind = ResidencyEvent::Kind::kAdmitted,
-               .device = device,
-               .model = action.model,
-               .reason = action.reason,
-               .bytes = entry.snapshot.info.total_bytes(),
-               .decision = action.decision});
-      return RunLoad(entry);
+      RunLoad(entry);
+      return Tell([&] {
+        Publish({.kind = ResidencyEvent::Kind::kAdmitted,
+                 .device = device,
+                 .model = action.model,
+                 .reason = action.reason,
+                 .bytes = entry.snapshot.info.total_bytes(),
+                 .decision = action.decision});
+      });
     }
     case ResidencyAction::Kind::kStartUnload:
       return RunUnload(action);
@@ -82,7 +87,7 @@ void Residency::Follow(const std::string& device, const ResidencyAction& action)
     case ResidencyAction::Kind::kRefuse:
       return Refuse(action);
     case ResidencyAction::Kind::kWait:
-      return TellWait(device, action);
+      return Tell([&] { TellWait(device, action); });
   }
 }
 
@@ -105,16 +110,19 @@ void Residency::TellWait(const std::string& device, const ResidencyAction& actio
 void Residency::Grant(const ResidencyAction& action) {
   const auto lease = leases_.find(action.ticket);
   if (lease == leases_.end()) return FinishLoad(action.model, Status());
+  // From where there is a ModelLease, it gives the lease back.
+  ModelSnapshot model = entries_.at(action.model).snapshot;
   const LeaseDone done = std::exchange(lease->second.done, nullptr);
-  if (done) done(ModelLease(this, action.ticket, entries_.at(action.model).snapshot));
+  if (!done) return;
+  ModelLease granted(this, action.ticket, std::move(model));
+  Contain([&] { done(std::move(granted)); }, [&](const Status& status) { done(status); });
 }
 
 void Residency::Refuse(const ResidencyAction& action) {
   const auto lease = leases_.find(action.ticket);
   if (lease == leases_.end()) return RefuseLoad(action);
-  const LeaseDone done = std::exchange(lease->second.done, nullptr);
+  if (lease->second.done) lease->second.done(action.status);
   leases_.erase(lease);
-  if (done) done(action.status);
 }
 
 void Residency::RefuseLoad(const ResidencyAction& action) {
@@ -122,7 +130,8 @@ void Residency::RefuseLoad(const ResidencyAction& action) {
   // A load that ran ended by itself, and is no refusal.
   entry.is_refused = !entry.is_running;
   const Status status = WithAdvice(action, entry.snapshot.info);
-  if (entry.is_refused)
+  Tell([&] {
+    if (!entry.is_refused) return;
     Publish({.kind = ResidencyEvent::Kind::kRefused,
              .device = entry.snapshot.info.device,
              .model = action.model,
@@ -130,6 +139,7 @@ void Residency::RefuseLoad(const ResidencyAction& action) {
              .error = std::string(status.reason()),
              .bytes = entry.snapshot.info.total_bytes(),
              .decision = action.decision});
+  });
   FinishLoad(action.model, status);
 }
 

@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <boost/asio/bind_executor.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <span>
 #include <utility>
@@ -21,10 +19,10 @@ class Residency::RestoreChain final : public LoadListener,
 
   void Next() {
     if (residency_.shutting_down_ || next_ == models_.size()) return;
-    boost::asio::post(residency_.loaders_, [self = shared_from_this()] {
-      Result<ModelFile> file = self->FindFile();
-      boost::asio::post(self->residency_.strand_,
-                        [self, file = std::move(file)] { self->Load(file); });
+    UntilMemory([this] {
+      residency_.RunOn(
+          residency_.loaders_, [self = shared_from_this()] { return self->FindFile(); },
+          [self = shared_from_this()](const Result<ModelFile>& file) { self->Load(file); });
     });
   }
 
@@ -32,15 +30,16 @@ class Residency::RestoreChain final : public LoadListener,
   void OnLoaded(const Result<ModelSnapshot>& result) override {
     // A stop is no answer about this model: it stays among those that are left.
     if (result.status().reason() == "SHUTTING_DOWN") return;
-    if (!result.ok()) residency_.PublishNotRestored(current().model, result.status());
     // What a failed load gives back shows late, and what has no room at once is left out. A timer
     // also without a wait, because a load that ends at once would otherwise go ever deeper.
     timer_.expires_after(result.ok() ? ResidencyTime(0) : LagOfFailedLoad());
-    ++next_;
-    timer_.async_wait(boost::asio::bind_executor(
-        residency_.strand_, [self = shared_from_this()](const boost::system::error_code& error) {
-          if (!error) self->Next();
-        }));
+    timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+      if (!error) self->Next();
+    });
+    const std::string& model = models_[next_++].model;
+    residency_.Tell([&] {
+      if (!result.ok()) residency_.PublishNotRestored(model, result.status());
+    });
   }
 
   // Those that were neither brought back nor left out yet.
@@ -63,6 +62,7 @@ class Residency::RestoreChain final : public LoadListener,
     return file;
   }
 
+  // Where this throws it is called again.
   void Load(const Result<ModelFile>& file) {
     if (!file.ok()) return OnLoaded(file.status());
     LoadRequest request = current().request;
@@ -76,9 +76,9 @@ class Residency::RestoreChain final : public LoadListener,
   boost::asio::steady_timer timer_;
 };
 
-void Residency::Restore(std::vector<ResidentRecord> models) {
-  boost::asio::post(strand_, [this, models = std::move(models)]() mutable {
-    restore_ = std::make_shared<RestoreChain>(*this, std::move(models));
+void Residency::Restore(const std::vector<ResidentRecord>& models) {
+  PostHandler(strand_, [this, chain = std::make_shared<RestoreChain>(*this, models)] {
+    restore_ = chain;
     restore_->Next();
   });
 }

@@ -16,18 +16,14 @@ namespace forge {
 // A call that only writes, takes one of the places for streams, and is cut off if its client takes
 // nothing. Thread-safe.
 template <typename Response>
-class AdmittedCall : public WritingCall<grpc::ServerWriteReactor<Response>, Response>,
-                     public RegisteredCall {
+class AdmittedCall : public WritingCall<grpc::ServerWriteReactor<Response>, Response> {
   using Base = WritingCall<grpc::ServerWriteReactor<Response>, Response>;
 
  public:
   using Clock = typename Base::Clock;
 
-  // Must be called once, when a shared_ptr owns the call.
-  virtual void Start() = 0;
-
   // gRPC's side.
-  void OnCancel() override {
+  void OnClientGone() override {
     Release();
     this->FinishNow(ToGrpc(Cancelled("the client is gone").WithReason("CLIENT_GONE")));
   }
@@ -67,14 +63,13 @@ template <typename Call, typename Response, typename Request>
 grpc::ServerWriteReactor<Response>* StartAdmitted(ServiceContext& service,
                                                   grpc::CallbackServerContext& context,
                                                   const Request& request) {
-  using Refused = RefusedCall<grpc::ServerWriteReactor<Response>>;
+  using Reactor = grpc::ServerWriteReactor<Response>;
   std::optional<CallAdmission::Ticket> ticket = service.stream_admission.TryAdmit();
   if (!ticket)
-    return new Refused(service, TooManyCalls("streaming", service.stream_admission.limit()));
-  const auto call = std::make_shared<Call>(service, context, *std::move(ticket), request);
-  if (!service.running_calls.Add(call)) return new Refused(service, ShuttingDown());
-  call->Start();
-  return call.get();
+    return new RefusedCall<Reactor>(service,
+                                    TooManyCalls("streaming", service.stream_admission.limit()));
+  return StartRegistered<Reactor>(
+      service, std::make_shared<Call>(service, context, *std::move(ticket), request));
 }
 
 }  // namespace forge

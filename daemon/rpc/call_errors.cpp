@@ -73,10 +73,4 @@ Status SlowReader(std::string_view what, uint64_t limit, std::string_view unit) 
       .WithDetail("limit", limit);
 }
 
-Status NoCallMemory() {
-  return ResourceExhausted(
-             "no host memory for the call; free some, or raise the limit of the daemon's process")
-      .WithReason("HOST_MEMORY_EXHAUSTED");
-}
-
 }  // namespace forge

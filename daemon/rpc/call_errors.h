@@ -33,7 +33,5 @@ Status TooSlow(std::chrono::milliseconds limit);
 void CountEnd(Metrics& metrics, const grpc::Status& status);
 // kResourceExhausted, reason SLOW_READER: `what` is the setting that was passed.
 Status SlowReader(std::string_view what, uint64_t limit, std::string_view unit);
-// kResourceExhausted, reason HOST_MEMORY_EXHAUSTED.
-Status NoCallMemory();
 
 }  // namespace forge

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/base/exceptions.h"
+
 namespace forge {
 
 bool CallRegistry::Add(std::weak_ptr<RegisteredCall> call) {
@@ -12,7 +14,8 @@ bool CallRegistry::Add(std::weak_ptr<RegisteredCall> call) {
 }
 
 void CallRegistry::Sweep(std::chrono::steady_clock::time_point now) {
-  for (const auto& call : Alive()) call->Sweep(now);
+  for (const auto& call : Alive())
+    Contain([&] { call->Sweep(now); }, [&](const Status& status) { call->Abort(status); });
 }
 
 void CallRegistry::BeginDrain() {
@@ -20,7 +23,8 @@ void CallRegistry::BeginDrain() {
     const MutexLock lock(mutex_);
     draining_ = true;
   }
-  for (const auto& call : Alive()) call->BeginDrain();
+  for (const auto& call : Alive())
+    Contain([&] { call->BeginDrain(); }, [&](const Status& status) { call->Abort(status); });
 }
 
 bool CallRegistry::draining() const {
@@ -29,7 +33,7 @@ bool CallRegistry::draining() const {
 }
 
 void CallRegistry::AbortAll(const Status& status) {
-  for (const auto& call : Alive()) call->Abort(status);
+  for (const auto& call : Alive()) UntilMemory([&] { call->Abort(status); });
 }
 
 bool CallRegistry::empty() { return Alive().empty(); }

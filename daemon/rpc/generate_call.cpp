@@ -38,7 +38,7 @@ GenerateCall::GenerateCall(ServiceContext& service, grpc::CallbackServerContext&
 
 // ---- gRPC's side
 
-void GenerateCall::OnReadDone(bool ok) {
+void GenerateCall::OnRead(bool ok) {
   if (ok) {
     if (request().has_turn()) return OnTurn(std::move(*request().mutable_turn()));
     if (!request().has_cancel()) return Fail(BadField("request", "must be turn or cancel"));
@@ -56,7 +56,7 @@ void GenerateCall::OnReadDone(bool ok) {
   FinishAfterQueue(grpc::Status::OK);
 }
 
-void GenerateCall::OnCancel() {
+void GenerateCall::OnClientGone() {
   meter_.End(TurnOutcome::kCancelled);
   CloseSession();
   FinishNow(ToGrpc(Cancelled("the client is gone").WithReason("CLIENT_GONE")));
@@ -178,7 +178,7 @@ Result<GenerateCall::Session> GenerateCall::SessionOn(const ModelSnapshot& model
       return *session_;
     }
   }
-  service_.engine.CloseSession(id);  // the client left meanwhile
+  UntilMemory([&] { service_.engine.CloseSession(id); });  // the client left meanwhile
   return Cancelled("the client is gone").WithReason("CLIENT_GONE");
 }
 
@@ -326,7 +326,7 @@ void GenerateCall::SendCounted(v1::GenerateResponse response, size_t cost_bytes)
 void GenerateCall::PostUnlessEnded(std::function<void(GenerateCall&)> work) {
   const MutexLock lock(mutex_);
   if (ended_) return;
-  PostWithCallMemory(
+  PostContained(
       service_.writers, [self = Self(), work = std::move(work)] { work(*self); },
       [self = Self()](const Status& status) { self->Fail(status); });
 }
@@ -399,7 +399,7 @@ void GenerateCall::CloseSession() {
     lease_.reset();
     session = std::exchange(session_, std::nullopt);
   }
-  if (session) service_.engine.CloseSession(session->id);
+  if (session) UntilMemory([&] { service_.engine.CloseSession(session->id); });
 }
 
 }  // namespace forge

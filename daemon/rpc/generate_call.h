@@ -11,9 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "daemon/rpc/call_memory.h"
-#include "daemon/rpc/call_registry.h"
 #include "daemon/rpc/chat_conversation.h"
+#include "daemon/rpc/contained_work.h"
 #include "daemon/rpc/service_context.h"
 #include "daemon/rpc/stream_call.h"
 #include "daemon/telemetry/turn_meter.h"
@@ -31,16 +30,14 @@ using GenerateStream = StreamCall<v1::GenerateRequest, v1::GenerateResponse>;
 // A client that reads slower than its model writes gets `stream_buffer` bytes of patience; past
 // them, or when one write waits for `stalled_reader_timeout`, the stream ends with SLOW_READER. The
 // executor never waits. Thread-safe.
-class GenerateCall final : public GenerateStream, public GenerationSink, public RegisteredCall {
+class GenerateCall final : public GenerateStream, public GenerationSink {
  public:
   GenerateCall(ServiceContext& service, grpc::CallbackServerContext& context,
                CallAdmission::Ticket ticket);
 
-  void Start() { Begin(); }
-
   // gRPC's side.
-  void OnReadDone(bool ok) override;
-  void OnCancel() override;
+  void OnRead(bool ok) override;
+  void OnClientGone() override;
   void OnClosed() override { ticket_.reset(); }
 
   // The engine's side, on its executor thread.
@@ -90,12 +87,12 @@ class GenerateCall final : public GenerateStream, public GenerationSink, public 
   bool AwaitsLoad(const std::string& name) const FORGE_REQUIRES(mutex_);
   void RunWithLease(const std::string& name, const TurnPtr& turn, uint32_t number,
                     Result<ModelLease> lease);
-  // Does a part of the turn on a worker thread; where the memory ends in it, the turn fails.
+  // Does a part of the turn on a worker thread; what it throws fails the turn.
   template <typename Work>
   void PostWork(uint32_t number, Work work) {
-    PostWithCallMemory(
-        service_.workers, std::move(work),
-        [self = Self(), number](const Status& status) { self->FailTurn(status, number); });
+    PostContained(service_.workers, std::move(work), [self = Self(), number](const Status& status) {
+      self->FailTurn(status, number);
+    });
   }
   // True if a model that is not resident may be loaded for the turn. A conversation whose model
   // went has lost what it was about.

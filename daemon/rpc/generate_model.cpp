@@ -46,25 +46,25 @@ class GenerateCall::TurnLoad final : public LoadListener {
     *response.mutable_load_progress() = ProgressToProto(progress);
     // Under the lock, so that none comes after the turn's `finished`.
     const MutexLock lock(call->mutex_);
-    call->loads_[name_] = response;
+    // A copy that takes the place of the one before: a message that is assigned to while the memory
+    // ends is left with a pointer to what it freed.
+    call->loads_[name_] = v1::GenerateResponse(response);
     if (call->AwaitsLoad(name_)) call->SendLatest(std::move(response));
   }
   void OnLoaded(const Result<ModelSnapshot>& result) override {
     const std::shared_ptr<GenerateCall> call = call_.lock();
     if (call == nullptr) return;
-    TurnPtr turn;
-    uint32_t number = 0;
-    {
-      const MutexLock lock(call->mutex_);
-      call->loads_.erase(name_);
-      if (!call->AwaitsLoad(name_)) return;
-      turn = std::exchange(call->awaiting_, nullptr);
-      number = call->n_turns_;
+    const MutexLock lock(call->mutex_);
+    if (call->AwaitsLoad(name_)) {
+      // First: where it finds no memory this is called again. The turn waits for the lock.
+      call->PostWork(call->n_turns_,
+                     [call = call.get(), turn = call->awaiting_, number = call->n_turns_, result] {
+                       if (!result.ok()) return call->FailTurn(result.status(), number);
+                       call->AcquireModel(result->file.name, turn, number);
+                     });
+      call->awaiting_ = nullptr;
     }
-    call->PostWork(number, [call = call.get(), turn, number, result] {
-      if (!result.ok()) return call->FailTurn(result.status(), number);
-      call->AcquireModel(result->file.name, turn, number);
-    });
+    call->loads_.erase(name_);
   }
 
  private:
@@ -102,16 +102,18 @@ void GenerateCall::LoadModel(const std::string& name, const TurnPtr& turn, uint3
   {
     const MutexLock lock(mutex_);
     if (!IsWaiting(number)) return;
+    awaited_load_ = file->name;
     const auto [known, is_new] = loads_.try_emplace(file->name);
     awaiting_ = turn;
-    awaited_load_ = file->name;
     if (!is_new) {
       // Residency tells an earlier turn's listener of the end.
       if (known->second.has_load_progress()) SendLatest(v1::GenerateResponse(known->second));
       return;
     }
   }
-  service_.residency.Load(*file, *request, std::move(load));
+  // Without a load nobody would end the wait, of this turn or of one that came after it.
+  Contain([&] { service_.residency.Load(*file, *request, load); },
+          [&](const Status& status) { load->OnLoaded(status); });
 }
 
 bool GenerateCall::MayLoad() {

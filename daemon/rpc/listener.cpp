@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "daemon/rpc/unix_socket.h"
+#include "kernels/base/exceptions.h"
 
 namespace forge {
 namespace {
@@ -43,20 +44,25 @@ class AcceptLoop : public Listener {
   }
 
   void AcceptNext() {
-    acceptor_.async_accept(
-        [this](const boost::system::error_code& error, typename Protocol::socket socket) {
-          if (error == boost::asio::error::operation_aborted) return;
-          if (error) return Rest();
-          Hand(std::move(socket));
-          AcceptNext();
-        });
+    UntilMemory([this] {
+      acceptor_.async_accept(
+          [this](const boost::system::error_code& error, typename Protocol::socket socket) {
+            if (error == boost::asio::error::operation_aborted) return;
+            if (error) return Rest();
+            // The connection that finds no memory is closed, and the next one is taken.
+            Contain([&] { Hand(std::move(socket)); }, [](const Status&) {});
+            AcceptNext();
+          });
+    });
   }
 
  private:
   void Rest() {
     timer_.expires_after(kRest);
-    timer_.async_wait([this](const boost::system::error_code& error) {
-      if (!error) AcceptNext();
+    UntilMemory([this] {
+      timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) AcceptNext();
+      });
     });
   }
 
@@ -65,10 +71,10 @@ class AcceptLoop : public Listener {
     Prepare(socket);
     socket.native_non_blocking(true, error);
     if (error) return;
-    const int descriptor = socket.release(error);
+    Descriptor descriptor(socket.release(error));
     if (error) return;
-    ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
-    on_connection_(descriptor);
+    ::fcntl(descriptor.get(), F_SETFD, FD_CLOEXEC);
+    on_connection_(std::move(descriptor));
   }
 
   typename Protocol::acceptor acceptor_;

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "daemon/config/listen_address.h"
+#include "kernels/base/descriptor.h"
 #include "kernels/base/result.h"
 
 namespace forge {
@@ -17,8 +18,9 @@ namespace forge {
 // from its first moment. Runs on the io_context.
 class Listener {
  public:
-  // Takes over a connected, non-blocking descriptor. Called on the io_context.
-  using OnConnection = std::function<void(int descriptor)>;
+  // Takes over a connected, non-blocking descriptor. Called on the io_context. Where it throws, the
+  // connection is closed.
+  using OnConnection = std::function<void(Descriptor connected)>;
 
   // Binds and starts to accept. Errors as UnixSocket::Listen; kUnavailable if the port is taken.
   static Result<std::unique_ptr<Listener>> Start(const ListenAddress& address, uint32_t socket_mode,

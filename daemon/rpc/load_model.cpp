@@ -24,15 +24,13 @@ Status StartTooSlow(std::chrono::milliseconds limit) {
 
 // One client that waits for a load. A client that sends no start, or takes nothing, for
 // `stalled_reader_timeout` is cut off: it holds a place for streams. Thread-safe.
-class LoadModelCall final : public LoadModelStream, public LoadListener, public RegisteredCall {
+class LoadModelCall final : public LoadModelStream, public LoadListener {
  public:
   LoadModelCall(ServiceContext& service, grpc::CallbackServerContext& context,
                 CallAdmission::Ticket ticket)
       : LoadModelStream(service, context), ticket_(std::move(ticket)) {}
 
-  void Start() { Begin(); }
-
-  void OnReadDone(bool ok) override {
+  void OnRead(bool ok) override {
     if (!ok && was_malformed()) return Fail(MalformedRequest(request().GetTypeName()));
     if (!ok) {
       // The client sends no more. A load that has started goes on.
@@ -61,7 +59,7 @@ class LoadModelCall final : public LoadModelStream, public LoadListener, public 
   }
 
   // The load belongs to the server, so it goes on without this client.
-  void OnCancel() override {
+  void OnClientGone() override {
     FinishNow(ToGrpc(Cancelled("the client is gone").WithReason("CLIENT_GONE")));
   }
   void OnClosed() override { ticket_.reset(); }
@@ -139,8 +137,8 @@ class LoadModelCall final : public LoadModelStream, public LoadListener, public 
 
   template <typename Work>
   void PostWork(Work work) {
-    PostWithCallMemory(service_.workers, std::move(work),
-                       [this, self = shared_from_this()](const Status& status) { Fail(status); });
+    PostContained(service_.workers, std::move(work),
+                  [this, self = shared_from_this()](const Status& status) { Fail(status); });
   }
 
   void Fail(const Status& status) { FinishAfterQueue(ToGrpc(status)); }
@@ -158,16 +156,13 @@ class LoadModelCall final : public LoadModelStream, public LoadListener, public 
 
 grpc::ServerBidiReactor<v1::LoadModelRequest, v1::LoadModelResponse>* HandleLoadModel(
     ServiceContext& service, grpc::CallbackServerContext* context) {
+  using Reactor = grpc::ServerBidiReactor<v1::LoadModelRequest, v1::LoadModelResponse>;
   std::optional<CallAdmission::Ticket> ticket = service.stream_admission.TryAdmit();
-  if (!ticket) {
-    return new RefusedStream<v1::LoadModelRequest, v1::LoadModelResponse>(
-        service, TooManyCalls("streaming", service.stream_admission.limit()));
-  }
-  const auto call = std::make_shared<LoadModelCall>(service, *context, *std::move(ticket));
-  if (!service.running_calls.Add(call))
-    return new RefusedStream<v1::LoadModelRequest, v1::LoadModelResponse>(service, ShuttingDown());
-  call->Start();
-  return call.get();
+  if (!ticket)
+    return new RefusedCall<Reactor>(service,
+                                    TooManyCalls("streaming", service.stream_admission.limit()));
+  return StartRegistered<Reactor>(
+      service, std::make_shared<LoadModelCall>(service, *context, *std::move(ticket)));
 }
 
 }  // namespace forge

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "daemon/rpc/admitted_call.h"
-#include "daemon/rpc/call_memory.h"
+#include "daemon/rpc/contained_work.h"
 
 namespace forge {
 
@@ -54,15 +54,18 @@ class ReadingCall : public AdmittedCall<Response> {
 
   // A session that goes with the call. kCancelled if the call has ended.
   Result<SessionId> OpenSession(ModelId model) {
+    std::set<SessionId> place{0};  // made before there is a session that could be forgotten
     FORGE_ASSIGN_OR_RETURN(const SessionId session, service_.engine.OpenSession(model));
     {
       const MutexLock lock(mutex_);
       if (!ended_) {
-        sessions_.insert(session);
+        auto node = place.extract(place.begin());
+        node.value() = session;
+        sessions_.insert(std::move(node));
         return session;
       }
     }
-    service_.engine.CloseSession(session);  // the client left meanwhile
+    UntilMemory([&] { service_.engine.CloseSession(session); });  // the client left meanwhile
     return Cancelled("the client is gone").WithReason("CLIENT_GONE");
   }
   void CloseSession(SessionId session) {
@@ -70,7 +73,7 @@ class ReadingCall : public AdmittedCall<Response> {
       const MutexLock lock(mutex_);
       if (sessions_.erase(session) == 0) return;
     }
-    service_.engine.CloseSession(session);
+    UntilMemory([&] { service_.engine.CloseSession(session); });
   }
 
   // Counts what a text came to; on the engine's executor thread.
@@ -81,8 +84,8 @@ class ReadingCall : public AdmittedCall<Response> {
   void PostUnlessEnded(std::function<void()> work) {
     const MutexLock lock(mutex_);
     if (ended_) return;
-    PostWithCallMemory(service_.writers, std::move(work),
-                       [self = Self()](const Status& status) { self->Fail(status); });
+    PostContained(service_.writers, std::move(work),
+                  [self = Self()](const Status& status) { self->Fail(status); });
   }
 
   void Succeed() {
@@ -121,13 +124,13 @@ class ReadingCall : public AdmittedCall<Response> {
     const std::weak_ptr<ReadingCall> call_;
   };
 
-  // Does a part of the call on a worker thread; where the memory ends in it, the call fails.
+  // Does a part of the call on a worker thread; what it throws fails the call.
   template <typename Work>
   void PostWork(Work work) {
     const MutexLock lock(mutex_);
     if (ended_) return;
-    PostWithCallMemory(service_.workers, std::move(work),
-                       [self = Self()](const Status& status) { self->Fail(status); });
+    PostContained(service_.workers, std::move(work),
+                  [self = Self()](const Status& status) { self->Fail(status); });
   }
 
   // On a worker thread, like what follows: goes on when the model is there.
@@ -178,7 +181,8 @@ class ReadingCall : public AdmittedCall<Response> {
       sessions.swap(sessions_);
       lease = std::exchange(lease_, std::nullopt);
     }
-    for (const SessionId session : sessions) service_.engine.CloseSession(session);
+    for (const SessionId session : sessions)
+      UntilMemory([&] { service_.engine.CloseSession(session); });
   }
 
   const std::string model_;

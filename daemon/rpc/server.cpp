@@ -5,7 +5,6 @@
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/impl/server_builder_option.h>
 #include <grpcpp/impl/server_builder_plugin.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -78,13 +77,11 @@ Result<std::unique_ptr<Server>> Server::Start(ServiceContext& context,
   if (server->server_ == nullptr) return Internal("gRPC could not start a server");
   Result<std::unique_ptr<Listener>> listener = Listener::Start(
       config.listen, config.socket_mode, io,
-      [acceptor = server->acceptor_.get(), connections = &server->connections_](int descriptor) {
-        if (!connections->Admit(descriptor)) {
-          ::close(descriptor);
-          return;
-        }
+      [acceptor = server->acceptor_.get(),
+       connections = &server->connections_](Descriptor connected) {
+        if (!connections->Admit(connected.get())) return;
         grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
-        connection.fd = descriptor;
+        connection.fd = connected.Release();
         acceptor->HandleNewConnection(&connection);
       });
   if (!listener.ok()) {

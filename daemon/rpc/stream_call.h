@@ -13,7 +13,8 @@
 #include <utility>
 
 #include "daemon/rpc/call_errors.h"
-#include "daemon/rpc/call_memory.h"
+#include "daemon/rpc/call_registry.h"
+#include "daemon/rpc/contained_work.h"
 #include "daemon/rpc/service_context.h"
 #include "daemon/rpc/status_map.h"
 #include "kernels/base/mutex.h"
@@ -25,12 +26,17 @@ namespace forge {
 //
 // Owns itself from Own until gRPC is done with it; others may hold it longer through shared_ptr,
 // and what they then send is dropped. Send and Finish never block and never write on the caller's
-// thread, so that the engine's executor may call them. Thread-safe.
+// thread, so that the engine's executor may call them. gRPC would swallow what its callbacks throw,
+// and leave the call without an end: here it aborts the call. Thread-safe.
 template <typename Reactor, typename Response>
 class WritingCall : public Reactor,
+                    public RegisteredCall,
                     public std::enable_shared_from_this<WritingCall<Reactor, Response>> {
  public:
   using Clock = std::chrono::steady_clock;
+
+  // Begins the call; to be called once, when a shared_ptr owns it.
+  virtual void Start() = 0;
 
   void OnDone() final {
     const std::shared_ptr<WritingCall> self = std::move(self_);
@@ -48,7 +54,11 @@ class WritingCall : public Reactor,
       if (!ok) DropQueue();  // the client is gone
     }
     Pump();
-    if (ok) OnWritten();
+    if (ok) AbortIfThrown([this] { OnWritten(); });
+  }
+
+  void OnCancel() final {
+    AbortIfThrown([this] { OnClientGone(); });
   }
 
  protected:
@@ -61,8 +71,14 @@ class WritingCall : public Reactor,
         context_(context),
         max_queued_bytes_(service.config.limits.stream_buffer_bytes) {}
 
-  // Must be called once, when a shared_ptr owns the call.
+  // Must be called once, first of all in Start.
   void Own() { self_ = this->shared_from_this(); }
+
+  // Does `work`, what a callback is about.
+  template <typename Work>
+  void AbortIfThrown(const Work& work) {
+    Contain(work, [this](const Status& status) { Abort(status); });
+  }
 
   // Does `start` unless the call is ending, when nothing may be started any more.
   template <typename Start>
@@ -120,6 +136,8 @@ class WritingCall : public Reactor,
   virtual void Complete(Response& /*message*/) {}
   // The client took one more message.
   virtual void OnWritten() {}
+  // The client is there no more, and the call is to end.
+  virtual void OnClientGone() = 0;
   // gRPC is done with the call.
   virtual void OnClosed() {}
 
@@ -159,7 +177,11 @@ class WritingCall : public Reactor,
 
   // Posted under the lock: the service is certain to exist only until the call has ended.
   void PostPump() FORGE_REQUIRES(mutex_) {
-    boost::asio::post(service_.writers, [self = this->shared_from_this()] { self->Pump(); });
+    const auto abort = [self = this->shared_from_this()](const Status& status) {
+      self->Abort(status);
+    };
+    PostContained(
+        service_.writers, [self = this->shared_from_this()] { self->Pump(); }, abort);
   }
 
   // Writes the next message, or ends the call when there is none and an end is wanted.
@@ -177,8 +199,8 @@ class WritingCall : public Reactor,
       writing_ = true;
       write_start_ = Clock::now();
     }
-    WithCallMemory([this] { Complete(response_); },
-                   [this](const Status& status) { FinishNow(ToGrpc(status)); });
+    Contain([this] { Complete(response_); },
+            [this](const Status& status) { FinishNow(ToGrpc(status)); });
     const MutexLock lock(mutex_);
     if (!finishing_) this->StartWrite(&response_);
   }
@@ -218,15 +240,21 @@ class WritingCall : public Reactor,
 // A bidirectional call: what is read belongs to the derived class.
 template <typename Request, typename Response>
 class StreamCall : public WritingCall<grpc::ServerBidiReactor<Request, Response>, Response> {
- protected:
-  using StreamCall::WritingCall::WritingCall;
-
-  // Must be called once, when a shared_ptr owns the call.
-  void Begin() {
+ public:
+  void Start() final {
     this->Own();
     Mark();
     this->StartRead(&request_);
   }
+  void OnReadDone(bool ok) final {
+    this->AbortIfThrown([this, ok] { OnRead(ok); });
+  }
+
+ protected:
+  using StreamCall::WritingCall::WritingCall;
+
+  // What the client sent is in request(), or it sends no more.
+  virtual void OnRead(bool ok) = 0;
 
   // The message that was read last.
   Request& request() { return request_; }
@@ -263,7 +291,12 @@ class RefusedCall final : public Reactor {
   }
   void OnDone() override { delete this; }
 };
-template <typename Request, typename Response>
-using RefusedStream = RefusedCall<grpc::ServerBidiReactor<Request, Response>>;
+// Has `call` begin, or refuses it where the daemon stops.
+template <typename Reactor, typename Call>
+Reactor* StartRegistered(ServiceContext& service, const std::shared_ptr<Call>& call) {
+  if (!service.running_calls.Add(call)) return new RefusedCall<Reactor>(service, ShuttingDown());
+  Contain([&] { call->Start(); }, [&](const Status& status) { call->Abort(status); });
+  return call.get();
+}
 
 }  // namespace forge

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "daemon/rpc/call_errors.h"
-#include "daemon/rpc/call_memory.h"
+#include "daemon/rpc/contained_work.h"
 #include "daemon/rpc/status_map.h"
 #include "kernels/base/mutex.h"
 
@@ -38,15 +38,17 @@ class UnaryCall final : public grpc::ServerUnaryReactor,
       : service_(service), context_(context), ticket_(std::move(ticket)) {}
 
   void Start(std::function<void(FinishCall finish)> work) {
-    self_ = shared_from_this();
+    const std::shared_ptr<UnaryCall> self = shared_from_this();
     // A call that comes while the daemon drains is answered, too; its connection is cut in the end.
-    static_cast<void>(service_.running_calls.Add(self_));
-    boost::asio::post(service_.workers, [self = self_, work = std::move(work)] {
+    static_cast<void>(service_.running_calls.Add(self));
+    const auto run = [self, work = std::move(work)] {
       const FinishCall finish = [self](const Status& status) { self->End(status); };
       if (self->context_.IsCancelled())
         return finish(Cancelled("the client is gone").WithReason("CLIENT_GONE"));
       work(finish);
-    });
+    };
+    PostContained(service_.workers, run, [self](const Status& status) { self->End(status); });
+    self_ = self;  // last: where this throws, gRPC gets another reactor in place of the call
   }
 
   void OnDone() override {
@@ -67,13 +69,12 @@ class UnaryCall final : public grpc::ServerUnaryReactor,
 
  private:
   void End(const Status& status) {
+    grpc::Status end = UntilMemory([&] { return ToGrpc(status); });
     {
       const MutexLock lock(mutex_);
+      if (finish_start_) return;  // gRPC threw at the end before, and takes no other
       finish_start_ = Clock::now();
     }
-    grpc::Status end;
-    const auto take = [&end](const Status& what) { end = ToGrpc(what); };
-    WithCallMemory([&] { take(status); }, take);
     CountEnd(*service_.metrics, end);
     // Not under the lock, which Sweep waits for: this serialises the response.
     Finish(std::move(end));
@@ -123,11 +124,8 @@ grpc::ServerUnaryReactor* RunOnWorker(ServiceContext& service, grpc::CallbackSer
 grpc::ServerUnaryReactor* RunOnWorker(ServiceContext& service, grpc::CallbackServerContext* context,
                                       CallAdmission& admission, std::function<Status()> work) {
   return StartAdmitted(
-      service, context, admission, [work = std::move(work)](const FinishCall& finish) {
-        Status status;
-        WithCallMemory([&] { status = work(); }, [&](const Status& failure) { status = failure; });
-        finish(status);
-      });
+      service, context, admission,
+      [work = std::move(work)](const FinishCall& finish) { finish(Caught(work)); });
 }
 
 }  // namespace forge

@@ -26,7 +26,7 @@ class WatchEventsCall final : public WatchCall<v1::WatchEventsResponse> {
     // Weak, because the subscription belongs to the call.
     const std::weak_ptr<WritingCall> weak = weak_from_this();
     subscription_ = journal.Subscribe(n_kept_, [weak](const ResidencyEvent& event) {
-      if (const auto self = weak.lock()) static_cast<WatchEventsCall&>(*self).Tell(event);
+      if (const auto self = weak.lock()) static_cast<WatchEventsCall&>(*self).TellOrEnd(event);
     });
     catches_up_ = false;
   }
@@ -37,6 +37,10 @@ class WatchEventsCall final : public WatchCall<v1::WatchEventsResponse> {
   }
 
  private:
+  // With a gap in it the rest would make no sense.
+  void TellOrEnd(const ResidencyEvent& event) {
+    AbortIfThrown([&] { Tell(event); });
+  }
   void Tell(const ResidencyEvent& event) {
     v1::WatchEventsResponse response;
     *response.mutable_event() = EventToProto(event);

@@ -2,7 +2,7 @@
 
 #include <atomic>
 
-#include "daemon/rpc/call_memory.h"
+#include "daemon/rpc/contained_work.h"
 #include "daemon/rpc/handlers.h"
 #include "daemon/rpc/proto_convert.h"
 #include "daemon/rpc/watch_call.h"
@@ -47,7 +47,8 @@ class WatchMemoryCall final : public WatchCall<v1::WatchMemoryResponse> {
       SendLatest(std::move(response));
       is_telling_ = false;
     };
-    PostWithCallMemory(service_.workers, tell, [this](const Status&) { is_telling_ = false; });
+    const auto leave_out = [this](const Status&) { is_telling_ = false; };
+    Contain([&] { PostContained(service_.workers, tell, leave_out); }, leave_out);
   }
 
   const std::chrono::milliseconds interval_;

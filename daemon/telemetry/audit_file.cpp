@@ -9,6 +9,8 @@
 #include <system_error>
 #include <utility>
 
+#include "kernels/base/exceptions.h"
+
 namespace forge {
 
 AuditFile::AuditFile(std::filesystem::path path, uint64_t max_bytes, spdlog::logger& log)
@@ -56,7 +58,7 @@ void AuditFile::Run() {
       n_dropped_ += std::exchange(n_overflowed_, 0);
       is_writing_ = true;
     }
-    Write(make_line() + "\n");
+    Contain([&] { Write(make_line() + "\n"); }, [this](const Status&) { ++n_dropped_; });
   }
 }
 

@@ -16,7 +16,8 @@ namespace forge {
 // Appends lines to a file of bounded size, on a thread of its own: whoever appends never waits for
 // the disk. When the file would pass half the bound it takes the place of the one before it, which
 // is "<path>.1". Holds whole lines only, also after a disk ran full: lines that cannot be written
-// are dropped, counted, and named in the log when there is room again. Thread-safe.
+// are dropped, counted, and named in the log when there is room again; so are those that the memory
+// ends for. Thread-safe.
 class AuditFile {
  public:
   // Lines that wait for the disk; further ones are dropped.

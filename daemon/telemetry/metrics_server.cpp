@@ -1,7 +1,6 @@
 #include "daemon/telemetry/metrics_server.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
 #include <boost/asio/buffer.hpp>
@@ -13,6 +12,8 @@
 #include <exception>
 #include <string_view>
 #include <utility>
+
+#include "daemon/residency/asio_handlers.h"
 
 namespace forge {
 namespace {
@@ -168,32 +169,19 @@ MetricsServer::MetricsServer(Render render, spdlog::logger& log, Limits limits)
       log_(log),
       limits_(limits),
       io_work_(boost::asio::make_work_guard(io_)),
-      thread_([this] { Run(); }) {}
+      thread_([this] { RunHandlers(io_, "metrics_listen", log_); }) {}
 
 MetricsServer::~MetricsServer() {
   io_.stop();
   thread_.join();
 }
 
-void MetricsServer::Run() {
-  for (;;) {
-    try {
-      io_.run();
-      return;
-    } catch (const std::exception& error) {  // such as std::bad_alloc; the connection goes
-      log_.warn("a client of metrics_listen is dropped: {}", error.what());
-    }
-  }
-}
-
-void MetricsServer::Serve(int descriptor) {
+void MetricsServer::Serve(Descriptor connected) {
   Socket socket(io_);
   boost::system::error_code error;
-  socket.assign(Protocol(FamilyOfSocket(descriptor), 0), descriptor, error);
-  if (error) {
-    ::close(descriptor);
-    return;
-  }
+  socket.assign(Protocol(FamilyOfSocket(connected.get()), 0), connected.get(), error);
+  if (error) return;
+  connected.Release();
   if (n_connections_ >= limits_.n_connections) return WarnSometimes();
   const auto connection = std::make_shared<Connection>(*this, std::move(socket));
   boost::asio::post(io_, [connection] { connection->Start(); });

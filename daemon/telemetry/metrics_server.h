@@ -13,6 +13,7 @@
 #include <string>
 #include <thread>
 
+#include "kernels/base/descriptor.h"
 #include "kernels/base/mutex.h"
 
 namespace forge {
@@ -43,13 +44,12 @@ class MetricsServer {
   // Waits for a page that is being made; cuts the connections.
   ~MetricsServer();
 
-  // Takes over a connected, non-blocking socket.
-  void Serve(int descriptor);
+  // Takes over a connected, non-blocking socket, also where it throws.
+  void Serve(Descriptor connected);
 
  private:
   class Connection;
 
-  void Run();
   // On the server's thread.
   const std::string& Page();
   void WarnSometimes();

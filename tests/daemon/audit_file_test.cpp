@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <new>
 #include <sstream>
 
 #include "tests/daemon/daemon_fixture.h"
@@ -42,6 +43,16 @@ TEST_F(AuditFileTest, AppendsLinesAlsoToAnOldFile) {
     Append(file, "new");
   }
   EXPECT_EQ(Lines("state/audit.jsonl"), (std::vector<std::string>{"old", "new"}));
+}
+
+TEST_F(AuditFileTest, DropsALineThatCannotBeMade) {
+  {
+    AuditFile file(directory_.path() / "a", 1 << 20, log_);
+    file.Append([]() -> std::string { throw std::bad_alloc(); });
+    Append(file, "next");
+  }
+  EXPECT_EQ(Lines("a"), std::vector<std::string>{"next"});
+  EXPECT_THAT(logged_.str(), HasSubstr("1 lines of"));
 }
 
 TEST_F(AuditFileTest, NeverTakesMoreThanItsBoundAndLosesTheOldestFirst) {

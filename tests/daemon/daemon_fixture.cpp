@@ -5,11 +5,16 @@
 #include <atomic>
 #include <future>
 
+#include "daemon/residency/asio_handlers.h"
+
 namespace forge::testing {
 
 TestDaemon::TestDaemon(const std::function<void(Config&)>& configure,
-                       const std::function<void(FakeEngine&)>& prepare)
-    : io_work_(boost::asio::make_work_guard(io_)), sweep_timer_(io_) {
+                       const std::function<void(FakeEngine&)>& prepare,
+                       std::unique_ptr<Engine> other_engine)
+    : other_engine_(std::move(other_engine)),
+      io_work_(boost::asio::make_work_guard(io_)),
+      sweep_timer_(io_) {
   std::filesystem::create_directories(directory_.path() / "models");
   config_.listen.path = (directory_.path() / "forge.sock").string();
   config_.model_directories = {(directory_.path() / "models").string()};
@@ -29,13 +34,14 @@ TestDaemon::TestDaemon(const std::function<void(Config&)>& configure,
     state_.emplace(*directory);
     options.state = &*state_;
   }
-  residency_.emplace(engine_, *catalogue_, std::move(options), io_, log_);
-  context_.emplace(engine_, *residency_, config_, "1.2.3", log_);
+  Engine& engine = other_engine_ != nullptr ? *other_engine_ : engine_;
+  residency_.emplace(engine, *catalogue_, std::move(options), io_, log_);
+  context_.emplace(engine, *residency_, config_, "1.2.3", log_);
   Result<std::unique_ptr<Server>> server = Server::Start(*context_, io_);
   FORGE_CHECK(server.ok(), server.status().message());
   server_ = *std::move(server);
   SweepCalls();
-  io_thread_ = std::thread([this] { io_.run(); });
+  io_thread_ = std::thread([this] { RunHandlers(io_, "the test", log_); });
 }
 
 TestDaemon::~TestDaemon() {
@@ -56,10 +62,12 @@ TestDaemon::~TestDaemon() {
 }
 
 void TestDaemon::SweepCalls() {
-  context_->running_calls.Sweep(std::chrono::steady_clock::now());
+  UntilMemory([this] { context_->running_calls.Sweep(std::chrono::steady_clock::now()); });
   sweep_timer_.expires_after(std::chrono::milliseconds(20));
-  sweep_timer_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) SweepCalls();
+  UntilMemory([this] {
+    sweep_timer_.async_wait([this](const boost::system::error_code& error) {
+      if (!error) SweepCalls();
+    });
   });
 }
 

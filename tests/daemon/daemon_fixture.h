@@ -24,12 +24,13 @@
 
 namespace forge::testing {
 
-// Everything of the daemon but its main, around a FakeEngine, on a Unix socket.
+// Everything of the daemon but its main, around a FakeEngine or another one, on a Unix socket.
 class TestDaemon {
  public:
   // `prepare` is called before anybody knows the engine.
   explicit TestDaemon(const std::function<void(Config&)>& configure = {},
-                      const std::function<void(FakeEngine&)>& prepare = {});
+                      const std::function<void(FakeEngine&)>& prepare = {},
+                      std::unique_ptr<Engine> other_engine = nullptr);
   ~TestDaemon();
 
   std::string target() const { return server_->address().ToString(); }
@@ -54,6 +55,7 @@ class TestDaemon {
   TempDirectory directory_;
   spdlog::logger log_{"test", std::make_shared<spdlog::sinks::null_sink_mt>()};
   FakeEngine engine_;
+  const std::unique_ptr<Engine> other_engine_;  // in its place; may be null
   Config config_;
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> io_work_;

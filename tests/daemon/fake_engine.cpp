@@ -36,6 +36,7 @@ Status FakeEngine::Find(const std::map<std::string, Status>& failures, const std
 
 Result<ModelFileInfo> FakeEngine::Inspect(const std::string& path, const std::string& device,
                                           const LoadOptions& options) {
+  CallHook(&FakeEngine::before_inspect_);
   const MutexLock lock(mutex_);
   ++n_inspections_;
   FORGE_TRY(Find(inspect_failures_, path));
@@ -80,6 +81,7 @@ Result<ModelFileInfo> FakeEngine::Inspect(const std::string& path, const std::st
 
 Result<ModelId> FakeEngine::Load(const std::string& path, const std::string& device,
                                  const LoadOptions& options, const LoadObserver& observer) {
+  CallHook(&FakeEngine::before_load_);
   FORGE_ASSIGN_OR_RETURN(const ModelFileInfo info, Inspect(path, device, options));
   const Status stopped = Cancelled("the load was stopped");
   if (!observer({LoadPhase::kReadingHeader, 0, 0})) return stopped;
@@ -118,6 +120,7 @@ Result<ModelId> FakeEngine::Load(const std::string& path, const std::string& dev
 }
 
 Result<uint64_t> FakeEngine::Unload(ModelId model) {
+  CallHook(&FakeEngine::before_unload_);
   const MutexLock lock(mutex_);
   const auto found = models_.find(model);
   if (found == models_.end()) return NotFound("no such model").WithReason("MODEL_NOT_LOADED");

@@ -44,6 +44,9 @@ class FakeEngine : public Engine {
   // Called by those threads, before anything happens.
   void SetBeforeSubmit(std::function<void()> hook);
   void SetBeforeCancel(std::function<void()> hook);
+  void SetBeforeInspect(std::function<void()> hook);
+  void SetBeforeLoad(std::function<void()> hook);
+  void SetBeforeUnload(std::function<void()> hook);
   // GetModel, and Tokenize and TokenText, which ask it, throw std::bad_alloc, as daemon code around
   // a call of the engine may.
   void SetMemoryEnds(bool ends);
@@ -147,6 +150,9 @@ class FakeEngine : public Engine {
   std::function<void(const std::function<void()>&)> around_finish_ FORGE_GUARDED_BY(mutex_);
   std::function<void()> before_submit_ FORGE_GUARDED_BY(mutex_);
   std::function<void()> before_cancel_ FORGE_GUARDED_BY(mutex_);
+  std::function<void()> before_inspect_ FORGE_GUARDED_BY(mutex_);
+  std::function<void()> before_load_ FORGE_GUARDED_BY(mutex_);
+  std::function<void()> before_unload_ FORGE_GUARDED_BY(mutex_);
   bool memory_ends_ FORGE_GUARDED_BY(mutex_) = false;
   mutable int n_memory_reads_ FORGE_GUARDED_BY(mutex_) = 0;
   std::map<std::string, uint64_t> budgets_ FORGE_GUARDED_BY(mutex_) = {

@@ -62,6 +62,21 @@ void FakeEngine::SetBeforeCancel(std::function<void()> hook) {
   before_cancel_ = std::move(hook);
 }
 
+void FakeEngine::SetBeforeInspect(std::function<void()> hook) {
+  const MutexLock lock(mutex_);
+  before_inspect_ = std::move(hook);
+}
+
+void FakeEngine::SetBeforeLoad(std::function<void()> hook) {
+  const MutexLock lock(mutex_);
+  before_load_ = std::move(hook);
+}
+
+void FakeEngine::SetBeforeUnload(std::function<void()> hook) {
+  const MutexLock lock(mutex_);
+  before_unload_ = std::move(hook);
+}
+
 void FakeEngine::SetMemoryEnds(bool ends) {
   const MutexLock lock(mutex_);
   memory_ends_ = ends;

@@ -75,8 +75,8 @@ class MetricsServerTest : public ::testing::Test {
   explicit MetricsServerTest(MetricsServer::Limits limits = ShortLimits())
       : server_([this] { return Render(); }, log_, limits) {
     ListenAddress address{ListenAddress::Kind::kTcp, {}, "127.0.0.1", 0};
-    auto listener =
-        Listener::Start(address, 0600, io_, [this](int descriptor) { server_.Serve(descriptor); });
+    auto listener = Listener::Start(
+        address, 0600, io_, [this](Descriptor connected) { server_.Serve(std::move(connected)); });
     FORGE_CHECK(listener.ok(), listener.status().message());
     listener_ = *std::move(listener);
     io_thread_ = std::thread([this] { io_.run(); });
