@@ -25,14 +25,12 @@ Status ValidateActivation(const ExpertMatmulArgs& args) {
   if (!IsActivation(*args.activation))
     return InvalidArgument("expert_matmul: there is no such activation: " +
                            std::to_string(static_cast<int>(*args.activation)));
+  if (args.n_targets == 1) return Status();
   const int64_t n_gate = args.targets[0].weights.first.shape.n_rows;
   const int64_t n_up = args.targets[1].weights.first.shape.n_rows;
-  if (args.n_targets != 2 || n_gate != n_up)
-    return InvalidArgument(
-        "expert_matmul: an activation takes two targets of one size: n_targets " +
-        std::to_string(args.n_targets) + ", n_out " + std::to_string(n_gate) + " and " +
-        std::to_string(n_up));
-  return Status();
+  if (n_gate == n_up) return Status();
+  return InvalidArgument("expert_matmul: gate and up of an activation are of one size: n_out " +
+                         std::to_string(n_gate) + " and " + std::to_string(n_up));
 }
 
 }  // namespace

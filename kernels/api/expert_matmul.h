@@ -38,8 +38,9 @@ struct ExpertMatmulArgs {
   const int32_t* experts = nullptr;  // [n_pairs], each in [0, n_experts); device memory
   int n_targets = 0;
   std::array<ExpertMatmulTarget, 2> targets;  // the first n_targets; all share n_in and n_experts
-  // If set, the two targets are gate and up, of the same n_out, and the first's y is
-  // activation(gate, up); the second's is unspecified afterwards.
+  // If set, two targets are gate and up, of the same n_out, and the first's y is
+  // activation(gate, up); the second's is unspecified afterwards. The y of one alone is
+  // activation(y, 1).
   std::optional<Activation> activation = std::nullopt;
   // The same experts for as many pairs as in the stream's last expert_matmul, with its workspace as
   // it left it: a device may go on with how it gathered the pairs there.

@@ -25,8 +25,16 @@ struct Product {
   const ExpertMatmulTarget* target;
   MatmulFormat format;
   int64_t n_groups;
-  GatedKernel activate;  // null, or what makes the first target's y of it and of these products
+  GatedKernel activate;  // null, or what makes the first target's y of these products and
+  bool is_up;            // of that y, or else of no other
 };
+
+// What an activation takes for `up` where there is no such matrix.
+constexpr auto kOnes = [] {
+  std::array<float, kCpuPackRows> ones = {};
+  ones.fill(1.0f);
+  return ones;
+}();
 
 // The products of the targets that take their activations quantised, or of those that do not.
 //
@@ -35,17 +43,16 @@ struct Product {
 // own before those of the pairs, and copied from there. A pair that shares its tile with no other
 // is not copied.
 //
-// With an activation a chunk has the same groups of gate and of up, so that it has both halves of
-// its rows.
+// With gate and up a chunk has the same groups of both, so that it has both halves of its rows.
 class ExpertProducts {
  public:
-  // REQUIRES: `pairs` are those of the arguments. `activate`: of gate and up, if both are among
-  // these products; else null.
+  // REQUIRES: `pairs` are those of the arguments. `activate`: of the arguments, if all targets are
+  // among these products or none is; else null.
   ExpertProducts(const ExpertMatmulArgs& args, const ExpertPairs& pairs, CpuLevel level,
                  bool is_quantized, GatedKernel activate);
 
   bool empty() const { return n_products_ == 0; }
-  bool is_gated() const { return products_[1].activate != nullptr; }
+  bool is_gated() const { return products_[1].is_up; }
   void PrepareActivations(ThreadPool& pool) const;
   void Multiply(ThreadPool& pool) const;
 
@@ -99,15 +106,19 @@ ExpertProducts::ExpertProducts(const ExpertMatmulArgs& args, const ExpertPairs& 
     const MatmulFormat format = FindMatmulFormat(shape.dtype, n_in_, level);
     if (format.is_quantized != is_quantized) continue;
     Product& product = products_[static_cast<size_t>(n_products_++)];
-    product = {&args.targets[i], format, CeilDivide(shape.n_rows, kCpuPackRows), nullptr};
+    product = {&args.targets[i], format, CeilDivide(shape.n_rows, kCpuPackRows), nullptr, false};
     has_wide_ &= format.wide_kernel != nullptr;
     needs_digits_ |= format.needs_digits;
     activation_bytes = std::max(activation_bytes, format.activation_bytes());
     n_groups_ += product.n_groups;
     weight_bytes_ += product.n_groups * format.group_bytes;
   }
-  products_[1].activate = activate;
-  if (n_products_ > 0) span_pairs_ = SpanTokens(n_in_, activation_bytes);
+  if (n_products_ == 0) return;
+  span_pairs_ = SpanTokens(n_in_, activation_bytes);
+  if (activate == nullptr) return;
+  Product& last = products_[static_cast<size_t>(n_products_ - 1)];
+  last.activate = activate;
+  last.is_up = n_products_ == 2;
 }
 
 void ExpertProducts::PrepareActivations(ThreadPool& pool) const {
@@ -222,8 +233,8 @@ void PrefetchResults(const Product& product, float* first_y, int64_t group,
     __builtin_prefetch(ResultsOf(product, first_y, group, pair), /*rw=*/1);
 }
 
-// y[pair, rows of the group] = sums + bias of the expert, or the activation of the first target's y
-// and that, for the given pairs. Overwrites the sums.
+// y[pair, rows of the group] = sums + bias of the expert, or the activation of that, or of the
+// first target's y and that, for the given pairs. Overwrites the sums.
 void StoreSums(const Product& product, float* first_y, int32_t expert, int64_t group,
                std::span<const int32_t> pairs, float* sums) {
   const ExpertMatmulTarget& target = *product.target;
@@ -235,10 +246,12 @@ void StoreSums(const Product& product, float* first_y, int32_t expert, int64_t g
     float* const y = ResultsOf(product, first_y, group, pair);
     if (bias != nullptr)
       for (int r = 0; r < n_rows; ++r) sums[r] += bias[r];
-    if (product.activate != nullptr) {
+    if (product.activate == nullptr) {
+      StoreRows(sums, n_rows, y);
+    } else if (product.is_up) {
       product.activate(y, sums, y, n_rows);
     } else {
-      StoreRows(sums, n_rows, y);
+      product.activate(sums, kOnes.data(), y, n_rows);
     }
     sums += kCpuPackRows;
   }
@@ -304,13 +317,13 @@ GatedKernel ActivationKernel(const ExpertMatmulArgs& args, CpuLevel level) {
   return VectorKernelsFor(level).gated_activation[static_cast<size_t>(*args.activation)];
 }
 
-// Whether both of two targets take their activations quantised, or neither.
+// Whether all targets take their activations quantised, or none does.
 bool HasOneKind(const ExpertMatmulArgs& args, CpuLevel level) {
   const auto is_quantized = [&](const ExpertMatmulTarget& target) {
     const WeightShape& shape = target.weights.first.shape;
     return FindMatmulFormat(shape.dtype, shape.n_cols, level).is_quantized;
   };
-  return is_quantized(args.targets[0]) == is_quantized(args.targets[1]);
+  return args.n_targets == 1 || is_quantized(args.targets[0]) == is_quantized(args.targets[1]);
 }
 
 }  // namespace

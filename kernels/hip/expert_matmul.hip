@@ -154,10 +154,9 @@ Status PrepareActivations(const ExpertMatmulArgs& args, std::byte* workspace, Hi
 }
 
 // Targets of one format share a launch.
-Status MultiplyTargets(const ExpertMatmulArgs& args, MatvecArgs matvec, bool is_gated,
-                       bool is_batch, int tile_tokens, HipStream& stream) {
+Status MultiplyTargets(const ExpertMatmulArgs& args, MatvecArgs matvec, bool is_batch,
+                       int tile_tokens, HipStream& stream) {
   const bool is_one_launch = HaveOneFormat(args);
-  matvec.is_gated = is_gated ? 1 : 0;
   matvec.n_targets = 0;
   for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
     const ExpertMatmulTarget& target = args.targets[i];
@@ -215,11 +214,16 @@ Status HipExpertMatmul(const ExpertMatmulArgs& args, Stream& stream) {
   FORGE_TRY(SortPairs(args, {args.experts, workspace, n_pairs, weights.n_experts, tile_tokens},
                       matvec.n_tiles, plan, hip));
   FORGE_TRY(PrepareActivations(args, workspace, hip, matvec));
-  const bool is_gated = args.activation && !is_batch && HaveOneFormat(args);
-  if (is_gated) matvec.activation = *args.activation;
-  FORGE_TRY(MultiplyTargets(args, matvec, is_gated, is_batch, tile_tokens, hip));
-  if (!args.activation || is_gated) return Status();
-  return LaunchGatedActivation(*args.activation, args.targets[0].y, args.targets[1].y,
+  const bool can_activate = !is_batch && (args.n_targets == 1 || HaveOneFormat(args));
+  const bool is_activated = args.activation && can_activate;
+  if (is_activated) {
+    (args.n_targets == 2 ? matvec.is_gated : matvec.is_activated) = 1;
+    matvec.activation = *args.activation;
+  }
+  FORGE_TRY(MultiplyTargets(args, matvec, is_batch, tile_tokens, hip));
+  if (!args.activation || is_activated) return Status();
+  const float* const up = args.n_targets == 2 ? args.targets[1].y : nullptr;
+  return LaunchGatedActivation(*args.activation, args.targets[0].y, up,
                                n_pairs * weights.first.shape.n_rows, hip);
 }
 
