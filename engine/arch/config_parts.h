@@ -66,6 +66,13 @@ Status ReadGatedSharedLength(const KeyReader& keys, ModelConfig& config);
 // is read of each layer has been read.
 Status ReadPredictionLayers(const KeyReader& keys, ModelConfig& config);
 
+// The KV heads of the layers that have any; the others are recurrent.
+Status ReadKvHeadsOfLayers(const KeyReader& keys, ModelConfig& config);
+
+// The lengths of the feed-forward nets of a family whose layers have one part each: a layer without
+// a net is attention or recurrent, as its KV heads tell. REQUIRES: those are read.
+Status ReadNetsOfSingleParts(const KeyReader& keys, ModelConfig& config);
+
 // Mamba 2's layers. REQUIRES: which layers are recurrent is read.
 Status ReadStateSpace(const KeyReader& keys, ModelConfig& config);
 

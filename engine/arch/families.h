@@ -41,6 +41,8 @@ Architecture MistralArchitecture();
 Architecture Mistral3Architecture();
 Architecture MixtralArchitecture();
 Architecture NemotronArchitecture();
+Architecture NemotronHArchitecture();
+Architecture NemotronHMoeArchitecture();
 Architecture NomicBertArchitecture();
 Architecture Olmo2Architecture();
 Architecture OlmoeArchitecture();

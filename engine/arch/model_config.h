@@ -61,6 +61,18 @@ enum class QkNorm {
   kProjection,  // the whole projection
 };
 
+// By what the tokens of a layer learn of those before them.
+enum class Mixer { kNone, kAttention, kRecurrent };
+
+// What a layer consists of: a mixer and then a feed-forward net, or one of the two. Each takes a
+// norm of the hidden state and is added to it.
+struct LayerParts {
+  Mixer mixer = Mixer::kAttention;
+  bool has_net = true;
+
+  bool operator==(const LayerParts&) const = default;
+};
+
 // What the feed-forward net of a block takes.
 enum class BlockOrder {
   kSequential,       // a norm of what attention has added to
@@ -106,7 +118,7 @@ struct LatentConfig {
   bool has_fused_matrices = false;  // blk.N.attn_kv_b.weight in place of attn_{k,v}_b
 };
 
-// Layers whose attention is a gated delta rule (DeltaRuleArgs; Qwen 3 Next): what they remember of
+// Recurrent layers that are a gated delta rule (DeltaRuleArgs; Qwen 3 Next): what they remember of
 // a sequence has one size, however long it is.
 struct DeltaNetConfig {
   uint32_t n_key_heads = 0;  // 0: the model has no such layer
@@ -122,13 +134,13 @@ struct DeltaNetConfig {
   uint32_t n_channels() const { return 2 * n_key_rows() + n_value_rows(); }
 };
 
-// Layers whose attention is a convolution over few tokens, with gates before and behind it
+// Recurrent layers that are a convolution over few tokens, with gates before and behind it
 // (CausalConvArgs; LFM 2).
 struct ShortConvConfig {
   uint32_t n_taps = 0;  // 0: the model has no such layer
 };
 
-// Layers whose attention is Mamba 2's state space (StateSpaceArgs; Granite 4 H).
+// Recurrent layers that are Mamba 2's state space (StateSpaceArgs; Granite 4 H).
 struct StateSpaceConfig {
   uint32_t n_heads = 0;    // 0: the model has no such layer
   uint32_t n_groups = 0;   // of heads, divides them
@@ -170,6 +182,7 @@ struct ModelConfig {
   std::string architecture;  // "llama", "qwen2"
   std::string name;          // general.name, or empty
   uint32_t n_layers = 0;
+  std::vector<LayerParts> parts;   // [n_layers], or empty: attention and a net in every layer
   uint32_t n_left_out_layers = 0;  // after these in the file: they guess tokens further ahead
   uint32_t n_embd = 0;
   uint32_t n_vocab = 0;
@@ -182,7 +195,7 @@ struct ModelConfig {
   // with a window or without.
   uint32_t n_shared_kv_layers = 0;
   uint32_t n_ff = 0;                     // of a dense net, the longest
-  std::vector<uint32_t> n_ff_of_layers;  // [n_layers], or empty: n_ff
+  std::vector<uint32_t> n_ff_of_layers;  // [n_layers], or empty: n_ff; of no net 0
   uint32_t n_context_train = 0;
   NormKind norm = NormKind::kRms;
   float rms_epsilon = 0.0f;      // of every norm, of whichever kind
@@ -194,7 +207,6 @@ struct ModelConfig {
   DeltaNetConfig delta_net;
   ShortConvConfig short_conv;
   StateSpaceConfig state_space;
-  std::vector<bool> recurrent;  // [n_layers] which layers are of these kinds; empty: none
   RopeConfig rope;
   // Of the layers with a window, where it is another; then rope_freqs.weight is not for these.
   std::optional<RopeConfig> window_rope;
@@ -223,7 +235,7 @@ struct ModelConfig {
   bool has_pre_norms = true;       // of what attention and feed-forward take
   bool has_norm_bias = false;      // of those, and of the output norm
   bool has_post_norms = false;     // of what attention and feed-forward add
-  bool has_gate = true;            // of dense nets; else down(activation(up(x)))
+  bool has_gate = true;            // of nets and experts; else down(activation(up(x)))
   bool has_ffn_bias = false;       // blk.N.ffn_{gate,up,down}.bias of a dense net
   bool has_fused_gate_up = false;  // gate and up are the halves of blk.N.ffn_up.weight
   bool has_logit_bias = false;     // output.bias
@@ -282,11 +294,16 @@ struct ModelConfig {
     return experts.count != 0 && layer >= experts.n_dense_layers;
   }
   bool HasDenseNets() const { return !HasExperts(0) || experts.has_dense_beside; }
+  LayerParts PartsOf(uint32_t layer) const { return parts.empty() ? LayerParts() : parts[layer]; }
+  bool HasMixer(uint32_t layer) const { return PartsOf(layer).mixer != Mixer::kNone; }
+  bool HasAttention(uint32_t layer) const { return PartsOf(layer).mixer == Mixer::kAttention; }
+  bool IsRecurrent(uint32_t layer) const { return PartsOf(layer).mixer == Mixer::kRecurrent; }
+  bool HasNet(uint32_t layer) const { return PartsOf(layer).has_net; }
   // Whether some layers are recurrent.
   bool IsHybrid() const {
-    return std::find(recurrent.begin(), recurrent.end(), true) != recurrent.end();
+    const auto is_recurrent = [](LayerParts of) { return of.mixer == Mixer::kRecurrent; };
+    return std::any_of(parts.begin(), parts.end(), is_recurrent);
   }
-  bool IsRecurrent(uint32_t layer) const { return !recurrent.empty() && recurrent[layer]; }
   RecurrentShape recurrent_shape() const {
     if (short_conv.n_taps != 0)
       return {.n_outputs = n_embd, .n_channels = n_embd, .n_taps = short_conv.n_taps};

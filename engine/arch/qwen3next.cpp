@@ -42,7 +42,7 @@ Status ReadPattern(const KeyReader& keys, ModelConfig& config) {
   bool has_attention = false;
   for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
     const bool is_recurrent = flags ? (*flags)[layer] : layer % period != period - 1;
-    config.recurrent.push_back(is_recurrent);
+    config.parts.push_back({.mixer = is_recurrent ? Mixer::kRecurrent : Mixer::kAttention});
     has_attention = has_attention || !is_recurrent;
   }
   if (has_attention) return Status();

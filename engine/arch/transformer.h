@@ -19,6 +19,8 @@ struct TransformerTraits {
   std::string_view architecture;
   RopeLayout rope_layout = RopeLayout::kHalves;
   NormKind norm = NormKind::kRms;  // a layer norm has a bias where the file does
+  bool has_layer_norm_epsilon =
+      false;  // by the name of its key, though norms are of the other kind
   BlockOrder order = BlockOrder::kSequential;
   GateActivation activation = GateActivation::kSilu;
   bool requires_qkv_bias = false;  // else: has it where the file does
@@ -33,7 +35,7 @@ struct TransformerTraits {
   bool has_logit_bias = false;
   // Where attention.head_count_kv has numbers of all layers, those of 0 KV heads are recurrent.
   bool has_recurrent_layers = false;
-  // Layers differ in KV heads and the lengths of nets, of which read_more reads the keys.
+  // Layers differ in KV heads and in their nets' lengths, of which read_more reads the keys.
   bool layers_differ = false;
   bool is_encoder = false;  // with norms of sums in place of others, as BERT's
   LongRope long_rope = LongRope::kNever;
@@ -52,8 +54,9 @@ Result<ModelConfig> ReadTransformerConfig(const GgufFile& file, const Transforme
 // The weights that a model of this configuration has, layer by layer.
 std::vector<TensorSpec> TransformerTensors(const ModelConfig& config);
 
-// The same for families that name the norm before the feed-forward net after the attention that it
-// follows.
+// The same for families whose files name the norm before the feed-forward net otherwise.
+std::vector<TensorSpec> TensorsWithFfnNormNamed(std::string_view name, const ModelConfig& config);
+// The same for those that name it after the attention that it follows.
 std::vector<TensorSpec> TensorsWithFfnNormAsPostAttention(const ModelConfig& config);
 
 // A family that its traits describe.

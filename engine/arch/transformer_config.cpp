@@ -33,37 +33,12 @@ Result<uint32_t> ReadHeadSize(const KeyReader& keys, std::string_view name,
   return size;
 }
 
-constexpr std::string_view kKvHeads = "attention.head_count_kv";
-
-// The KV heads of the layers that have any; the others are recurrent.
-Status ReadHybridKvHeads(const KeyReader& keys, ModelConfig& config) {
-  FORGE_ASSIGN_OR_RETURN(const std::optional<std::vector<uint64_t>> heads, keys.Unsigned(kKvHeads));
-  if (!heads)
-    return MissingField("its numbers tell which layers are recurrent", keys.Key(kKvHeads));
-  if (heads->size() != config.n_layers)
-    return InvalidField(
-        "the key needs a number of each of the " + std::to_string(config.n_layers) + " layers",
-        keys.Field(kKvHeads));
-  for (const uint64_t n : *heads) {
-    config.recurrent.push_back(n == 0);
-    if (n == 0) continue;
-    if (n > config.n_heads || (config.n_kv_heads != 0 && n != config.n_kv_heads))
-      return UnsupportedField("all layers with KV heads have equally many, and no more than heads",
-                              keys.Field(kKvHeads));
-    config.n_kv_heads = static_cast<uint32_t>(n);
-  }
-  if (config.n_kv_heads != 0) return Status();
-  return UnsupportedField("a layer or more has attention over all positions", keys.Field(kKvHeads));
-}
-
 Status ReadKvHeads(const KeyReader& keys, const TransformerTraits& traits, ModelConfig& config) {
-  if (traits.has_recurrent_layers) {
-    FORGE_TRY(ReadHybridKvHeads(keys, config));
-  } else {
-    FORGE_ASSIGN_OR_RETURN(const std::optional<uint32_t> n_kv_heads,
-                           keys.UniformOverLayers(kKvHeads, config.n_layers, kHeadRange));
-    config.n_kv_heads = n_kv_heads.value_or(config.n_heads);
-  }
+  constexpr std::string_view kKvHeads = "attention.head_count_kv";
+  if (traits.has_recurrent_layers) return ReadKvHeadsOfLayers(keys, config);
+  FORGE_ASSIGN_OR_RETURN(const std::optional<uint32_t> n_kv_heads,
+                         keys.UniformOverLayers(kKvHeads, config.n_layers, kHeadRange));
+  config.n_kv_heads = n_kv_heads.value_or(config.n_heads);
   if (config.n_heads % config.n_kv_heads == 0) return Status();
   return InvalidField("the KV heads divide the " + std::to_string(config.n_heads) + " heads",
                       keys.Field(kKvHeads));
@@ -86,9 +61,9 @@ Status ReadShape(const KeyReader& keys, const TransformerTraits& traits, ModelCo
   FORGE_ASSIGN_OR_RETURN(config.head_dim, ReadHeadSize(keys, "attention.key_length", config));
   FORGE_ASSIGN_OR_RETURN(config.value_dim, ReadHeadSize(keys, "attention.value_length", config));
   FORGE_ASSIGN_OR_RETURN(config.n_context_train, keys.Required("context_length", kContextRange));
-  const std::string_view epsilon_key = config.norm == NormKind::kLayer
-                                           ? "attention.layer_norm_epsilon"
-                                           : "attention.layer_norm_rms_epsilon";
+  const bool is_of_layer_norms = config.norm == NormKind::kLayer || traits.has_layer_norm_epsilon;
+  const std::string_view epsilon_key =
+      is_of_layer_norms ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
   FORGE_ASSIGN_OR_RETURN(const double epsilon, keys.RequiredPositive(epsilon_key));
   config.rms_epsilon = static_cast<float>(epsilon);
   if (!(epsilon < 1.0) || config.rms_epsilon == 0.0f)

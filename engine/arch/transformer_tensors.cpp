@@ -271,8 +271,9 @@ void AddExperts(const ModelConfig& config, TableWriter& table) {
   if (experts.has_selection_bias)
     table.Vector(WeightRole::kSelectionBias, "exp_probs_b.bias", experts.count);
   const bool is_fused = experts.has_fused_gate_up;
-  table.Experts(WeightRole::kExpertGate, is_fused ? "ffn_gate_up" : "ffn_gate", experts,
-                experts.n_ff, n_embd);
+  if (config.has_gate)
+    table.Experts(WeightRole::kExpertGate, is_fused ? "ffn_gate_up" : "ffn_gate", experts,
+                  experts.n_ff, n_embd);
   table.Experts(WeightRole::kExpertUp, is_fused ? "ffn_gate_up" : "ffn_up", experts, experts.n_ff,
                 n_embd, is_fused ? experts.n_ff : 0);
   table.Experts(WeightRole::kExpertDown, "ffn_down", experts, n_embd, experts.n_ff);
@@ -288,7 +289,8 @@ void AddExperts(const ModelConfig& config, TableWriter& table) {
     const uint64_t n_shared = experts.n_shared_ff;
     if (experts.has_shared_gate)
       table.Matrix(WeightRole::kSharedRouter, "ffn_gate_inp_shexp.weight", 1, n_embd);
-    table.Matrix(WeightRole::kSharedGate, "ffn_gate_shexp.weight", n_shared, n_embd);
+    if (config.has_gate)
+      table.Matrix(WeightRole::kSharedGate, "ffn_gate_shexp.weight", n_shared, n_embd);
     table.Matrix(WeightRole::kSharedUp, "ffn_up_shexp.weight", n_shared, n_embd);
     table.Matrix(WeightRole::kSharedDown, "ffn_down_shexp.weight", n_embd, n_shared);
   }
@@ -301,30 +303,39 @@ void AddLayerInput(const ModelConfig& config, TableWriter& table) {
   table.Vector(WeightRole::kLayerInputPostNorm, "post_norm.weight", n_embd);
 }
 
-void AddFeedForward(const ModelConfig& config, uint32_t layer, std::vector<TensorSpec>& specs,
-                    TableWriter& table) {
-  const bool has_experts = config.HasExperts(layer);
-  if (!has_experts || config.experts.has_dense_beside) AddDense(config, layer, table);
-  if (!has_experts) return;
-  if (config.experts.has_dense_beside) AddNormsBesideDense(config, specs, table);
-  AddExperts(config, table);
-}
-
-void AddLayer(const ModelConfig& config, uint32_t layer, std::vector<TensorSpec>& specs) {
-  TableWriter table(specs, static_cast<int>(layer));
+void AddMixer(const ModelConfig& config, uint32_t layer, TableWriter& table) {
   if (config.has_pre_norms)
     table.Norm(WeightRole::kAttnNorm, WeightRole::kAttnNormBias, "attn_norm", config);
   if (config.IsRecurrent(layer))
     AddRecurrent(config, table);
   else
     AddAttention(config, layer, table);
+}
+
+void AddNet(const ModelConfig& config, uint32_t layer, std::vector<TensorSpec>& specs,
+            TableWriter& table) {
+  const bool has_experts = config.HasExperts(layer);
+  if (!has_experts || config.experts.has_dense_beside) AddDense(config, layer, table);
+  if (has_experts && config.experts.has_dense_beside) AddNormsBesideDense(config, specs, table);
+  if (has_experts) AddExperts(config, table);
+}
+
+// With the norms around it.
+void AddFeedForward(const ModelConfig& config, uint32_t layer, std::vector<TensorSpec>& specs,
+                    TableWriter& table) {
   if (config.has_pre_norms && config.order != BlockOrder::kParallelOneNorm)
     table.Norm(WeightRole::kFfnNorm, WeightRole::kFfnNormBias, "ffn_norm", config);
-  AddFeedForward(config, layer, specs, table);
+  AddNet(config, layer, specs, table);
   if (config.has_post_norms)
     table.Vector(WeightRole::kFfnPostNorm, "post_ffw_norm.weight", config.n_embd);
   if (config.has_sum_norms)
     table.Norm(WeightRole::kFfnSumNorm, WeightRole::kFfnSumNormBias, "layer_output_norm", config);
+}
+
+void AddLayer(const ModelConfig& config, uint32_t layer, std::vector<TensorSpec>& specs) {
+  TableWriter table(specs, static_cast<int>(layer));
+  if (config.HasMixer(layer)) AddMixer(config, layer, table);
+  if (config.HasNet(layer)) AddFeedForward(config, layer, specs, table);
   if (config.HasLayerInputs()) AddLayerInput(config, table);
   if (config.has_layer_scales)
     table.Vector(WeightRole::kLayerScale, "layer_output_scale.weight", 1);
@@ -377,13 +388,16 @@ std::vector<TensorSpec> TransformerTensors(const ModelConfig& config) {
   return specs;
 }
 
-std::vector<TensorSpec> TensorsWithFfnNormAsPostAttention(const ModelConfig& config) {
+std::vector<TensorSpec> TensorsWithFfnNormNamed(std::string_view name, const ModelConfig& config) {
   std::vector<TensorSpec> specs = TransformerTensors(config);
   for (TensorSpec& spec : specs)
     if (spec.role == WeightRole::kFfnNorm)
-      spec.file_tensor =
-          LayerTensorName(static_cast<uint32_t>(spec.layer), "post_attention_norm.weight");
+      spec.file_tensor = LayerTensorName(static_cast<uint32_t>(spec.layer), name);
   return specs;
+}
+
+std::vector<TensorSpec> TensorsWithFfnNormAsPostAttention(const ModelConfig& config) {
+  return TensorsWithFfnNormNamed("post_attention_norm.weight", config);
 }
 
 }  // namespace forge

@@ -123,7 +123,7 @@ Result<KvPlan> PlanKv(const ModelConfig& config, const LoadOptions& options) {
     KvLayerPlan place;
     if (!config.HasOwnKv(layer)) {
       place = kv.layers[config.KvLayerOf(layer)];
-    } else if (!config.IsRecurrent(layer)) {
+    } else if (config.HasAttention(layer)) {
       FORGE_ASSIGN_OR_RETURN(place, PlaceLayer(config, layer, options, kv, layout));
     }
     kv.layers.push_back(place);

@@ -57,7 +57,7 @@ struct KvPlan {
   uint32_t context_length = 0;  // of each sequence, after defaults
   uint32_t max_sequences = 0;
   std::vector<KvGroup> groups;      // at least one; each has layers
-  std::vector<KvLayerPlan> layers;  // [n_layers]; recurrent ones have no place here
+  std::vector<KvLayerPlan> layers;  // [n_layers]; those without attention have no place here
   StatePlan state;
   uint64_t total_bytes = 0;
 };

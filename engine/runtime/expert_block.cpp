@@ -52,8 +52,13 @@ Status MultiplyExperts(const StepContext& step, uint32_t layer) {
   const ExpertConfig& experts = step.config().experts;
   const ScratchPlan& scratch = step.scratch();
   const LayerWeights& weights = step.Layer(layer);
-  float* const gate = step.Floats(scratch.gate);
-  float* const up = step.Floats(scratch.up);
+  const bool has_gate = step.config().has_gate;
+  float* const made = step.Floats(scratch.gate);  // what the last matrices take
+  const ExpertMatmulTarget gate = {
+      .weights = weights.expert_gate, .bias = weights.expert_gate_bias, .y = made};
+  const ExpertMatmulTarget up = {.weights = weights.expert_up,
+                                 .bias = weights.expert_up_bias,
+                                 .y = has_gate ? step.Floats(scratch.up) : made};
   const int n_used = static_cast<int>(experts.used);
   const int n_pairs = step.n_tokens() * n_used;
   FORGE_TRY(step.ops().expert_matmul(
@@ -61,13 +66,12 @@ Status MultiplyExperts(const StepContext& step, uint32_t layer) {
        .n_x_rows = step.n_tokens(),
        .pairs_per_row = n_used,
        .experts = step.Indices(scratch.expert_ids),
-       .n_targets = 2,
-       .targets = {{{.weights = weights.expert_gate, .bias = weights.expert_gate_bias, .y = gate},
-                    {.weights = weights.expert_up, .bias = weights.expert_up_bias, .y = up}}},
+       .n_targets = has_gate ? 2 : 1,
+       .targets = {{has_gate ? gate : up, has_gate ? up : ExpertMatmulTarget()}},
        .activation = ActivationOf(step.config()),
        .workspace = step.WorkspaceOf(scratch.expert_workspace)},
       step.stream()));
-  return step.ops().expert_matmul({.x = gate,
+  return step.ops().expert_matmul({.x = made,
                                    .n_x_rows = n_pairs,
                                    .pairs_per_row = 1,
                                    .experts = step.Indices(scratch.expert_ids),
@@ -93,7 +97,7 @@ Status MultiplyShared(const StepContext& step, uint32_t layer) {
          .targets = {{{.weight = weights.shared_router, .y = step.Floats(scratch.shared_gate)}}},
          .workspace = workspace},
         step.stream()));
-  FORGE_TRY(RunGatedProducts(step, step.Floats(scratch.normed), {},
+  FORGE_TRY(RunFirstProducts(step, step.Floats(scratch.normed), {},
                              {.gate = weights.shared_gate, .up = weights.shared_up}));
   return step.ops().matmul(
       {.x = step.Floats(scratch.gate),

@@ -3,25 +3,6 @@
 #include "engine/runtime/expert_block.h"
 
 namespace forge {
-namespace {
-
-// gate = activation(n up^T + bias) with n = norm(hidden).
-Status RunUngatedProduct(const StepContext& step, uint32_t layer) {
-  const LayerWeights& weights = step.Layer(layer);
-  const ScratchPlan& scratch = step.scratch();
-  return step.ops().matmul({.x = step.Floats(scratch.hidden),
-                            .n_tokens = step.n_tokens(),
-                            .norm = step.InputNormOf(weights.ffn_norm, weights.ffn_norm_bias),
-                            .n_targets = 1,
-                            .targets = {{{.weight = weights.up,
-                                          .bias = weights.up_bias,
-                                          .y = step.Floats(scratch.gate)}}},
-                            .activation = ActivationOf(step.config()),
-                            .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
-                           step.stream());
-}
-
-}  // namespace
 
 Activation ActivationOf(const ModelConfig& config) {
   switch (config.activation) {
@@ -37,20 +18,23 @@ Activation ActivationOf(const ModelConfig& config) {
   return Activation::kSilu;
 }
 
-Status RunGatedProducts(const StepContext& step, const float* x, const InputNorm& norm,
+Status RunFirstProducts(const StepContext& step, const float* x, const InputNorm& norm,
                         const GateAndUp& weights) {
   const ScratchPlan& scratch = step.scratch();
-  return step.ops().matmul(
-      {.x = x,
-       .n_tokens = step.n_tokens(),
-       .norm = norm,
-       .n_targets = 2,
-       .targets =
-           {{{.weight = weights.gate, .bias = weights.gate_bias, .y = step.Floats(scratch.gate)},
-             {.weight = weights.up, .bias = weights.up_bias, .y = step.Floats(scratch.up)}}},
-       .activation = ActivationOf(step.config()),
-       .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
-      step.stream());
+  const bool has_gate = step.config().has_gate;
+  const MatmulTarget gate = {
+      .weight = weights.gate, .bias = weights.gate_bias, .y = step.Floats(scratch.gate)};
+  const MatmulTarget up = {.weight = weights.up,
+                           .bias = weights.up_bias,
+                           .y = step.Floats(has_gate ? scratch.up : scratch.gate)};
+  return step.ops().matmul({.x = x,
+                            .n_tokens = step.n_tokens(),
+                            .norm = norm,
+                            .n_targets = has_gate ? 2 : 1,
+                            .targets = {{has_gate ? gate : up, has_gate ? up : MatmulTarget()}},
+                            .activation = ActivationOf(step.config()),
+                            .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
+                           step.stream());
 }
 
 const float* ScaleAfterNet(const StepContext& step, uint32_t layer) {
@@ -58,9 +42,8 @@ const float* ScaleAfterNet(const StepContext& step, uint32_t layer) {
 }
 
 Status RunFirstProducts(const StepContext& step, uint32_t layer) {
-  if (!step.config().has_gate) return RunUngatedProduct(step, layer);
   const LayerWeights& weights = step.Layer(layer);
-  return RunGatedProducts(step, step.Floats(step.scratch().hidden),
+  return RunFirstProducts(step, step.Floats(step.scratch().hidden),
                           step.InputNormOf(weights.ffn_norm, weights.ffn_norm_bias),
                           {.gate = weights.gate,
                            .up = weights.up,

@@ -19,16 +19,17 @@ const float* ScaleAfterNet(const StepContext& step, uint32_t layer);
 // The op's name of what the gates of this model go through.
 Activation ActivationOf(const ModelConfig& config);
 
-// The first two matrices of a feed-forward net.
+// The first two matrices of a feed-forward net; without a gate it has one.
 struct GateAndUp {
   WeightView gate, up;
   const float* gate_bias = nullptr;
   const float* up_bias = nullptr;
 };
 
-// gate = activation(n gate^T + bias, n up^T + bias) with n = norm(x), in the scratch of that name.
-// Overwrites `up` and, if there is a norm, `normed`.
-Status RunGatedProducts(const StepContext& step, const float* x, const InputNorm& norm,
+// gate = activation(n gate^T + bias, n up^T + bias) with n = norm(x), or activation(n up^T + bias)
+// in a model without gates, in the scratch of that name. Overwrites `up` and, if there is a norm,
+// `normed`.
+Status RunFirstProducts(const StepContext& step, const float* x, const InputNorm& norm,
                         const GateAndUp& weights);
 
 }  // namespace forge

@@ -46,17 +46,23 @@ Status FinishEmbedding(const StepContext& step) {
   return step.NormSum(weights.embedding_norm, weights.embedding_norm_bias);
 }
 
-Status RunBlock(const StepContext& step, uint32_t layer) {
+// The net takes `hidden` before attention adds to it.
+Status RunParallelBlock(const StepContext& step, uint32_t layer) {
   FORGE_TRY(RunHeads(step, layer));
-  if (!step.config().IsParallel()) {
-    FORGE_TRY(AddAttention(step, layer));
-    FORGE_TRY(RunFeedForward(step, layer));
-    return AddLayerInput(step, layer);
-  }
-  // The net takes `hidden` too before attention adds to it.
   FORGE_TRY(RunFirstProducts(step, layer));
   FORGE_TRY(AddAttention(step, layer));
   return AddLastProduct(step, layer);
+}
+
+Status RunBlock(const StepContext& step, uint32_t layer) {
+  const ModelConfig& config = step.config();
+  if (config.IsParallel()) return RunParallelBlock(step, layer);
+  if (config.HasMixer(layer)) {
+    FORGE_TRY(RunHeads(step, layer));
+    FORGE_TRY(AddAttention(step, layer));
+  }
+  if (config.HasNet(layer)) FORGE_TRY(RunFeedForward(step, layer));
+  return AddLayerInput(step, layer);
 }
 
 }  // namespace

@@ -40,6 +40,32 @@ LlamaCppModel LlamaOfLongContexts() {
   return {"llama-longrope", MakeTinyModel(options)};
 }
 
+// Of six layers, a state space, a net and attention twice.
+LlamaCppModel NemotronH() {
+  TinyModelOptions options = Family("nemotron_h");
+  options.n_layers = 6;
+  return {"nemotron_h", MakeTinyModel(options)};
+}
+
+LlamaCppModel NemotronHOfExperts() {
+  TinyModelOptions options = Family("nemotron_h_moe");
+  options.n_layers = 6;
+  options.n_experts = 12;
+  options.n_experts_used = 3;
+  return {"nemotron_h_moe", MakeTinyModel(options)};
+}
+
+LlamaCppModel NemotronHOfGroups() {
+  TinyModelOptions options = Family("nemotron_h_moe");
+  options.n_layers = 6;
+  options.n_experts = 12;
+  options.n_experts_used = 3;
+  GgufBuilder file = MakeTinyModel(options);
+  file.AddUint32("nemotron_h_moe.expert_group_count", 4)
+      .AddUint32("nemotron_h_moe.expert_group_used_count", 2);
+  return {"nemotron_h_moe-groups", std::move(file)};
+}
+
 // llama.cpp takes these families' keys for as long as their queries.
 LlamaCppModel OfEqualHeads(const std::string& architecture) {
   TinyModelOptions options = Family(architecture);
@@ -292,6 +318,9 @@ std::vector<LlamaCppModel> LlamaCppModels() {
                            StarCoder2,
                            Pythia,
                            NemotronOfHalfARotation,
+                           NemotronH,
+                           NemotronHOfExperts,
+                           NemotronHOfGroups,
                            Phi2OfPartialRotation,
                            StableLmOf12B,
                            StableLmOfPartialRotation,

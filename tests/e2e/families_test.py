@@ -42,7 +42,8 @@ class FamiliesTest(unittest.TestCase):
         return [e["token"] for e in events if "token" in e], int(finished["usage"].get("cachedTokens", 0))
 
     def test_recurrent_models_say_what_was_recorded_anew_and_from_kept_states(self):
-        for name in ("granitehybrid", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next"):
+        for name in ("granitehybrid", "lfm2", "lfm2moe", "nemotron_h", "nemotron_h_moe", "qwen35", "qwen35moe",
+                     "qwen3next"):
             self.daemon.ctl_ok("load", name, "--kv-cache-type", "f32")
             for case in recorded(name):
                 steps = case["steps"]

@@ -47,7 +47,7 @@ double ReferenceTransformer::Gate(double gate, double up) const {
 // What nets without a gate put in place of one.
 double ReferenceTransformer::Activated(double x) const {
   if (Is("starcoder2") || Is("phi2") || Is("falcon") || Is("gptneox")) return GeluOf(x);
-  FORGE_CHECK(Is("arcee") || Is("nemotron"), family_);
+  FORGE_CHECK(Is("arcee") || Is("nemotron") || IsNemotronH(), family_);
   return std::max(x, 0.0) * std::max(x, 0.0);
 }
 
@@ -97,6 +97,11 @@ Vector ReferenceTransformer::Expert(const std::string& layer, uint64_t expert,
     AddBias(layer + matrix + ".bias", y, expert * n_rows);
     return y;
   };
+  if (IsNemotronH()) {
+    Vector ups = product("ffn_up_exps", x);
+    for (double& value : ups) value = Activated(value);
+    return product("ffn_down_exps", ups);
+  }
   Vector gates, ups;
   if (Has(layer + "ffn_gate_up_exps.weight")) {
     gates = product("ffn_gate_up_exps", x);
@@ -113,7 +118,7 @@ Vector ReferenceTransformer::Expert(const std::string& layer, uint64_t expert,
 
 // The sigmoid of each, or its share of all: what GLM's and DeepSeek's code calls scores.
 Vector ReferenceTransformer::Scores(const Vector& logits) const {
-  if (Number("expert_gating_func", 1) != 2) return Softmax(logits);
+  if (Number("expert_gating_func", IsNemotronH() ? 2 : 1) != 2) return Softmax(logits);
   Vector scores;
   for (const double logit : logits) scores.push_back(1.0 / (1.0 + std::exp(-logit)));
   return scores;
@@ -154,7 +159,8 @@ std::vector<std::pair<uint64_t, double>> ReferenceTransformer::Route(const std::
     weights.push_back(Is("gpt-oss") ? logits[expert] : scores[expert]);
   if (Is("gpt-oss")) weights = Softmax(weights);
   // norm_topk_prob is false there.
-  const bool keeps_scores = Is("qwen2moe") || Is("olmoe") || Is("bailingmoe") || Is("deepseek2");
+  const bool keeps_scores =
+      Is("qwen2moe") || Is("olmoe") || Is("bailingmoe") || Is("deepseek2") || IsNemotronH();
   const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
   const double divisor = Number("expert_weights_norm", keeps_scores ? 0 : 1) != 0 ? sum : 1.0;
   const double scale = Number("expert_weights_scale", 1.0);  // routed_scaling_factor
@@ -172,7 +178,7 @@ Vector ReferenceTransformer::Experts(const std::string& layer, const Vector& x) 
     const Vector one = Expert(layer, expert, x);
     for (size_t i = 0; i < y.size(); ++i) y[i] += weight * one[i];
   }
-  if (!Has(layer + "ffn_gate_shexp.weight")) return y;
+  if (!Has(layer + "ffn_up_shexp.weight")) return y;
   double share = 1.0;
   if (Has(layer + "ffn_gate_inp_shexp.weight")) {
     const std::vector<float>& direction = Weight(layer + "ffn_gate_inp_shexp.weight").values;

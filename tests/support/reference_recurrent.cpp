@@ -22,6 +22,19 @@ ReferenceTransformer::Vector ReferenceTransformer::RunRecurrent(int layer, const
   return Is("granitehybrid") ? StateSpace(layer, x) : ShortConv(layer, x);
 }
 
+// NemotronHBlock of NVIDIA's modeling_nemotron_h.py, whose mixer is mamba, attention, mlp or moe.
+void ReferenceTransformer::NemotronHBlock(int layer, Vector& x) {
+  const auto number_of = [&](const char* key) {
+    return arrays_.at(key).at(static_cast<size_t>(layer));
+  };
+  const std::string block = "blk." + std::to_string(layer) + ".";
+  const Vector normed = Norm(block + "attn_norm.weight", x);
+  const Vector y = number_of("feed_forward_length") != 0       ? FeedForward(block, normed)
+                   : number_of("attention.head_count_kv") != 0 ? Attention(layer, normed)
+                                                               : StateSpace(layer, normed);
+  for (size_t i = 0; i < x.size(); ++i) x[i] += y[i];
+}
+
 ReferenceTransformer::Vector ReferenceTransformer::Silu(Vector x) {
   for (double& value : x) value /= 1.0 + std::exp(-value);
   return x;
@@ -53,8 +66,8 @@ ReferenceTransformer::Vector ReferenceTransformer::ShortConv(int layer, const Ve
   return Product(block + "out_proj.weight", y);
 }
 
-// What one head of GraniteMoeHybridMambaLayer (torch_forward of modeling_granitemoehybrid.py)
-// gives: C S + D x, of S = exp(dt A) S + dt B x.
+// What one head of GraniteMoeHybridMambaLayer (torch_forward of modeling_granitemoehybrid.py) or of
+// NemotronHMamba2Mixer gives: C S + D x, of S = exp(dt A) S + dt B x.
 ReferenceTransformer::Vector ReferenceTransformer::StateSpaceHead(
     const std::string& block, size_t head, double step, const Vector& xbc,
     std::vector<Vector>& state) const {

@@ -63,8 +63,9 @@ ReferenceTransformer::ReferenceTransformer(const std::filesystem::path& path,
   head_dim_ = static_cast<int>(Number("attention.key_length", n_embd_ / n_heads_));
   value_dim_ = head_dim_;
   if (Is("deepseek2")) ReadLatentSizes();
-  epsilon_ = Number(
-      HasLayerNorms() ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", -1);
+  epsilon_ = Number(HasLayerNorms() || IsNemotronH() ? "attention.layer_norm_epsilon"
+                                                     : "attention.layer_norm_rms_epsilon",
+                    -1);
   FORGE_CHECK(n_layers_ > 0 && n_embd_ > 0 && n_heads_ > 0 && epsilon_ > 0, family_);
   global_ = MakeRotation(false);
   local_ = MakeRotation(true);
@@ -110,10 +111,11 @@ bool ReferenceTransformer::SeesWindowOnly(int layer) const {
 }
 
 // Each fourth layer of SmolLM 3 does not; nor do EXAONE 4's and Command R7B's layers that see
-// everything where others have a window, and all of Granite's models with position_embedding_type
-// "nope".
+// everything where others have a window, all of Granite's models with position_embedding_type
+// "nope", and all of Nemotron H's.
 bool ReferenceTransformer::KnowsPositions(int layer) const {
   if (Is("smollm3")) return layer % 4 != 3;
+  if (IsNemotronH()) return false;
   if (Is("exaone4") && Number("attention.sliding_window", 0) > 0) return SeesWindowOnly(layer);
   if (Is("cohere2")) return SeesWindowOnly(layer);
   return !IsGranite() || Number("rope.scaling.finetuned", 1.0) != 0.0;
@@ -344,6 +346,7 @@ Vector ReferenceTransformer::Attention(int layer, const Vector& x) {
 
 // What a layer makes of x.
 void ReferenceTransformer::Block(int layer, Vector& x) {
+  if (IsNemotronH()) return NemotronHBlock(layer, x);
   const std::string block = BlockName(layer);
   // These files call the norm before the feed-forward net after where it stands.
   const bool is_named_after = Is("gpt-oss") || Is("seed_oss") || Is("glm4moe") || IsHybrid();

@@ -94,6 +94,8 @@ class ReferenceTransformer {
   Vector DeltaHead(const std::string& block, size_t head, const Vector& x, const Vector& mixed,
                    std::vector<Vector>& state) const;
   // Of reference_recurrent.cpp.
+  bool IsNemotronH() const { return Is("nemotron_h") || Is("nemotron_h_moe"); }
+  void NemotronHBlock(int layer, Vector& x);
   bool IsRecurrent(int layer) const;
   Vector RunRecurrent(int layer, const Vector& x);
   static Vector Silu(Vector x);

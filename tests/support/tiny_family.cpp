@@ -122,6 +122,16 @@ TinyFamily TinyFamilyOf(const std::string& name) {
   if (name == "mistral3") return {.has_query_growth = true};
   if (name == "mixtral") return {.has_experts = true};
   if (name == "nemotron") return {.has_layer_norms = true, .has_gate = false};
+  if (name == "nemotron_h")
+    return {.has_gate = false, .has_state_space = true, .has_single_parts = true};
+  if (name == "nemotron_h_moe")
+    return {.has_gate = false,
+            .has_experts = true,
+            .has_shared_expert = true,
+            .has_selection_bias = true,
+            .has_weight_scale = true,
+            .has_state_space = true,
+            .has_single_parts = true};
   if (name == "nomic-bert")
     return {
         .has_fused_qkv = true, .has_layer_norms = true, .has_pre_norms = false, .is_encoder = true};

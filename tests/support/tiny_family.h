@@ -44,8 +44,10 @@ struct TinyFamily {
   bool has_fused_strengths = false;  // of delta nets
   bool has_short_conv = false;       // some layers are one, and the output norm has another name
   bool has_state_space = false;      // some layers are one
-  bool has_layer_kinds = false;      // that differ in more than their window: tiny_gemma4.h
-  bool has_latent = false;           // which all keys and values are made of
+  // Each layer is a state space, a net without a gate or attention, see SinglePartOf.
+  bool has_single_parts = false;
+  bool has_layer_kinds = false;  // that differ in more than their window: tiny_gemma4.h
+  bool has_latent = false;       // which all keys and values are made of
 
   // KV heads of each layer tell which are recurrent.
   bool has_kv_heads_of_layers() const { return has_short_conv || has_state_space; }

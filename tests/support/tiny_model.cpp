@@ -84,7 +84,8 @@ void AddParameters(const TinyModelOptions& options, GgufBuilder& builder) {
       .AddUint32(prefix + "block_count", options.n_layers + (family.has_prediction_layer ? 1 : 0))
       .AddUint32(prefix + "context_length", options.n_context)
       .AddUint32(prefix + "embedding_length", options.n_embd);
-  if (!family.has_layer_kinds) builder.AddUint32(prefix + "feed_forward_length", options.n_ff);
+  if (!family.has_layer_kinds && !family.has_single_parts)
+    builder.AddUint32(prefix + "feed_forward_length", options.n_ff);
   builder.AddUint32(prefix + "attention.head_count", options.n_heads);
   if (family.has_layer_kinds)
     AddGemma4Parameters(options, builder);
@@ -241,7 +242,8 @@ void AddExperts(const TinyModelOptions& options, const std::string& prefix, Weig
   if (family.has_selection_bias)
     builder.AddF32Tensor(prefix + "exp_probs_b.bias", WeightWriter::Shape(n_experts),
                          writer.Draw(n_experts, 0.1f));
-  AddExpertMatrices(options, prefix + "ffn_gate", n_embd, n_ff, writer, builder);
+  if (family.has_gate)
+    AddExpertMatrices(options, prefix + "ffn_gate", n_embd, n_ff, writer, builder);
   AddExpertMatrices(options, prefix + "ffn_up", n_embd, n_ff, writer, builder);
   AddExpertMatrices(options, prefix + "ffn_down", n_ff, n_embd, writer, builder);
   if (options.architecture == "gpt-oss") {
@@ -258,7 +260,8 @@ void AddExperts(const TinyModelOptions& options, const std::string& prefix, Weig
   }
   if (family.has_shared_expert) {
     const uint64_t n_shared = SharedLength(options);
-    writer.Matrix(prefix + "ffn_gate_shexp.weight", n_embd, n_shared, options.matrix_type);
+    if (family.has_gate)
+      writer.Matrix(prefix + "ffn_gate_shexp.weight", n_embd, n_shared, options.matrix_type);
     writer.Matrix(prefix + "ffn_up_shexp.weight", n_embd, n_shared, options.matrix_type);
     writer.Matrix(prefix + "ffn_down_shexp.weight", n_shared, n_embd, options.matrix_type);
   }
@@ -305,6 +308,14 @@ void AddAttention(const TinyModelOptions& options, const std::string& prefix, We
   if (family.has_all_biases) writer.Bias(prefix + "attn_output.bias", options.n_embd);
 }
 
+void AddNet(const TinyModelOptions& options, uint32_t layer, const std::string& prefix,
+            WeightWriter& writer, GgufBuilder& builder) {
+  if (IsDense(options, layer))
+    AddDense(options, prefix, writer);
+  else
+    AddExperts(options, prefix, writer, builder);
+}
+
 void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& writer,
               GgufBuilder& builder) {
   const TinyFamily family = FamilyOf(options);
@@ -319,18 +330,16 @@ void AddLayer(const TinyModelOptions& options, uint32_t layer, WeightWriter& wri
   if (options.has_second_norm) add_norm("attn_norm_2");
   if (IsRecurrent(options, layer))
     AddRecurrentLayer(options, prefix, writer, builder);
-  else
+  else if (HasAttention(options, layer))
     AddAttention(options, prefix, writer, builder);
   if (family.is_encoder) add_norm("attn_output_norm");
   const bool is_named_after = family.has_ffn_norm_after_attention;
   if (family.has_post_norms || is_named_after)
     writer.Norm(prefix + "post_attention_norm.weight", options.n_embd);
-  if (family.has_pre_norms && !is_named_after && (!options.is_parallel || family.says_order))
+  if (family.has_pre_norms && !is_named_after && !family.has_single_parts &&
+      (!options.is_parallel || family.says_order))
     add_norm("ffn_norm");
-  if (IsDense(options, layer))
-    AddDense(options, prefix, writer);
-  else
-    AddExperts(options, prefix, writer, builder);
+  if (HasNet(options, layer)) AddNet(options, layer, prefix, writer, builder);
   if (family.has_post_norms) writer.Norm(prefix + "post_ffw_norm.weight", options.n_embd);
   if (family.is_encoder) add_norm("layer_output_norm");
 }

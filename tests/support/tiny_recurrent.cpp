@@ -102,11 +102,16 @@ void AddRecurrentParameters(const TinyModelOptions& options, const std::string& 
                             GgufBuilder& builder) {
   const TinyFamily family = FamilyOf(options);
   if (family.is_hybrid) return AddDeltaParameters(options, prefix, builder);
-  std::vector<int32_t> n_kv_heads;
-  for (uint32_t layer = 0; layer < options.n_layers; ++layer)
-    n_kv_heads.push_back(IsRecurrent(options, layer) ? 0
-                                                     : static_cast<int32_t>(options.n_kv_heads));
+  std::vector<int32_t> n_kv_heads, n_ff;
+  for (uint32_t layer = 0; layer < options.n_layers; ++layer) {
+    n_kv_heads.push_back(HasAttention(options, layer) ? static_cast<int32_t>(options.n_kv_heads)
+                                                      : 0);
+    n_ff.push_back(HasNet(options, layer) ? static_cast<int32_t>(options.n_ff) : 0);
+  }
   builder.AddInt32Array(prefix + "attention.head_count_kv", n_kv_heads);
+  if (family.has_single_parts)
+    builder.AddInt32Array(prefix + "feed_forward_length", n_ff)
+        .AddFloat32(prefix + "attention.layer_norm_epsilon", options.rms_epsilon);
   if (family.has_state_space) return AddStateSpaceParameters(options, prefix, builder);
   builder.AddUint32(prefix + "shortconv.l_cache", kShortConvTaps);
 }

@@ -38,7 +38,25 @@ StateSpaceSizes StateSpaceSizesOf(const TinyModelOptions& options) {
   return {4, 2, 2 * uint64_t{options.n_embd}, 12, 4};
 }
 
+SinglePart SinglePartOf(const TinyModelOptions& options, uint32_t layer) {
+  if (options.n_layers < 3) return layer == 0 ? SinglePart::kAttention : SinglePart::kNet;
+  constexpr SinglePart kTurns[] = {SinglePart::kStateSpace, SinglePart::kNet,
+                                   SinglePart::kAttention};
+  return kTurns[layer % 3];
+}
+
+bool HasAttention(const TinyModelOptions& options, uint32_t layer) {
+  if (!FamilyOf(options).has_single_parts) return !IsRecurrent(options, layer);
+  return SinglePartOf(options, layer) == SinglePart::kAttention;
+}
+
+bool HasNet(const TinyModelOptions& options, uint32_t layer) {
+  return !FamilyOf(options).has_single_parts || SinglePartOf(options, layer) == SinglePart::kNet;
+}
+
 bool IsRecurrent(const TinyModelOptions& options, uint32_t layer) {
+  if (FamilyOf(options).has_single_parts)
+    return SinglePartOf(options, layer) == SinglePart::kStateSpace;
   const uint32_t period = DeltaSizesOf(options).period;
   return FamilyOf(options).has_recurrent_layers() && layer < options.n_layers &&
          layer % period != period - 1;

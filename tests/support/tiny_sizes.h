@@ -36,7 +36,14 @@ StateSpaceSizes StateSpaceSizesOf(const TinyModelOptions& options);
 
 inline constexpr uint32_t kShortConvTaps = 3;
 
+// What a layer is in a family that has_single_parts: a state space, a net and attention by turns;
+// of two layers attention and a net.
+enum class SinglePart { kStateSpace, kAttention, kNet };
+SinglePart SinglePartOf(const TinyModelOptions& options, uint32_t layer);
+
 bool IsRecurrent(const TinyModelOptions& options, uint32_t layer);
+bool HasAttention(const TinyModelOptions& options, uint32_t layer);
+bool HasNet(const TinyModelOptions& options, uint32_t layer);
 
 // Of an expert: of a length of its own where there are dense nets beside.
 uint32_t ExpertLength(const TinyModelOptions& options);

@@ -21,13 +21,15 @@ using testing::Keys;
 using testing::LittleEndian32;
 using testing::LittleEndian64;
 using testing::MakeTinyModel;
+using testing::RecurrentLayers;
 using testing::Refused;
 
 // 2 key heads and 4 value heads of 12 elements, 4 taps.
 TEST(DeltaNetConfigTest, ThreeLayersOfFourAreADeltaNet) {
   const ModelDescription model = Described({.architecture = "qwen35", .n_layers = 8});
   const ModelConfig& config = model.config;
-  EXPECT_EQ(config.recurrent, (std::vector{true, true, true, false, true, true, true, false}));
+  EXPECT_EQ(RecurrentLayers(config),
+            (std::vector{true, true, true, false, true, true, true, false}));
   EXPECT_EQ(config.n_left_out_layers, 1u);
   EXPECT_TRUE(config.IsHybrid());
   const DeltaNetConfig& net = config.delta_net;
@@ -75,7 +77,7 @@ GgufBuilder WithFlags(std::vector<char> flags) {
 
 // Those of the layers that guess count too.
 TEST(DeltaNetConfigTest, TheFileMayNameItsRecurrentLayers) {
-  EXPECT_EQ(Described(WithFlags({1, 0, 0})).config.recurrent, (std::vector{true, false}));
+  EXPECT_EQ(RecurrentLayers(Described(WithFlags({1, 0, 0})).config), (std::vector{true, false}));
 }
 
 Case WithUint32(std::string name, std::string_view key, uint32_t value,

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <utility>
+#include <vector>
 
 #include "engine/arch/architecture.h"
 #include "engine/gguf/gguf_file.h"
@@ -28,6 +29,13 @@ inline ModelDescription Described(const GgufBuilder& builder) {
 
 inline ModelDescription Described(const TinyModelOptions& options) {
   return Described(MakeTinyModel(options));
+}
+
+inline std::vector<bool> RecurrentLayers(const ModelConfig& config) {
+  std::vector<bool> recurrent;
+  for (uint32_t layer = 0; layer < config.n_layers; ++layer)
+    recurrent.push_back(config.IsRecurrent(layer));
+  return recurrent;
 }
 
 inline const TensorSpec* Find(const ModelDescription& model, WeightRole role, int layer) {

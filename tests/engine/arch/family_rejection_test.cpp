@@ -49,7 +49,7 @@ std::vector<Case> ExpertCases() {
   for (const std::string family :
        {"mixtral", "qwen2moe", "qwen3moe", "qwen3vlmoe", "granitemoe", "gpt-oss", "olmoe",
         "ernie4_5-moe", "glm4moe", "dots1", "minimax-m2", "bailingmoe", "bailingmoe2", "deepseek2",
-        "hunyuan-moe", "lfm2moe", "qwen35moe", "qwen3next"}) {
+        "hunyuan-moe", "lfm2moe", "nemotron_h_moe", "qwen35moe", "qwen3next"}) {
     const std::string id = "E_" + TestName(family) + "_";
     if (family != "deepseek2") {  // of which there are models without experts
       cases.push_back(Without(id + "CountAbsent", family, "expert_count"));
@@ -63,7 +63,7 @@ std::vector<Case> ExpertCases() {
     cases.push_back(
         WithUint32(id + "OtherRouter", family, "expert_gating_func", 4, kUnimplemented));
     cases.push_back(WithFloat(id + "ScaleNegative", family, "expert_weights_scale", -1, "-1.0"));
-    if (family != "bailingmoe2" && family != "deepseek2")
+    if (family != "bailingmoe2" && family != "deepseek2" && family != "nemotron_h_moe")
       cases.push_back(WithUint32(id + "Groups", family, "expert_group_count", 8, kUnimplemented));
     // Of two layers, one may be dense in some families and none in the others.
     const bool may_begin_dense = family == "ernie4_5-moe" || family == "glm4moe" ||

@@ -6,6 +6,7 @@
 #include <ostream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/arch/architecture.h"
 #include "engine/gguf/gguf_fault.h"
@@ -38,14 +39,14 @@ class Keys {
     Add("block_count", kUint32, LittleEndian32(2));
     Add("context_length", kUint32, LittleEndian32(512));
     Add("embedding_length", kUint32, LittleEndian32(64));
-    Add("feed_forward_length", kUint32, LittleEndian32(96));
+    if (!HasSingleParts(family_)) Add("feed_forward_length", kUint32, LittleEndian32(96));
     Add("attention.head_count", kUint32, LittleEndian32(4));
     if (HasKvHeadsOfLayers(family_))
       AddKvHeadsOfLayers();
     else if (family_ != "gemma4")  // without the key as many as heads
       Add("attention.head_count_kv", kUint32, LittleEndian32(family_ == "deepseek2" ? 1 : 2));
-    Add(HasLayerNorms(family_) ? "attention.layer_norm_epsilon"
-                               : "attention.layer_norm_rms_epsilon",
+    Add(HasLayerNorms(family_) || HasSingleParts(family_) ? "attention.layer_norm_epsilon"
+                                                          : "attention.layer_norm_rms_epsilon",
         kFloat32, Float(1e-5f));
     Add("vocab_size", kUint32, LittleEndian32(10));
     if (family_ == "gemma2" || family_ == "gemma3" || family_ == "gemma4" || family_ == "gpt-oss" ||
@@ -62,7 +63,7 @@ class Keys {
     if (family_ == "gemma4") AddLayerKinds();
     if (family_.starts_with("qwen35") || family_ == "qwen3next") AddDeltaNet();
     if (family_.starts_with("lfm2")) Add("shortconv.l_cache", kUint32, LittleEndian32(3));
-    if (family_ == "granitehybrid") AddStateSpace();
+    if (family_ == "granitehybrid" || HasSingleParts(family_)) AddStateSpace();
     if (family_.starts_with("granite") || family_ == "command-r" || family_ == "cohere2")
       Add("logit_scale", kFloat32, Float(8.0f));
     constexpr std::string_view kOrder = "use_parallel_residual";
@@ -126,13 +127,18 @@ class Keys {
   }
 
   static bool HasKvHeadsOfLayers(std::string_view family) {
-    return family.starts_with("lfm2") || family == "granitehybrid";
+    return family.starts_with("lfm2") || family == "granitehybrid" || HasSingleParts(family);
   }
-  // The first layer is recurrent.
+  static bool HasSingleParts(std::string_view family) { return family.starts_with("nemotron_h"); }
+  void AddOfLayers(std::string_view name, const std::vector<int32_t>& of_layers) {
+    if (replaced_ != name) builder.AddInt32Array(Key(name), of_layers);
+  }
+  // The first layer is recurrent, or attends and the second is a net.
   void AddKvHeadsOfLayers() {
-    const int32_t n_kv_heads[] = {0, 2};
-    constexpr std::string_view kName = "attention.head_count_kv";
-    if (replaced_ != kName) builder.AddInt32Array(Key(kName), n_kv_heads);
+    const bool has_single_parts = HasSingleParts(family_);
+    AddOfLayers("attention.head_count_kv",
+                has_single_parts ? std::vector{2, 0} : std::vector{0, 2});
+    if (has_single_parts) AddOfLayers("feed_forward_length", {0, 96});
   }
 
   const std::string family_;

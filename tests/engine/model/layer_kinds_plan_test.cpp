@@ -113,5 +113,27 @@ TEST(ModelPlanTest, HalvesOfExpertsMatricesAreTakenApart) {
   }
 }
 
+// Of six layers two are a state space, two a net and two attention.
+TEST(ModelPlanTest, ALayerOfOnePartTakesNoMemoryForOthers) {
+  const RowDevice device;
+  for (const char* family : {"nemotron_h", "nemotron_h_moe"}) {
+    SCOPED_TRACE(family);
+    const OpenedModel opened({.architecture = family, .n_layers = 6});
+    const Result<ModelPlan> plan = opened.Plan({.context_length = 32, .max_sequences = 3}, device);
+    ASSERT_TRUE(plan.ok()) << plan.status().ToString();
+    const StatePlan& state = plan->kv.state;
+    EXPECT_EQ(state.slot_bytes, 2u * (3 * 176 * 4 + 4 * 12 * 32 * 4));
+    for (uint32_t layer = 0; layer < 6; ++layer) {
+      const bool attends = layer % 3 == 2;
+      const uint64_t bytes = attends ? 3u * 32 * 2 * 16 * 2 : 0;
+      EXPECT_EQ(plan->kv.layers[layer].key_bytes, bytes) << layer;
+      EXPECT_EQ(plan->kv.layers[layer].value_bytes, bytes) << layer;
+    }
+    EXPECT_EQ(plan->kv.total_bytes,
+              2u * 2 * (3 * 32 * 2 * 16 * 2) + state.n_slots * state.slot_bytes);
+    EXPECT_EQ(plan->scratch.up.size_bytes, 0u) << "there is no gate";
+  }
+}
+
 }  // namespace
 }  // namespace forge

@@ -36,9 +36,10 @@ class ConversationEngineTest : public ::testing::TestWithParam<const char*> {
   static TinyModelOptions Options() {
     const std::string family = GetParam();
     TinyModelOptions options = {.architecture = family,
-                                .n_layers = family == "gemma3"   ? 7u
-                                            : family == "gemma4" ? 6u
-                                                                 : 2u};
+                                .n_layers = family == "gemma3"           ? 7u
+                                            : family == "gemma4"         ? 6u
+                                            : family == "nemotron_h_moe" ? 4u
+                                                                         : 2u};
     if (family == "mistral") options.window = 20;
     return options;
   }
@@ -115,7 +116,7 @@ TEST_P(ConversationEngineTest, ACancelledTurnLosesNothing) {
 
 INSTANTIATE_TEST_SUITE_P(Families, ConversationEngineTest,
                          ::testing::Values("gemma2", "gemma3", "gemma4", "granitehybrid", "lfm2",
-                                           "mistral", "qwen35", "qwen3next"),
+                                           "mistral", "nemotron_h_moe", "qwen35", "qwen3next"),
                          [](const auto& test) { return std::string(test.param); });
 
 }  // namespace

@@ -15,12 +15,14 @@ using Variant = FamilyVariant;
 std::vector<Variant> PlainVariants() {
   std::vector<Variant> variants;
   // Seven layers reach Gemma 3's first full layer, four the first of SmolLM 3 and of Command R7B
-  // without positions, and six have Gemma 4's that share keys and values.
+  // without positions, and six have Gemma 4's that share keys and values and twice all parts of
+  // Nemotron H.
   const auto n_layers = [](std::string_view family) {
-    return family == "gemma3"                           ? 7u
-           : family == "gemma4"                         ? 6u
-           : family == "smollm3" || family == "cohere2" ? 4u
-                                                        : 2u;
+    return family == "gemma3"                                   ? 7u
+           : family == "gemma4"                                 ? 6u
+           : TinyFamilyOf(std::string(family)).has_single_parts ? 6u
+           : family == "smollm3" || family == "cohere2"         ? 4u
+                                                                : 2u;
   };
   for (const Architecture& family : Architectures()) {
     const std::string name(family.name);
@@ -56,6 +58,16 @@ std::vector<Variant> ExpertVariants() {
                  .rope_dimension = 8,
                  .n_experts = 24,
                  .n_experts_used = 5}},
+      {.name = "nemotron_h_moe of many experts in groups",
+       .model =
+           {.architecture = "nemotron_h_moe", .n_layers = 4, .n_experts = 24, .n_experts_used = 5},
+       .add =
+           [](GgufBuilder& builder) {
+             builder.AddUint32("nemotron_h_moe.expert_group_count", 4)
+                 .AddUint32("nemotron_h_moe.expert_group_used_count", 2);
+           }},
+      {.name = "nemotron_h with biases and no state space",
+       .model = {.architecture = "nemotron_h", .has_qkv_bias = true, .has_ffn_bias = true}},
       {.name = "dots1 of many experts",
        .model = {.architecture = "dots1", .n_experts = 21, .n_experts_used = 6}},
       {.name = "hunyuan-moe of many experts",
