@@ -32,9 +32,8 @@ Status ReadKvHeadsOfLayers(const KeyReader& keys, ModelConfig& config) {
 
 Status ReadNetsOfSingleParts(const KeyReader& keys, ModelConfig& config) {
   constexpr std::string_view kName = "feed_forward_length";
-  FORGE_ASSIGN_OR_RETURN(
-      const std::optional<std::vector<uint32_t>> lengths,
-      keys.OfLayers(kName, config.n_layers, {0, kFeedForwardRange.max}));
+  FORGE_ASSIGN_OR_RETURN(const std::optional<std::vector<uint32_t>> lengths,
+                         keys.OfLayers(kName, config.n_layers, {0, kFeedForwardRange.max}));
   if (!lengths)
     return MissingField("its numbers tell which layers are a feed-forward net", keys.Key(kName));
   config.n_ff = *std::max_element(lengths->begin(), lengths->end());

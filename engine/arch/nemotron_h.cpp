@@ -4,8 +4,9 @@
 #include "engine/arch/families.h"
 #include "engine/arch/transformer.h"
 
-// NVIDIA's Nemotron H and Nemotron Nano 2 and 3 (arXiv:2504.03624): each layer is one part, which is
-// Mamba 2's state space, attention that knows no positions, or a feed-forward net without a gate.
+// NVIDIA's Nemotron H and Nemotron Nano 2 and 3 (arXiv:2504.03624): each layer is one part, which
+// is Mamba 2's state space, attention that knows no positions, or a feed-forward net without a
+// gate.
 namespace forge {
 namespace {
 
@@ -19,8 +20,8 @@ Status ReadPositions(const KeyReader& keys, ModelConfig& config) {
   return Status();
 }
 
-// Files have the one epsilon under two names. The authors' code takes that of layer norms, which all
-// files have, llama.cpp the other.
+// Files have the one epsilon under two names. The authors' code takes that of layer norms, which
+// all files have, llama.cpp the other.
 Status CheckEpsilon(const KeyReader& keys, const ModelConfig& config) {
   constexpr std::string_view kOther = "attention.layer_norm_rms_epsilon";
   FORGE_ASSIGN_OR_RETURN(const double other, keys.PositiveOr(kOther, config.rms_epsilon));

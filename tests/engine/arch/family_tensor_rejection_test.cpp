@@ -49,6 +49,23 @@ Case Renamed(std::string name, const TinyModelOptions& options, const std::strin
           field, value};
 }
 
+std::vector<Case> SinglePartCases() {
+  // Layer 0 is a state space, 1 a net and 2 attention.
+  const TinyModelOptions parts = {.architecture = "nemotron_h", .n_layers = 3},
+                         parts_of_experts = {.architecture = "nemotron_h_moe", .n_layers = 3};
+  return {
+      WithTensor("T_nemotron_h_NetBesideAStateSpace", parts, "blk.0.ffn_up.weight", {64, 96}),
+      WithTensor("T_nemotron_h_NormBesideAttention", parts, "blk.2.ffn_norm.weight", {64}),
+      WithTensor("T_nemotron_h_Gate", parts, "blk.1.ffn_gate.weight", {64, 96}),
+      WithTensor("T_nemotron_h_GateOfExperts", parts_of_experts, "blk.1.ffn_gate_exps.weight",
+                 {64, 96, 4}),
+      WithTensor("T_nemotron_h_LatentOfExperts", parts_of_experts, "blk.1.ffn_latent_down.weight",
+                 {64, 32}),
+      WithoutTensor("T_nemotron_h_NormOfANet", parts, "blk.1.attn_norm.weight"),
+      WithoutTensor("T_nemotron_h_SharedExpert", parts_of_experts, "blk.1.ffn_up_shexp.weight"),
+  };
+}
+
 std::vector<Case> TensorCases() {
   const std::string block = "blk.0.";
   return {
@@ -177,7 +194,8 @@ std::vector<Case> LayerNormTensorCases() {
 
 std::vector<Case> AllCases() {
   std::vector<Case> all = TensorCases();
-  for (Case& one : LayerNormTensorCases()) all.push_back(std::move(one));
+  for (const auto& part : {LayerNormTensorCases(), SinglePartCases()})
+    all.insert(all.end(), part.begin(), part.end());
   return all;
 }
 
