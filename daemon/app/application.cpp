@@ -90,15 +90,18 @@ Status Application::Run() {
   SweepCalls();
   StartWatchdog();
   std::thread io_thread([this] { RunHandlers(io_, "forged", log_); });
-  LogStart();
-  if (!state_usable.ok())
-    log_.warn(
-        "{}; nothing is remembered for the next start, and a model whose load kills the daemon is "
-        "tried again; name another with state_directory",
-        state_usable.message());
+  // Whoever left this function now would end the process: the thread runs.
+  const auto warn = [this](const Status& status) {
+    log_.warn("the start is not complete: {}", status.message());
+  };
+  Contain([&] { LogStart(state_usable); }, warn);
   notifier_.Ready();
-  notifier_.Status("No model is resident");
-  RestoreModels();
+  Contain(
+      [this] {
+        notifier_.Status("No model is resident");
+        RestoreModels();
+      },
+      warn);
   drained_.get_future().wait();
   TearDown();
   io_thread.join();
@@ -162,8 +165,13 @@ void Application::StartWatchdog() {
   watchdog_->Start();
 }
 
-void Application::LogStart() {
+void Application::LogStart(const Status& state_usable) {
   log_.info("forged {} listens on {}", context_.version, server_->address().ToString());
+  if (!state_usable.ok())
+    log_.warn(
+        "{}; nothing is remembered for the next start, and a model whose load kills the daemon is "
+        "tried again; name another with state_directory",
+        state_usable.message());
   if (metrics_listener_)
     log_.info("metrics are told at {}, /metrics", metrics_listener_->address().ToString());
   LogDevices();

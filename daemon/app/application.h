@@ -57,7 +57,7 @@ class Application {
   void SaveModels();
   Status StartMetrics();
   void StartWatchdog();
-  void LogStart();
+  void LogStart(const Status& state_usable);
   void LogDevices();
   void TearDown();
 
