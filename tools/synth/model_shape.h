@@ -40,6 +40,10 @@ struct ModelShape {
   uint32_t n_space_heads = 0;  // of state spaces; 0: the others are convolutions
   uint32_t space_head_dim = 0;
   uint32_t space_state_dim = 0;
+  uint32_t n_space_groups = 1;
+  // Bit i: layer i is a feed-forward net without a gate, and the others have no net. 0: all layers
+  // have a net behind what they else are.
+  uint64_t net_layers = 0;
   float yarn_factor = 0.0f;  // 0: positions are not scaled
   float yarn_log_multiplier = 0.0f;
   uint32_t yarn_context = 0;    // the original one
@@ -71,6 +75,12 @@ struct ModelShape {
   bool lacks_attention(uint32_t layer) const {
     return attention_layers != 0 && (layer >= 64 || (attention_layers >> layer & 1) == 0);
   }
+  bool has_single_parts() const { return net_layers != 0; }
+  bool HasNet(uint32_t layer) const {
+    return net_layers == 0 || (layer < 64 && (net_layers >> layer & 1) != 0);
+  }
+  // Attention, or what stands in its place.
+  bool HasMixer(uint32_t layer) const { return net_layers == 0 || !HasNet(layer); }
   bool IsFull(uint32_t layer) const { return full_period > 0 && (layer + 1) % full_period == 0; }
   uint32_t HeadDim(uint32_t layer) const { return IsFull(layer) ? full_head_dim : head_dim; }
   // Frequency factors are those of layers without a window.

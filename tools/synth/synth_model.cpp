@@ -67,7 +67,8 @@ constexpr uint32_t kSpaceTaps = 4;
 Status AddStateSpace(const ModelShape& shape, TensorList& list) {
   const uint64_t n_embd = shape.n_embd, n_heads = shape.n_space_heads;
   const uint64_t n_rows = n_heads * shape.space_head_dim;
-  const uint64_t n_channels = n_rows + 2 * uint64_t{shape.space_state_dim};
+  const uint64_t n_groups = shape.n_space_groups;
+  const uint64_t n_channels = n_rows + 2 * n_groups * shape.space_state_dim;
   constexpr MatrixRole kRole = MatrixRole::kAttnLatent;
   list.Float32("attn_norm", {n_embd}, SynthValues::kNorm);
   FORGE_TRY(list.Matrix("ssm_in", kRole, n_embd, n_rows + n_channels + n_heads));
@@ -76,7 +77,10 @@ Status AddStateSpace(const ModelShape& shape, TensorList& list) {
   list.Float32("ssm_dt.bias", {n_heads}, SynthValues::kBias);
   list.Float32("ssm_a", {1, n_heads}, SynthValues::kDecay);
   list.Float32("ssm_d", {1, n_heads}, SynthValues::kNorm);
-  list.Float32("ssm_norm", {n_rows}, SynthValues::kNorm);
+  if (n_groups == 1)
+    list.Float32("ssm_norm", {n_rows}, SynthValues::kNorm);
+  else
+    list.Float32("ssm_norm", {n_rows / n_groups, n_groups}, SynthValues::kNorm);
   return list.Matrix("ssm_out", kRole, n_rows, n_embd);
 }
 
@@ -126,13 +130,16 @@ Status AddExperts(const ModelShape& shape, TensorList& list) {
 
 Status AddFeedForward(const ModelShape& shape, uint32_t layer, TensorList& list) {
   const uint64_t n_embd = shape.n_embd, n_ff = shape.FeedForward(layer);
-  list.Float32(shape.is_hybrid() ? "post_attention_norm" : "ffn_norm", {n_embd},
-               SynthValues::kNorm);
+  const char* const norm = shape.is_hybrid()          ? "post_attention_norm"
+                           : shape.has_single_parts() ? "attn_norm"
+                                                      : "ffn_norm";
+  list.Float32(norm, {n_embd}, SynthValues::kNorm);
   if (shape.n_experts > 0 && layer >= shape.n_dense_layers) {
     FORGE_TRY(AddExperts(shape, list));
   } else {
     const bool is_fused = shape.has_fused_gate_up;
-    if (!is_fused) FORGE_TRY(list.Matrix("ffn_gate", MatrixRole::kFfnGate, n_embd, n_ff));
+    if (!is_fused && !shape.has_single_parts())
+      FORGE_TRY(list.Matrix("ffn_gate", MatrixRole::kFfnGate, n_embd, n_ff));
     FORGE_TRY(list.Matrix("ffn_up", MatrixRole::kFfnUp, n_embd, is_fused ? 2 * n_ff : n_ff));
     FORGE_TRY(list.Matrix("ffn_down", MatrixRole::kFfnDown, n_ff, n_embd));
   }
@@ -153,8 +160,8 @@ Status AddTensors(const FormatMix& mix, SynthModel& model) {
   if (shape.n_layer_input > 0) FORGE_TRY(AddLayerInputTables(model.shape, model.n_layers, list));
   for (uint32_t layer = 0; layer < model.n_layers; ++layer) {
     list.set_layer(layer);
-    FORGE_TRY(AddAttention(shape, layer, list));
-    FORGE_TRY(AddFeedForward(shape, layer, list));
+    if (shape.HasMixer(layer)) FORGE_TRY(AddAttention(shape, layer, list));
+    if (shape.HasNet(layer)) FORGE_TRY(AddFeedForward(shape, layer, list));
     if (shape.n_layer_input > 0) FORGE_TRY(AddLayerInput(shape, list));
   }
   return Status();
@@ -179,6 +186,15 @@ void AddDeltaKeys(const ModelShape& shape, const std::string& prefix, GgufHeader
   header.Add(prefix + "full_attention_interval", kAttentionPeriod);
 }
 
+// The nets of layers that are nothing else.
+void AddNetKeys(const SynthModel& model, const std::string& prefix, GgufHeaderWriter& header) {
+  std::vector<int32_t> n_ff;
+  for (uint32_t layer = 0; layer < model.n_layers; ++layer)
+    n_ff.push_back(model.shape.HasNet(layer) ? static_cast<int32_t>(model.shape.n_ff) : 0);
+  header.Add(prefix + "feed_forward_length", std::span<const int32_t>(n_ff));
+  header.Add(prefix + "attention.layer_norm_epsilon", model.shape.rms_epsilon);
+}
+
 // The layers with attention by their KV heads, and what the others are.
 void AddRecurrentKeys(const SynthModel& model, const std::string& prefix,
                       GgufHeaderWriter& header) {
@@ -190,7 +206,7 @@ void AddRecurrentKeys(const SynthModel& model, const std::string& prefix,
   if (shape.has_short_conv()) return header.Add(prefix + "shortconv.l_cache", kShortConvTaps);
   header.Add(prefix + "ssm.conv_kernel", kSpaceTaps);
   header.Add(prefix + "ssm.state_size", shape.space_state_dim);
-  header.Add(prefix + "ssm.group_count", uint32_t{1});
+  header.Add(prefix + "ssm.group_count", shape.n_space_groups);
   header.Add(prefix + "ssm.time_step_rank", shape.n_space_heads);
   header.Add(prefix + "ssm.inner_size", shape.n_space_heads * shape.space_head_dim);
   header.Add(prefix + "rope.scaling.finetuned", false);
@@ -221,7 +237,8 @@ void AddModelKeys(const SynthModel& model, std::string_view name, uint32_t file_
   header.Add(prefix + "block_count", model.n_layers);
   header.Add(prefix + "context_length", shape.n_context);
   header.Add(prefix + "embedding_length", shape.n_embd);
-  if (shape.n_layer_input == 0) header.Add(prefix + "feed_forward_length", shape.n_ff);
+  if (shape.n_layer_input == 0 && !shape.has_single_parts())
+    header.Add(prefix + "feed_forward_length", shape.n_ff);
   header.Add(prefix + "attention.head_count", shape.n_heads);
   if (shape.attention_layers == 0) header.Add(prefix + "attention.head_count_kv", shape.n_kv_heads);
   header.Add(prefix + "attention.layer_norm_rms_epsilon", shape.rms_epsilon);
@@ -251,6 +268,7 @@ void AddModelKeys(const SynthModel& model, std::string_view name, uint32_t file_
   if (shape.n_layer_input > 0) AddGemma4Keys(shape, model.n_layers, prefix, header);
   if (shape.is_hybrid()) AddDeltaKeys(shape, prefix, header);
   if (shape.attention_layers != 0) AddRecurrentKeys(model, prefix, header);
+  if (shape.has_single_parts()) AddNetKeys(model, prefix, header);
   if (shape.embedding_scale > 0) AddScales(shape, prefix, header);
   if (shape.yarn_factor > 0) AddYarnKeys(shape, prefix, header);
 }

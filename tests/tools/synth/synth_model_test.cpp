@@ -89,6 +89,7 @@ TEST(SynthModelTest, HasTheParametersOfThePublishedModels) {
   EXPECT_NEAR(parameters("qwen3.5-0.8b"), 0.752, 0.001);  // without what sees
   EXPECT_NEAR(parameters("lfm2-1.2b"), 1.170, 0.001);
   EXPECT_NEAR(parameters("granite-4.0-h-tiny"), 6.94, 0.01);
+  EXPECT_NEAR(parameters("nemotron-nano-9b-v2"), 8.89, 0.01);
   // 2.3 of them "effective", the rest the table of inputs; without what sees and hears.
   EXPECT_NEAR(parameters("gemma-4-e2b"), 2.28 + 262144e-9 * 35 * 256, 0.01);
 }
