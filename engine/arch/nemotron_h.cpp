@@ -44,16 +44,21 @@ constexpr ExpertTraits kExperts = {.gating = ExpertGating::kSigmoid,
                                    .shares_feed_forward_length = false,
                                    .may_have_groups = true};
 
-// Nemotron 3 Super's experts take and make a shorter vector than the hidden state.
-Status RefuseLatentExperts(const KeyReader& keys) {
-  constexpr std::string_view kLatent = "moe_latent_size";
-  FORGE_ASSIGN_OR_RETURN(const uint32_t length, keys.OptionalOr(kLatent, 0, {0, 0xffffffff}));
-  if (length == 0) return Status();
-  return UnsupportedField("experts take the hidden state itself", keys.Field(kLatent));
+// Nemotron 3 Super's experts take and make a shorter vector than the hidden state, and its layer
+// that guesses a token further ahead is attention and experts.
+Status RefuseWhatSuperHas(const KeyReader& keys) {
+  for (const std::string_view name : {"moe_latent_size", "nextn_predict_layers"}) {
+    FORGE_ASSIGN_OR_RETURN(const uint32_t value, keys.OptionalOr(name, 0, {0, 0xffffffff}));
+    if (value != 0)
+      return UnsupportedField(
+          "experts take the hidden state itself, and no layer guesses, in a model of this family",
+          keys.Field(name));
+  }
+  return Status();
 }
 
 Status ReadNemotronHMoe(const KeyReader& keys, ModelConfig& config) {
-  FORGE_TRY(RefuseLatentExperts(keys));
+  FORGE_TRY(RefuseWhatSuperHas(keys));
   FORGE_TRY(ReadNemotronH(keys, config));
   FORGE_TRY(RequireExperts(keys, kExperts, config));
   return ReadSharedLength(keys, config);
