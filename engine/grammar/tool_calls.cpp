@@ -1,5 +1,6 @@
 #include "engine/grammar/tool_calls.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -83,9 +84,10 @@ class CallCompiler {
     }
     const auto named = [&] { return Member(shape_.name, grammar_.Literal(Json(name).dump())); };
     const auto called = [&] { return Member(shape_.arguments, grammar_.Reference(arguments)); };
-    const GrammarNodeId usual = grammar_.Sequence({named(), text_.Comma(), called()});
-    const GrammarNodeId turned = grammar_.Sequence({called(), text_.Comma(), named()});
-    parts.push_back(shape_.is_either_order ? grammar_.Choice({usual, turned}) : usual);
+    std::vector<GrammarNodeId> orders = {grammar_.Sequence({named(), text_.Comma(), called()})};
+    if (shape_.is_either_order)
+      orders.push_back(grammar_.Sequence({called(), text_.Comma(), named()}));
+    parts.push_back(grammar_.Choice(std::move(orders)));
     if (!shape_.id.empty())
       parts.push_back(
           grammar_.Optional(grammar_.Sequence({text_.Comma(), Member(shape_.id, FreeString())})));
@@ -129,9 +131,10 @@ class CallCompiler {
 
 }  // namespace
 
-std::optional<OutputConstraint> MakeCallConstraint(ToolFormat format, std::string_view end,
-                                                   std::span<const ChatTool> tools) {
-  if (tools.empty() || !ShapeOf(format)) return std::nullopt;
+bool CanHoldCalls(ToolFormat format) { return ShapeOf(format).has_value(); }
+
+OutputConstraint MakeCallConstraint(ToolFormat format, std::string_view end,
+                                    std::span<const ChatTool> tools) {
   Json named = Json::array();
   for (const ChatTool& tool : tools) {
     Json entry = {{"name", tool.name}};
@@ -141,7 +144,7 @@ std::optional<OutputConstraint> MakeCallConstraint(ToolFormat format, std::strin
     named.push_back(std::move(entry));
   }
   const Json text = {{"format", static_cast<int>(format)}, {"end", end}, {"tools", named}};
-  return OutputConstraint{OutputConstraint::Kind::kToolCalls, text.dump()};
+  return {OutputConstraint::Kind::kToolCalls, text.dump()};
 }
 
 // The text is MakeCallConstraint's own.

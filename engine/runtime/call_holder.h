@@ -4,16 +4,8 @@
 
 #include "engine/grammar/constraint_compiler.h"
 #include "engine/runtime/answer_text.h"
-#include "engine/runtime/engine.h"
-#include "engine/text/tokenizer.h"
 
 namespace forge {
-
-// The constraint of the calls in an answer to `request`; null where they cannot be held to
-// anything. Errors of the compiler.
-Result<ConstraintPtr> CompileCallConstraint(const GenerateRequest& request,
-                                            const Tokenizer& tokenizer,
-                                            ConstraintCompiler& compiler);
 
 // Holds the calls of tools within an answer to their form: from behind the marker that begins them
 // to their end, tokens are chosen from those that the constraint allows. Where the beginning does

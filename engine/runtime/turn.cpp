@@ -60,36 +60,6 @@ Status ValidateRequest(const GenerateRequest& request, uint32_t n_vocab) {
   return CheckTopLogprobs(request.top_logprobs);
 }
 
-namespace {
-
-Result<ConstraintPtr> CompileConstraint(const GenerateRequest& request, const Tokenizer& tokenizer,
-                                        ConstraintCompiler& compiler) {
-  if (!request.constraint) return ConstraintPtr();
-  // With ignore_end the model cannot end the answer; it goes on as long as the constraint lets it.
-  std::vector<TokenId> end_tokens;
-  const auto is_token = [&](TokenId token) {
-    return static_cast<size_t>(token) < tokenizer.n_tokens();  // a model may have more logits
-  };
-  for (TokenId token = 0; is_token(token) && !request.ignore_end; ++token)
-    if (tokenizer.EndsGeneration(token)) end_tokens.push_back(token);
-  // A control token stands for no text, so the constraint by itself would never allow it.
-  for (const TokenId token : request.stop_tokens)
-    if (is_token(token) && tokenizer.TokenBytes(token, /*render_special=*/false).empty())
-      end_tokens.push_back(token);
-  return compiler.Compile(*request.constraint, std::move(end_tokens));
-}
-
-}  // namespace
-
-Result<TurnConstraints> CompileConstraints(const GenerateRequest& request,
-                                           const Tokenizer& tokenizer,
-                                           ConstraintCompiler& compiler) {
-  TurnConstraints constraints;
-  FORGE_ASSIGN_OR_RETURN(constraints.answer, CompileConstraint(request, tokenizer, compiler));
-  FORGE_ASSIGN_OR_RETURN(constraints.calls, CompileCallConstraint(request, tokenizer, compiler));
-  return constraints;
-}
-
 Turn::Turn(const TurnLimits& limits, GenerateRequest request, TurnConstraints constraints,
            std::shared_ptr<GenerationSink> sink)
     : limits_(limits),

@@ -6,7 +6,6 @@
 #include <span>
 #include <string>
 
-#include "engine/grammar/constraint_compiler.h"
 #include "engine/runtime/answer_text.h"
 #include "engine/runtime/call_holder.h"
 #include "engine/runtime/drafter.h"
@@ -14,6 +13,7 @@
 #include "engine/runtime/forced_drafter.h"
 #include "engine/runtime/sampler.h"
 #include "engine/runtime/task.h"
+#include "engine/runtime/turn_constraints.h"
 
 namespace forge {
 
@@ -29,17 +29,6 @@ struct TurnLimits {
 // Refuses what no turn can be made of. kInvalidArgument (reason INVALID_REQUEST) naming field and
 // value.
 Status ValidateRequest(const GenerateRequest& request, uint32_t n_vocab);
-
-// What an answer is held to; null: nothing.
-struct TurnConstraints {
-  ConstraintPtr answer;  // all of it
-  ConstraintPtr calls;   // the calls of tools in it
-};
-
-// The request's constraints, ready for its turn. Errors of the compiler.
-Result<TurnConstraints> CompileConstraints(const GenerateRequest& request,
-                                           const Tokenizer& tokenizer,
-                                           ConstraintCompiler& compiler);
 
 // One answer in the making: chooses tokens, turns them into text, and knows when to stop.
 class Turn final : public Task {

@@ -120,6 +120,13 @@ TEST_F(CallHolderTest, AListEndsWithTheAnswer) {
   EXPECT_EQ(sink->tokens.back(), *testing::TestTokenizer().special().eos);
 }
 
+TEST_F(CallHolderTest, HoldsAMessageToAFunctionThatItsHeaderNames) {
+  GenerateRequest request = Request(ToolFormat::kGptOss);
+  request.chat->has_channels = true;
+  WantsToWrite("<|channel|>commentary to=functions.held<|message|>{\"b\": 1}");
+  EXPECT_EQ(Run(std::move(request))->Calls(), "held{\"a\": \"x\"};");
+}
+
 TEST_F(CallHolderTest, HoldsNothingInOtherFormatsAndWithoutTools) {
   const std::string text = "<tool_call>{\"name\": \"nowhere\", \"arguments\": 5}</tool_call>";
   WantsToWrite(text);
