@@ -23,8 +23,7 @@ std::vector<TokenId> EndTokens(const GenerateRequest& request, const Tokenizer& 
     if (tokenizer.EndsGeneration(token)) tokens.push_back(token);
   // A control token stands for no text, so the constraint by itself would never allow it.
   for (const TokenId token : request.stop_tokens)
-    if (IsToken(tokenizer, token) &&
-        tokenizer.TokenBytes(token, /*render_special=*/false).empty())
+    if (IsToken(tokenizer, token) && tokenizer.TokenBytes(token, /*render_special=*/false).empty())
       tokens.push_back(token);
   return tokens;
 }
