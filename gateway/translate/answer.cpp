@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <ctime>
 #include <random>
+#include <string>
 
 namespace forge::gateway {
 
@@ -26,6 +27,11 @@ std::string ServerSentEvent(const Json& json) { return "data: " + Dump(json) + "
 
 std::string NamedEvent(const Json& json) {
   return "event: " + json.at("type").get<std::string>() + "\n" + ServerSentEvent(json);
+}
+
+std::string ServerSentProgress(const v1::GenerateResponse::PromptProgress& progress) {
+  return ": prompt: " + std::to_string(progress.tokens_done()) + " of " +
+         std::to_string(progress.tokens_total()) + " tokens\n\n";
 }
 
 std::string ServerSentError(const ApiError& error, ApiDialect dialect) {

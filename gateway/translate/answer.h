@@ -45,6 +45,9 @@ class StreamedAnswer {
 std::string ServerSentEvent(const Json& json);
 // "event: ...\ndata: {...}\n\n", of an object that names its type itself.
 std::string NamedEvent(const Json& json);
+// ": ...\n\n", a comment, which clients pass over: to them and to proxies between a sign that the
+// stream lives, while nothing of the answer is there yet.
+std::string ServerSentProgress(const v1::GenerateResponse::PromptProgress& progress);
 // Clients take an `error` for a failure; no [DONE] follows.
 std::string ServerSentError(const ApiError& error, ApiDialect dialect = ApiDialect::kOpenAi);
 inline constexpr char kStreamEnd[] = "data: [DONE]\n\n";

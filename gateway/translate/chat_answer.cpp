@@ -64,16 +64,20 @@ StreamedChatAnswer::StreamedChatAnswer(AnswerHead head, ChatAnswerOptions option
       reader_(options_.forced_call, options_.one_tool_call) {}
 
 std::string StreamedChatAnswer::Take(const v1::GenerateResponse& event) {
+  if (event.has_prompt_progress()) return Begin() + ServerSentProgress(event.prompt_progress());
   if (!event.has_token() && !event.has_finished()) return {};
-  std::string chunks;
-  if (!std::exchange(has_begun_, true))
-    chunks = Chunk({{"role", "assistant"}, {"content", ""}}, nullptr, nullptr);
+  std::string chunks = Begin();
   const TurnReader::Text text = reader_.Take(event);
   Json logprobs;
   if (options_.logprobs && !options_.forced_call && IsContent(event))
     logprobs = {{"content", Json::array({ChatLogprob(event.token())})}, {"refusal", nullptr}};
   if (!text.text.empty() || !logprobs.is_null()) chunks += TextChunk(text, logprobs);
   return event.has_finished() ? chunks + End() : chunks;
+}
+
+std::string StreamedChatAnswer::Begin() {
+  if (std::exchange(has_begun_, true)) return {};
+  return Chunk({{"role", "assistant"}, {"content", ""}}, nullptr, nullptr);
 }
 
 std::string StreamedChatAnswer::Chunk(Json delta, const Json& logprobs,

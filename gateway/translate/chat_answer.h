@@ -34,7 +34,7 @@ class WholeChatAnswer final : public WholeAnswer {
   Json logprobs_ = Json::array();
 };
 
-// Objects "chat.completion.chunk".
+// Objects "chat.completion.chunk". The stream begins when the prompt is being computed.
 class StreamedChatAnswer final : public StreamedAnswer {
  public:
   StreamedChatAnswer(AnswerHead head, ChatAnswerOptions options);
@@ -45,6 +45,8 @@ class StreamedChatAnswer final : public StreamedAnswer {
   // With its `delta`.
   std::string Chunk(Json delta, const Json& logprobs, const char* finish_reason) const;
   std::string TextChunk(const TurnReader::Text& text, const Json& logprobs) const;
+  // The chunk that names the role, unless it was told.
+  std::string Begin();
   std::string End() const;
 
   const AnswerHead head_;

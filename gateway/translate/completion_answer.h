@@ -23,7 +23,8 @@ class WholeCompletion final : public WholeAnswer {
   v1::GenerateResponse::Finished finished_;
 };
 
-// Objects "text_completion", each with a piece of the text.
+// Objects "text_completion", each with a piece of the text. The stream begins when the prompt is
+// being computed.
 class StreamedCompletion final : public StreamedAnswer {
  public:
   StreamedCompletion(AnswerHead head, bool logprobs, bool include_usage);

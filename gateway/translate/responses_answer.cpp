@@ -1,5 +1,6 @@
 #include "gateway/translate/responses_answer.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace forge::gateway {
@@ -39,7 +40,7 @@ StreamedResponse::StreamedResponse(AnswerHead head, ResponsesAnswerOptions optio
       reader_(options_.forced_call, options_.one_tool_call) {}
 
 std::string StreamedResponse::Take(const v1::GenerateResponse& event) {
-  if (event.has_prompt_progress()) return Begin();
+  if (event.has_prompt_progress()) return Progress(event.prompt_progress());
   if (!event.has_token() && !event.has_finished()) return {};
   std::string events = Begin();
   const TurnReader::Text text = reader_.Take(event);
@@ -54,6 +55,10 @@ std::string StreamedResponse::Fail(const ApiError& error) {
   response["error"] = {{"code", error.code.empty() ? "server_error" : error.code},
                        {"message", error.message}};
   return Event("response.failed", {{"response", std::move(response)}});
+}
+
+Json StreamedResponse::InProgress() const {
+  return {{"response", ResponseJson(head_, options_.settings, "in_progress")}};
 }
 
 std::string StreamedResponse::Event(const std::string& type, const Json& fields) {
@@ -79,9 +84,18 @@ std::string StreamedResponse::TextEvent(const char* step, const char* field,
 
 std::string StreamedResponse::Begin() {
   if (std::exchange(has_begun_, true)) return {};
-  const Json fields = {{"response", ResponseJson(head_, options_.settings, "in_progress")}};
-  std::string events = Event("response.created", fields);
-  return events += Event("response.in_progress", fields);
+  std::string events = Event("response.created", InProgress());
+  return events += Event("response.in_progress", InProgress());
+}
+
+// Not with every step: the event may repeat many tools. Not as a comment: Codex gives up a stream
+// that has no event for minutes.
+std::string StreamedResponse::Progress(const v1::GenerateResponse::PromptProgress& progress) {
+  const uint64_t tenths =
+      uint64_t{10} * progress.tokens_done() / std::max<uint64_t>(1, progress.tokens_total());
+  const bool is_news = std::exchange(prompt_tenths_, tenths) < tenths;
+  if (!has_begun_) return Begin();
+  return is_news ? Event("response.in_progress", InProgress()) : std::string();
 }
 
 std::string StreamedResponse::Delta(const TurnReader::Text& text) {

@@ -35,7 +35,8 @@ class WholeResponse final : public WholeAnswer {
 };
 
 // Events "response.created" to "response.completed", or "incomplete" or "failed", each with its
-// number. The stream begins when the prompt is being computed.
+// number. The stream begins when the prompt is being computed, and "response.in_progress" is
+// repeated with each tenth of it.
 class StreamedResponse final : public StreamedAnswer {
  public:
   StreamedResponse(AnswerHead head, ResponsesAnswerOptions options);
@@ -46,6 +47,8 @@ class StreamedResponse final : public StreamedAnswer {
  private:
   // Numbered: whoever joins several does so in a statement each.
   std::string Event(const std::string& type, const Json& fields);
+  // The fields of "response.created" and "response.in_progress".
+  Json InProgress() const;
   // One of the item that is open.
   std::string ItemEvent(const std::string& type, const Json& fields);
   // "response.output_text.delta" and the like.
@@ -53,6 +56,7 @@ class StreamedResponse final : public StreamedAnswer {
 
   // The beginning, unless it was told.
   std::string Begin();
+  std::string Progress(const v1::GenerateResponse::PromptProgress& progress);
   std::string Delta(const TurnReader::Text& text);
   std::string OpenItem(bool is_thought);
   std::string CloseItem(const char* status);
@@ -64,6 +68,7 @@ class StreamedResponse final : public StreamedAnswer {
   TurnReader reader_;
   int n_events_ = 0;
   bool has_begun_ = false;
+  uint64_t prompt_tenths_ = 0;    // that were told
   std::optional<TextItem> item_;  // that is open
   Json output_ = Json::array();   // the items that are whole
 };

@@ -105,7 +105,7 @@ class Gateway:
 
 def events(text):
     """The data of server-sent events, parsed; the last must be [DONE]."""
-    blocks = text.split("\n\n")
+    blocks = [block for block in text.split("\n\n") if not block.startswith(":")]  # comments
     if blocks[-2:] != ["data: [DONE]", ""]:
         raise AssertionError(f"no [DONE] at the end of {text[-200:]!r}")
     return [json.loads(block.removeprefix("data: ")) for block in blocks[:-2]]

@@ -18,10 +18,12 @@ def assemble(events):
     """The response that a stream tells; checks the events' numbers, and their items against the last event."""
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert [event["type"] for event in events[:2]] == ["response.created", "response.in_progress"]
-    texts, arguments, items = {}, {}, []
+    texts, arguments, items, item_id = {}, {}, [], None
     for event in events[2:-1]:
         kind = event["type"].removeprefix("response.")
-        if kind == "output_item.added":
+        if kind == "in_progress":  # more of the prompt was computed
+            assert not items and item_id is None, event
+        elif kind == "output_item.added":
             assert event["output_index"] == len(items), event
             item_id = event["item"]["id"]
         elif kind in ("output_text.delta", "reasoning_text.delta"):

@@ -97,6 +97,7 @@ class GatewayTest(unittest.TestCase):
         self.assertEqual(text, self.forgectl_answer())
         _, _, stream = self.gateway.ask("POST", "/v1/chat/completions",
                                         {**QUESTION, "stream": True, "stream_options": {"include_usage": True}})
+        self.assertIn("\n\n: prompt: ", stream)  # a comment
         chunks = events(stream)
         self.assertEqual({"role": "assistant", "content": ""}, chunks[0]["choices"][0]["delta"])
         self.assertEqual(text, content(chunks))

@@ -25,9 +25,10 @@ std::string ChatChunk(const std::string& delta, const std::string& finish_reason
 
 TEST(StreamedChatAnswerTest, WritesTheseBytes) {
   StreamedChatAnswer answer(Head(), {});
-  EXPECT_EQ(answer.Take(Progress(10)), "");
-  EXPECT_EQ(answer.Take(Token("A ")),
-            ChatChunk(R"({"role":"assistant","content":""})") + ChatChunk(R"({"content":"A "})"));
+  EXPECT_EQ(answer.Take(Progress(10)),
+            ChatChunk(R"({"role":"assistant","content":""})") + ": prompt: 3 of 10 tokens\n\n");
+  EXPECT_EQ(answer.Take(Progress(10, 10)), ": prompt: 10 of 10 tokens\n\n");
+  EXPECT_EQ(answer.Take(Token("A ")), ChatChunk(R"({"content":"A "})"));
   EXPECT_EQ(answer.Take(Token("")), "");
   EXPECT_EQ(answer.Take(Token("fox\n\"é\"")), ChatChunk("{\"content\":\"fox\\n\\\"é\\\"\"}"));
   EXPECT_EQ(answer.Take(Finished(v1::FINISH_REASON_END_OF_TEXT, ".")),
@@ -183,7 +184,7 @@ std::string CompletionChunk(const std::string& text, const std::string& finish_r
 
 TEST(StreamedCompletionTest, WritesTheseBytes) {
   StreamedCompletion answer(Head(), /*logprobs=*/false, /*include_usage=*/false);
-  EXPECT_EQ(answer.Take(Progress(10)), "");
+  EXPECT_EQ(answer.Take(Progress(10)), ": prompt: 3 of 10 tokens\n\n");
   EXPECT_EQ(answer.Take(Token("fox")), CompletionChunk("fox"));
   EXPECT_EQ(answer.Take(Finished(v1::FINISH_REASON_STOP, "!")),
             CompletionChunk("!", "\"stop\"") + "data: [DONE]\n\n");

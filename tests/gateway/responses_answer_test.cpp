@@ -22,9 +22,12 @@ class Expected {
                            ",\"content_index\":0," + rest);
   }
   std::string Begin() {
-    const std::string response = "\"response\":" + Response("in_progress", "[]", "null");
-    std::string events = Event("response.created", response);
-    return events += Event("response.in_progress", response);
+    std::string events =
+        Event("response.created", "\"response\":" + Response("in_progress", "[]", "null"));
+    return events += InProgress();
+  }
+  std::string InProgress() {
+    return Event("response.in_progress", "\"response\":" + Response("in_progress", "[]", "null"));
   }
   static std::string Response(
       const std::string& status, const std::string& output, const std::string& usage,
@@ -57,6 +60,8 @@ TEST(StreamedResponseTest, WritesTheseBytes) {
   Expected expected;
   EXPECT_EQ(answer.Take(Progress(10)), expected.Begin());
   EXPECT_EQ(answer.Take(Progress(10)), "");
+  EXPECT_EQ(answer.Take(Progress(100, 39)), "");  // of the same tenth
+  EXPECT_EQ(answer.Take(Progress(100, 40)), expected.InProgress());
   std::string events = expected.Event("response.output_item.added",
                                       R"("output_index":0,"item":)" + Message("in_progress", ""));
   events += expected.OfItem("response.content_part.added", "msg_1_0", 0, "\"part\":" + Part(""));

@@ -8,9 +8,9 @@ namespace forge::gateway {
 
 // Events of a turn, as the daemon sends them.
 
-inline v1::GenerateResponse Progress(uint32_t n_total) {
+inline v1::GenerateResponse Progress(uint32_t n_total, uint32_t n_done = 3) {
   v1::GenerateResponse event;
-  event.mutable_prompt_progress()->set_tokens_done(3);
+  event.mutable_prompt_progress()->set_tokens_done(n_done);
   event.mutable_prompt_progress()->set_tokens_total(n_total);
   return event;
 }
