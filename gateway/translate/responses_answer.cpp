@@ -84,8 +84,9 @@ std::string StreamedResponse::TextEvent(const char* step, const char* field,
 
 std::string StreamedResponse::Begin() {
   if (std::exchange(has_begun_, true)) return {};
-  std::string events = Event("response.created", InProgress());
-  return events += Event("response.in_progress", InProgress());
+  const Json fields = InProgress();
+  std::string events = Event("response.created", fields);
+  return events += Event("response.in_progress", fields);
 }
 
 // Not with every step: the event may repeat many tools. Not as a comment: Codex gives up a stream
