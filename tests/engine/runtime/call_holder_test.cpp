@@ -120,6 +120,17 @@ TEST_F(CallHolderTest, AListEndsWithTheAnswer) {
   EXPECT_EQ(sink->tokens.back(), *testing::TestTokenizer().special().eos);
 }
 
+TEST_F(CallHolderTest, AListGoesOnWhereTheAnswerMayNotEnd) {
+  WantsToWrite("[TOOL_CALLS][{\"name\": \"held\", \"arguments\": {\"a\": \"y\"}}]");
+  GenerateRequest request = Request(ToolFormat::kMistral);
+  request.ignore_end = true;
+  request.max_tokens = 200;
+  const auto sink = Run(std::move(request));
+  EXPECT_EQ(sink->tokens.size(), 200u);
+  EXPECT_EQ(sink->reason, FinishReason::kMaxTokens);
+  EXPECT_TRUE(sink->Calls().starts_with("held{\"a\": \"x\"};")) << sink->Calls();
+}
+
 TEST_F(CallHolderTest, HoldsAMessageToAFunctionThatItsHeaderNames) {
   GenerateRequest request = Request(ToolFormat::kGptOss);
   request.chat->has_channels = true;
