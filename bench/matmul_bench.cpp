@@ -3,7 +3,7 @@
 //   matmul_bench [--threads N] [--level portable|avx2|avxvnni|avx512|amx] [--rounds N]
 //                [--megabytes N] [--columns N] [--clock wall|cpu] [FORMAT ...]
 //
-// Each round reads the weights plainly and multiplies them with 1 to 128 tokens, so that both see
+// Each round reads the weights plainly and multiplies them with 1 to 512 tokens, so that both see
 // the same moments of a machine that other work shares; the table shows the best of the rounds.
 // Judge the share of the read probe, not GB/s. Where other programs take the processors, --clock
 // cpu counts this program's processor time, divided by its threads, instead of time on the wall.
@@ -31,7 +31,8 @@ namespace forge {
 namespace {
 
 constexpr int kBatches[] = {1, 2, 4, 8, 16, 32, 128};
-constexpr int kMaxBatch = 128;
+constexpr int kPrompts[] = {16, 128, 512};  // tokens of a prompt
+constexpr int kMaxBatch = 512;
 constexpr int64_t kPatternRows = 256;  // distinct rows; the matrix repeats them
 
 struct Options {
@@ -81,20 +82,24 @@ class FormatBench {
     read_.push_back(SecondsOf([&] { ReadAll(weights_.get(), bytes_, stream_.pool()); }));
     for (size_t i = 0; i < std::size(kBatches); ++i)
       batch_[i].push_back(SecondsOf([&] { Multiply(kBatches[i]); }));
+    for (size_t i = 0; i < std::size(kPrompts); ++i)
+      prompt_[i].push_back(SecondsOf([&] { Multiply(kPrompts[i], kPrompts[i]); }));
   }
 
   void Print() const {
     const double read = Best(read_);
     const double gigabytes = static_cast<double>(bytes_) * 1e-9;
     std::printf("%-5s %6.1f |", std::string(format_.name).c_str(), gigabytes / read);
-    for (size_t i = 0; i < std::size(kBatches); ++i) {
-      const double seconds = Best(batch_[i]);
+    const double one_token = Best(batch_[0]);
+    std::printf(" %6.1f %4.0f%% |", gigabytes / one_token, 100 * read / one_token);
+    const auto print = [this](int n_tokens, const std::vector<double>& seconds) {
       const double operations =
-          2e-9 * static_cast<double>(shape_.n_rows * shape_.n_cols) * kBatches[i];
-      if (kBatches[i] == 1)
-        std::printf(" %6.1f %4.0f%% |", gigabytes / seconds, 100 * read / seconds);
-      std::printf(" %6.0f", operations / seconds);
-    }
+          2e-9 * static_cast<double>(shape_.n_rows * shape_.n_cols) * n_tokens;
+      std::printf(" %6.0f", operations / Best(seconds));
+    };
+    for (size_t i = 0; i < std::size(kBatches); ++i) print(kBatches[i], batch_[i]);
+    std::printf(" |");
+    for (size_t i = 0; i < std::size(kPrompts); ++i) print(kPrompts[i], prompt_[i]);
     std::printf("\n");
     std::fflush(stdout);
   }
@@ -106,10 +111,11 @@ class FormatBench {
     std::exit(1);
   }
 
-  void Multiply(int n_tokens) {
+  void Multiply(int n_tokens, int n_prompt_tokens = 0) {
     MatmulArgs args;
     args.x = x_.data();
     args.n_tokens = n_tokens;
+    args.n_prompt_tokens = n_prompt_tokens;
     args.n_targets = 1;
     args.targets[0] = {
         {weights_.get(), shape_}, nullptr, nullptr, reinterpret_cast<float*>(y_.get())};
@@ -134,6 +140,7 @@ class FormatBench {
   std::vector<float> x_;
   std::vector<double> read_;
   std::vector<double> batch_[std::size(kBatches)];
+  std::vector<double> prompt_[std::size(kPrompts)];
 };
 
 std::optional<Options> ParseOptions(int argc, char** argv) {
@@ -181,7 +188,9 @@ int Run(const Options& options) {
               options.rounds);
   std::printf("%-5s %6s | %12s | Gop/s at", "", "read", "1 token");
   for (const int batch : kBatches) std::printf(" %d", batch);
-  std::printf(" tokens\n%-5s %6s | %6s %5s |\n", "", "GB/s", "GB/s", "read");
+  std::printf(" tokens, of a prompt");
+  for (const int prompt : kPrompts) std::printf(" %d", prompt);
+  std::printf("\n%-5s %6s | %6s %5s |\n", "", "GB/s", "GB/s", "read");
   for (const FormatInfo& format : KnownFormats()) {
     const bool is_wanted = options.formats.empty() ||
                            std::find(options.formats.begin(), options.formats.end(), format.name) !=

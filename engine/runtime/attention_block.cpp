@@ -9,18 +9,15 @@ namespace {
 Status Project(const StepContext& step, uint32_t layer) {
   const ScratchPlan& scratch = step.scratch();
   const LayerWeights& weights = step.Layer(layer);
-  return step.ops().matmul(
+  return step.Multiply(
       {.x = step.Floats(scratch.hidden),
-       .n_tokens = step.n_tokens(),
        .norm = step.InputNormOf(weights.attn_norm, weights.attn_norm_bias),
        .n_targets = step.config().ProjectionsOf(layer),
        .targets = {{{.weight = weights.q,
                      .bias = weights.q_bias,
                      .y = step.Floats(step.config().gates_heads ? scratch.heads : scratch.q)},
                     {.weight = weights.k, .bias = weights.k_bias, .y = step.Floats(scratch.k)},
-                    {.weight = weights.v, .bias = weights.v_bias, .y = step.Floats(scratch.v)}}},
-       .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
-      step.stream());
+                    {.weight = weights.v, .bias = weights.v_bias, .y = step.Floats(scratch.v)}}}});
 }
 
 // The queries of heads that have gates behind them.

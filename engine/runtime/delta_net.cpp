@@ -9,15 +9,12 @@ namespace {
 Status ProjectMixed(const StepContext& step, uint32_t layer) {
   const ScratchPlan& scratch = step.scratch();
   const LayerWeights& weights = step.Layer(layer);
-  return step.ops().matmul(
+  return step.Multiply(
       {.x = step.Floats(scratch.hidden),
-       .n_tokens = step.n_tokens(),
        .norm = step.InputNormOf(weights.attn_norm, weights.attn_norm_bias),
        .n_targets = 2,
        .targets = {{{.weight = weights.mixed, .y = step.Floats(scratch.mixed)},
-                    {.weight = weights.mixer_gate, .y = step.Floats(scratch.mixer_gate)}}},
-       .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
-      step.stream());
+                    {.weight = weights.mixer_gate, .y = step.Floats(scratch.mixer_gate)}}}});
 }
 
 // Of each key head the betas of its value heads come first, then their alphas.
@@ -42,16 +39,13 @@ Status ProjectStrengths(const StepContext& step, uint32_t layer) {
   const ScratchPlan& scratch = step.scratch();
   const LayerWeights& weights = step.Layer(layer);
   const bool is_fused = step.config().delta_net.has_fused_strengths;
-  FORGE_TRY(step.ops().matmul(
+  FORGE_TRY(step.Multiply(
       {.x = step.Floats(scratch.hidden),
-       .n_tokens = step.n_tokens(),
        .norm = step.InputNormOf(weights.attn_norm, weights.attn_norm_bias),
        .n_targets = is_fused ? 1 : 2,
        .targets = {{{.weight = is_fused ? weights.delta_strengths : weights.delta_beta,
                      .y = step.Floats(is_fused ? scratch.delta_strengths : scratch.delta_beta)},
-                    {.weight = weights.mixer_alpha, .y = step.Floats(scratch.mixer_alpha)}}},
-       .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
-      step.stream()));
+                    {.weight = weights.mixer_alpha, .y = step.Floats(scratch.mixer_alpha)}}}}));
   return is_fused ? SplitStrengths(step) : Status();
 }
 

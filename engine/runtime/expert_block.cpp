@@ -23,14 +23,11 @@ Status Route(const StepContext& step, uint32_t layer, const float* x, const Inpu
   const ScratchPlan& scratch = step.scratch();
   const LayerWeights& weights = step.Layer(layer);
   float* const logits = step.Floats(scratch.router_logits);
-  FORGE_TRY(step.ops().matmul(
+  FORGE_TRY(step.Multiply(
       {.x = x,
-       .n_tokens = step.n_tokens(),
        .norm = norm,
        .n_targets = 1,
-       .targets = {{{.weight = weights.router, .bias = weights.router_bias, .y = logits}}},
-       .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
-      step.stream()));
+       .targets = {{{.weight = weights.router, .bias = weights.router_bias, .y = logits}}}}));
   return step.ops().route_experts({.logits = logits,
                                    .selection_bias = weights.selection_bias,
                                    .n_tokens = step.n_tokens(),
@@ -88,24 +85,17 @@ Status MultiplyExperts(const StepContext& step, uint32_t layer) {
 Status MultiplyShared(const StepContext& step, uint32_t layer) {
   const ScratchPlan& scratch = step.scratch();
   const LayerWeights& weights = step.Layer(layer);
-  const Workspace workspace = step.WorkspaceOf(scratch.matmul_workspace);
   if (step.config().experts.has_shared_gate)
-    FORGE_TRY(step.ops().matmul(
+    FORGE_TRY(step.Multiply(
         {.x = step.Floats(scratch.normed),
-         .n_tokens = step.n_tokens(),
          .n_targets = 1,
-         .targets = {{{.weight = weights.shared_router, .y = step.Floats(scratch.shared_gate)}}},
-         .workspace = workspace},
-        step.stream()));
+         .targets = {{{.weight = weights.shared_router, .y = step.Floats(scratch.shared_gate)}}}}));
   FORGE_TRY(RunFirstProducts(step, step.Floats(scratch.normed), {},
                              {.gate = weights.shared_gate, .up = weights.shared_up}));
-  return step.ops().matmul(
+  return step.Multiply(
       {.x = step.Floats(scratch.gate),
-       .n_tokens = step.n_tokens(),
        .n_targets = 1,
-       .targets = {{{.weight = weights.shared_down, .y = step.Floats(scratch.shared_out)}}},
-       .workspace = workspace},
-      step.stream());
+       .targets = {{{.weight = weights.shared_down, .y = step.Floats(scratch.shared_out)}}}});
 }
 
 // What the dense net beside experts makes of `hidden`, normalised, into shared_out.
@@ -114,12 +104,9 @@ Status RunDenseBeside(const StepContext& step, uint32_t layer) {
   const LayerWeights& weights = step.Layer(layer);
   float* const made = step.Floats(scratch.shared_out);
   FORGE_TRY(RunFirstProducts(step, layer));
-  FORGE_TRY(step.ops().matmul({.x = step.Floats(scratch.gate),
-                               .n_tokens = step.n_tokens(),
-                               .n_targets = 1,
-                               .targets = {{{.weight = weights.down, .y = made}}},
-                               .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
-                              step.stream()));
+  FORGE_TRY(step.Multiply({.x = step.Floats(scratch.gate),
+                           .n_targets = 1,
+                           .targets = {{{.weight = weights.down, .y = made}}}}));
   return step.ops().rms_norm({.x = made,
                               .weight = weights.ffn_made_norm,
                               .y = made,

@@ -27,14 +27,11 @@ Status RunFirstProducts(const StepContext& step, const float* x, const InputNorm
   const MatmulTarget up = {.weight = weights.up,
                            .bias = weights.up_bias,
                            .y = step.Floats(has_gate ? scratch.up : scratch.gate)};
-  return step.ops().matmul({.x = x,
-                            .n_tokens = step.n_tokens(),
-                            .norm = norm,
-                            .n_targets = has_gate ? 2 : 1,
-                            .targets = {{has_gate ? gate : up, has_gate ? up : MatmulTarget()}},
-                            .activation = ActivationOf(step.config()),
-                            .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
-                           step.stream());
+  return step.Multiply({.x = x,
+                        .norm = norm,
+                        .n_targets = has_gate ? 2 : 1,
+                        .targets = {{has_gate ? gate : up, has_gate ? up : MatmulTarget()}},
+                        .activation = ActivationOf(step.config())});
 }
 
 const float* ScaleAfterNet(const StepContext& step, uint32_t layer) {

@@ -113,6 +113,8 @@ void Forward::Flatten(const StepBatch& batch) {
     const StepSequence& sequence = batch.sequences[s];
     host_.first_token.push_back(static_cast<int32_t>(host_.tokens.size()));
     if (static_cast<size_t>(host_.n_decodes) == s && sequence.tokens.size() == 1) ++host_.n_decodes;
+    FORGE_CHECK(!sequence.is_generated || host_.n_prompt_tokens == 0, "prompts come last");
+    if (!sequence.is_generated) host_.n_prompt_tokens += static_cast<int>(sequence.tokens.size());
     for (size_t i = 0; i < sequence.tokens.size(); ++i) {
       host_.tokens.push_back(sequence.tokens[i]);
       host_.positions.push_back(static_cast<int32_t>(sequence.first_position + i));
@@ -187,6 +189,7 @@ void Forward::FlattenBlocks(const StepBatch& batch) {
 StepIndices Forward::PlaceIndices() {
   StepIndices indices;
   indices.tokens = Place(host_.tokens);
+  indices.n_prompt_tokens = host_.n_prompt_tokens;
   const RaggedBatch batch = {.n_tokens = static_cast<int>(host_.tokens.size()),
                              .n_sequences = static_cast<int>(host_.first_token.size()) - 1,
                              .positions = Place(host_.positions),

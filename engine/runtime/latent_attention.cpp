@@ -18,17 +18,14 @@ Status ProjectHidden(const StepContext& step, uint32_t layer) {
   const ScratchPlan& scratch = step.scratch();
   const LayerWeights& weights = step.Layer(layer);
   const bool is_direct = step.config().latent.query_rank == 0;
-  return step.ops().matmul(
+  return step.Multiply(
       {.x = step.Floats(scratch.hidden),
-       .n_tokens = step.n_tokens(),
        .norm = step.InputNormOf(weights.attn_norm, nullptr),
        .n_targets = 3,
        .targets = {{{.weight = is_direct ? weights.q : weights.query_latent,
                      .y = step.Floats(is_direct ? scratch.heads : scratch.query_latent)},
                     {.weight = weights.latent, .y = step.Floats(scratch.v)},
-                    {.weight = weights.k, .y = step.Floats(scratch.turned_key)}}},
-       .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
-      step.stream());
+                    {.weight = weights.k, .y = step.Floats(scratch.turned_key)}}}});
 }
 
 Status ProjectQueryLatent(const StepContext& step, uint32_t layer) {
@@ -38,12 +35,9 @@ Status ProjectQueryLatent(const StepContext& step, uint32_t layer) {
   if (rank == 0) return Status();
   float* const latent = step.Floats(scratch.query_latent);
   FORGE_TRY(NormInPlace(step, latent, weights.query_latent_norm, rank));
-  return step.ops().matmul({.x = latent,
-                            .n_tokens = step.n_tokens(),
-                            .n_targets = 1,
-                            .targets = {{{.weight = weights.q, .y = step.Floats(scratch.heads)}}},
-                            .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
-                           step.stream());
+  return step.Multiply({.x = latent,
+                        .n_targets = 1,
+                        .targets = {{{.weight = weights.q, .y = step.Floats(scratch.heads)}}}});
 }
 
 // Multiplies a row of each head of each token with the head's matrix. `is_again`: after the same

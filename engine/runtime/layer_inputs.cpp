@@ -28,12 +28,9 @@ Status AddProducts(const StepContext& step) {
   float* const products = step.Floats(scratch.layer_products);
   float* const inputs = step.Floats(scratch.layer_inputs);
   FORGE_TRY(
-      step.ops().matmul({.x = step.Floats(scratch.hidden),
-                         .n_tokens = step.n_tokens(),
-                         .n_targets = 1,
-                         .targets = {{{.weight = weights.layer_input_projection, .y = products}}},
-                         .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
-                        step.stream()));
+      step.Multiply({.x = step.Floats(scratch.hidden),
+                     .n_targets = 1,
+                     .targets = {{{.weight = weights.layer_input_projection, .y = products}}}}));
   return step.ops().rms_norm({.x = products,
                               .weight = weights.layer_input_norm,
                               .residual = inputs,
@@ -60,13 +57,10 @@ Status AddLayerInput(const StepContext& step, uint32_t layer) {
   const auto n_input = static_cast<int>(config.n_layer_input);
   const auto n_layers = static_cast<int>(config.n_layers);
   float* const gate = step.Floats(scratch.gate);
-  FORGE_TRY(step.ops().matmul({.x = step.Floats(scratch.hidden),
-                               .n_tokens = step.n_tokens(),
-                               .n_targets = 1,
-                               .targets = {{{.weight = weights.layer_input_gate, .y = gate}}},
-                               .activation = ActivationOf(config),
-                               .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
-                              step.stream()));
+  FORGE_TRY(step.Multiply({.x = step.Floats(scratch.hidden),
+                           .n_targets = 1,
+                           .targets = {{{.weight = weights.layer_input_gate, .y = gate}}},
+                           .activation = ActivationOf(config)}));
   const float* const inputs =
       step.Floats(scratch.layer_inputs) + static_cast<int64_t>(layer) * n_input;
   FORGE_TRY(step.ops().multiply_columns({.x = gate,

@@ -299,6 +299,7 @@ void Scheduler::AddToStep(Session& session, uint32_t n_tokens, PlannedStep& step
        .blocks = session.kv.tables,
        .state = blocks_.BeginStep(session.kv, session.n_computed, n_kept,
                                   session.state == State::kDecode),
+       .is_generated = session.state == State::kDecode,
        .wants = session.task->Wants(session.n_computed, end, session.n_tokens()),
        .n_last = 1 + session.n_drafted,
        .n_top = session.task->n_top()});

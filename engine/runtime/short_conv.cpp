@@ -10,15 +10,12 @@ Status RunShortConv(const StepContext& step, uint32_t layer) {
   float* const x = step.Floats(scratch.mixed);
   float* const x_gate = step.Floats(scratch.convolved);
   float* const y_gate = step.Floats(scratch.mixer_gate);
-  FORGE_TRY(step.ops().matmul({.x = step.Floats(scratch.hidden),
-                               .n_tokens = step.n_tokens(),
-                               .norm = step.InputNormOf(weights.attn_norm, weights.attn_norm_bias),
-                               .n_targets = 3,
-                               .targets = {{{.weight = weights.mixed, .y = x},
-                                            {.weight = weights.mixed_gate, .y = x_gate},
-                                            {.weight = weights.mixer_gate, .y = y_gate}}},
-                               .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
-                              step.stream()));
+  FORGE_TRY(step.Multiply({.x = step.Floats(scratch.hidden),
+                           .norm = step.InputNormOf(weights.attn_norm, weights.attn_norm_bias),
+                           .n_targets = 3,
+                           .targets = {{{.weight = weights.mixed, .y = x},
+                                        {.weight = weights.mixed_gate, .y = x_gate},
+                                        {.weight = weights.mixer_gate, .y = y_gate}}}}));
   CausalConvArgs convolution = ConvolutionOf(step, layer);
   convolution.x_gate = x_gate;
   convolution.y_gate = convolution.y = y_gate;

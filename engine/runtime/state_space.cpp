@@ -9,16 +9,13 @@ namespace {
 Status Project(const StepContext& step, uint32_t layer) {
   const ScratchPlan& scratch = step.scratch();
   const LayerWeights& weights = step.Layer(layer);
-  return step.ops().matmul(
+  return step.Multiply(
       {.x = step.Floats(scratch.hidden),
-       .n_tokens = step.n_tokens(),
        .norm = step.InputNormOf(weights.attn_norm, weights.attn_norm_bias),
        .n_targets = 3,
        .targets = {{{.weight = weights.mixed, .y = step.Floats(scratch.mixed)},
                     {.weight = weights.mixer_gate, .y = step.Floats(scratch.mixer_gate)},
-                    {.weight = weights.mixer_alpha, .y = step.Floats(scratch.mixer_alpha)}}},
-       .workspace = step.WorkspaceOf(scratch.matmul_workspace)},
-      step.stream());
+                    {.weight = weights.mixer_alpha, .y = step.Floats(scratch.mixer_alpha)}}}});
 }
 
 // Over all heads of a group together.

@@ -17,6 +17,13 @@ RecurrentState StepContext::WithStepOf(RecurrentState state) const {
   return state;
 }
 
+Status StepContext::Multiply(MatmulArgs args) const {
+  args.n_tokens = n_tokens();
+  args.n_prompt_tokens = indices_.n_prompt_tokens;
+  args.workspace = WorkspaceOf(scratch().matmul_workspace);
+  return ops().matmul(args, stream_);
+}
+
 Status StepContext::Norm(const float* weight, const float* bias, const float* x, float* y,
                          int n_rows) const {
   return ops().rms_norm({.x = x,
@@ -55,15 +62,12 @@ Status StepContext::AddProjected(const float* x, const WeightView& weight, const
   float* const hidden = Floats(scratch().hidden);
   const bool is_direct = post_norm == nullptr;
   FORGE_CHECK(!is_direct || scale == nullptr, "a scale comes with a norm");
-  FORGE_TRY(ops().matmul({.x = x,
-                          .n_tokens = n_tokens(),
-                          .n_targets = 1,
-                          .targets = {{{.weight = weight,
-                                        .bias = bias,
-                                        .residual = is_direct ? hidden : nullptr,
-                                        .y = is_direct ? hidden : Floats(scratch().normed)}}},
-                          .workspace = WorkspaceOf(scratch().matmul_workspace)},
-                         stream_));
+  FORGE_TRY(Multiply({.x = x,
+                      .n_targets = 1,
+                      .targets = {{{.weight = weight,
+                                    .bias = bias,
+                                    .residual = is_direct ? hidden : nullptr,
+                                    .y = is_direct ? hidden : Floats(scratch().normed)}}}}));
   return is_direct ? Status() : AddNormed(post_norm, scale);
 }
 

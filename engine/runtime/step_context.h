@@ -16,6 +16,7 @@ struct StepIndices {
   const int32_t* last_seen = nullptr;    // as AttentionArgs has it
   const int32_t* token_types = nullptr;  // all 0
   const float* ones = nullptr;
+  int n_prompt_tokens = 0;  // as in MatmulArgs
   // Of each sequence, in models with recurrent layers only, as RecurrentState has them:
   const int32_t* state_from = nullptr;
   const int32_t* state_to = nullptr;
@@ -69,6 +70,8 @@ class StepContext {
             .bias = bias};
   }
 
+  // The products of the step's tokens: the arguments but for how many these are, and the workspace.
+  Status Multiply(MatmulArgs args) const;
   // y = norm(x) of rows of `hidden`. `bias` may be null.
   Status Norm(const float* weight, const float* bias, const float* x, float* y, int n_rows) const;
   // hidden += x W^T + bias, through a norm of its own where `post_norm` is one. Overwrites `normed`

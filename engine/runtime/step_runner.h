@@ -27,12 +27,14 @@ struct StepSequence {
   uint32_t first_position = 0;           // of tokens[0]; everything before it is in the cache
   std::span<const KvBlockTable> blocks;  // of each KvGroup, enough for the last token's position
   StateSlots state = {};
+  bool is_generated = false;  // the tokens were chosen or guessed rather than given
   StepOutput wants = StepOutput::kNothing;
   uint32_t n_last = 1;  // of kLastLogits and kTopLogits: how many of its tokens
   uint32_t n_top = 0;   // of kTopLogits: in [1, min(n_vocab, kMaxTopLogits)]
 };
 
-// One step: tokens of several sequences that go through the model together.
+// One step: tokens of several sequences that go through the model together, generated ones before
+// those of prompts.
 struct StepBatch {
   std::vector<StepSequence> sequences;
   // Asked between layers, and as rows are read, so that a long step shows that it goes on. False:

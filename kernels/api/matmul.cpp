@@ -53,6 +53,9 @@ Status Validate(const MatmulArgs& args) {
   const int max_targets = static_cast<int>(args.targets.size());
   if (args.n_tokens < 0)
     return InvalidArgument("matmul: n_tokens is negative: " + std::to_string(args.n_tokens));
+  if (args.n_prompt_tokens < 0 || args.n_prompt_tokens > args.n_tokens)
+    return InvalidArgument("matmul: n_prompt_tokens is " + std::to_string(args.n_prompt_tokens) +
+                           " of " + std::to_string(args.n_tokens) + " tokens");
   if (args.n_targets < 1 || args.n_targets > max_targets)
     return InvalidArgument("matmul: n_targets must be in [1, " + std::to_string(max_targets) +
                            "]: " + std::to_string(args.n_targets));

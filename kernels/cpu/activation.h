@@ -6,7 +6,7 @@
 namespace forge {
 
 // Activations for quantised weights: blocks of 32 columns rounded to int8 with a float32 scale.
-// Tokens are kept in tiles of up to kTileTokens or of kWideTileTokens. A tile of `kTokens` tokens
+// Tokens are kept in tiles of up to kTileTokens. A tile of `kTokens` tokens
 // is an array of these blocks along the columns, so that a kernel finds all its tokens at constant
 // distances, and behind it an array of SecondDigits.
 template <int kTokens>
@@ -31,8 +31,7 @@ constexpr int kDigitsPerStep = 254;  // steps of the second digit in one of the 
 constexpr float kDigitStep = 1.0f / kDigitsPerStep;
 
 constexpr int kTileTokens = 8;
-constexpr int kWideTileTokens = 16;  // where there are kernels for it, see MatmulKernels
-constexpr int kMaxTiles = 4;         // of kTileTokens, that a kernel takes at once
+constexpr int kMaxTiles = 4;  // of kTileTokens, that a kernel takes at once
 constexpr int kActivationBlockColumns = 32;
 
 // Bytes per token and 32 columns.

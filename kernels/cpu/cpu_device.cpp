@@ -144,7 +144,7 @@ void CpuDevice::Free(void* data, uint64_t bytes) {
 std::string LevelForPeople(CpuLevel level) {
   switch (level) {
     case CpuLevel::kAmx:
-      return "AMX-INT8, AVX-512 VNNI";
+      return "AMX-BF16, AVX-512 VNNI";
     case CpuLevel::kAvx512:
       return "AVX-512 VNNI";
     case CpuLevel::kAvxVnni:

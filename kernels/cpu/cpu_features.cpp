@@ -37,14 +37,18 @@ bool HasAvx512() {
          __builtin_cpu_supports("avx512vnni");
 }
 
-// Says whether there is AMX-INT8, and asks the system to let this process use the tile registers:
-// Linux saves their 8 KiB only for processes that asked (Documentation/arch/x86/xstate.rst).
+// Says whether there are AMX-BF16 and AVX512-BF16, and asks the system to let this process use the
+// tile registers: Linux saves their 8 KiB only for processes that asked
+// (Documentation/arch/x86/xstate.rst).
 bool HasAmx() {
   constexpr unsigned kTile = 1u << 24;  // of EDX of leaf 7
-  constexpr unsigned kInt8 = 1u << 25;
+  constexpr unsigned kTileBf16 = 1u << 22;
+  constexpr unsigned kAvx512Bf16 = 1u << 5;  // of EAX of its second part
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
-  if ((edx & kTile) == 0 || (edx & kInt8) == 0) return false;
+  if ((edx & kTile) == 0 || (edx & kTileBf16) == 0) return false;
+  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) == 0) return false;
+  if ((eax & kAvx512Bf16) == 0) return false;
 #if defined(__linux__)
   constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
   constexpr int kTileData = 18;

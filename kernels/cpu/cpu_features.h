@@ -13,7 +13,7 @@ enum class CpuLevel {
   kAvx2,      // AVX2, FMA, F16C
   kAvxVnni,   // AVX2 and AVX-VNNI
   kAvx512,    // AVX-512 F, BW, DQ, VL and VNNI
-  kAmx,       // AMX-INT8, with the system's leave to use it
+  kAmx,       // AVX512-BF16 and AMX-BF16, with the system's leave to use it
 };
 
 constexpr CpuLevel kCpuLevels[] = {CpuLevel::kPortable, CpuLevel::kAvx2, CpuLevel::kAvxVnni,

@@ -60,7 +60,7 @@ class ExpertProducts {
   int64_t RowOf(int64_t sorted_pair) const {
     return pairs_.order()[sorted_pair] / args_.pairs_per_row;
   }
-  TokenTiles TilesOf(const ExpertRun& run) const { return {run.n_pairs, has_wide_}; }
+  TokenTiles TilesOf(const ExpertRun& run) const { return {run.n_pairs}; }
   // A quantised row, as a tile of one token. REQUIRES: row < n_row_tiles_.
   std::byte* RowTile(int64_t row) const { return pairs_.activations() + row * token_bytes_; }
   // The tile that starts at a sorted pair.
@@ -81,7 +81,6 @@ class ExpertProducts {
   const bool is_quantized_;
   const int64_t token_bytes_;  // of a tile
   const int64_t n_row_tiles_;
-  bool has_wide_ = true;
   bool needs_digits_ = false;
   std::array<Product, 2> products_ = {};
   int n_products_ = 0;
@@ -107,7 +106,6 @@ ExpertProducts::ExpertProducts(const ExpertMatmulArgs& args, const ExpertPairs& 
     if (format.is_quantized != is_quantized) continue;
     Product& product = products_[static_cast<size_t>(n_products_++)];
     product = {&args.targets[i], format, CeilDivide(shape.n_rows, kCpuPackRows), nullptr, false};
-    has_wide_ &= format.wide_kernel != nullptr;
     needs_digits_ |= format.needs_digits;
     activation_bytes = std::max(activation_bytes, format.activation_bytes());
     n_groups_ += product.n_groups;
@@ -279,7 +277,7 @@ void ExpertProducts::MultiplyGroup(const Product& product, const ExpertRun& run,
     const std::span<const int32_t> stored(pairs_.order() + run.first_pair + pair,
                                           static_cast<size_t>(n_pairs));
     if (n_pairs > 1) PrefetchResults(product, args_.targets[0].y, group, stored);
-    (n_tokens == kWideTileTokens ? format.wide_kernel : format.kernels[n_tokens - 1])(tile);
+    format.kernels[n_tokens - 1](tile);
     StoreSums(product, args_.targets[0].y, run.expert, group, stored, sums);
     pair += n_pairs;
   }

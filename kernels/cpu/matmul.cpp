@@ -17,6 +17,10 @@ namespace {
 // From here on activations are prepared by all threads; below, waking them costs more.
 constexpr int64_t kParallelPrepareValues = 16384;
 
+// What the workspace has for a token and 32 columns.
+constexpr int64_t kWorkspaceTokenBytes = std::max(kActivationBytes, kMaxPanelTokenBytes);
+static_assert(kWorkspaceTokenBytes % 64 == 0 && kPanelBlockColumns == kActivationBlockColumns);
+
 // One row of kTraits for each format.
 struct FormatTraits {
   DType dtype;
@@ -49,43 +53,75 @@ constexpr auto kOnes = [] {
   return ones;
 }();
 
-// A matmul cut into chunks: a span of tokens times a range of the row groups of all matrices. With
-// gate and up a chunk has the same groups of gate and of up, so that it has both halves of its
-// rows.
+// Tokens that are multiplied alike, cut into chunks: a span of them times a range of the row groups
+// of all matrices. With gate and up a chunk has the same groups of gate and of up, so that it has
+// both halves of its rows.
+struct Part {
+  int64_t first_token;
+  int64_t end_token;
+  int64_t span_tokens;
+  int64_t groups_per_chunk;
+  int64_t chunks_per_span;
+
+  int64_t n_chunks() const {
+    return CeilDivide(end_token - first_token, span_tokens) * chunks_per_span;
+  }
+};
+
+// A range of tokens.
+struct Span {
+  int64_t first_token;
+  int64_t end_token;
+};
+
+// A matmul in two parts: of the tokens generated, and of those of prompts where there are kernels
+// of panels.
 class TiledMatmul {
  public:
   // REQUIRES: the arguments are valid, n_tokens > 0.
   TiledMatmul(const MatmulArgs& args, CpuLevel level);
 
-  bool needs_quantized() const { return needs_quantized_; }
+  bool needs_workspace() const { return needs_quantized_ || panel_digits_ > 0; }
   bool is_gated() const { return args_.activation && args_.n_targets == 2; }
+  int64_t n_sides() const { return is_gated() ? 2 : 1; }  // that stay together
   // Normalises the activations and rounds them.
   void Prepare(ThreadPool& pool) const;
   void Multiply(ThreadPool& pool) const;
 
  private:
+  int64_t n_blocks() const { return CeilDivide(n_in_, kActivationBlockColumns); }
   // Where the tile that starts at `first_token` lies in the workspace.
   std::byte* Tile(int64_t first_token) const {
     return static_cast<std::byte*>(args_.workspace.data) +
-           first_token * (n_in_ / kActivationBlockColumns) * kActivationBytes;
+           first_token * n_blocks() * kActivationBytes;
+  }
+  // The same of a token of a prompt; those lie behind the others, each tile at a multiple of 64.
+  std::byte* PanelTile(int64_t first_token) const {
+    return static_cast<std::byte*>(args_.workspace.data) +
+           n_tiled_ * n_blocks() * kWorkspaceTokenBytes +
+           (first_token - n_tiled_) * n_blocks() * panel_digits_ * kPanelDigitBytes;
   }
   void PrepareToken(int64_t token) const;
-  int64_t GroupsPerChunk(int n_threads) const;
-  void MultiplyGroups(int64_t group, int64_t end_group, int64_t first_token,
-                      int64_t end_token) const;
-  void MultiplyGroup(const Product& product, int64_t group, int64_t first_token,
-                     int64_t end_token) const;
+  Part MakeTiles(int n_threads) const;
+  Part MakePanels(int n_threads) const;
+  void MultiplyChunk(const Part& part, int64_t chunk) const;
+  void MultiplyGroups(const Product& product, int64_t group, int64_t end_group,
+                      const Span& span) const;
+  void MultiplyGroup(const Product& product, int64_t group, const Span& span) const;
+  void MultiplyPanel(const Product& product, int64_t group, int n_groups, const Span& span) const;
 
   const MatmulArgs& args_;
   const MatmulKernels& kernels_;
+  const PanelKernels* const panel_kernels_;
   const VectorKernels& vector_kernels_;
   const int64_t n_in_;
   const float* const x_;  // what is multiplied
-  TokenTiles tiles_;      // of quantised activations
   std::array<Product, 3> products_;
   int64_t n_groups_ = 0;  // of all matrices
   int64_t weight_bytes_ = 0;
-  int64_t span_tokens_ = 0;  // as SpanTokens gives
+  int64_t activation_bytes_ = 0;  // of a token and 32 columns, in tiles
+  int panel_digits_ = 0;          // 0: there are no panels
+  int64_t n_tiled_ = 0;           // tokens; those behind them are for panels
   bool needs_quantized_ = false;
   bool needs_digits_ = false;
 };
@@ -93,11 +129,10 @@ class TiledMatmul {
 TiledMatmul::TiledMatmul(const MatmulArgs& args, CpuLevel level)
     : args_(args),
       kernels_(MatmulKernelsAt(level)),
+      panel_kernels_(PanelKernelsAt(level)),
       vector_kernels_(VectorKernelsFor(level)),
       n_in_(args.targets[0].weight.shape.n_cols),
-      x_(args.norm.weight == nullptr ? args.x : args.norm.scratch),
-      tiles_{args.n_tokens, true} {
-  int64_t activation_bytes = 0;
+      x_(args.norm.weight == nullptr ? args.x : args.norm.scratch) {
   for (size_t i = 0; i < static_cast<size_t>(args.n_targets); ++i) {
     const WeightShape& shape = args.targets[i].weight.shape;
     const MatmulFormat format = FindMatmulFormat(shape.dtype, n_in_, level);
@@ -106,21 +141,20 @@ TiledMatmul::TiledMatmul(const MatmulArgs& args, CpuLevel level)
     n_groups_ += products_[i].n_groups;
     weight_bytes_ += products_[i].n_groups * format.group_bytes;
     needs_quantized_ |= format.is_quantized;
-    // The targets share the tiles of activations.
-    tiles_.has_wide &= !format.is_quantized || format.wide_kernel != nullptr;
     needs_digits_ |= format.needs_digits;
-    activation_bytes = std::max(activation_bytes, format.activation_bytes());
+    activation_bytes_ = std::max(activation_bytes_, format.activation_bytes());
+    if (args.n_prompt_tokens > 0) panel_digits_ = std::max(panel_digits_, format.panel.n_digits);
   }
+  n_tiled_ = args.n_tokens - (panel_digits_ > 0 ? args.n_prompt_tokens : 0);
   if (args.activation) {
     Product& last = products_[is_gated() ? 1 : 0];
     last.activate = vector_kernels_.gated_activation[static_cast<size_t>(*args.activation)];
     last.is_up = is_gated();
   }
-  span_tokens_ = SpanTokens(n_in_, activation_bytes);
 }
 
 void TiledMatmul::Prepare(ThreadPool& pool) const {
-  if (!needs_quantized_ && args_.norm.weight == nullptr) return;
+  if (!needs_workspace() && args_.norm.weight == nullptr) return;
   const auto prepare = [this](int64_t begin, int64_t end) {
     for (int64_t token = begin; token < end; ++token) PrepareToken(token);
   };
@@ -138,51 +172,79 @@ void TiledMatmul::PrepareToken(int64_t token) const {
     NormRow(vector_kernels_, args_.x + token * n_in_,
             {args_.norm.weight, args_.norm.bias, args_.norm.epsilon, args_.norm.is_centred},
             nullptr, args_.norm.scratch + token * n_in_, n_in_);
-  if (!needs_quantized_) return;
-  const int64_t first = tiles_.Start(token);
-  kernels_.quantize(x_ + token * n_in_, n_in_, static_cast<int>(token - first), tiles_.Count(first),
-                    needs_digits_, Tile(first));
+  const float* const x = x_ + token * n_in_;
+  if (token < n_tiled_ && needs_quantized_) {
+    const int64_t first = TokenTiles::Start(token);
+    kernels_.quantize(x, n_in_, static_cast<int>(token - first), TokenTiles{n_tiled_}.Count(first),
+                      needs_digits_, Tile(first));
+  } else if (token >= n_tiled_) {
+    const auto slot = static_cast<int>((token - n_tiled_) % kPanelTileTokens);
+    panel_kernels_->round(x, n_in_, slot, panel_digits_, PanelTile(token - slot));
+  }
 }
 
-int64_t TiledMatmul::GroupsPerChunk(int n_threads) const {
-  const int64_t tokens = std::min<int64_t>(args_.n_tokens, span_tokens_);
+Part TiledMatmul::MakeTiles(int n_threads) const {
+  const int64_t span_tokens = SpanTokens(n_in_, activation_bytes_);
+  const int64_t tokens = std::clamp<int64_t>(n_tiled_, 1, span_tokens);
   const int64_t by_products = kChunkProducts / (kCpuPackRows * n_in_ * tokens);
   const int64_t by_bytes = kChunkBytes * n_groups_ / weight_bytes_;
   const int64_t by_balance = n_groups_ / (kMinChunksPerThread * n_threads);
-  const int64_t groups = std::max<int64_t>(1, std::min({by_products, by_bytes, by_balance}));
-  return is_gated() ? CeilDivide(groups, 2) * 2 : groups;  // gate and up stay together
+  int64_t groups = std::max<int64_t>(1, std::min({by_products, by_bytes, by_balance}));
+  groups = CeilDivide(groups, n_sides()) * n_sides();
+  return {0, n_tiled_, span_tokens, groups, CeilDivide(n_groups_, groups)};
+}
+
+Part TiledMatmul::MakePanels(int n_threads) const {
+  const int64_t n_chunks = kMinChunksPerThread * n_threads;
+  const int64_t n_panels = CeilDivide(n_groups_, n_sides() * kMaxPanelGroups);
+  int64_t span_tokens = kMaxPanelTokens;
+  while (span_tokens > kMinPanelTokens &&
+         n_panels * CeilDivide(args_.n_tokens - n_tiled_, span_tokens) < n_chunks)
+    span_tokens /= 2;
+  // Two groups share their loads of activations.
+  const int64_t by_balance = n_groups_ / (n_sides() * n_chunks);
+  const int64_t groups = n_sides() * std::clamp<int64_t>(by_balance, 2, kMaxPanelGroups);
+  return {n_tiled_, args_.n_tokens, span_tokens, groups, CeilDivide(n_groups_, groups)};
 }
 
 void TiledMatmul::Multiply(ThreadPool& pool) const {
-  const int64_t groups_per_chunk = GroupsPerChunk(pool.n_threads());
-  const int64_t chunks_per_span = CeilDivide(n_groups_, groups_per_chunk);
-  const int64_t n_spans = CeilDivide(args_.n_tokens, span_tokens_);
-  pool.ParallelFor(n_spans * chunks_per_span, [&](int64_t chunk, int) {
-    const int64_t first_token = chunk / chunks_per_span * span_tokens_;
-    const int64_t end_token = std::min<int64_t>(args_.n_tokens, first_token + span_tokens_);
-    const int64_t group = chunk % chunks_per_span * groups_per_chunk;
-    MultiplyGroups(group, std::min(n_groups_, group + groups_per_chunk), first_token, end_token);
+  const Part tiles = MakeTiles(pool.n_threads());
+  const Part panels = MakePanels(pool.n_threads());
+  const int64_t n_first = tiles.n_chunks();
+  pool.ParallelFor(n_first + panels.n_chunks(), [&](int64_t chunk, int) {
+    chunk < n_first ? MultiplyChunk(tiles, chunk) : MultiplyChunk(panels, chunk - n_first);
   });
 }
 
-void TiledMatmul::MultiplyGroups(int64_t group, int64_t end_group, int64_t first_token,
-                                 int64_t end_token) const {
+void TiledMatmul::MultiplyChunk(const Part& part, int64_t chunk) const {
+  const int64_t first_token = part.first_token + chunk / part.chunks_per_span * part.span_tokens;
+  const Span span = {first_token, std::min(part.end_token, first_token + part.span_tokens)};
+  int64_t group = chunk % part.chunks_per_span * part.groups_per_chunk;
+  int64_t end_group = std::min(n_groups_, group + part.groups_per_chunk);
   if (is_gated()) {
     // First all of gate, then all of up: taking turns breaks up what is read in one piece. (Two Zen
     // 4 cores, one token of 1B Q4_K: 83 % of what the other products read, now as much.)
-    for (const size_t i : {0, 1})
-      for (int64_t pair = group / 2; pair < end_group / 2; ++pair)
-        MultiplyGroup(products_[i], pair, first_token, end_token);
+    for (const size_t i : {0, 1}) MultiplyGroups(products_[i], group / 2, end_group / 2, span);
     return;
   }
-  for (int i = 0; i < args_.n_targets; ++i) {
+  for (int i = 0; i < args_.n_targets && end_group > 0; ++i) {
     const Product& product = products_[static_cast<size_t>(i)];
-    for (; group < std::min(end_group, product.n_groups); ++group)
-      MultiplyGroup(product, group, first_token, end_token);
-    group -= product.n_groups;  // numbers within the next matrix
+    MultiplyGroups(product, group, std::min(end_group, product.n_groups), span);
+    group = std::max<int64_t>(0, group - product.n_groups);  // numbers within the next matrix
     end_group -= product.n_groups;
-    if (end_group <= 0) return;
   }
+}
+
+// Does nothing where `group` is not below `end_group`.
+void TiledMatmul::MultiplyGroups(const Product& product, int64_t group, int64_t end_group,
+                                 const Span& span) const {
+  const bool is_panel = span.first_token >= n_tiled_ && product.format.panel.kernel != nullptr;
+  if (!is_panel) {
+    for (; group < end_group; ++group) MultiplyGroup(product, group, span);
+    return;
+  }
+  const auto n_groups = static_cast<int>(end_group - group);
+  if (n_groups > 0) MultiplyPanel(product, group, n_groups, span);
 }
 
 // Where StoreSums writes the rows of `group` for `token`.
@@ -225,28 +287,52 @@ void StoreSums(const Product& product, float* first_y, int64_t group, int64_t fi
   }
 }
 
-void TiledMatmul::MultiplyGroup(const Product& product, int64_t group, int64_t first_token,
-                                int64_t end_token) const {
+void TiledMatmul::MultiplyGroup(const Product& product, int64_t group, const Span& span) const {
   alignas(64) float sums[kMaxTokensAtOnce * kCpuPackRows];
   const MatmulFormat& format = product.format;
-  const TokenTiles tiles = format.is_quantized ? tiles_ : TokenTiles{args_.n_tokens, false};
+  const TokenTiles tiles = {span.end_token};
   TileArgs tile = {};
   tile.weights =
       static_cast<const std::byte*>(product.target->weight.data) + group * format.group_bytes;
   tile.activation_stride = n_in_;
   tile.n_cols = n_in_;
   tile.sums = sums;
-  for (int64_t token = first_token; token < end_token;) {
+  for (int64_t token = span.first_token; token < span.end_token;) {
     const int n_tokens = tiles.Count(token);
-    tile.n_tiles = tiles.CountTiles(token, end_token);
+    tile.n_tiles = tiles.CountTiles(token, span.end_token);
     tile.activations =
         format.is_quantized ? Tile(token) : reinterpret_cast<const std::byte*>(x_ + token * n_in_);
-    tile.prefetch = token == first_token;  // from the second time on the group is in a cache
+    tile.prefetch = token == span.first_token;  // from the second time on the group is in a cache
     const int n_stored = n_tokens * tile.n_tiles;
     if (n_stored > 1) PrefetchResults(product, args_.targets[0].y, group, token, n_stored);
-    (n_tokens == kWideTileTokens ? format.wide_kernel : format.kernels[n_tokens - 1])(tile);
+    format.kernels[n_tokens - 1](tile);
     StoreSums(product, args_.targets[0].y, group, token, n_stored, sums);
     token += n_stored;
+  }
+}
+
+void TiledMatmul::MultiplyPanel(const Product& product, int64_t group, int n_groups,
+                                const Span& span) const {
+  alignas(64) float sums[kMaxPanelGroups * kMaxPanelTokens * kCpuPackRows];
+  const int64_t n_tokens = span.end_token - span.first_token;
+  const int64_t n_tiles = CeilDivide(n_tokens, kPanelTileTokens);
+  product.format.panel.kernel(
+      {.weights = static_cast<const std::byte*>(product.target->weight.data) +
+                  group * product.format.group_bytes,
+       .group_bytes = product.format.group_bytes,
+       .n_groups = n_groups,
+       .activations = PanelTile(span.first_token),
+       .n_digits = panel_digits_,
+       .n_cols = n_in_,
+       .n_tiles = static_cast<int>(n_tiles),
+       .sums = sums});
+  // All rows of a token, which are adjacent, before the next token's.
+  const int64_t group_sums = n_tiles * kPanelTileTokens * kCpuPackRows;
+  float* const first_y = args_.targets[0].y;
+  for (int64_t t = 0; t < n_tokens; ++t) {
+    for (int i = 0; i < n_groups; ++i)
+      StoreSums(product, first_y, group + i, span.first_token + t, 1,
+                sums + i * group_sums + t * kCpuPackRows);
   }
 }
 
@@ -262,9 +348,9 @@ const MatmulKernels& MatmulKernelsAt(CpuLevel level) {
   return kMatmulKernelsPortable;
 }
 
-const WideMatmulKernels* WideMatmulKernelsAt(CpuLevel level) {
+const PanelKernels* PanelKernelsAt(CpuLevel level) {
 #if defined(__x86_64__)
-  if (level == CpuLevel::kAmx) return &kWideMatmulKernelsAmx;
+  if (level == CpuLevel::kAmx) return &kPanelKernelsAmx;
 #endif
   static_cast<void>(level);
   return nullptr;
@@ -273,9 +359,9 @@ const WideMatmulKernels* WideMatmulKernelsAt(CpuLevel level) {
 MatmulFormat FindMatmulFormat(DType dtype, int64_t n_cols, CpuLevel level) {
   size_t format = 0;
   while (kTraits[format].dtype != dtype) ++format;
-  const WideMatmulKernels* wide = WideMatmulKernelsAt(level);
+  const PanelKernels* panels = PanelKernelsAt(level);
   return {.kernels = MatmulKernelsAt(level).tiles[format],
-          .wide_kernel = wide == nullptr ? nullptr : wide->tiles[format],
+          .panel = panels == nullptr ? PanelKernels::OfFormat{} : panels->formats[format],
           .is_quantized = kTraits[format].is_quantized,
           .needs_digits = kTraits[format].needs_digits,
           .group_bytes = kTraits[format].group_bytes(n_cols)};
@@ -284,7 +370,8 @@ MatmulFormat FindMatmulFormat(DType dtype, int64_t n_cols, CpuLevel level) {
 uint64_t CpuMatmulWorkspaceBytes(int max_tokens, int64_t max_cols) {
   if (max_tokens <= 0 || max_cols <= 0) return 0;
   const int64_t blocks = CeilDivide(max_cols, kActivationBlockColumns);
-  return static_cast<uint64_t>(max_tokens) * static_cast<uint64_t>(blocks * kActivationBytes);
+  return static_cast<uint64_t>(max_tokens + kPanelTileTokens - 1) *
+         static_cast<uint64_t>(blocks * kWorkspaceTokenBytes);
 }
 
 Status CpuMatmul(const MatmulArgs& args, Stream& stream) {
@@ -292,7 +379,7 @@ Status CpuMatmul(const MatmulArgs& args, Stream& stream) {
   if (args.n_tokens == 0) return Status();
   CpuStream& cpu = AsCpu(stream);
   const TiledMatmul matmul(args, cpu.level());
-  if (matmul.needs_quantized()) {
+  if (matmul.needs_workspace()) {
     const uint64_t needed =
         CpuMatmulWorkspaceBytes(args.n_tokens, args.targets[0].weight.shape.n_cols);
     if (args.workspace.data == nullptr || args.workspace.bytes < needed)

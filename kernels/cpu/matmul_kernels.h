@@ -58,22 +58,14 @@ consteval MatmulKernels MakeMatmulKernels(decltype(MatmulKernels::quantize) quan
                                     std::make_integer_sequence<int, kTileTokens>());
 }
 
-// Kernels for tiles of kWideTileTokens tokens, with results equal to the bit to those of the
-// MatmulKernels they accompany. Null where those are faster, and for floating-point formats.
-struct WideMatmulKernels {
-  TileKernel tiles[MatmulKernels::kFormats];  // [index in Formats]
-};
-
 extern const MatmulKernels kMatmulKernelsPortable;
 #if defined(__x86_64__)
 extern const MatmulKernels kMatmulKernelsAvx2;
 extern const MatmulKernels kMatmulKernelsAvxVnni;
 extern const MatmulKernels kMatmulKernelsAvx512;
-extern const WideMatmulKernels kWideMatmulKernelsAmx;
 #endif
 
 // REQUIRES: HasCpuLevel(level).
 const MatmulKernels& MatmulKernelsAt(CpuLevel level);
-const WideMatmulKernels* WideMatmulKernelsAt(CpuLevel level);  // null: the level has none
 
 }  // namespace forge

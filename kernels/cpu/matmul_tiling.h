@@ -7,6 +7,7 @@
 #include "kernels/cpu/activation.h"
 #include "kernels/cpu/matmul_kernels.h"
 #include "kernels/cpu/pack.h"
+#include "kernels/cpu/panel.h"
 
 namespace forge {
 
@@ -21,6 +22,11 @@ constexpr int64_t kSpanActivationBytes = 384 << 10;
 constexpr int64_t kChunkProducts = 4'000'000;
 constexpr int64_t kChunkBytes = 512 << 10;
 constexpr int64_t kMinChunksPerThread = 4;
+
+// Tokens of a prompt that share the expanding of weights: as many as are worth it, fewer where
+// threads would have nothing to do. Their activations come from a third-level cache.
+constexpr int64_t kMaxPanelTokens = 512;
+constexpr int64_t kMinPanelTokens = 128;
 
 // Stores the rows of a group for one token: the usual number of them without calling memmove.
 inline void StoreRows(const float* sums, int n_rows, float* y) {
@@ -38,27 +44,17 @@ constexpr int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // `token_bytes`: of activations, for each 32 columns.
 constexpr int64_t SpanTokens(int64_t n_in, int64_t token_bytes) {
   constexpr int64_t kUnit = kMaxTiles * kTileTokens;
-  static_assert(kUnit % kWideTileTokens == 0);
   const int64_t bytes = CeilDivide(n_in, kActivationBlockColumns) * token_bytes * kUnit;
   return std::max<int64_t>(1, kSpanActivationBytes / bytes) * kUnit;
 }
 
-// How n_tokens tokens fall into tiles: wide ones first where there are kernels for them.
+// How n_tokens tokens fall into tiles.
 struct TokenTiles {
   int64_t n_tokens;
-  bool has_wide;
 
-  int64_t wide_tokens() const {
-    return has_wide ? n_tokens / kWideTileTokens * kWideTileTokens : 0;
-  }
   // The first token, and the number of tokens, of the tile that `token` is in.
-  int64_t Start(int64_t token) const {
-    const int64_t wide = wide_tokens();
-    if (token < wide) return token / kWideTileTokens * kWideTileTokens;
-    return wide + (token - wide) / kTileTokens * kTileTokens;
-  }
+  static int64_t Start(int64_t token) { return token / kTileTokens * kTileTokens; }
   int Count(int64_t first_token) const {
-    if (first_token < wide_tokens()) return kWideTileTokens;
     return static_cast<int>(std::min<int64_t>(kTileTokens, n_tokens - first_token));
   }
   // How many tiles a kernel takes at once from `first_token` on, the start of one, to `end_token`.
@@ -68,12 +64,12 @@ struct TokenTiles {
   }
 };
 
-constexpr int kMaxTokensAtOnce = std::max(kMaxTiles * kTileTokens, kWideTileTokens);
+constexpr int kMaxTokensAtOnce = kMaxTiles * kTileTokens;
 
 // A number format as the kernels of a level take it.
 struct MatmulFormat {
-  const TileKernel* kernels;  // [n_tokens of the tile - 1]
-  TileKernel wide_kernel;     // for tiles of kWideTileTokens, or null
+  const TileKernel* kernels;     // [n_tokens of the tile - 1]
+  PanelKernels::OfFormat panel;  // its kernel is null where the level has none for the format
   bool is_quantized;
   bool needs_digits;    // second digits of activations, see activation.h
   int64_t group_bytes;  // of 16 rows of n_cols

@@ -32,12 +32,14 @@ struct HostNorm {
 std::vector<std::vector<float>> Multiply(OpRig& rig, const std::vector<MatmulTarget>& targets,
                                          const std::vector<float>& x, int n_tokens,
                                          HostNorm* norm = nullptr,
-                                         std::optional<Activation> activation = std::nullopt) {
+                                         std::optional<Activation> activation = std::nullopt,
+                                         int n_prompt_tokens = 0) {
   const int64_t n_in = targets[0].weight.shape.n_cols;
   GuardedBytes workspace(rig.MatmulWorkspaceBytes(n_tokens, n_in));
   MatmulArgs args;
   args.x = x.data();
   args.n_tokens = n_tokens;
+  args.n_prompt_tokens = n_prompt_tokens;
   if (norm != nullptr)
     args.norm = {norm->weight.data(), norm->epsilon, norm->scratch.data(), norm->is_centred,
                  norm->is_centred ? norm->bias.data() : nullptr};
@@ -143,9 +145,12 @@ TEST_P(FusedMatmulTest, NormalisesAsTheOpOfThatName) {
       const std::vector<MatmulTarget> all = {{.weight = first.view()}, {.weight = second.view()}};
       const std::vector<MatmulTarget> targets(all.begin(),
                                               all.begin() + static_cast<int>(n_targets));
-      EXPECT_EQ(Multiply(*rig_, targets, x, n_tokens, &norm),
-                Multiply(*rig_, targets, normed, n_tokens))
-          << n_tokens << " tokens, " << n_targets << " targets, centred " << is_centred;
+      for (const int n_prompt_tokens : {0, n_tokens - n_tokens / 3})
+        EXPECT_EQ(
+            Multiply(*rig_, targets, x, n_tokens, &norm, std::nullopt, n_prompt_tokens),
+            Multiply(*rig_, targets, normed, n_tokens, nullptr, std::nullopt, n_prompt_tokens))
+            << n_tokens << " tokens, " << n_prompt_tokens << " of prompts, " << n_targets
+            << " targets, centred " << is_centred;
     }
   }
 }
@@ -184,6 +189,15 @@ TEST_P(FusedMatmulTest, ActivatesGateAndUp) {
                                  static_cast<int64_t>(want_alone.size()));
         const auto ungated = Multiply(*rig_, alone, x, n_tokens, nullptr, activation);
         ASSERT_TRUE(testing::Near(ungated[0], want_alone, testing::kSwigluTolerance));
+        const int n_prompt_tokens = (n_tokens + 1) / 2;
+        const auto of_prompts =
+            Multiply(*rig_, targets, x, n_tokens, nullptr, std::nullopt, n_prompt_tokens);
+        std::vector<double> want_of_prompts(want.size());
+        ReferenceGatedActivation(activation, of_prompts[0].data(), of_prompts[1].data(),
+                                 want_of_prompts.data(), static_cast<int64_t>(want.size()));
+        ASSERT_TRUE(testing::Near(
+            Multiply(*rig_, targets, x, n_tokens, nullptr, activation, n_prompt_tokens)[0],
+            want_of_prompts, testing::kSwigluTolerance));
         // Of experts, where a token's bits may depend on how many share its own.
         for (const bool is_alone : {false, true}) {
           const std::vector<float> of_experts =
