@@ -43,7 +43,9 @@ class ReadingTest(unittest.TestCase):
         scores, finished = self.scores("--token-ids", ",".join(map(str, ids)))
         self.assertEqual(ids, [s["token"] for s in scores])
         self.assertNotIn("logprob", scores[0])
-        self.assertEqual([t["logprob"] for t in tokens], [s["logprob"] for s in scores[len(prompt):]])
+        # The same but for rounding, which with AMX is another for what is given (docs/cpu-matmul.md).
+        for token, score in zip(tokens, scores[len(prompt):], strict=True):
+            self.assertAlmostEqual(token["logprob"], score["logprob"], delta=0.05)
         self.assertEqual(len(ids) - 1, finished["scoredTokens"])
         self.assertAlmostEqual(sum(s["logprob"] for s in scores[1:]), finished["totalLogprob"], 3)
 
