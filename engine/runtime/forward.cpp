@@ -189,13 +189,13 @@ void Forward::FlattenBlocks(const StepBatch& batch) {
 StepIndices Forward::PlaceIndices() {
   StepIndices indices;
   indices.tokens = Place(host_.tokens);
-  indices.n_prompt_tokens = host_.n_prompt_tokens;
   const RaggedBatch batch = {.n_tokens = static_cast<int>(host_.tokens.size()),
                              .n_sequences = static_cast<int>(host_.first_token.size()) - 1,
                              .positions = Place(host_.positions),
                              .token_sequence = Place(host_.token_sequence),
                              .first_token = Place(host_.first_token),
-                             .n_decodes = host_.n_decodes};
+                             .n_decodes = host_.n_decodes,
+                             .n_prompt_tokens = host_.n_prompt_tokens};
   indices.logit_rows = Place(host_.logit_rows);
   if (!host_.query_scales.empty()) indices.query_scales = Place(host_.query_scales);
   if (!host_.last_seen.empty()) {

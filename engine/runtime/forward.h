@@ -40,7 +40,7 @@ class Forward final : public StepRunner {
     // Of each sequence of a model with recurrent layers:
     std::vector<int32_t> state_from, state_to, state_kept_after, state_kept_to;
     int n_decodes = 0;                      // as in RaggedBatch
-    int n_prompt_tokens = 0;                // as in MatmulArgs
+    int n_prompt_tokens = 0;                // the same
     std::vector<BlockTables> block_tables;  // of each KvGroup
     std::vector<std::byte> placed;          // all of these one after the other, for one copy
   };

@@ -19,7 +19,7 @@ RecurrentState StepContext::WithStepOf(RecurrentState state) const {
 
 Status StepContext::Multiply(MatmulArgs args) const {
   args.n_tokens = n_tokens();
-  args.n_prompt_tokens = indices_.n_prompt_tokens;
+  args.n_prompt_tokens = indices_.batches.front().n_prompt_tokens;
   args.workspace = WorkspaceOf(scratch().matmul_workspace);
   return ops().matmul(args, stream_);
 }

@@ -16,7 +16,6 @@ struct StepIndices {
   const int32_t* last_seen = nullptr;    // as AttentionArgs has it
   const int32_t* token_types = nullptr;  // all 0
   const float* ones = nullptr;
-  int n_prompt_tokens = 0;  // as in MatmulArgs
   // Of each sequence, in models with recurrent layers only, as RecurrentState has them:
   const int32_t* state_from = nullptr;
   const int32_t* state_to = nullptr;

@@ -31,14 +31,10 @@ struct InputNorm {
 //
 // Devices may round activations to 8-bit blocks for quantised weights; with F32 weights everything
 // is float32, with F16 and BF16 weights the weights are exact and activations float32.
-//
-// What was given (a prompt) comes in large batches, what is generated seldom does. A device may
-// round them differently, each the best way for it, so that what a token of either kind gives does
-// not depend on the other tokens of the step.
 struct MatmulArgs {
   const float* x = nullptr;  // [n_tokens, n_in]
   int n_tokens = 0;
-  int n_prompt_tokens = 0;  // the last so many of them are of prompts
+  int n_prompt_tokens = 0;  // as in RaggedBatch
   InputNorm norm = {};
   int n_targets = 0;
   std::array<MatmulTarget, 3> targets;  // the first n_targets are used; all share n_in

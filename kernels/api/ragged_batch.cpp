@@ -33,6 +33,10 @@ Status Validate(const RaggedBatch& batch) {
     return InvalidArgument("ragged batch: n_decodes must be in [0, " +
                            std::to_string(batch.n_sequences) +
                            "], the number of sequences: " + std::to_string(batch.n_decodes));
+  if (batch.n_prompt_tokens < 0 || batch.n_prompt_tokens > batch.n_tokens)
+    return InvalidArgument("ragged batch: n_prompt_tokens is " +
+                           std::to_string(batch.n_prompt_tokens) + " of " +
+                           std::to_string(batch.n_tokens) + " tokens");
   if (batch.max_blocks == 0)
     return InvalidArgument("ragged batch: block tables have no room for a block: max_blocks 0");
   if (batch.positions == nullptr || batch.token_sequence == nullptr ||

@@ -34,6 +34,11 @@ struct RaggedBatch {
   const int32_t* block_tables = nullptr;    // [n_sequences, max_blocks], see KvLayerView
   int max_blocks = 0;
   int n_decodes = 0;  // so many sequences that the batch begins with have one token each
+  // The last so many tokens are of prompts: whole sequences. What was given (a prompt) comes in
+  // large batches, what is generated seldom does. A device may round them differently, each the
+  // best way for it, so that what a token of either kind gives does not depend on the other tokens
+  // of the step.
+  int n_prompt_tokens = 0;
 };
 
 // Checks the shape of a batch: kInvalidArgument for null pointers and negative or zero sizes. Does

@@ -6,6 +6,7 @@
 #include <limits>
 #include <string>
 
+#include "kernels/cpu/attention_panel.h"
 #include "kernels/cpu/attention_plan.h"
 #include "kernels/cpu/batch_check.h"
 #include "kernels/cpu/cpu_stream.h"
@@ -21,8 +22,14 @@ constexpr int64_t kWorthWaking = 1 << 18;
 // One run of the op: knows how to compute an item and how to merge the items of a task.
 class AttentionRun {
  public:
-  AttentionRun(const AttentionArgs& args, const AttentionPlan& plan, const VectorKernels& kernels)
-      : args_(args), plan_(plan), kernels_(kernels), group_(args.n_heads / args.cache.n_kv_heads) {}
+  // `attend_panel` may be null.
+  AttentionRun(const AttentionArgs& args, const AttentionPlan& plan, const VectorKernels& kernels,
+               AttendPanelKernel attend_panel)
+      : args_(args),
+        plan_(plan),
+        kernels_(kernels),
+        attend_panel_(attend_panel),
+        group_(args.n_heads / args.cache.n_kv_heads) {}
 
   // Computes item `item` of the wave [wave_begin, wave_end); the last of a task's items in the wave
   // merges them.
@@ -57,6 +64,7 @@ class AttentionRun {
   const AttentionArgs& args_;
   const AttentionPlan& plan_;
   const VectorKernels& kernels_;
+  const AttendPanelKernel attend_panel_;
   const int group_;
 };
 
@@ -116,6 +124,7 @@ void AttentionRun::Attend(const AttentionItem& at, const AttentionPartial& parti
       .maxima = partial.maxima,
       .totals = partial.totals,
   };
+  if (at.is_panel()) return attend_panel_(partition);
   kernels_.attend[static_cast<size_t>(args_.cache.dtype)](partition);
 }
 
@@ -163,6 +172,18 @@ void AttentionRun::Finish(const AttentionItem& at) const {
 
 }  // namespace
 
+AttendPanelKernel FindAttendPanel(const KvLayerView& cache, CpuLevel level) {
+#if defined(__x86_64__)
+  const bool fits = !cache.values_in_keys && cache.block_tokens % 32 == 0 &&
+                    kAttentionPartition % cache.block_tokens == 0 && cache.head_dim % 2 == 0 &&
+                    cache.head_dim <= kMaxPanelHeadDim && cache.value_dim % 16 == 0;
+  if (level == CpuLevel::kAmx && fits) return kAttendPanelAmx[static_cast<size_t>(cache.dtype)];
+#endif
+  static_cast<void>(cache);
+  static_cast<void>(level);
+  return nullptr;
+}
+
 uint64_t CpuAttentionWorkspaceBytes(int max_tokens, int n_heads, int value_dim) {
   return AttentionPlan::WorkspaceBytes(max_tokens, n_heads, value_dim);
 }
@@ -183,8 +204,13 @@ Status CpuAttention(const AttentionArgs& given, Stream& stream) {
                            std::to_string(needed) + " bytes, given " +
                            std::to_string(args.workspace.bytes));
   CpuStream& cpu = AsCpu(stream);
-  const AttentionPlan plan(args);
-  const AttentionRun run(args, plan, VectorKernelsFor(cpu.level()));
+  // Where tokens see those after them, `positions` are not theirs.
+  const AttendPanelKernel attend_panel =
+      given.last_seen == nullptr && args.n_heads / args.cache.n_kv_heads <= kAttentionPanelRows
+          ? FindAttendPanel(args.cache, cpu.level())
+          : nullptr;
+  const AttentionPlan plan(args, attend_panel != nullptr);
+  const AttentionRun run(args, plan, VectorKernelsFor(cpu.level()), attend_panel);
   for (int64_t begin = 0; begin < plan.n_items(); begin += plan.n_partials()) {
     const int64_t end = std::min(plan.n_items(), begin + plan.n_partials());
     if (plan.n_products() < kWorthWaking) {

@@ -18,6 +18,10 @@ struct QueryBlock {
   int32_t n_tokens;
   int64_t first_item;
   int64_t first_partition;  // the first that any of its tokens sees
+  // Those that are for AttendPanelKernel. That hangs on the tokens' positions alone, and not on
+  // where steps begin: blocks are cut where positions are multiples of what one holds.
+  int64_t first_panel = 0;
+  int64_t end_panel = 0;
 };
 
 // One unit of work: the query rows of a block for one KV head, against one partition.
@@ -28,6 +32,9 @@ struct AttentionItem {
   int64_t index;    // within the task
   int64_t n_items;  // of the task
   int64_t partition() const { return block->first_partition + index; }
+  bool is_panel() const {
+    return partition() >= block->first_panel && partition() < block->end_panel;
+  }
 };
 
 // The result of an item; see AttentionPartition.
@@ -47,7 +54,8 @@ class AttentionPlan {
   static uint64_t WorkspaceBytes(int max_tokens, int n_heads, int value_dim);
 
   // REQUIRES: the arguments are valid, have tokens and a workspace of WorkspaceBytes.
-  explicit AttentionPlan(const AttentionArgs& args);
+  // `has_panels`: there is an AttendPanelKernel for the cache.
+  AttentionPlan(const AttentionArgs& args, bool has_panels);
 
   int64_t n_items() const { return n_items_; }
   int64_t n_partials() const { return n_partials_; }
@@ -61,7 +69,8 @@ class AttentionPlan {
   AttentionState* states() const { return states_; }  // [n_tokens, n_heads]
 
  private:
-  void CutQueries(const AttentionArgs& args);
+  void CutQueries(const AttentionArgs& args, bool has_panels);
+  void CutSequence(const AttentionArgs& args, int sequence, bool has_panels);
 
   const int n_kv_heads_;
   const int64_t value_dim_;

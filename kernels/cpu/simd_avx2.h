@@ -72,3 +72,5 @@ inline Vec SwapPairs(Vec v) { return _mm256_permute_ps(v, 0xb1); }
 
 }  // namespace
 }  // namespace forge
+
+#include "kernels/cpu/simd_lanes.inl"

@@ -63,6 +63,11 @@ inline Vec Fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
 inline Vec Max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
 inline Vec Min(Vec a, Vec b) { return _mm512_min_ps(a, b); }
 inline Vec SwapPairs(Vec v) { return _mm512_permute_ps(v, 0xb1); }
+inline Vec TimesPowerOfTwo(Vec p, Vec shifted) {
+  return _mm512_scalef_ps(p, shifted - Set(0x1.8p23f));
+}
+inline float Sum(Vec v) { return _mm512_reduce_add_ps(v); }  // halves are added, then their halves
+inline float MaxOfLanes(Vec v) { return _mm512_reduce_max_ps(v); }
 
 }  // namespace
 }  // namespace forge

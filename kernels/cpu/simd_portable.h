@@ -87,3 +87,5 @@ inline Vec SwapPairs(Vec v) { return Vec{v[1], v[0], v[3], v[2]}; }
 
 }  // namespace
 }  // namespace forge
+
+#include "kernels/cpu/simd_lanes.inl"

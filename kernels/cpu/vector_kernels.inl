@@ -3,64 +3,10 @@
 // This text is compiled once for each instruction set. It uses no inline function or template of
 // any shared header, so that none of them is emitted with instructions that other processors lack.
 
+#include "kernels/cpu/vector_math.inl"
+
 namespace forge {
 namespace {
-
-float Sum(Vec v) {
-  float sum = 0.0f;
-  for (int width = kLanes / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; ++i) v[i] += v[i + width];
-  sum = v[0];
-  return sum;
-}
-
-float MaxOfLanes(Vec v) {
-  float maximum = v[0];
-  for (int i = 1; i < kLanes; ++i) maximum = v[i] > maximum ? v[i] : maximum;
-  return maximum;
-}
-
-// Within 1.5 units in the last place; 0 below -104 and infinity above 89. With n = round(x / ln 2)
-// and r = x - n ln 2 it is 2^n exp(r), exp(r) by the polynomial of Cephes (S. Moshier, expf).
-inline Vec Exp(Vec x) {
-  x = Max(Set(-104.0f), Min(Set(89.0f), x));  // NaN stays: it is the second operand
-  const Vec round = Set(0x1.8p23f);           // adding it leaves the integer part in the low bits
-  const Vec shifted = Fma(x, Set(0x1.715476p+0f), round);
-  const Vec n = shifted - round;
-  Vec r = Fma(n, Set(-0x1.62e400p-1f), x);  // ln 2 in two parts; n times the first is exact
-  r = Fma(n, Set(-0x1.7f7d1cp-20f), r);
-  Vec p = Set(1.9875691500e-4f);
-  p = Fma(p, r, Set(1.3981999507e-3f));
-  p = Fma(p, r, Set(8.3334519073e-3f));
-  p = Fma(p, r, Set(4.1665795894e-2f));
-  p = Fma(p, r, Set(1.6666665459e-1f));
-  p = Fma(p, r, Set(5.0000001201e-1f));
-  p = Fma(p * r, r, r) + Set(1.0f);
-  // 2^n as a product of two, since 2^128 and 2^-150 are out of range.
-  const IntVec exponent = __builtin_bit_cast(IntVec, shifted) - __builtin_bit_cast(IntVec, round);
-  const IntVec half = exponent >> 1;
-  const Vec a = __builtin_bit_cast(Vec, (half + 127) << 23);
-  const Vec b = __builtin_bit_cast(Vec, (exponent - half + 127) << 23);
-  return p * a * b;
-}
-
-float Exp(float x) { return Exp(Set(x))[0]; }
-
-// Within 2 units in the last place. Near 0 the polynomial of Cephes (S. Moshier, tanhf); beyond,
-// the quotient of exponentials, which would cancel there.
-inline Vec Tanh(Vec x) {
-  const Vec square = x * x;
-  Vec p = Set(-5.70498872745e-3f);
-  p = Fma(p, square, Set(2.06390887954e-2f));
-  p = Fma(p, square, Set(-5.37397155531e-2f));
-  p = Fma(p, square, Set(1.33314422036e-1f));
-  p = Fma(p, square, Set(-3.33332819422e-1f));
-  const Vec near = Fma(p * square, x, x);
-  const Vec magnitude = Max(x, -x);  // of NaN, NaN
-  const Vec far = Set(1.0f) - Set(2.0f) / (Exp(magnitude + magnitude) + Set(1.0f));
-  const Vec signed_far = x < Set(0.0f) ? -far : far;
-  return magnitude < Set(0.625f) ? near : signed_far;
-}
 
 // What follows the norm of n elements, which begin at the i-th of a row.
 inline Vec Finish(Vec normed, const RowNorm& norm, const float* residual, int64_t i, int n) {
@@ -183,8 +129,6 @@ void Activate(const float* gate, const float* up, float* y, int64_t n) {
     StoreFirst(y + i, Gate::Of(LoadFirst(gate + i, rest), LoadFirst(up + i, rest)), rest);
   }
 }
-
-inline Vec SoftCap(Vec x, Vec cap) { return cap * Tanh(x / cap); }
 
 void SoftCap(const float* x, float* y, int64_t n, float cap) {
   int64_t i = 0;

@@ -16,7 +16,8 @@ struct AttentionOptions {
   int window = 0;
   bool has_sinks = false;
   float q_deviation = 1.0f;
-  bool sees_all = false;  // of its sequence in the step, and all before that
+  bool sees_all = false;     // of its sequence in the step, and all before that
+  bool are_prompts = false;  // all pieces of more than one token
 };
 
 // A batch over sequences whose earlier positions are in the cache already.
@@ -63,8 +64,10 @@ class AttentionScene {
     void* aligned = workspace.data();
     size_t space = bytes + 64;
     std::align(64, bytes, aligned, space);
+    RaggedBatch view = batch.view();
+    if (options_.are_prompts) view.n_prompt_tokens = view.n_tokens - view.n_decodes;
     const Status status =
-        rig.Run(AttentionArgs{.batch = batch.view(),
+        rig.Run(AttentionArgs{.batch = view,
                               .cache = cache_.view(),
                               .q = q_.data() + first_token * q_stride(),
                               .y = y.data(),

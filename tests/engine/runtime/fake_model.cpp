@@ -48,7 +48,8 @@ Status FakeModel::Run(const StepBatch& batch, const RowReader& read_row) {
   for (size_t s = 0; s < batch.sequences.size(); ++s) {
     const StepSequence& sequence = batch.sequences[s];
     const size_t n_tokens = sequence.tokens.size();
-    parts.push_back({sequence.first_position, static_cast<uint32_t>(n_tokens), sequence.wants});
+    parts.push_back({sequence.first_position, static_cast<uint32_t>(n_tokens), sequence.wants,
+                     sequence.is_generated});
     if (sequence.wants == StepOutput::kNothing) continue;
     const std::vector<TokenId> all = ReadBack(sequence);
     const size_t n_last = CountLastRows(sequence);

@@ -32,6 +32,7 @@ class FakeModel final : public StepRunner {
     uint32_t first_position = 0;
     uint32_t n_tokens = 0;
     StepOutput wants = StepOutput::kNothing;
+    bool is_generated = false;
   };
 
   explicit FakeModel(const SchedulerOptions& options);

@@ -53,7 +53,9 @@ TEST_F(SchedulerTest, ALongPromptStallsNoRunningStream) {
   for (const std::vector<FakeModel::Part>& parts : model_.steps()) {
     ASSERT_EQ(parts.size(), 2u);
     EXPECT_EQ(parts[0].n_tokens, 1u);
+    EXPECT_TRUE(parts[0].is_generated);
     EXPECT_LE(parts[1].n_tokens, 16u);
+    EXPECT_FALSE(parts[1].is_generated);
   }
   RunUntilIdle();
   EXPECT_EQ(stream->tokens, model_.Continue(Prompt(4, 1), 100));

@@ -207,6 +207,8 @@ TEST_F(SpeculationTest, AnAnswerThatRepeatsTakesFewSteps) {
   EXPECT_EQ(sink->reason, FinishReason::kMaxTokens);
   EXPECT_EQ(sink->tokens, model_.Continue(Prompt(40), 120));
   EXPECT_LT(model_.steps().size(), 30u) << "three for the prompt";
+  for (size_t i = 0; i < model_.steps().size(); ++i)
+    EXPECT_EQ(model_.steps()[i][0].is_generated, i >= 3) << "guesses are not given";
   EXPECT_EQ(sink->usage.output_tokens, 120u);
   EXPECT_EQ(sink->usage.context_used, 160u);
   EXPECT_EQ(sink->usage.accepted_tokens, 120 - 1 - (model_.steps().size() - 3));
