@@ -30,7 +30,8 @@ struct InputNorm {
 // device normalises and quantises them once and enters one parallel region.
 //
 // Devices may round activations to 8-bit blocks for quantised weights; with F32 weights everything
-// is float32, with F16 and BF16 weights the weights are exact and activations float32.
+// is float32, with F16 and BF16 weights the weights are exact and activations float32, or 16 bits
+// of it for tokens of prompts. For those they may round quantised weights to bfloat16 as well.
 struct MatmulArgs {
   const float* x = nullptr;  // [n_tokens, n_in]
   int n_tokens = 0;

@@ -84,10 +84,10 @@ void RoundQueries(const AttentionPartition& a, int n_tiles, int64_t n_dim_steps,
   static constexpr float kZeros[kMaxPanelHeadDim] = {};
   const int n_rows = a.n_tokens * a.group;
   for (int row = 0; row < 16 * n_tiles; ++row) {
-    const float* q =
-        a.q + row / a.group * a.q_token_stride + static_cast<int64_t>(row % a.group) * a.head_dim;
-    RoundRow(row < n_rows ? q : kZeros, a.head_dim, row % 16, 2,
-             queries.tiles + row / 16 * n_dim_steps * 2 * kDigitBytes);
+    const float* q = kZeros;
+    if (row < n_rows)
+      q = a.q + row / a.group * a.q_token_stride + static_cast<int64_t>(row % a.group) * a.head_dim;
+    RoundRow(q, a.head_dim, row % 16, 2, queries.tiles + row / 16 * n_dim_steps * 2 * kDigitBytes);
   }
 }
 

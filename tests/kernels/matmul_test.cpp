@@ -124,6 +124,10 @@ class MatmulTest : public ::testing::TestWithParam<std::tuple<testing::OpRigKind
   int64_t ColsOf(int64_t n_blocks) const {
     return IsQuantized(format()) ? n_blocks * format().block_elements : n_blocks * 33;
   }
+  std::string CaseName(int64_t n_rows, int64_t n_blocks, int n_tokens, uint32_t seed) const {
+    return "rows " + std::to_string(n_rows) + ", cols " + std::to_string(ColsOf(n_blocks)) +
+           ", tokens " + std::to_string(n_tokens) + ", seed " + std::to_string(seed);
+  }
 
   std::unique_ptr<OpRig> rig_ = device().Create(3);
 };
@@ -133,9 +137,7 @@ TEST_P(MatmulTest, MatchesTheReferenceInEveryShape) {
     for (const int64_t n_blocks : {1, 4}) {
       for (const int n_tokens : {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 33, 70}) {
         const auto seed = static_cast<uint32_t>(n_rows * 1000 + n_blocks * 100 + n_tokens);
-        SCOPED_TRACE("rows " + std::to_string(n_rows) + ", cols " +
-                     std::to_string(ColsOf(n_blocks)) + ", tokens " + std::to_string(n_tokens) +
-                     ", seed " + std::to_string(seed));
+        SCOPED_TRACE(CaseName(n_rows, n_blocks, n_tokens, seed));
         std::mt19937 rng(seed);
         PackedMatrix weight(*rig_, {format().dtype, n_rows, ColsOf(n_blocks)}, rng);
         const auto n_in = static_cast<size_t>(n_tokens * ColsOf(n_blocks));
@@ -159,9 +161,7 @@ TEST_P(MatmulTest, MultipliesPromptsBesideGeneratedTokens) {
       for (const auto& [n_tokens, n_prompt_tokens] : std::vector<std::pair<int, int>>{
                {1, 1}, {9, 1}, {16, 16}, {18, 17}, {33, 33}, {57, 48}, {300, 290}}) {
         const auto seed = static_cast<uint32_t>(n_rows * 1000 + n_blocks * 100 + n_tokens);
-        SCOPED_TRACE("rows " + std::to_string(n_rows) + ", cols " +
-                     std::to_string(ColsOf(n_blocks)) + ", tokens " + std::to_string(n_tokens) +
-                     ", seed " + std::to_string(seed));
+        SCOPED_TRACE(CaseName(n_rows, n_blocks, n_tokens, seed));
         std::mt19937 rng(seed);
         PackedMatrix weight(*rig_, {format().dtype, n_rows, ColsOf(n_blocks)}, rng);
         const auto n_in = static_cast<size_t>(n_tokens * ColsOf(n_blocks));
