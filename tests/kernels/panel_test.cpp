@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cpu/attention_panel.h"
 #include "kernels/cpu/cpu_stream.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/matmul_tiling.h"
@@ -81,6 +82,29 @@ TEST_P(PanelTest, IsNearerThanActivationsInEightBits) {
 
 INSTANTIATE_TEST_SUITE_P(Formats, PanelTest, ::testing::ValuesIn(KnownFormats()),
                          [](const auto& format) { return std::string(format.param.name); });
+
+// Which caches tiles attend to; prompt_attention_test.cpp has the results of both kinds.
+TEST(AttentionPanelTest, IsThereForUsualHeadsInCachesOfFewBits) {
+  if (!HasCpuLevel(CpuLevel::kAmx)) GTEST_SKIP() << "a processor without AMX";
+  KvLayerView cache;
+  cache.block_tokens = 32;
+  cache.head_dim = cache.value_dim = 64;
+  for (const KvDType dtype : {KvDType::kF16, KvDType::kBf16, KvDType::kQ8_0}) {
+    cache.dtype = dtype;
+    EXPECT_NE(FindAttendPanel(cache, CpuLevel::kAmx), nullptr) << KvDTypeName(dtype);
+    EXPECT_EQ(FindAttendPanel(cache, CpuLevel::kAvx512), nullptr) << KvDTypeName(dtype);
+  }
+  cache.dtype = KvDType::kF32;
+  EXPECT_EQ(FindAttendPanel(cache, CpuLevel::kAmx), nullptr);
+  cache.dtype = KvDType::kF16;
+  cache.head_dim = 33;
+  EXPECT_EQ(FindAttendPanel(cache, CpuLevel::kAmx), nullptr) << "odd heads";
+  cache.head_dim = 288;
+  EXPECT_EQ(FindAttendPanel(cache, CpuLevel::kAmx), nullptr) << "long heads";
+  cache.head_dim = 64;
+  cache.values_in_keys = true;
+  EXPECT_EQ(FindAttendPanel(cache, CpuLevel::kAmx), nullptr) << "latent attention";
+}
 
 }  // namespace
 }  // namespace forge
