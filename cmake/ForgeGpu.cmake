@@ -5,6 +5,12 @@ if(FORGE_GPU STREQUAL "rocm")
   # Not CMake's HIP language, which does not find the runtime where Debian installs it.
   find_program(FORGE_HIPCC hipcc PATHS /opt/rocm/bin REQUIRED)
   find_library(FORGE_AMDHIP amdhip64 PATHS /opt/rocm/lib REQUIRED)
+  set(FORGE_HIPCC_COMMAND ${FORGE_HIPCC})
+  if(FORGE_CCACHE)  # hipcc is a script: ccache is told what it runs, and to ask it for its version
+    set(FORGE_HIPCC_COMMAND
+      ${CMAKE_COMMAND} -E env CCACHE_COMPILERTYPE=clang CCACHE_DEPEND=1
+      "CCACHE_COMPILERCHECK=%compiler% --version" ${FORGE_CCACHE} ${FORGE_HIPCC})
+  endif()
 elseif(FORGE_GPU STREQUAL "cuda")
   set(CMAKE_CUDA_ARCHITECTURES "90" CACHE STRING "NVIDIA GPUs to compile kernels for")
   if(NOT CMAKE_CUDA_COMPILER AND EXISTS /usr/local/cuda/bin/nvcc)
@@ -54,7 +60,7 @@ function(forge_gpu_library NAME)
       endif()
       add_custom_command(
         OUTPUT ${OBJECT} DEPENDS ${SOURCE} DEPFILE ${OBJECT}.d
-        COMMAND ${FORGE_HIPCC} -x hip ${TARGETS} -std=c++20 -O3 -DNDEBUG -fPIC -ffp-contract=off
+        COMMAND ${FORGE_HIPCC_COMMAND} -x hip ${TARGETS} -std=c++20 -O3 -DNDEBUG -fPIC -ffp-contract=off
                 -Wall -Wextra -Werror -DFORGE_GPU_ROCM ${DEFINITIONS} -I${CMAKE_SOURCE_DIR} -MD -MF ${OBJECT}.d -MT ${OBJECT}
                 -c ${CMAKE_CURRENT_SOURCE_DIR}/${SOURCE} -o ${OBJECT}
         COMMENT "Building HIP object ${SOURCE}.o" COMMAND_EXPAND_LISTS VERBATIM)

@@ -51,7 +51,7 @@ class LlamaCppEncoderTest : public ::testing::TestWithParam<LlamaCppModel> {
     return result.embedding.value_or(std::vector<float>());
   }
 
-  const std::string bytes_ = GetParam().file.Build();
+  const std::string bytes_ = GetParam().Build();
   const testing::TempFile file_{bytes_};
   nlohmann::json recorded_;
   std::unique_ptr<Engine> engine_;

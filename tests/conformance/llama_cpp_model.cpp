@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "tests/support/tiny_model.h"
-
 namespace forge::testing {
 namespace {
 
@@ -13,16 +11,15 @@ TinyModelOptions Family(std::string architecture) {
 }
 
 LlamaCppModel Plain(const std::string& architecture) {
-  return {architecture, MakeTinyModel(Family(architecture))};
+  return {architecture, Family(architecture)};
 }
 
 LlamaCppModel Recurrent(const std::string& architecture) {
-  return {architecture, MakeTinyModel(Family(architecture)), /*rounds_gelu=*/false,
-          /*is_recurrent=*/true};
+  return {.name = architecture, .options = Family(architecture), .is_recurrent = true};
 }
 
 LlamaCppModel WithGelu(const std::string& name, const TinyModelOptions& options) {
-  return {name, MakeTinyModel(options), /*rounds_gelu=*/true};
+  return {.name = name, .options = options, .rounds_gelu = true};
 }
 LlamaCppModel Falcon() { return WithGelu("falcon", Family("falcon")); }
 LlamaCppModel GptNeox() { return WithGelu("gptneox", Family("gptneox")); }
@@ -31,20 +28,20 @@ LlamaCppModel StarCoder2() { return WithGelu("starcoder2", Family("starcoder2"))
 LlamaCppModel LlamaWithBiases() {
   TinyModelOptions options = Family("llama");
   options.has_qkv_bias = options.has_ffn_bias = true;
-  return {"llama-biases", MakeTinyModel(options)};
+  return {"llama-biases", options};
 }
 
 LlamaCppModel LlamaOfLongContexts() {
   TinyModelOptions options = Family("llama");
   options.has_long_rope = true;
-  return {"llama-longrope", MakeTinyModel(options)};
+  return {"llama-longrope", options};
 }
 
 // Of six layers, a state space, a net and attention twice.
 LlamaCppModel NemotronH() {
   TinyModelOptions options = Family("nemotron_h");
   options.n_layers = 6;
-  return {"nemotron_h", MakeTinyModel(options)};
+  return {"nemotron_h", options};
 }
 
 LlamaCppModel NemotronHOfExperts() {
@@ -52,7 +49,7 @@ LlamaCppModel NemotronHOfExperts() {
   options.n_layers = 6;
   options.n_experts = 12;
   options.n_experts_used = 3;
-  return {"nemotron_h_moe", MakeTinyModel(options)};
+  return {"nemotron_h_moe", options};
 }
 
 LlamaCppModel NemotronHOfGroups() {
@@ -60,47 +57,47 @@ LlamaCppModel NemotronHOfGroups() {
   options.n_layers = 6;
   options.n_experts = 12;
   options.n_experts_used = 3;
-  GgufBuilder file = MakeTinyModel(options);
-  file.AddUint32("nemotron_h_moe.expert_group_count", 4)
-      .AddUint32("nemotron_h_moe.expert_group_used_count", 2);
-  return {"nemotron_h_moe-groups", std::move(file)};
+  return {"nemotron_h_moe-groups", options, [](GgufBuilder& file) {
+            file.AddUint32("nemotron_h_moe.expert_group_count", 4)
+                .AddUint32("nemotron_h_moe.expert_group_used_count", 2);
+          }};
 }
 
 // llama.cpp takes these families' keys for as long as their queries.
 LlamaCppModel OfEqualHeads(const std::string& architecture) {
   TinyModelOptions options = Family(architecture);
   options.n_kv_heads = options.n_heads;
-  return {architecture, MakeTinyModel(options)};
+  return {architecture, options};
 }
 LlamaCppModel OlmoeOfEqualHeads() { return OfEqualHeads("olmoe"); }
 LlamaCppModel Dots1OfEqualHeads() { return OfEqualHeads("dots1"); }
 
 // As Ministral 3: queries that grow from the 65th token on, and YaRN that does not magnify.
 LlamaCppModel Ministral3() {
-  GgufBuilder file = MakeTinyModel(Family("mistral3"));
-  file.AddString("mistral3.rope.scaling.type", "yarn")
-      .AddFloat32("mistral3.rope.scaling.factor", 16.0f)
-      .AddFloat32("mistral3.rope.scaling.yarn_log_multiplier", 1.0f);
-  return {"mistral3-yarn", std::move(file)};
+  return {"mistral3-yarn", Family("mistral3"), [](GgufBuilder& file) {
+            file.AddString("mistral3.rope.scaling.type", "yarn")
+                .AddFloat32("mistral3.rope.scaling.factor", 16.0f)
+                .AddFloat32("mistral3.rope.scaling.yarn_log_multiplier", 1.0f);
+          }};
 }
 
 // llama.cpp 0.7.0 does not read this family's epsilon and takes 0.
 LlamaCppModel Qwen2VlOfNoEpsilon() {
   TinyModelOptions options = Family("qwen2vl");
   options.rms_epsilon = 1e-9f;
-  return {"qwen2vl", MakeTinyModel(options)};
+  return {"qwen2vl", options};
 }
 
 // As OLMo 3: a window that prompts are longer than, and YaRN where there is none.
 LlamaCppModel Olmo3() {
   TinyModelOptions options = Family("olmo2");
   options.window = 8;
-  GgufBuilder file = MakeTinyModel(options);
-  file.AddString("olmo2.rope.scaling.type", "yarn")
-      .AddFloat32("olmo2.rope.scaling.factor", 8.0f)
-      .AddFloat32("olmo2.rope.scaling.attn_factor", 1.2f)
-      .AddUint32("olmo2.rope.scaling.original_context_length", 64);
-  return {"olmo2-window", std::move(file)};
+  return {"olmo2-window", options, [](GgufBuilder& file) {
+            file.AddString("olmo2.rope.scaling.type", "yarn")
+                .AddFloat32("olmo2.rope.scaling.factor", 8.0f)
+                .AddFloat32("olmo2.rope.scaling.attn_factor", 1.2f)
+                .AddUint32("olmo2.rope.scaling.original_context_length", 64);
+          }};
 }
 
 // As Ling 2.0: experts in groups, half of each head is turned.
@@ -109,14 +106,14 @@ LlamaCppModel Ling2() {
   options.rope_dimension = 8;
   options.n_experts = 12;
   options.n_experts_used = 3;
-  return {"bailingmoe2", MakeTinyModel(options)};
+  return {"bailingmoe2", options};
 }
 
 // llama.cpp demands that all of a head is turned but in this family.
 LlamaCppModel MiniMaxOfHalfARotation() {
   TinyModelOptions options = Family("minimax-m2");
   options.rope_dimension = 8;
-  return {"minimax-m2", MakeTinyModel(options)};
+  return {"minimax-m2", options};
 }
 
 // As GLM 4.5 and after, which are larger than 4.5 Air: norms of heads, half of which is turned.
@@ -126,7 +123,7 @@ LlamaCppModel GlmOfNorms() {
   options.has_qk_norm = true;
   options.n_experts = 12;
   options.n_experts_used = 4;
-  return {"glm4moe-norms", MakeTinyModel(options)};
+  return {"glm4moe-norms", options};
 }
 
 void AddYarnOfDeepSeek(float multiplier, GgufBuilder& file) {
@@ -140,11 +137,11 @@ LlamaCppModel DeepSeekV3() {
   TinyModelOptions options = Family("deepseek2");
   options.n_experts = 16;
   options.n_experts_used = 5;
-  GgufBuilder file = MakeTinyModel(options);
-  file.AddUint32("deepseek2.expert_group_count", 4)
-      .AddUint32("deepseek2.expert_group_used_count", 2);
-  AddYarnOfDeepSeek(0.1f, file);
-  return {"deepseek2", std::move(file)};
+  return {"deepseek2", options, [](GgufBuilder& file) {
+            file.AddUint32("deepseek2.expert_group_count", 4)
+                .AddUint32("deepseek2.expert_group_used_count", 2);
+            AddYarnOfDeepSeek(0.1f, file);
+          }};
 }
 
 // llama.cpp demands a latent of queries but in files of 26 and 27 layers.
@@ -154,51 +151,46 @@ LlamaCppModel DeepSeekV2Lite() {
   options.n_embd = options.n_ff = 32;
   options.n_heads = 2;
   options.is_lite = true;
-  GgufBuilder file = MakeTinyModel(options);
-  AddYarnOfDeepSeek(0.0707f, file);
-  return {"deepseek2-lite", std::move(file)};
+  return {"deepseek2-lite", options, [](GgufBuilder& file) { AddYarnOfDeepSeek(0.0707f, file); }};
 }
 
 // As before the matrices of the heads were taken apart.
 LlamaCppModel OlderDeepSeek() {
   TinyModelOptions options = Family("deepseek2");
   options.has_fused_latent = true;
-  GgufBuilder file = MakeTinyModel(options);
-  AddYarnOfDeepSeek(0.1f, file);
-  return {"deepseek2-fused", std::move(file)};
+  return {"deepseek2-fused", options, [](GgufBuilder& file) { AddYarnOfDeepSeek(0.1f, file); }};
 }
 
 // As Mistral Large 3: queries that grow from the 65th token on.
 LlamaCppModel DeepSeekOfGrowingQueries() {
-  GgufBuilder file = MakeTinyModel(Family("deepseek2"));
-  file.AddFloat32("deepseek2.attention.temperature_scale", 0.5f)
-      .AddUint32("deepseek2.attention.temperature_length", 64);
-  return {"deepseek2-growth", std::move(file)};
+  return {"deepseek2-growth", Family("deepseek2"), [](GgufBuilder& file) {
+            file.AddFloat32("deepseek2.attention.temperature_scale", 0.5f)
+                .AddUint32("deepseek2.attention.temperature_length", 64);
+          }};
 }
 
 LlamaCppModel GraniteWithoutPositions() {
-  GgufBuilder file = MakeTinyModel(Family("granite"));
-  file.AddBool("granite.rope.scaling.finetuned", false);
-  return {"granite-nope", std::move(file)};
+  return {"granite-nope", Family("granite"),
+          [](GgufBuilder& file) { file.AddBool("granite.rope.scaling.finetuned", false); }};
 }
 
 LlamaCppModel GraniteHybridOfExperts() {
   TinyModelOptions options = Family("granitehybrid");
   options.n_experts = 4;
-  return {"granitehybrid-experts", MakeTinyModel(options)};
+  return {"granitehybrid-experts", options};
 }
 
 LlamaCppModel GraniteOfLargeEpsilon() {
   TinyModelOptions options = Family("granite");
   options.rms_epsilon = 0.3f;
-  return {"granite-epsilon", MakeTinyModel(options)};
+  return {"granite-epsilon", options};
 }
 
 // As Command R7B: a window that prompts are longer than.
 LlamaCppModel Cohere2OfASmallWindow() {
   TinyModelOptions options = Family("cohere2");
   options.window = 8;
-  return {"cohere2", MakeTinyModel(options)};
+  return {"cohere2", options};
 }
 
 // As Falcon 40B: a norm for attention and one for the net.
@@ -226,14 +218,14 @@ LlamaCppModel CommandRPlus() {
   options.n_heads = 2;
   options.n_kv_heads = 2;
   options.n_ff = 32;
-  return {"command-r-plus", MakeTinyModel(options)};
+  return {"command-r-plus", options};
 }
 
 // As StableLM 3B: a quarter of each head is turned.
 LlamaCppModel StableLmOfPartialRotation() {
   TinyModelOptions options = Family("stablelm");
   options.rope_dimension = 4;
-  return {"stablelm", MakeTinyModel(options)};
+  return {"stablelm", options};
 }
 
 // As StableLM 2 12B: norms of heads, and one norm before attention and the net.
@@ -241,13 +233,13 @@ LlamaCppModel StableLmOf12B() {
   TinyModelOptions options = Family("stablelm");
   options.rope_dimension = 4;
   options.has_qk_norm = options.is_parallel = true;
-  return {"stablelm-parallel", MakeTinyModel(options)};
+  return {"stablelm-parallel", options};
 }
 
 LlamaCppModel NemotronOfHalfARotation() {
   TinyModelOptions options = Family("nemotron");
   options.rope_dimension = 8;
-  return {"nemotron", MakeTinyModel(options)};
+  return {"nemotron", options};
 }
 
 LlamaCppModel Phi2OfPartialRotation() {
@@ -265,7 +257,7 @@ LlamaCppModel Exaone4Of32B() {
   options.n_heads = 2;
   options.n_kv_heads = 1;
   options.n_ff = 32;
-  return {"exaone4-window", MakeTinyModel(options)};
+  return {"exaone4-window", options};
 }
 
 // As E2B: half the layers have no keys and values of their own, all have inputs.
@@ -295,6 +287,12 @@ LlamaCppModel Gemma4OfExperts() {
 }
 
 }  // namespace
+
+std::string LlamaCppModel::Build() const {
+  GgufBuilder file = MakeTinyModel(options);
+  if (add_keys != nullptr) add_keys(file);
+  return file.Build();
+}
 
 std::vector<LlamaCppModel> LlamaCppModels() {
   std::vector<LlamaCppModel> models;

@@ -55,7 +55,7 @@ TEST(LlamaCppOracleTest, SaysWhatLlamaCppSays) {
       std::filesystem::path(FORGE_SOURCE_DIR) / "tests/conformance/llama_cpp";
   for (const LlamaCppModel& model : testing::LlamaCppModels()) {
     SCOPED_TRACE(model.name);
-    const testing::TempFile file(model.file.Build());
+    const testing::TempFile file(model.Build());
     using Gelu = ReferenceTransformer::Gelu;
     ReferenceTransformer oracle(file.path(), 512,
                                 model.rounds_gelu ? Gelu::kRounded : Gelu::kExact);

@@ -42,9 +42,7 @@ const std::vector<LlamaCppModel>& Models() {
 class LlamaCppTest : public ::testing::TestWithParam<size_t> {
  protected:
   LlamaCppTest()
-      : bytes_(Models()[GetParam()].file.Build()),
-        file_(bytes_),
-        name_(Models()[GetParam()].name) {}
+      : bytes_(Models()[GetParam()].Build()), file_(bytes_), name_(Models()[GetParam()].name) {}
 
   // Holds our answers in steps of `chunk` tokens against the recorded ones.
   void Compare(uint32_t chunk) const {

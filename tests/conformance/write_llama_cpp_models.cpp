@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
   const auto write = [&](const std::vector<forge::testing::LlamaCppModel>& models) {
     for (const forge::testing::LlamaCppModel& model : models)
       forge::testing::WriteFile(std::filesystem::path(argv[1]) / (model.name + ".gguf"),
-                                model.file.Build());
+                                model.Build());
   };
   write(forge::testing::LlamaCppModels());
   write(forge::testing::LlamaCppEncoders());

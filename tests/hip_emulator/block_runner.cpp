@@ -57,8 +57,9 @@ void BlockRunner::StartThreads(Slot& slot) {
 void BlockRunner::Resume(Slot& slot) {
   running_slot_ = &slot;
   slot.fiber.Resume();
+  // Not `slot`: threads that wait switch to others.
   if (signal_ != 0) Fail(hipErrorIllegalAddress, DescribeSignal());
-  if (slot.idle) idle_.push_back(&slot);
+  if (running_slot_->idle) idle_.push_back(running_slot_);
 }
 
 BlockRunner::Slot& BlockRunner::TakeIdleSlot() {
@@ -109,6 +110,7 @@ std::optional<Fault> BlockRunner::Run(const Kernel& kernel, Index block) {
   gridDim = kernel.grid;
   PlaceThreads(kernel.block);
   shared_.BeginBlock(kernel.shared_bytes, kernel.shared_limit_bytes);
+  next_resumed_ = end_resumed_ = 0;
   n_waves_ = static_cast<int>(threads_.size()) / kernel.wave_size;
   const bool is_single = kernel.grid.x == 1 && kernel.grid.y == 1 && kernel.grid.z == 1;
   const bool descending = (is_single ? n_single_++ : block.x + block.y + block.z) % 2 == 1;
@@ -144,14 +146,26 @@ void BlockRunner::RunWave(int wave) {
 }
 
 void BlockRunner::ResumeWave(int wave) {
-  const int first = wave * kernel_->wave_size;
-  for (int i = first; i < first + kernel_->wave_size && !fault_; ++i) {
-    Thread& thread = threads_[static_cast<size_t>(i)];
+  next_resumed_ = wave * kernel_->wave_size;
+  end_resumed_ = next_resumed_ + kernel_->wave_size;
+  while (!fault_) {
+    Thread* const thread = TakeNextToResume();
+    if (thread == nullptr) break;
+    Resume(*thread->slot);
+  }
+}
+
+// Marks the next thread of the wave that goes on as the one that runs; null if there is none.
+BlockRunner::Thread* BlockRunner::TakeNextToResume() {
+  while (next_resumed_ < end_resumed_) {
+    const int next = next_resumed_++;
+    Thread& thread = threads_[static_cast<size_t>(next)];
     if (thread.state == State::kDone) continue;
     thread.state = State::kRunning;
-    running_ = i;
-    Resume(*thread.slot);
+    running_ = next;
+    return &thread;
   }
+  return nullptr;
 }
 
 // Whether all lanes of a wave are in `state`, and, if they wait, at the same line.
@@ -189,7 +203,7 @@ void BlockRunner::CompleteShuffle(int first) {
       return Fail(hipErrorLaunchFailure,
                   Where(first + i) + " shuffles in groups of " + std::to_string(width) +
                       " lanes on a device whose waves have " + std::to_string(kernel_->wave_size));
-    const int base = i / width * width;
+    const int base = i & ~(width - 1);
     int source = i;
     if (lanes[i].kind == ShuffleKind::kXor) source = i ^ lanes[i].operand;
     if (lanes[i].kind == ShuffleKind::kDown) source = i + lanes[i].operand;
@@ -219,7 +233,15 @@ BlockRunner::Thread& BlockRunner::Wait(State state, int line) {
   Thread& thread = threads_[static_cast<size_t>(self)];
   thread.state = state;
   thread.line = line;
-  thread.slot->fiber.Suspend();
+  // Straight to the next thread: half the switches, and the processor predicts the returns of a
+  // thread that stands where this one stands.
+  Thread* const next = TakeNextToResume();
+  if (next != nullptr) {
+    running_slot_ = next->slot;
+    thread.slot->fiber.SwitchTo(next->slot->fiber);
+  } else {
+    thread.slot->fiber.Suspend();
+  }
   running_ = self;
   threadIdx = thread.index;
   return thread;

@@ -98,6 +98,7 @@ class BlockRunner {
 
   void RunWave(int wave);
   void ResumeWave(int wave);
+  Thread* TakeNextToResume();
   bool AllWait(int wave, State state) const;
   void CompleteWaveOp(int wave);
   void CompleteBallot(int first);
@@ -123,9 +124,11 @@ class BlockRunner {
   const Kernel* kernel_ = nullptr;
   Index block_ = {};
   int n_waves_ = 0;
-  int next_thread_ = 0;  // to start
-  int end_thread_ = 0;   // of the wave that starts
-  int running_ = -1;     // the thread that runs right now
+  int next_thread_ = 0;   // to start
+  int end_thread_ = 0;    // of the wave that starts
+  int next_resumed_ = 0;  // the thread to go on after the running one
+  int end_resumed_ = 0;   // of the wave that goes on
+  int running_ = -1;      // the thread that runs right now
   Slot* running_slot_ = nullptr;
   unsigned n_single_ = 0;  // grids of one block so far
   std::optional<Fault> fault_;

@@ -29,10 +29,6 @@
 namespace forge::emulator {
 namespace {
 
-using boost::context::detail::jump_fcontext;
-using boost::context::detail::make_fcontext;
-using boost::context::detail::transfer_t;
-
 constexpr size_t kPageBytes = 4096;
 
 }  // namespace
@@ -62,42 +58,41 @@ void Fiber::Reset(void (*main)(void*), void* argument) {
   main_ = main;
   argument_ = argument;
 #if defined(FORGE_ASAN)
-  __asan_unpoison_memory_region(stack_.bottom(),
-                                static_cast<size_t>(stack_.top() - stack_.bottom()));
+  __asan_unpoison_memory_region(stack_.bottom(), stack_.bytes());
 #endif
 #if defined(FORGE_TSAN)
   if (fiber_state_ != nullptr) __tsan_destroy_fiber(fiber_state_);
   fiber_state_ = __tsan_create_fiber(0);
 #endif
-  context_ =
-      make_fcontext(stack_.top(), static_cast<size_t>(stack_.top() - stack_.bottom()), &Enter);
+  context_ = NewStackContext<&Fiber::Enter>(stack_.top(), stack_.bytes());
 }
 
-void Fiber::Enter(transfer_t from) {
-  Fiber& self = *static_cast<Fiber*>(from.data);
+void Fiber::Enter(void* fiber, StackContext caller) {
+  Fiber& self = *static_cast<Fiber*>(fiber);
 #if defined(FORGE_ASAN)
   __sanitizer_finish_switch_fiber(nullptr, &self.caller_bottom_, &self.caller_bytes_);
 #endif
-  self.caller_ = from.fctx;
+  self.caller_ = caller;
   self.main_(self.argument_);
   FORGE_CHECK(false, "the main function of a fibre returned");
 }
 
+// Whoever jumps passes the fibre that the jump is about: Resume the one it runs, a fibre itself. So
+// one that goes on tells them apart, and knows where to keep the context that was left.
 void Fiber::Resume() {
 #if defined(FORGE_ASAN)
   void* fake_stack = nullptr;
-  __sanitizer_start_switch_fiber(&fake_stack, stack_.bottom(),
-                                 static_cast<size_t>(stack_.top() - stack_.bottom()));
+  __sanitizer_start_switch_fiber(&fake_stack, stack_.bottom(), stack_.bytes());
 #endif
 #if defined(FORGE_TSAN)
   caller_state_ = __tsan_get_current_fiber();
   __tsan_switch_to_fiber(fiber_state_, 0);
 #endif
-  const transfer_t back = jump_fcontext(context_, this);
+  const Arrival back = SwitchStack(context_, this);
 #if defined(FORGE_ASAN)
   __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
 #endif
-  context_ = back.fctx;
+  static_cast<Fiber*>(back.data)->context_ = back.left;
 }
 
 void Fiber::Suspend() {
@@ -107,11 +102,36 @@ void Fiber::Suspend() {
 #if defined(FORGE_TSAN)
   __tsan_switch_to_fiber(caller_state_, 0);
 #endif
-  const transfer_t back = jump_fcontext(caller_, nullptr);
+  Leave(caller_);
+}
+
+void Fiber::SwitchTo(Fiber& next) {
 #if defined(FORGE_ASAN)
-  __sanitizer_finish_switch_fiber(fiber_state_, &caller_bottom_, &caller_bytes_);
+  __sanitizer_start_switch_fiber(&fiber_state_, next.stack_.bottom(), next.stack_.bytes());
 #endif
-  caller_ = back.fctx;
+#if defined(FORGE_TSAN)
+  __tsan_switch_to_fiber(next.fiber_state_, 0);
+#endif
+  next.caller_ = caller_;
+  next.caller_state_ = caller_state_;
+  next.caller_bottom_ = caller_bottom_;
+  next.caller_bytes_ = caller_bytes_;
+  Leave(next.context_);
+}
+
+void Fiber::Leave(StackContext target) {
+  const Arrival back = SwitchStack(target, this);
+  const bool is_resumed = back.data == this;
+#if defined(FORGE_ASAN)
+  const void* left_bottom = nullptr;
+  size_t left_bytes = 0;
+  __sanitizer_finish_switch_fiber(fiber_state_, &left_bottom, &left_bytes);
+  if (is_resumed) {
+    caller_bottom_ = left_bottom;
+    caller_bytes_ = left_bytes;
+  }
+#endif
+  (is_resumed ? caller_ : static_cast<Fiber*>(back.data)->context_) = back.left;
 }
 
 }  // namespace forge::emulator

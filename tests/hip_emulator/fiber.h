@@ -1,7 +1,8 @@
 #pragma once
 
-#include <boost/context/detail/fcontext.hpp>
 #include <cstddef>
+
+#include "tests/hip_emulator/stack_switch.h"
 
 namespace forge::emulator {
 
@@ -15,6 +16,7 @@ class FiberStack {
 
   std::byte* bottom() const { return bottom_; }
   std::byte* top() const { return bottom_ + kBytes; }
+  size_t bytes() const { return kBytes; }
   bool Guards(const void* address) const;  // is the address in the page below?
 
  private:
@@ -24,8 +26,8 @@ class FiberStack {
 
 // Runs a function on a stack of its own, and can be left in the middle of it for good.
 //
-// Built on fcontext rather than boost::context::fiber, which unwinds a fibre that is destroyed
-// while it waits: the stack of a kernel that has faulted must not be touched again. Not
+// Built on bare switches of stacks rather than boost::context::fiber, which unwinds a fibre that is
+// destroyed while it waits: the stack of a kernel that has faulted must not be touched again. Not
 // thread-safe: Resume and Suspend are called on one thread.
 class Fiber {
  public:
@@ -37,15 +39,21 @@ class Fiber {
   void Resume();
   // REQUIRES: called on the fibre. Goes on in Resume's caller.
   void Suspend();
+  // REQUIRES: called on the fibre; `next` was suspended, or switched from, on this thread. Runs
+  // `next` in its place until that switches to another or calls Suspend, which goes on in the
+  // caller of Resume.
+  void SwitchTo(Fiber& next);
 
   const FiberStack& stack() const { return stack_; }
 
  private:
-  static void Enter(boost::context::detail::transfer_t from);
+  static void Enter(void* fiber, StackContext caller);
+  // Stops running until another resumes this fibre or switches to it.
+  void Leave(StackContext target);
 
   FiberStack stack_;
-  boost::context::detail::fcontext_t context_ = nullptr;
-  boost::context::detail::fcontext_t caller_ = nullptr;
+  StackContext context_ = nullptr;
+  StackContext caller_ = nullptr;
   void (*main_)(void*) = nullptr;
   void* argument_ = nullptr;
 

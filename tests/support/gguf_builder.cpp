@@ -1,6 +1,7 @@
 #include "tests/support/gguf_builder.h"
 
 #include <bit>
+#include <cstring>
 #include <utility>
 
 namespace forge::testing {
@@ -32,9 +33,9 @@ std::string LittleEndian32(uint32_t value) { return LittleEndian(value, 4); }
 std::string LittleEndian64(uint64_t value) { return LittleEndian(value, 8); }
 
 std::string FloatBytes(std::span<const float> values) {
-  std::string bytes;
-  bytes.reserve(values.size() * sizeof(float));
-  for (const float value : values) bytes += LittleEndian32(std::bit_cast<uint32_t>(value));
+  static_assert(std::endian::native == std::endian::little);
+  std::string bytes(values.size_bytes(), '\0');
+  if (!values.empty()) std::memcpy(bytes.data(), values.data(), bytes.size());
   return bytes;
 }
 

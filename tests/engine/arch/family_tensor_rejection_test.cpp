@@ -23,30 +23,36 @@ constexpr StatusCode kUnimplemented = StatusCode::kUnimplemented;
 
 // A tiny model of the family with one more tensor.
 Case WithTensor(std::string name, const TinyModelOptions& options, const std::string& tensor,
-                std::vector<uint64_t> shape) {
-  uint64_t n = 1;
-  for (const uint64_t extent : shape) n *= extent;
-  GgufBuilder builder = MakeTinyModel(options);
-  builder.AddF32Tensor(tensor, shape, std::vector<float>(n));
-  return Refused(std::move(name), builder, tensor, "F32", kUnimplemented);
+                const std::vector<uint64_t>& shape) {
+  const auto file = [=] {
+    uint64_t n = 1;
+    for (const uint64_t extent : shape) n *= extent;
+    return MakeTinyModel(options).AddF32Tensor(tensor, shape, std::vector<float>(n)).Build();
+  };
+  return Refused(std::move(name), file, tensor, "F32", kUnimplemented);
 }
 
 // A tiny model one of whose tensors has another name of the same length, and so is missing.
 Case WithoutTensor(std::string name, const TinyModelOptions& options, const std::string& tensor) {
-  std::string bytes = MakeTinyModel(options).Build();
-  bytes.replace(bytes.find(tensor), tensor.size(), std::string(tensor.size(), 'x'));
-  return {std::move(name), bytes, StatusCode::kInvalidArgument, tensor, "absent"};
+  const auto file = [=] {
+    std::string bytes = MakeTinyModel(options).Build();
+    return bytes.replace(bytes.find(tensor), tensor.size(), std::string(tensor.size(), 'x'));
+  };
+  return Refused(std::move(name), file, tensor, "absent");
 }
 
 // The model's keys under another family's name: its tensors are not that family's.
 Case Renamed(std::string name, const TinyModelOptions& options, const std::string& family,
              const std::string& field, const std::string& value) {
-  std::string bytes = MakeTinyModel(options).Build();
-  FORGE_CHECK(options.architecture.size() == family.size(), "names of one length");
-  for (size_t at = 0; (at = bytes.find(options.architecture, at)) != std::string::npos;)
-    bytes.replace(at, family.size(), family);
-  return {std::move(name), bytes, value == "absent" ? StatusCode::kInvalidArgument : kUnimplemented,
-          field, value};
+  const auto file = [=] {
+    std::string bytes = MakeTinyModel(options).Build();
+    FORGE_CHECK(options.architecture.size() == family.size(), "names of one length");
+    for (size_t at = 0; (at = bytes.find(options.architecture, at)) != std::string::npos;)
+      bytes.replace(at, family.size(), family);
+    return bytes;
+  };
+  return Refused(std::move(name), file, field, value,
+                 value == "absent" ? StatusCode::kInvalidArgument : kUnimplemented);
 }
 
 std::vector<Case> SinglePartCases() {
@@ -160,12 +166,13 @@ std::vector<Case> TensorCases() {
 std::vector<Case> LayerNormTensorCases() {
   const TinyModelOptions plus = {.architecture = "command-r", .has_qk_norm = true};
   const std::string block = "blk.0.", last = "blk.1.";
-  GgufBuilder one_norm_of_all = MakeTinyModel({.architecture = "command-r"});
-  const uint64_t head[] = {16};
-  one_norm_of_all.AddF32Tensor(block + "attn_q_norm.weight", head, std::vector<float>(16));
+  Case one_norm_of_all = WithTensor("T_command_r_OneNormOfAllHeads", {.architecture = "command-r"},
+                                    block + "attn_q_norm.weight", {16});
+  one_norm_of_all.code = StatusCode::kInvalidArgument;
+  one_norm_of_all.field += " (shape)";
+  one_norm_of_all.value = "[16]";
   return {
-      Refused("T_command_r_OneNormOfAllHeads", one_norm_of_all,
-              block + "attn_q_norm.weight (shape)", "[16]"),
+      one_norm_of_all,
       WithoutTensor("T_command_r_NeedsBothNormsOfHeads", plus, last + "attn_k_norm.weight"),
       WithTensor("T_command_r_SecondNorm", {.architecture = "command-r"}, block + "ffn_norm.weight",
                  {64}),

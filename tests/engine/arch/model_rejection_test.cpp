@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <limits>
 #include <memory>
 #include <string>
@@ -160,14 +161,14 @@ std::vector<Case> FileCases() {
 }
 
 // A tiny model with one more tensor, full of zeros.
-GgufBuilder WithTensor(const TinyModelOptions& options, std::string_view name,
-                       std::vector<uint64_t> shape, uint32_t type = kF32) {
-  uint64_t n = 1;
-  for (const uint64_t extent : shape) n *= extent;
-  const uint64_t bytes = type == kF32 ? n * 4 : type == kQ8_0 ? n / 32 * 34 : n / 256 * 292;
-  GgufBuilder builder = MakeTinyModel(options);
-  builder.AddTensor(name, shape, type, std::string(bytes, '\0'));
-  return builder;
+std::function<std::string()> WithTensor(const TinyModelOptions& options, const std::string& name,
+                                        const std::vector<uint64_t>& shape, uint32_t type = kF32) {
+  return [=] {
+    uint64_t n = 1;
+    for (const uint64_t extent : shape) n *= extent;
+    const uint64_t bytes = type == kF32 ? n * 4 : type == kQ8_0 ? n / 32 * 34 : n / 256 * 292;
+    return MakeTinyModel(options).AddTensor(name, shape, type, std::string(bytes, '\0')).Build();
+  };
 }
 
 std::vector<Case> TensorCases() {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -19,7 +20,7 @@ namespace forge::testing {
 // A well-formed file that describes no model this engine can run, and what is said of it.
 struct Case {
   std::string name;
-  std::string file;
+  std::function<std::string()> file;  // its bytes; all cases are listed to run one
   StatusCode code;
   std::string field;  // detail "field"
   std::string value;  // detail "value" contains this
@@ -145,9 +146,15 @@ class Keys {
   const std::string_view replaced_;
 };
 
+inline Case Refused(std::string name, std::function<std::string()> file, std::string field,
+                    std::string value, StatusCode code = StatusCode::kInvalidArgument) {
+  return {std::move(name), std::move(file), code, std::move(field), std::move(value)};
+}
 inline Case Refused(std::string name, const GgufBuilder& builder, std::string field,
                     std::string value, StatusCode code = StatusCode::kInvalidArgument) {
-  return {std::move(name), builder.Build(), code, std::move(field), std::move(value)};
+  return Refused(
+      std::move(name), [bytes = builder.Build()] { return bytes; }, std::move(field),
+      std::move(value), code);
 }
 
 inline std::string Detail(const Status& status, std::string_view key) {
@@ -158,7 +165,8 @@ inline std::string Detail(const Status& status, std::string_view key) {
 
 // Describes the file, which must be refused so.
 inline void ExpectRefused(const Case& c) {
-  const TempFile path(c.file);
+  const std::string bytes = c.file();
+  const TempFile path(bytes);
   const auto file = GgufFile::Open(path.path());
   ASSERT_TRUE(file.ok()) << "the file itself is well-formed: " << file.status().ToString();
   const auto model = DescribeModel(**file);
@@ -174,7 +182,7 @@ inline void ExpectRefused(const Case& c) {
   // The offset is that of the value's type, right after the key, or of the tensor's entry.
   const std::string name = c.field.substr(0, c.field.find(" ("));
   const std::string entry = GgufString(name);
-  const size_t at = c.file.find(entry);
+  const size_t at = bytes.find(entry);
   ASSERT_NE(at, std::string::npos);
   const bool is_tensor = (*file)->FindTensor(name) != nullptr;
   EXPECT_EQ(Detail(status, "offsetBytes"), std::to_string(is_tensor ? at : at + entry.size()))
