@@ -29,9 +29,24 @@ std::string NamedEvent(const Json& json) {
   return "event: " + json.at("type").get<std::string>() + "\n" + ServerSentEvent(json);
 }
 
-std::string ServerSentProgress(const v1::GenerateResponse::PromptProgress& progress) {
-  return ": prompt: " + std::to_string(progress.tokens_done()) + " of " +
-         std::to_string(progress.tokens_total()) + " tokens\n\n";
+bool IsProgress(const v1::GenerateResponse& event) {
+  if (event.has_load_progress())
+    return event.load_progress().phase() == v1::LOAD_PHASE_LOADING_WEIGHTS;
+  return event.has_queued() || event.has_prompt_progress();
+}
+
+std::string ServerSentProgress(const v1::GenerateResponse& event) {
+  const auto of = [](const char* what, auto done, auto total, const char* unit) {
+    return std::string(": ") + what + ": " + std::to_string(done) + " of " + std::to_string(total) +
+           " " + unit + "\n\n";
+  };
+  if (event.has_queued())
+    return ": queue: " + std::to_string(event.queued().position()) + " before this\n\n";
+  if (event.has_load_progress())
+    return of("load", event.load_progress().bytes_done(), event.load_progress().bytes_total(),
+              "bytes");
+  return of("prompt", event.prompt_progress().tokens_done(), event.prompt_progress().tokens_total(),
+            "tokens");
 }
 
 std::string ServerSentError(const ApiError& error, ApiDialect dialect) {

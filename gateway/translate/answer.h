@@ -45,9 +45,13 @@ class StreamedAnswer {
 std::string ServerSentEvent(const Json& json);
 // "event: ...\ndata: {...}\n\n", of an object that names its type itself.
 std::string NamedEvent(const Json& json);
+// Whether the event says how far a turn has come of which nothing is answered yet: that it waits
+// for others, that its model is being loaded, that its prompt is being computed. Not before it is
+// certain that the model fits: until then a failure has an HTTP status of its own.
+bool IsProgress(const v1::GenerateResponse& event);
 // ": ...\n\n", a comment, which clients pass over: to them and to proxies between a sign that the
-// stream lives, while nothing of the answer is there yet.
-std::string ServerSentProgress(const v1::GenerateResponse::PromptProgress& progress);
+// stream lives. REQUIRES: IsProgress(event).
+std::string ServerSentProgress(const v1::GenerateResponse& event);
 // Clients take an `error` for a failure; no [DONE] follows.
 std::string ServerSentError(const ApiError& error, ApiDialect dialect = ApiDialect::kOpenAi);
 inline constexpr char kStreamEnd[] = "data: [DONE]\n\n";

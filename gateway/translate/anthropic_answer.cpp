@@ -114,6 +114,8 @@ StreamedAnthropicAnswer::StreamedAnthropicAnswer(AnswerHead head,
 std::string StreamedAnthropicAnswer::Take(const v1::GenerateResponse& event) {
   if (event.has_prompt_progress())
     return Begin(event.prompt_progress().tokens_total()) + NamedEvent({{"type", "ping"}});
+  // `message_start` says how long the prompt is, which is not known yet.
+  if (IsProgress(event)) return ServerSentProgress(event);
   if (!event.has_token() && !event.has_finished()) return {};
   std::string events = Begin(event.finished().usage().prompt_tokens());
   const TurnReader::Text text = reader_.Take(event);

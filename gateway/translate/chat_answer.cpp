@@ -64,7 +64,7 @@ StreamedChatAnswer::StreamedChatAnswer(AnswerHead head, ChatAnswerOptions option
       reader_(options_.forced_call, options_.one_tool_call) {}
 
 std::string StreamedChatAnswer::Take(const v1::GenerateResponse& event) {
-  if (event.has_prompt_progress()) return Begin() + ServerSentProgress(event.prompt_progress());
+  if (IsProgress(event)) return Begin() + ServerSentProgress(event);
   if (!event.has_token() && !event.has_finished()) return {};
   std::string chunks = Begin();
   const TurnReader::Text text = reader_.Take(event);

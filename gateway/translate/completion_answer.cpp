@@ -40,7 +40,7 @@ StreamedCompletion::StreamedCompletion(AnswerHead head, bool logprobs, bool incl
     : head_(std::move(head)), has_logprobs_(logprobs), include_usage_(include_usage) {}
 
 std::string StreamedCompletion::Take(const v1::GenerateResponse& event) {
-  if (event.has_prompt_progress()) return ServerSentProgress(event.prompt_progress());
+  if (IsProgress(event)) return ServerSentProgress(event);
   if (event.has_token()) return TakeToken(event.token());
   return event.has_finished() ? TakeFinished(event.finished()) : std::string();
 }

@@ -40,7 +40,7 @@ StreamedResponse::StreamedResponse(AnswerHead head, ResponsesAnswerOptions optio
       reader_(options_.forced_call, options_.one_tool_call) {}
 
 std::string StreamedResponse::Take(const v1::GenerateResponse& event) {
-  if (event.has_prompt_progress()) return Progress(event.prompt_progress());
+  if (IsProgress(event)) return Progress(event);
   if (!event.has_token() && !event.has_finished()) return {};
   std::string events = Begin();
   const TurnReader::Text text = reader_.Take(event);
@@ -91,10 +91,18 @@ std::string StreamedResponse::Begin() {
 
 // Not with every step: the event may repeat many tools. Not as a comment: Codex gives up a stream
 // that has no event for minutes.
-std::string StreamedResponse::Progress(const v1::GenerateResponse::PromptProgress& progress) {
-  const uint64_t tenths =
-      uint64_t{10} * progress.tokens_done() / std::max<uint64_t>(1, progress.tokens_total());
-  const bool is_news = std::exchange(prompt_tenths_, tenths) < tenths;
+std::string StreamedResponse::Progress(const v1::GenerateResponse& event) {
+  const auto tenths = [](uint64_t done, uint64_t total) {
+    return 10 * done / std::max<uint64_t>(1, total);
+  };
+  auto step = std::pair(event.event_case(), uint64_t{event.queued().position()});
+  if (event.has_load_progress())
+    step.second = tenths(static_cast<uint64_t>(event.load_progress().bytes_done()),
+                         static_cast<uint64_t>(event.load_progress().bytes_total()));
+  if (event.has_prompt_progress())
+    step.second =
+        tenths(event.prompt_progress().tokens_done(), event.prompt_progress().tokens_total());
+  const bool is_news = std::exchange(told_, step) != step;
   if (!has_begun_) return Begin();
   return is_news ? Event("response.in_progress", InProgress()) : std::string();
 }

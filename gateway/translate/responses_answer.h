@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "gateway/translate/answer.h"
 #include "gateway/translate/responses_items.h"
@@ -56,7 +57,7 @@ class StreamedResponse final : public StreamedAnswer {
 
   // The beginning, unless it was told.
   std::string Begin();
-  std::string Progress(const v1::GenerateResponse::PromptProgress& progress);
+  std::string Progress(const v1::GenerateResponse& event);
   std::string Delta(const TurnReader::Text& text);
   std::string OpenItem(bool is_thought);
   std::string CloseItem(const char* status);
@@ -68,7 +69,8 @@ class StreamedResponse final : public StreamedAnswer {
   TurnReader reader_;
   int n_events_ = 0;
   bool has_begun_ = false;
-  uint64_t prompt_tenths_ = 0;    // that were told
+  // That was told last: place in the queue, or tenths of the load or of the prompt.
+  std::pair<v1::GenerateResponse::EventCase, uint64_t> told_ = {};
   std::optional<TextItem> item_;  // that is open
   Json output_ = Json::array();   // the items that are whole
 };

@@ -115,6 +115,8 @@ def named_events(text):
     """The data of server-sent events that are named by their types, parsed."""
     parsed = []
     for block in text.removesuffix("\n\n").split("\n\n"):
+        if block.startswith(":"):  # a comment
+            continue
         name, data = block.split("\n")
         parsed.append(json.loads(data.removeprefix("data: ")))
         if name != "event: " + parsed[-1]["type"]:

@@ -105,6 +105,23 @@ class GatewayTest(unittest.TestCase):
         _, _, plain = self.gateway.ask("POST", "/v1/chat/completions", {**QUESTION, "stream": True})
         self.assertNotIn("usage", plain)
 
+    def test_a_stream_tells_that_its_model_is_loaded(self):
+        self.daemon.ctl_ok("unload", "demo")
+        status, _, stream = self.gateway.ask("POST", "/v1/chat/completions", {**QUESTION, "stream": True})
+        self.assertEqual(200, status, stream)
+        self.assertRegex(stream, r"\n\n: load: \d+ of \d+ bytes\n\n")
+        self.assertLess(stream.index(": load: "), stream.index(": prompt: "))
+        self.assertTrue(content(events(stream)))
+
+    def test_a_stream_tells_that_its_turn_waits(self):
+        running = [self.gateway.open_stream(LONG) for _ in range(2)]
+        connection, waiting = self.gateway.open_stream(LONG)
+        self.assertEqual(b"\n", waiting.readline())  # the chunk that names the role came before
+        self.assertEqual(b": queue: 0 before this\n", waiting.readline())
+        for stream in (connection, *(first for first, _ in running)):
+            stream.close()
+        wait_until(lambda: self.busy_slots() == 0, 5)
+
     def forgectl_answer(self):
         return self.daemon.ctl_ok("generate", "demo", "--temperature", 0, "--max-tokens", 12,
                                   QUESTION["messages"][0]["content"]).rstrip("\n")

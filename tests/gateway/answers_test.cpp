@@ -35,6 +35,17 @@ TEST(StreamedChatAnswerTest, WritesTheseBytes) {
             ChatChunk(R"({"content":"."})") + ChatChunk("{}", "\"stop\"") + "data: [DONE]\n\n");
 }
 
+TEST(StreamedChatAnswerTest, SaysThatATurnWaitsAndThatItsModelIsLoaded) {
+  StreamedChatAnswer answer(Head(), {});
+  // The load may still be refused, with an HTTP status.
+  EXPECT_EQ(answer.Take(LoadProgress(v1::LOAD_PHASE_READING_HEADER)), "");
+  EXPECT_EQ(answer.Take(LoadProgress(v1::LOAD_PHASE_ADMISSION)), "");
+  EXPECT_EQ(answer.Take(LoadProgress(v1::LOAD_PHASE_LOADING_WEIGHTS, 20)),
+            ChatChunk(R"({"role":"assistant","content":""})") + ": load: 20 of 1000 bytes\n\n");
+  EXPECT_EQ(answer.Take(Queued(2)), ": queue: 2 before this\n\n");
+  EXPECT_EQ(answer.Take(Progress(10)), ": prompt: 3 of 10 tokens\n\n");
+}
+
 TEST(StreamedChatAnswerTest, GivesUsageInALastChunkWhereItIsWanted) {
   StreamedChatAnswer answer(Head(), {.include_usage = true});
   EXPECT_EQ(answer.Take(Token("A")),
@@ -184,6 +195,8 @@ std::string CompletionChunk(const std::string& text, const std::string& finish_r
 
 TEST(StreamedCompletionTest, WritesTheseBytes) {
   StreamedCompletion answer(Head(), /*logprobs=*/false, /*include_usage=*/false);
+  EXPECT_EQ(answer.Take(LoadProgress(v1::LOAD_PHASE_ADMISSION)), "");
+  EXPECT_EQ(answer.Take(Queued(0)), ": queue: 0 before this\n\n");
   EXPECT_EQ(answer.Take(Progress(10)), ": prompt: 3 of 10 tokens\n\n");
   EXPECT_EQ(answer.Take(Token("fox")), CompletionChunk("fox"));
   EXPECT_EQ(answer.Take(Finished(v1::FINISH_REASON_STOP, "!")),

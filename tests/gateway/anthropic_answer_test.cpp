@@ -62,9 +62,10 @@ TEST(StreamedAnthropicAnswerTest, WritesTheseBytes) {
 
 TEST(StreamedAnthropicAnswerTest, BeginsWithThePromptAndTellsItsSteps) {
   StreamedAnthropicAnswer answer(Head(), {});
-  v1::GenerateResponse queued;
-  queued.mutable_queued()->set_position(2);
-  EXPECT_EQ(answer.Take(queued), "");
+  EXPECT_EQ(answer.Take(Queued(2)), ": queue: 2 before this\n\n");
+  EXPECT_EQ(answer.Take(LoadProgress(v1::LOAD_PHASE_ADMISSION)), "");
+  EXPECT_EQ(answer.Take(LoadProgress(v1::LOAD_PHASE_LOADING_WEIGHTS, 20)),
+            ": load: 20 of 1000 bytes\n\n");
   EXPECT_EQ(answer.Take(Progress(12)), Start("12") + Event("ping"));
   EXPECT_EQ(answer.Take(Progress(12)), Event("ping"));
   EXPECT_EQ(answer.Take(Token("A")), BlockStart(0, R"({"type":"text","text":""})") +

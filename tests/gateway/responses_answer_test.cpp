@@ -55,6 +55,19 @@ std::string Message(const std::string& status, const std::string& parts) {
          R"(],"role":"assistant"})";
 }
 
+TEST(StreamedResponseTest, SaysThatATurnWaitsAndThatItsModelIsLoaded) {
+  StreamedResponse answer(Head(), Options());
+  Expected expected;
+  EXPECT_EQ(answer.Take(LoadProgress(v1::LOAD_PHASE_ADMISSION)), "");
+  EXPECT_EQ(answer.Take(LoadProgress(v1::LOAD_PHASE_LOADING_WEIGHTS, 20)), expected.Begin());
+  EXPECT_EQ(answer.Take(LoadProgress(v1::LOAD_PHASE_LOADING_WEIGHTS, 99)), "");
+  EXPECT_EQ(answer.Take(LoadProgress(v1::LOAD_PHASE_LOADING_WEIGHTS, 300)), expected.InProgress());
+  EXPECT_EQ(answer.Take(Queued(1)), expected.InProgress());
+  EXPECT_EQ(answer.Take(Queued(0)), expected.InProgress());
+  EXPECT_EQ(answer.Take(Progress(100, 1)), expected.InProgress());
+  EXPECT_EQ(answer.Take(Progress(100, 9)), "");
+}
+
 TEST(StreamedResponseTest, WritesTheseBytes) {
   StreamedResponse answer(Head(), Options());
   Expected expected;

@@ -15,6 +15,21 @@ inline v1::GenerateResponse Progress(uint32_t n_total, uint32_t n_done = 3) {
   return event;
 }
 
+inline v1::GenerateResponse Queued(uint32_t position) {
+  v1::GenerateResponse event;
+  event.mutable_queued()->set_position(position);
+  return event;
+}
+
+inline v1::GenerateResponse LoadProgress(v1::LoadPhase phase, int64_t n_done = 0) {
+  v1::GenerateResponse event;
+  v1::LoadModelResponse::Progress& progress = *event.mutable_load_progress();
+  progress.set_phase(phase);
+  progress.set_bytes_done(n_done);
+  progress.set_bytes_total(1000);
+  return event;
+}
+
 inline v1::GenerateResponse Token(const std::string& text,
                                   v1::TextKind kind = v1::TEXT_KIND_CONTENT) {
   v1::GenerateResponse event;
