@@ -41,6 +41,11 @@ int Fail(const Status& status) {
 
 void ShowProgress(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
 
+Result<std::vector<SpeedTest>> ReadStreams(const Arguments& arguments) {
+  FORGE_ASSIGN_OR_RETURN(const auto depths, ParseNumbers("-d", arguments.depths));
+  return ParseStreams(arguments.streams, depths);
+}
+
 Result<std::vector<SpeedTest>> ReadTests(const Arguments& arguments) {
   FORGE_ASSIGN_OR_RETURN(const auto prompts, ParseNumbers("-p", arguments.prompts));
   FORGE_ASSIGN_OR_RETURN(const auto gens, ParseNumbers("-n", arguments.gens));
@@ -57,7 +62,7 @@ Result<MeasureOptions> ReadMeasureOptions(const Arguments& arguments) {
   MeasureOptions options;
   options.models = arguments.models;
   FORGE_ASSIGN_OR_RETURN(options.tests, ReadTests(arguments));
-  FORGE_ASSIGN_OR_RETURN(options.streams, ParseStreams(arguments.streams));
+  FORGE_ASSIGN_OR_RETURN(options.streams, ReadStreams(arguments));
   options.has_ops = arguments.has_ops;
   options.has_load = arguments.has_load;
   options.n_threads = arguments.n_threads;
@@ -148,7 +153,7 @@ int AddComparison(const std::string& path, const Comparison& comparison,
 
 Result<std::vector<SpeedTest>> ReadComparedTests(const Arguments& arguments) {
   FORGE_ASSIGN_OR_RETURN(std::vector<SpeedTest> tests, ReadTests(arguments));
-  FORGE_ASSIGN_OR_RETURN(const auto streams, ParseStreams(arguments.streams));
+  FORGE_ASSIGN_OR_RETURN(const auto streams, ReadStreams(arguments));
   tests.insert(tests.end(), streams.begin(), streams.end());
   return tests;
 }
@@ -196,7 +201,8 @@ void AddTestOptions(CLI::App& app, Arguments& arguments) {
   app.add_option("-n", arguments.gens, "Generated tokens; 0: none")->capture_default_str();
   app.add_option("--pg", arguments.both, "Prompt and generation in one test: 512,64");
   app.add_option("-d", arguments.depths, "Tokens in the cache before")->capture_default_str();
-  app.add_option("--streams", arguments.streams, "Numbers of sequences that decode at once");
+  app.add_option("--streams", arguments.streams,
+                 "Numbers of sequences that decode at once, after prompts of -d tokens, or 32");
 }
 
 void AddEngineOptions(CLI::App& app, Arguments& arguments) {

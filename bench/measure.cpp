@@ -54,7 +54,7 @@ Status MeasureStreams(const MeasureOptions& options, RunnerOptions runner_option
   for (const SpeedTest& test : options.streams) {
     FORGE_TRY(runner->Run(test).status());
     StreamReport& measured = report.streams.emplace_back();
-    measured.n_streams = test.n_streams;
+    measured.test = test;
     for (int i = 0; i < options.repetitions; ++i) {
       FORGE_ASSIGN_OR_RETURN(const Seconds time, runner->Run(test));
       measured.tokens_per_second.push_back(test.n_tokens() / time.count());

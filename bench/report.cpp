@@ -164,16 +164,23 @@ std::string OpsText(const TestReport& report) {
          Fixed(1e3 * measured, 1) + " ms measured\n\n" + table.Text();
 }
 
+// How many times the speed of one stream at that depth, if it was measured.
+std::string TimesOfOneStream(const SpeedReport& model, const StreamReport& report) {
+  for (const StreamReport& one : model.streams)
+    if (one.test.n_streams == 1 && one.test.n_depth == report.test.n_depth)
+      return Fixed(Summarize(report.tokens_per_second).mean / Summarize(one.tokens_per_second).mean,
+                   2);
+  return "-";
+}
+
 std::string StreamsText(const std::vector<SpeedReport>& models) {
-  TableWriter table({"model", "streams", "tokens/s", "of one stream"});
+  TableWriter table({"model", "streams", "depth", "tokens/s", "of one stream"});
   bool is_empty = true;
   for (const SpeedReport& model : models)
     for (const StreamReport& report : model.streams) {
-      const double speed = Summarize(report.tokens_per_second).mean;
-      const double first = Summarize(model.streams[0].tokens_per_second).mean;
-      table.Add({ModelType(model.info), std::to_string(report.n_streams),
-                 Spread(report.tokens_per_second, 1),
-                 model.streams[0].n_streams == 1 ? Fixed(speed / first, 2) : "-"});
+      table.Add({ModelType(model.info), std::to_string(report.test.n_streams),
+                 std::to_string(report.test.n_depth), Spread(report.tokens_per_second, 1),
+                 TimesOfOneStream(model, report)});
       is_empty = false;
     }
   return is_empty ? "" : "\n" + table.Text();
@@ -203,7 +210,8 @@ std::string ReportJson(const std::vector<SpeedReport>& models) {
     for (const StreamReport& report : model.streams) {
       Json json = ModelJson(model);
       const Summary speed = Summarize(report.tokens_per_second);
-      json.update(Json{{"n_streams", report.n_streams},
+      json.update(Json{{"n_streams", report.test.n_streams},
+                       {"n_depth", report.test.n_depth},
                        {"avg_ts", speed.mean},
                        {"stddev_ts", speed.deviation},
                        {"samples_ts", report.tokens_per_second}});

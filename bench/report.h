@@ -20,7 +20,7 @@ struct TestReport {
 };
 
 struct StreamReport {
-  uint32_t n_streams = 0;
+  SpeedTest test;
   std::vector<double> tokens_per_second;  // of all streams together, of each repetition
 };
 

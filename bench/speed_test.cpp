@@ -39,14 +39,17 @@ Result<SpeedTest> ParsePromptAndGen(std::string_view text) {
   return SpeedTest{.n_prompt = numbers[0], .n_gen = numbers[1]};
 }
 
-Result<std::vector<SpeedTest>> ParseStreams(std::string_view text) {
+Result<std::vector<SpeedTest>> ParseStreams(std::string_view text,
+                                            const std::vector<uint32_t>& depths) {
   std::vector<SpeedTest> tests;
   if (text.empty()) return tests;
   FORGE_ASSIGN_OR_RETURN(const std::vector<uint32_t> numbers, ParseNumbers("--streams", text));
   for (const uint32_t n : numbers) {
     if (n < 1 || n > 256)
       return InvalidArgument("--streams needs 1 to 256 streams, not " + std::to_string(n));
-    tests.push_back({.n_gen = kStreamGen, .n_depth = kStreamDepth, .n_streams = n});
+    for (const uint32_t depth : depths)
+      tests.push_back(
+          {.n_gen = kStreamGen, .n_depth = depth == 0 ? kStreamDepth : depth, .n_streams = n});
   }
   return tests;
 }

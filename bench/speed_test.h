@@ -32,8 +32,10 @@ Result<std::vector<uint32_t>> ParseNumbers(std::string_view option, std::string_
 // "512,64": a prompt and what is generated after it.
 Result<SpeedTest> ParsePromptAndGen(std::string_view text);
 
-// Generations of as many streams at once. kInvalidArgument for a number outside [1, 256].
-Result<std::vector<SpeedTest>> ParseStreams(std::string_view text);
+// Generations of as many streams at once, after prompts of each depth: kStreamDepth where it is 0.
+// kInvalidArgument for a number outside [1, 256].
+Result<std::vector<SpeedTest>> ParseStreams(std::string_view text,
+                                            const std::vector<uint32_t>& depths);
 
 // All tests of a run, in llama-bench's order: for each depth the prompts, then the generations,
 // then both together. Zeros stand for "none".

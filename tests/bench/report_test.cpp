@@ -67,13 +67,14 @@ TEST(ReportTest, AveragesSpeedsNotTimes) {
 
 TEST(ReportTest, ShowsSharesOfTheProbes) {
   SpeedReport report = MakeReport();
-  report.streams = {{.n_streams = 1, .tokens_per_second = {50}},
-                    {.n_streams = 8, .tokens_per_second = {200}}};
+  report.streams = {{.test = {.n_depth = 32}, .tokens_per_second = {50}},
+                    {.test = {.n_depth = 2048}, .tokens_per_second = {40}},
+                    {.test = {.n_depth = 2048, .n_streams = 8}, .tokens_per_second = {160}}};
   report.load = {.load_seconds = {0.5}, .switch_seconds = {0.7}};
   const std::string text = ReportText({report});
   EXPECT_THAT(text, HasSubstr("80 %"));  // 32 of 40 GB/s
   EXPECT_THAT(text, HasSubstr("38 %"));  // 768 of 2000 Gop/s
-  EXPECT_THAT(text, HasSubstr("4.00"));  // eight streams against one
+  EXPECT_THAT(text, HasSubstr("4.00"));  // eight streams against one at their depth
   EXPECT_THAT(text, HasSubstr("1.60"));  // GB/s of the load
   EXPECT_THAT(text, HasSubstr("llama 1.2B Q4_K"));
 }

@@ -33,15 +33,17 @@ TEST(SpeedTestTest, NeedsBothPartsOfAPromptAndGeneration) {
 }
 
 TEST(SpeedTestTest, ReadsNumbersOfStreams) {
-  const Result<std::vector<SpeedTest>> tests = ParseStreams("1,16");
+  const Result<std::vector<SpeedTest>> tests = ParseStreams("1,16", {0, 2048});
   ASSERT_TRUE(tests.ok());
-  ASSERT_EQ(tests->size(), 2u);
+  ASSERT_EQ(tests->size(), 4u);
   EXPECT_EQ((*tests)[0].Name(), "tg24 @ d32");
-  EXPECT_EQ((*tests)[1].Name(), "tg24 @ d32 x 16");
-  EXPECT_EQ((*tests)[1].n_tokens(), 16u * 24u);
-  EXPECT_TRUE(ParseStreams("")->empty());
+  EXPECT_EQ((*tests)[1].Name(), "tg24 @ d2048");
+  EXPECT_EQ((*tests)[2].Name(), "tg24 @ d32 x 16");
+  EXPECT_EQ((*tests)[3].Name(), "tg24 @ d2048 x 16");
+  EXPECT_EQ((*tests)[2].n_tokens(), 16u * 24u);
+  EXPECT_TRUE(ParseStreams("", {0})->empty());
   for (const char* text : {"0", "257", "8,", "x"})
-    EXPECT_EQ(ParseStreams(text).status().code(), StatusCode::kInvalidArgument) << text;
+    EXPECT_EQ(ParseStreams(text, {0}).status().code(), StatusCode::kInvalidArgument) << text;
 }
 
 TEST(SpeedTestTest, CombinesEveryDepthWithEveryTest) {
