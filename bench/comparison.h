@@ -18,7 +18,7 @@ struct ComparisonOptions {
   int n_threads = 2;
   int n_peer_threads = 2;
   int n_busy_threads = 0;  // threads that do nothing but take processor time meanwhile
-  uint32_t n_batch = 128;
+  uint32_t n_batch = 512;
   int rounds = 5;
   std::function<void(const std::string&)> progress;  // may be empty
 };

@@ -26,7 +26,7 @@ struct Arguments {
   std::vector<std::string> both;
   std::string output = "table";
   int n_threads = 0, gpu = -1;
-  uint32_t n_batch = 128;
+  uint32_t n_batch = 512;
   std::string kv_type = "f16";
   int repetitions = 5;
   bool has_ops = false, has_load = false, skips_verification = false;

@@ -18,7 +18,7 @@ struct MeasureOptions {
   int gpu = -1;          // "hip:<gpu>"; -1: the CPU
   bool verifies = true;  // that tokens do not depend on what runs beside them
   int n_threads = 0;     // 0: as the daemon would
-  uint32_t n_batch = 128;
+  uint32_t n_batch = 512;
   KvDType kv_dtype = KvDType::kF16;
   int repetitions = 5;
 };

@@ -30,9 +30,11 @@ GenerateRequest GreedyRequest(std::vector<TokenId> prompt, uint32_t n_gen) {
 }
 
 // Prompts are computed in chunks, so streams begin one after another; the first goes on until the
-// last has made its share. In how many steps all have begun.
+// last has made its share. In how many steps at most all have begun: beside those that generate a
+// step may take no more than 32 tokens of prompts.
 uint32_t StepsOfPrompts(const SpeedTest& test, uint32_t n_batch) {
-  return (test.n_streams * test.n_depth + n_batch - 1) / n_batch;
+  const uint32_t chunk = std::min(n_batch, 32u);
+  return (test.n_streams * test.n_depth + chunk - 1) / chunk;
 }
 
 std::string TokenText(const std::vector<TokenId>& tokens, size_t i) {

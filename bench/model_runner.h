@@ -16,7 +16,7 @@ struct RunnerOptions {
   std::string model_path;
   int gpu = -1;                   // "hip:<gpu>"; -1: the CPU
   int n_threads = 0;              // 0: as the daemon would
-  uint32_t n_batch = 128;         // most prompt tokens in a step
+  uint32_t n_batch = 512;         // most prompt tokens in a step
   uint32_t context_length = 512;  // tokens of each sequence
   uint32_t max_sequences = 1;
   KvDType kv_dtype = KvDType::kF16;

@@ -10,7 +10,7 @@ namespace forge {
 struct LoadOptions {
   uint32_t context_length = 0;   // tokens per sequence; 0: the model's own, at most 4096
   uint32_t max_sequences = 4;    // sequences that run at the same time, 1..256
-  uint32_t prefill_chunk = 128;  // most prompt tokens in one step, 1..4096
+  uint32_t prefill_chunk = 512;  // most prompt tokens in one step, 1..4096
   KvDType kv_dtype = KvDType::kF16;
 };
 

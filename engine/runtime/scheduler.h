@@ -48,7 +48,7 @@ struct SchedulerStatus {
 //
 // Up to max_sequences tasks, which are turns or readings, run; further ones wait in order. A step
 // takes one token of every sequence that decodes and up to prefill_chunk prompt tokens beside them,
-// fewer where those would hold the others up for long.
+// fewer where those would hold the others up for long, or those who come meanwhile.
 // The chunk goes to the prompt that waited longest, what it leaves to the next, so that neither
 // streams nor short prompts wait for a long one. Idle sessions keep their KV blocks until a running
 // one needs them; then the session unused for longest loses its own and is computed again at its

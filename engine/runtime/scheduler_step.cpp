@@ -18,10 +18,16 @@ namespace {
 
 using State = SequenceStatus::State;
 
-// What a step with a prompt's chunk should take where others decode beside it.
-constexpr std::chrono::duration<double> kLongestStep(0.2);
-// Chunks are multiples of this, below which a prompt takes much longer in all.
-constexpr uint32_t kLeastChunk = 32;
+// What a step with a prompt's chunk should take, and the chunk below which a prompt takes much
+// longer in all. The longer a step, the longer wait those who come during it, and those who decode
+// in it.
+struct ChunkLimits {
+  std::chrono::duration<double> longest_step;
+  uint32_t least_chunk;
+};
+constexpr ChunkLimits kAlone = {std::chrono::milliseconds(500), 128};
+constexpr ChunkLimits kBesideOthers = {std::chrono::milliseconds(200), 32};
+constexpr uint32_t kChunkStep = 32;  // chunks are multiples of it
 
 template <typename Container>
 void EraseValue(Container& container, const Session* session) {
@@ -153,17 +159,19 @@ void Scheduler::NoteDuration(const PlannedStep& step, std::chrono::duration<doub
   size_t n_tokens = 0;
   for (const StepSequence& sequence : step.batch.sequences) n_tokens += sequence.tokens.size();
   if (!step.has_prompt) cost_.Note(static_cast<double>(n_tokens), duration.count());
-  if (n_tokens < kLeastChunk) return;  // says more about the weights' way from memory
+  if (n_tokens < kBesideOthers.least_chunk) return;  // says more about the weights' way from memory
   const double seconds = duration.count() / static_cast<double>(n_tokens);
   seconds_per_token_ = seconds_per_token_ == 0.0 ? seconds : (seconds_per_token_ + seconds) / 2;
 }
 
 uint32_t Scheduler::ChunkBeside(size_t n_decoding) const {
-  if (n_decoding == 0 || seconds_per_token_ == 0.0) return options_.prefill_chunk;
-  const double n_tokens = kLongestStep.count() / seconds_per_token_;
+  if (options_.is_encoder) return options_.prefill_chunk;
+  if (seconds_per_token_ == 0.0) return std::min(options_.prefill_chunk, kAlone.least_chunk);
+  const ChunkLimits& limits = n_decoding == 0 ? kAlone : kBesideOthers;
+  const double n_tokens = limits.longest_step.count() / seconds_per_token_;
   if (n_tokens >= options_.prefill_chunk) return options_.prefill_chunk;
-  const uint32_t n_chunks = std::max(1u, static_cast<uint32_t>(n_tokens) / kLeastChunk);
-  return std::min(options_.prefill_chunk, n_chunks * kLeastChunk);
+  const uint32_t chunk = static_cast<uint32_t>(n_tokens) / kChunkStep * kChunkStep;
+  return std::min(options_.prefill_chunk, std::max(chunk, limits.least_chunk));
 }
 
 void Scheduler::EndAll(const Status& status) {

@@ -15,8 +15,8 @@ import grpc
 from forge.v1 import forge_pb2 as pb
 from forge.v1 import forge_pb2_grpc
 
-# The demo model takes 12.3 MiB with the default options.
-CONFIG = "memory:\n  cap: 30MiB\nresidency:\n  min_residence: 0ms\n  patience: 1s\n"
+# The demo model takes 16.1 MiB with the default options.
+CONFIG = "memory:\n  cap: 39MiB\nresidency:\n  min_residence: 0ms\n  patience: 1s\n"
 LONG = ("--ignore-end", "--max-tokens", 1000000, "Tell me a story.")
 
 

@@ -10,10 +10,13 @@
 namespace forge {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using testing::FakeModel;
+using ::testing::Ge;
 using testing::Greedy;
 using ::testing::IsEmpty;
+using ::testing::Le;
 using ::testing::Pair;
 using testing::Prompt;
 using testing::RecordingSink;
@@ -223,6 +226,37 @@ TEST_F(SlowSchedulerTest, AChunkIsSmallerWhereItWouldHoldStreamsUp) {
   RunUntilIdle();
   EXPECT_EQ(stream->tokens, model_.Continue(Prompt(3, 1), 100));
   EXPECT_TRUE(prompt->finished());
+}
+
+class LongChunkTest : public SchedulerTest {
+ protected:
+  static SchedulerOptions Options() {
+    SchedulerOptions options = testing::SmallOptions();
+    options.prefill_chunk = 512;
+    options.limits.context_length = 1024;
+    options.kv_groups = {{.blocks_per_sequence = 128, .n_blocks = 2 * 128}};
+    return options;
+  }
+  LongChunkTest() : SchedulerTest(Options()) {}
+
+  uint32_t NextChunk() {
+    Steps(1);
+    return model_.steps().back().at(0).n_tokens;
+  }
+};
+
+TEST_F(LongChunkTest, AChunkIsAsLongAsAStepMayLast) {
+  Submit(Greedy(Prompt(900), 1));
+  EXPECT_EQ(NextChunk(), 128u) << "how long a token takes is not known yet";
+  EXPECT_EQ(NextChunk(), 512u);
+  RunUntilIdle();
+  // 4 ms a token, of which the mean with what was known is 2 ms: half a second holds 250 tokens.
+  model_.during_step = [] { std::this_thread::sleep_for(std::chrono::milliseconds(128)); };
+  Submit(Greedy(Prompt(32, 1), 1));
+  RunUntilIdle();
+  model_.during_step = nullptr;
+  Submit(Greedy(Prompt(900, 2), 1));
+  EXPECT_THAT(NextChunk(), AllOf(Ge(128u), Le(224u)));
 }
 
 TEST_F(SchedulerTest, ATurnCancelledInTheQueueLeavesTheSessionAsItWas) {
