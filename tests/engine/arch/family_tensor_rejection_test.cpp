@@ -129,6 +129,12 @@ std::vector<Case> TensorCases() {
                     "blk.0.ffn_gate.weight"),
       WithoutTensor("T_ernie4_5_moe_NeedsTheSharedExpert", {.architecture = "ernie4_5-moe"},
                     "blk.1.ffn_up_shexp.weight"),
+  };
+}
+
+std::vector<Case> MoreTensorCases() {
+  const std::string block = "blk.0.";
+  return {
       WithTensor("T_deepseek2_PlainKeys", {.architecture = "deepseek2"}, block + "attn_k.weight",
                  {64, 32}),
       WithTensor("T_deepseek2_BothKindsOfMatrices", {.architecture = "deepseek2"},
@@ -201,7 +207,7 @@ std::vector<Case> LayerNormTensorCases() {
 
 std::vector<Case> AllCases() {
   std::vector<Case> all = TensorCases();
-  for (const auto& part : {LayerNormTensorCases(), SinglePartCases()})
+  for (const auto& part : {MoreTensorCases(), LayerNormTensorCases(), SinglePartCases()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }
