@@ -1,13 +1,14 @@
-// What ThreadSanitizer cannot judge. The packaged gRPC, protobuf and Abseil are not instrumented,
-// so the order that they establish between threads is invisible: a message written by one of their
-// threads and read in a reaction looks like a race, and so does an object that is created before
-// its first reaction. Only reports with one of their frames are silenced.
+// What ThreadSanitizer cannot judge. The packaged gRPC (with upb), protobuf and Abseil are not
+// instrumented, so the order that they establish between threads is invisible: a message written by
+// one of their threads and read in a reaction looks like a race, and so does an object that is
+// created before its first reaction. Only reports with one of their frames are silenced.
 
 extern "C" const char* __tsan_default_suppressions();
 
 extern "C" const char* __tsan_default_suppressions() {
   return "race:libgrpc\n"
          "race:libgpr.so\n"
+         "race:libupb\n"
          "race:libprotobuf\n"
          "race:libabsl\n"
          "race:grpc::\n"
