@@ -89,7 +89,10 @@ TEST_F(TokenizeTest, NeedsAResidentModel) {
   EXPECT_ERROR(stub_->Detokenize(&second, detokenize, &text), NOT_FOUND, "MODEL_NOT_FOUND");
 }
 
-TEST_F(TokenizeTest, RefusesATextAboveOneMebibyte) {
+TEST_F(TokenizeTest, RefusesATextAboveThreeMebibytes) {
+#if defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "it takes minutes to silence what is seen of a message that gRPC hands over";
+#endif
   v1::TokenizeRequest request;
   request.set_model("tiny");
   request.set_text(std::string((3 << 20) + 1, 'a'));
