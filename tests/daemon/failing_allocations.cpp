@@ -20,6 +20,7 @@ namespace {
 constexpr int kMaxFrames = 96;
 
 std::atomic<int64_t> n_left{0};  // allocations until one fails; 0: none does
+std::atomic<bool> is_armed{false};
 std::atomic<bool> has_failed_one{false};
 thread_local bool is_exempt_thread = false;
 
@@ -81,6 +82,8 @@ bool IsOfDaemon(const Stack& stack) {
   is_exempt_thread = false;
   if (!fails) {
     n_left = 1;  // the next one, then
+    int64_t next = 1;
+    if (!is_armed) n_left.compare_exchange_strong(next, 0);  // meanwhile it ended
     return true;
   }
   failed_stack = stack;
@@ -125,10 +128,14 @@ FailingAllocation::FailingAllocation(int64_t n) {
   std::signal(SIGABRT, TellPlace);
   std::signal(SIGSEGV, TellPlace);
   has_failed_one = false;
+  is_armed = true;
   n_left = n;
 }
 
-FailingAllocation::~FailingAllocation() { n_left = 0; }
+FailingAllocation::~FailingAllocation() {
+  is_armed = false;
+  n_left = 0;
+}
 
 bool FailingAllocation::has_failed() const { return has_failed_one; }
 
