@@ -147,7 +147,8 @@ TEST_F(GenerateTest, ReplacesWhatIsNotUtf8) {
 }
 
 TEST_F(GenerateTest, TwoStreamsRunAtTheSameTime) {
-  daemon_.engine().SetAnswerLength(1'000'000);  // neither ends before both have begun
+  daemon_.engine().SetAnswerLength(200);
+  daemon_.engine().SetTokenDelay(milliseconds(5));  // neither ends before both have begun
   OpenStream first(*stub_), second(*stub_);
   first.stream->Write(TextTurn("tiny", "a"));
   second.stream->Write(TextTurn("tiny", "b"));
@@ -161,12 +162,8 @@ TEST_F(GenerateTest, TwoStreamsRunAtTheSameTime) {
   ASSERT_TRUE(reads_token(first));
   ASSERT_TRUE(reads_token(second));
   EXPECT_EQ(daemon_.engine().n_running(), 2u);
-  for (OpenStream* open : {&first, &second}) {
-    open->stream->Write(CancelTurn());
-    const TurnOutcome outcome = ReadTurn(*open->stream);
-    ASSERT_TRUE(outcome.finished);
-    EXPECT_EQ(outcome.finished->reason(), v1::FINISH_REASON_CANCELLED);
-  }
+  EXPECT_EQ(ReadTurn(*first.stream).tokens.size(), 199u);
+  EXPECT_EQ(ReadTurn(*second.stream).tokens.size(), 199u);
 }
 
 TEST_F(GenerateTest, CancelEndsTheTurnAndTheConversationGoesOn) {
@@ -237,11 +234,6 @@ TEST_F(GenerateTest, StreamWithoutATurnEndsWell) {
 }
 
 TEST_F(GenerateTest, LostClientFreesItsSessionWithin50Milliseconds) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  constexpr milliseconds kLimit(1000);
-#else
-  constexpr milliseconds kLimit(50);
-#endif
   daemon_.engine().SetAnswerLength(1'000'000);
   for (int i = 0; i < 5; ++i) {
     auto stub = daemon_.NewStub();
@@ -253,7 +245,7 @@ TEST_F(GenerateTest, LostClientFreesItsSessionWithin50Milliseconds) {
     const auto start = steady_clock::now();
     open->context.TryCancel();
     ASSERT_TRUE(daemon_.engine().WaitForSessions(0));
-    EXPECT_LT(steady_clock::now() - start, kLimit);
+    EXPECT_LT(steady_clock::now() - start, milliseconds(50));
     open->End();
   }
 }
