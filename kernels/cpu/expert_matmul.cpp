@@ -67,10 +67,20 @@ class ExpertProducts {
   std::byte* PairTile(int64_t sorted_pair) const { return RowTile(n_row_tiles_ + sorted_pair); }
   void PreparePair(int64_t sorted_pair) const;
   const std::byte* ActivationsOf(const ExpertRun& run, int64_t pair, int n_tokens) const;
+  static const std::byte* WeightsOf(const Product& product, const ExpertRun& run, int64_t group) {
+    const ExpertWeights& weights = product.target->weights;
+    return static_cast<const std::byte*>(weights.first.data) +
+           static_cast<uint64_t>(run.expert) * weights.stride_bytes +
+           group * product.format.group_bytes;
+  }
 
   int64_t GroupsPerChunk(int64_t n_pairs, int n_threads) const;
   int64_t PlanChunks(int n_threads) const;
   void MultiplyChunk(int64_t chunk) const;
+  void MultiplyGroups(const Product& product, const ExpertRun& run, int64_t group,
+                      int64_t end_group, int64_t first_pair, int64_t end_pair) const;
+  void MultiplyPanel(const Product& product, const ExpertRun& run, int64_t group, int n_groups,
+                     int64_t first_pair, int64_t n_pairs) const;
   void MultiplyGroup(const Product& product, const ExpertRun& run, int64_t group,
                      int64_t first_pair, int64_t end_pair) const;
 
@@ -204,18 +214,32 @@ void ExpertProducts::MultiplyChunk(int64_t chunk) const {
   int64_t end_group = std::min(n_groups_, group + run.groups_per_chunk);
   if (is_gated()) {
     for (const size_t i : {0, 1})  // gate, then up; as in matmul.cpp
-      for (int64_t both = group / 2; both < end_group / 2; ++both)
-        MultiplyGroup(products_[i], run, both, first_pair, end_pair);
+      MultiplyGroups(products_[i], run, group / 2, end_group / 2, first_pair, end_pair);
     return;
   }
   for (int i = 0; i < n_products_; ++i) {
     const Product& product = products_[static_cast<size_t>(i)];
-    for (; group < std::min(end_group, product.n_groups); ++group)
-      MultiplyGroup(product, run, group, first_pair, end_pair);
-    group -= product.n_groups;  // numbers within the next matrix
+    MultiplyGroups(product, run, group, std::min(end_group, product.n_groups), first_pair,
+                   end_pair);
+    group = std::max<int64_t>(0, group - product.n_groups);  // numbers within the next matrix
     end_group -= product.n_groups;
     if (end_group <= 0) return;
   }
+}
+
+// Does nothing where `group` is not below `end_group`.
+void ExpertProducts::MultiplyGroups(const Product& product, const ExpertRun& run, int64_t group,
+                                    int64_t end_group, int64_t first_pair, int64_t end_pair) const {
+  const int64_t n_paneled = TokensInPanel(product.format, end_pair - first_pair);
+  if (n_paneled > 0) {
+    for (int64_t g = group; g < end_group; g += kMaxPanelGroups)
+      MultiplyPanel(product, run, g,
+                    static_cast<int>(std::min<int64_t>(kMaxPanelGroups, end_group - g)), first_pair,
+                    n_paneled);
+  }
+  if (first_pair + n_paneled == end_pair) return;
+  for (; group < end_group; ++group)
+    MultiplyGroup(product, run, group, first_pair + n_paneled, end_pair);
 }
 
 // Where StoreSums writes the rows of `group` for `pair`.
@@ -258,12 +282,9 @@ void StoreSums(const Product& product, float* first_y, int32_t expert, int64_t g
 void ExpertProducts::MultiplyGroup(const Product& product, const ExpertRun& run, int64_t group,
                                    int64_t first_pair, int64_t end_pair) const {
   alignas(64) float sums[kMaxTokensAtOnce * kCpuPackRows];
-  const ExpertWeights& weights = product.target->weights;
   const MatmulFormat& format = product.format;
   TileArgs tile = {};
-  tile.weights = static_cast<const std::byte*>(weights.first.data) +
-                 static_cast<uint64_t>(run.expert) * weights.stride_bytes +
-                 group * format.group_bytes;
+  tile.weights = WeightsOf(product, run, group);
   tile.activation_stride = n_in_;
   tile.n_cols = n_in_;
   tile.sums = sums;
@@ -280,6 +301,25 @@ void ExpertProducts::MultiplyGroup(const Product& product, const ExpertRun& run,
     format.kernels[n_tokens - 1](tile);
     StoreSums(product, args_.targets[0].y, run.expert, group, stored, sums);
     pair += n_pairs;
+  }
+}
+
+void ExpertProducts::MultiplyPanel(const Product& product, const ExpertRun& run, int64_t group,
+                                   int n_groups, int64_t first_pair, int64_t n_pairs) const {
+  alignas(64) float sums[kMaxPanelGroups * kMaxPanelTokens * kCpuPackRows];
+  product.format.panel({.weights = WeightsOf(product, run, group),
+                        .group_bytes = product.format.group_bytes,
+                        .n_groups = n_groups,
+                        .activations = ActivationsOf(run, first_pair, kTileTokens),
+                        .n_digits = 0,
+                        .n_cols = n_in_,
+                        .n_tiles = static_cast<int>(n_pairs / kTileTokens),
+                        .sums = sums});
+  for (int64_t p = 0; p < n_pairs; ++p) {
+    const std::span<const int32_t> pair(pairs_.order() + run.first_pair + first_pair + p, 1);
+    for (int i = 0; i < n_groups; ++i)
+      StoreSums(product, args_.targets[0].y, run.expert, group + i, pair,
+                sums + (i * n_pairs + p) * kCpuPackRows);
   }
 }
 

@@ -74,8 +74,15 @@ struct Span {
   int64_t end_token;
 };
 
-// A matmul in two parts: of the tokens generated, and of those of prompts where there are kernels
-// of panels.
+// A panel of a span's tokens.
+struct Panel {
+  PanelKernel kernel;
+  int tile_tokens;
+  const std::byte* activations;
+};
+
+// A matmul in two parts: of the tokens generated, and of those of prompts where these have panels
+// of their own.
 class TiledMatmul {
  public:
   // REQUIRES: the arguments are valid, n_tokens > 0.
@@ -101,14 +108,20 @@ class TiledMatmul {
            n_tiled_ * n_blocks() * kWorkspaceTokenBytes +
            (first_token - n_tiled_) * n_blocks() * panel_digits_ * kPanelDigitBytes;
   }
+  // What the kernels of tiles read from that token on.
+  const std::byte* ActivationsOf(const MatmulFormat& format, int64_t first_token) const {
+    if (format.is_quantized) return Tile(first_token);
+    return reinterpret_cast<const std::byte*>(x_ + first_token * n_in_);
+  }
   void PrepareToken(int64_t token) const;
   Part MakeTiles(int n_threads) const;
-  Part MakePanels(int n_threads) const;
+  Part MakePanels(int64_t first_token, int64_t end_token, int n_threads) const;
   void MultiplyChunk(const Part& part, int64_t chunk) const;
   void MultiplyGroups(const Product& product, int64_t group, int64_t end_group,
                       const Span& span) const;
   void MultiplyGroup(const Product& product, int64_t group, const Span& span) const;
-  void MultiplyPanel(const Product& product, int64_t group, int n_groups, const Span& span) const;
+  void MultiplyPanel(const Product& product, const Panel& panel, int64_t group, int n_groups,
+                     const Span& span) const;
 
   const MatmulArgs& args_;
   const MatmulKernels& kernels_;
@@ -143,7 +156,8 @@ TiledMatmul::TiledMatmul(const MatmulArgs& args, CpuLevel level)
     needs_quantized_ |= format.is_quantized;
     needs_digits_ |= format.needs_digits;
     activation_bytes_ = std::max(activation_bytes_, format.activation_bytes());
-    if (args.n_prompt_tokens > 0) panel_digits_ = std::max(panel_digits_, format.panel.n_digits);
+    if (args.n_prompt_tokens > 0)
+      panel_digits_ = std::max(panel_digits_, format.prompt_panel.n_digits);
   }
   n_tiled_ = args.n_tokens - (panel_digits_ > 0 ? args.n_prompt_tokens : 0);
   if (args.activation) {
@@ -184,6 +198,8 @@ void TiledMatmul::PrepareToken(int64_t token) const {
 }
 
 Part TiledMatmul::MakeTiles(int n_threads) const {
+  if (kernels_.panels[0] != nullptr && n_tiled_ >= kMinPanelTiles * kTileTokens)
+    return MakePanels(0, n_tiled_, n_threads);
   const int64_t span_tokens = SpanTokens(n_in_, activation_bytes_);
   const int64_t tokens = std::clamp<int64_t>(n_tiled_, 1, span_tokens);
   const int64_t by_products = kChunkProducts / (kCpuPackRows * n_in_ * tokens);
@@ -194,22 +210,22 @@ Part TiledMatmul::MakeTiles(int n_threads) const {
   return {0, n_tiled_, span_tokens, groups, CeilDivide(n_groups_, groups)};
 }
 
-Part TiledMatmul::MakePanels(int n_threads) const {
+Part TiledMatmul::MakePanels(int64_t first_token, int64_t end_token, int n_threads) const {
   const int64_t n_chunks = kMinChunksPerThread * n_threads;
   const int64_t n_panels = CeilDivide(n_groups_, n_sides() * kMaxPanelGroups);
   int64_t span_tokens = kMaxPanelTokens;
   while (span_tokens > kMinPanelTokens &&
-         n_panels * CeilDivide(args_.n_tokens - n_tiled_, span_tokens) < n_chunks)
+         n_panels * CeilDivide(end_token - first_token, span_tokens) < n_chunks)
     span_tokens /= 2;
   // Two groups share their loads of activations.
   const int64_t by_balance = n_groups_ / (n_sides() * n_chunks);
   const int64_t groups = n_sides() * std::clamp<int64_t>(by_balance, 2, kMaxPanelGroups);
-  return {n_tiled_, args_.n_tokens, span_tokens, groups, CeilDivide(n_groups_, groups)};
+  return {first_token, end_token, span_tokens, groups, CeilDivide(n_groups_, groups)};
 }
 
 void TiledMatmul::Multiply(ThreadPool& pool) const {
   const Part tiles = MakeTiles(pool.n_threads());
-  const Part panels = MakePanels(pool.n_threads());
+  const Part panels = MakePanels(n_tiled_, args_.n_tokens, pool.n_threads());
   const int64_t n_first = tiles.n_chunks();
   pool.ParallelFor(n_first + panels.n_chunks(), [&](int64_t chunk, int) {
     chunk < n_first ? MultiplyChunk(tiles, chunk) : MultiplyChunk(panels, chunk - n_first);
@@ -238,13 +254,21 @@ void TiledMatmul::MultiplyChunk(const Part& part, int64_t chunk) const {
 // Does nothing where `group` is not below `end_group`.
 void TiledMatmul::MultiplyGroups(const Product& product, int64_t group, int64_t end_group,
                                  const Span& span) const {
-  const bool is_panel = span.first_token >= n_tiled_ && product.format.panel.kernel != nullptr;
-  if (!is_panel) {
-    for (; group < end_group; ++group) MultiplyGroup(product, group, span);
-    return;
-  }
+  if (group >= end_group) return;
   const auto n_groups = static_cast<int>(end_group - group);
-  if (n_groups > 0) MultiplyPanel(product, group, n_groups, span);
+  const MatmulFormat& format = product.format;
+  if (span.first_token >= n_tiled_ && format.prompt_panel.kernel != nullptr)
+    return MultiplyPanel(
+        product, {format.prompt_panel.kernel, kPanelTileTokens, PanelTile(span.first_token)}, group,
+        n_groups, span);
+  int64_t token = span.first_token;
+  if (const int64_t n_paneled = TokensInPanel(format, span.end_token - token); n_paneled > 0) {
+    MultiplyPanel(product, {format.panel, kTileTokens, ActivationsOf(format, token)}, group,
+                  n_groups, {token, token + n_paneled});
+    token += n_paneled;
+  }
+  if (token == span.end_token) return;
+  for (; group < end_group; ++group) MultiplyGroup(product, group, {token, span.end_token});
 }
 
 // Where StoreSums writes the rows of `group` for `token`.
@@ -300,8 +324,7 @@ void TiledMatmul::MultiplyGroup(const Product& product, int64_t group, const Spa
   for (int64_t token = span.first_token; token < span.end_token;) {
     const int n_tokens = tiles.Count(token);
     tile.n_tiles = tiles.CountTiles(token, span.end_token);
-    tile.activations =
-        format.is_quantized ? Tile(token) : reinterpret_cast<const std::byte*>(x_ + token * n_in_);
+    tile.activations = ActivationsOf(format, token);
     tile.prefetch = token == span.first_token;  // from the second time on the group is in a cache
     const int n_stored = n_tokens * tile.n_tiles;
     if (n_stored > 1) PrefetchResults(product, args_.targets[0].y, group, token, n_stored);
@@ -311,23 +334,22 @@ void TiledMatmul::MultiplyGroup(const Product& product, int64_t group, const Spa
   }
 }
 
-void TiledMatmul::MultiplyPanel(const Product& product, int64_t group, int n_groups,
-                                const Span& span) const {
+void TiledMatmul::MultiplyPanel(const Product& product, const Panel& panel, int64_t group,
+                                int n_groups, const Span& span) const {
   alignas(64) float sums[kMaxPanelGroups * kMaxPanelTokens * kCpuPackRows];
   const int64_t n_tokens = span.end_token - span.first_token;
-  const int64_t n_tiles = CeilDivide(n_tokens, kPanelTileTokens);
-  product.format.panel.kernel(
-      {.weights = static_cast<const std::byte*>(product.target->weight.data) +
-                  group * product.format.group_bytes,
-       .group_bytes = product.format.group_bytes,
-       .n_groups = n_groups,
-       .activations = PanelTile(span.first_token),
-       .n_digits = panel_digits_,
-       .n_cols = n_in_,
-       .n_tiles = static_cast<int>(n_tiles),
-       .sums = sums});
+  const int64_t n_tiles = CeilDivide(n_tokens, panel.tile_tokens);
+  panel.kernel({.weights = static_cast<const std::byte*>(product.target->weight.data) +
+                           group * product.format.group_bytes,
+                .group_bytes = product.format.group_bytes,
+                .n_groups = n_groups,
+                .activations = panel.activations,
+                .n_digits = panel_digits_,
+                .n_cols = n_in_,
+                .n_tiles = static_cast<int>(n_tiles),
+                .sums = sums});
   // All rows of a token, which are adjacent, before the next token's.
-  const int64_t group_sums = n_tiles * kPanelTileTokens * kCpuPackRows;
+  const int64_t group_sums = n_tiles * panel.tile_tokens * kCpuPackRows;
   float* const first_y = args_.targets[0].y;
   for (int64_t t = 0; t < n_tokens; ++t) {
     for (int i = 0; i < n_groups; ++i)
@@ -359,9 +381,11 @@ const PanelKernels* PanelKernelsAt(CpuLevel level) {
 MatmulFormat FindMatmulFormat(DType dtype, int64_t n_cols, CpuLevel level) {
   size_t format = 0;
   while (kTraits[format].dtype != dtype) ++format;
+  const MatmulKernels& kernels = MatmulKernelsAt(level);
   const PanelKernels* panels = PanelKernelsAt(level);
-  return {.kernels = MatmulKernelsAt(level).tiles[format],
-          .panel = panels == nullptr ? PanelKernels::OfFormat{} : panels->formats[format],
+  return {.kernels = kernels.tiles[format],
+          .panel = kernels.panels[format],
+          .prompt_panel = panels == nullptr ? PanelKernels::OfFormat{} : panels->formats[format],
           .is_quantized = kTraits[format].is_quantized,
           .needs_digits = kTraits[format].needs_digits,
           .group_bytes = kTraits[format].group_bytes(n_cols)};

@@ -25,6 +25,22 @@ struct TileArgs {
 };
 using TileKernel = void (*)(const TileArgs&);
 
+// The product of packed row groups that follow each other with all tokens of a panel, for which
+// weights are unpacked once.
+struct PanelArgs {
+  const std::byte* weights;  // n_groups groups of 16 rows, see pack_layout.h
+  int64_t group_bytes;
+  int n_groups;                  // in [1, kMaxPanelGroups]
+  const std::byte* activations;  // the tiles, or float [tokens, n_cols]
+  int n_digits;                  // of the activations, for those of panel.h
+  int64_t n_cols;
+  int n_tiles;  // at least 1
+  float* sums;  // [n_groups, tokens of all tiles, 16], 64-byte aligned
+};
+using PanelKernel = void (*)(const PanelArgs&);
+
+constexpr int kMaxPanelGroups = 8;  // that a kernel takes at once
+
 // The kernels of one instruction set.
 //
 // Each adds up the columns of one row and one token in an order that depends on neither the other
@@ -35,10 +51,12 @@ struct MatmulKernels {
   void (*quantize)(const float* x, int64_t n_cols, int token, int n_tokens, bool has_digits,
                    std::byte* tile);
   TileKernel tiles[kFormats][kTileTokens];  // [index in Formats][number of tokens - 1]
+  PanelKernel panels[kFormats];  // of tiles of kTileTokens, with the same bits; null: there is none
 };
 
-// Fills a table with Kernels<Format>::template Run<n_tokens>; evaluated by the compiler, because a
-// function shared between files of several instruction sets might be linked from any of them.
+// Fills a table with Kernels<Format>::template Run<n_tokens>, and RunPanel where it has that;
+// evaluated by the compiler, because a function shared between files of several instruction sets
+// might be linked from any of them.
 template <template <typename> class Kernels, size_t... kFormat, int... kTokens>
 consteval MatmulKernels MakeMatmulKernels(decltype(MatmulKernels::quantize) quantize,
                                           std::index_sequence<kFormat...>,
@@ -47,6 +65,8 @@ consteval MatmulKernels MakeMatmulKernels(decltype(MatmulKernels::quantize) quan
   table.quantize = quantize;
   const auto fill = [&table]<typename Format>(size_t index, Format*) {
     ((table.tiles[index][kTokens] = Kernels<Format>::template Run<kTokens + 1>), ...);
+    if constexpr (requires(const PanelArgs& args) { Kernels<Format>::RunPanel(args); })
+      table.panels[index] = Kernels<Format>::RunPanel;
   };
   (fill(kFormat, static_cast<std::tuple_element_t<kFormat, Formats>*>(nullptr)), ...);
   return table;

@@ -23,10 +23,12 @@ constexpr int64_t kChunkProducts = 4'000'000;
 constexpr int64_t kChunkBytes = 512 << 10;
 constexpr int64_t kMinChunksPerThread = 4;
 
-// Tokens of a prompt that share the expanding of weights: as many as are worth it, fewer where
-// threads would have nothing to do. Their activations come from a third-level cache.
+// Tokens of a panel, which share the unpacking or expanding of weights: as many as are worth it,
+// fewer where threads would have nothing to do. Their activations come from a third-level cache.
 constexpr int64_t kMaxPanelTokens = 512;
 constexpr int64_t kMinPanelTokens = 128;
+// From this many tiles of kTileTokens on they are a panel.
+constexpr int64_t kMinPanelTiles = 2;
 
 // Stores the rows of a group for one token: the usual number of them without calling memmove.
 inline void StoreRows(const float* sums, int n_rows, float* y) {
@@ -40,12 +42,13 @@ inline void StoreRows(const float* sums, int n_rows, float* y) {
 constexpr int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // How many tokens of n_in inputs a span has: a multiple of those that share an unpacking of
-// weights, which is worth more than the second-level cache where these are too many for it.
-// `token_bytes`: of activations, for each 32 columns.
+// weights, which is worth more than the second-level cache where these are too many for it; at most
+// kMaxPanelTokens. `token_bytes`: of activations, for each 32 columns.
 constexpr int64_t SpanTokens(int64_t n_in, int64_t token_bytes) {
   constexpr int64_t kUnit = kMaxTiles * kTileTokens;
   const int64_t bytes = CeilDivide(n_in, kActivationBlockColumns) * token_bytes * kUnit;
-  return std::max<int64_t>(1, kSpanActivationBytes / bytes) * kUnit;
+  static_assert(kMaxPanelTokens % kUnit == 0);
+  return std::clamp<int64_t>(kSpanActivationBytes / bytes, 1, kMaxPanelTokens / kUnit) * kUnit;
 }
 
 // How n_tokens tokens fall into tiles.
@@ -68,8 +71,10 @@ constexpr int kMaxTokensAtOnce = kMaxTiles * kTileTokens;
 
 // A number format as the kernels of a level take it.
 struct MatmulFormat {
-  const TileKernel* kernels;     // [n_tokens of the tile - 1]
-  PanelKernels::OfFormat panel;  // its kernel is null where the level has none for the format
+  const TileKernel* kernels;  // [n_tokens of the tile - 1]
+  PanelKernel panel;          // null where the level has none
+  PanelKernels::OfFormat
+      prompt_panel;  // its kernel is null where the level has none for the format
   bool is_quantized;
   bool needs_digits;    // second digits of activations, see activation.h
   int64_t group_bytes;  // of 16 rows of n_cols
@@ -80,6 +85,12 @@ struct MatmulFormat {
     return needs_digits ? kActivationBytes : kActivationBlockBytes;
   }
 };
+
+// How many of n_tokens tokens, which start a tile, come as a panel: none or all whole tiles.
+inline int64_t TokensInPanel(const MatmulFormat& format, int64_t n_tokens) {
+  const int64_t n_tiles = n_tokens / kTileTokens;
+  return format.panel != nullptr && n_tiles >= kMinPanelTiles ? n_tiles * kTileTokens : 0;
+}
 
 // REQUIRES: a known format; HasCpuLevel(level).
 MatmulFormat FindMatmulFormat(DType dtype, int64_t n_cols, CpuLevel level);

@@ -19,23 +19,9 @@ namespace forge {
 
 constexpr int kPanelTileTokens = 16;
 constexpr int kPanelBlockColumns = 32;
-constexpr int kMaxPanelGroups = 8;  // that a kernel takes at once
 // Bytes of a token's 32 columns: of a digit, and of two, which is the most.
 constexpr int64_t kPanelDigitBytes = 2 * kPanelBlockColumns;
 constexpr int64_t kMaxPanelTokenBytes = 2 * kPanelDigitBytes;
-
-// The product of packed row groups that follow each other with all tokens of a panel.
-struct PanelArgs {
-  const std::byte* weights;  // n_groups groups of 16 rows, see pack_layout.h
-  int64_t group_bytes;
-  int n_groups;                  // in [1, kMaxPanelGroups]
-  const std::byte* activations;  // the tiles, 64-byte aligned
-  int n_digits;                  // of the activations
-  int64_t n_cols;
-  int n_tiles;  // at least 1
-  float* sums;  // [n_groups, tokens of all tiles, 16], 64-byte aligned
-};
-using PanelKernel = void (*)(const PanelArgs&);
 
 // A token's sum runs over the columns in an order that depends on neither the other rows nor the
 // other tokens, as in MatmulKernels, but is not the same as there.
