@@ -249,10 +249,8 @@ float* ResultsOf(const Product& product, float* first_y, int64_t group, int64_t 
 }
 
 // Asks for what StoreSums will write, as in matmul.cpp.
-void PrefetchResults(const Product& product, float* first_y, int64_t group,
-                     std::span<const int32_t> pairs) {
-  for (const int32_t pair : pairs)
-    __builtin_prefetch(ResultsOf(product, first_y, group, pair), /*rw=*/1);
+void PrefetchResults(const Product& product, float* first_y, int64_t group, int64_t pair) {
+  __builtin_prefetch(ResultsOf(product, first_y, group, pair), /*rw=*/1);
 }
 
 // y[pair, rows of the group] = sums + bias of the expert, or the activation of that, or of the
@@ -297,7 +295,8 @@ void ExpertProducts::MultiplyGroup(const Product& product, const ExpertRun& run,
     const int n_pairs = n_tokens * tile.n_tiles;
     const std::span<const int32_t> stored(pairs_.order() + run.first_pair + pair,
                                           static_cast<size_t>(n_pairs));
-    if (n_pairs > 1) PrefetchResults(product, args_.targets[0].y, group, stored);
+    for (size_t i = 0; n_pairs > 1 && i < stored.size(); ++i)
+      PrefetchResults(product, args_.targets[0].y, group, stored[i]);
     format.kernels[n_tokens - 1](tile);
     StoreSums(product, args_.targets[0].y, run.expert, group, stored, sums);
     pair += n_pairs;
@@ -315,11 +314,16 @@ void ExpertProducts::MultiplyPanel(const Product& product, const ExpertRun& run,
                         .n_cols = n_in_,
                         .n_tiles = static_cast<int>(n_pairs / kTileTokens),
                         .sums = sums});
+  // All rows of a pair, which are adjacent, before the next pair's.
+  const int32_t* const stored = pairs_.order() + run.first_pair + first_pair;
+  float* const first_y = args_.targets[0].y;
   for (int64_t p = 0; p < n_pairs; ++p) {
-    const std::span<const int32_t> pair(pairs_.order() + run.first_pair + first_pair + p, 1);
-    for (int i = 0; i < n_groups; ++i)
-      StoreSums(product, args_.targets[0].y, run.expert, group + i, pair,
+    for (int i = 0; i < n_groups; ++i) {
+      if (p + kStoresAhead < n_pairs)
+        PrefetchResults(product, first_y, group + i, stored[p + kStoresAhead]);
+      StoreSums(product, first_y, run.expert, group + i, {stored + p, 1},
                 sums + (i * n_pairs + p) * kCpuPackRows);
+    }
   }
 }
 

@@ -30,6 +30,9 @@ constexpr int64_t kMinPanelTokens = 128;
 // From this many tiles of kTileTokens on they are a panel.
 constexpr int64_t kMinPanelTiles = 2;
 
+// How many tokens ahead of those whose sums of a panel are stored lines of results are asked for.
+constexpr int64_t kStoresAhead = 8;
+
 // Stores the rows of a group for one token: the usual number of them without calling memmove.
 inline void StoreRows(const float* sums, int n_rows, float* y) {
   if (n_rows == kCpuPackRows) {
