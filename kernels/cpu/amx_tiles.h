@@ -78,9 +78,6 @@ template <int kDigits>
 [[gnu::always_inline]] inline __m512 WidenBf16s(__m256i halves) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
 }
-[[gnu::always_inline]] inline __m512 LoadBf16s(const Bf16 (&column)[16]) {
-  return WidenBf16s(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(column)));
-}
 
 // Rounds two vectors to 32 bfloat16 at `first`, and what that left over at `second`, unless that is
 // null.

@@ -264,8 +264,7 @@ void StoreSums(const Product& product, float* first_y, int32_t expert, int64_t g
   const float* bias = target.bias == nullptr ? nullptr : target.bias + expert * n_out + first_row;
   for (const int32_t pair : pairs) {
     float* const y = ResultsOf(product, first_y, group, pair);
-    if (bias != nullptr)
-      for (int r = 0; r < n_rows; ++r) sums[r] += bias[r];
+    if (bias != nullptr) AddRows(bias, n_rows, sums);
     if (product.activate == nullptr) {
       StoreRows(sums, n_rows, y);
     } else if (product.is_up) {
@@ -306,6 +305,13 @@ void ExpertProducts::MultiplyGroup(const Product& product, const ExpertRun& run,
 void ExpertProducts::MultiplyPanel(const Product& product, const ExpertRun& run, int64_t group,
                                    int n_groups, int64_t first_pair, int64_t n_pairs) const {
   alignas(64) float sums[kMaxPanelGroups * kMaxPanelTokens * kCpuPackRows];
+  const int32_t* const stored = pairs_.order() + run.first_pair + first_pair;
+  float* const first_y = args_.targets[0].y;
+  const auto prefetch_results = [&](int64_t p) {
+    for (int i = 0; p < n_pairs && i < n_groups; ++i)
+      PrefetchResults(product, first_y, group + i, stored[p]);
+  };
+  for (int64_t p = 0; p < kStoresAhead; ++p) prefetch_results(p);
   product.format.panel({.weights = WeightsOf(product, run, group),
                         .group_bytes = product.format.group_bytes,
                         .n_groups = n_groups,
@@ -315,15 +321,11 @@ void ExpertProducts::MultiplyPanel(const Product& product, const ExpertRun& run,
                         .n_tiles = static_cast<int>(n_pairs / kTileTokens),
                         .sums = sums});
   // All rows of a pair, which are adjacent, before the next pair's.
-  const int32_t* const stored = pairs_.order() + run.first_pair + first_pair;
-  float* const first_y = args_.targets[0].y;
   for (int64_t p = 0; p < n_pairs; ++p) {
-    for (int i = 0; i < n_groups; ++i) {
-      if (p + kStoresAhead < n_pairs)
-        PrefetchResults(product, first_y, group + i, stored[p + kStoresAhead]);
+    prefetch_results(p + kStoresAhead);
+    for (int i = 0; i < n_groups; ++i)
       StoreSums(product, first_y, run.expert, group + i, {stored + p, 1},
                 sums + (i * n_pairs + p) * kCpuPackRows);
-    }
   }
 }
 

@@ -125,7 +125,7 @@ class TiledMatmul {
 
   const MatmulArgs& args_;
   const MatmulKernels& kernels_;
-  const PanelKernels* const panel_kernels_;
+  const PromptKernels* const prompt_kernels_;
   const VectorKernels& vector_kernels_;
   const int64_t n_in_;
   const float* const x_;  // what is multiplied
@@ -142,7 +142,7 @@ class TiledMatmul {
 TiledMatmul::TiledMatmul(const MatmulArgs& args, CpuLevel level)
     : args_(args),
       kernels_(MatmulKernelsAt(level)),
-      panel_kernels_(PanelKernelsAt(level)),
+      prompt_kernels_(PromptKernelsAt(level)),
       vector_kernels_(VectorKernelsFor(level)),
       n_in_(args.targets[0].weight.shape.n_cols),
       x_(args.norm.weight == nullptr ? args.x : args.norm.scratch) {
@@ -174,7 +174,7 @@ void TiledMatmul::Prepare(ThreadPool& pool) const {
   };
   if (args_.n_tokens * n_in_ < kParallelPrepareValues) return prepare(0, args_.n_tokens);
   // The tokens of a tile share cache lines, which threads had better not write in turns.
-  const bool has_many_tiles = args_.n_tokens >= 2 * kTileTokens * pool.n_threads();
+  const bool has_many_tiles = args_.n_tokens >= kTileTokens * pool.n_threads();
   const int64_t tokens = has_many_tiles ? kTileTokens : 1;
   pool.ParallelFor(CeilDivide(args_.n_tokens, tokens), [&](int64_t chunk, int) {
     prepare(chunk * tokens, std::min<int64_t>(args_.n_tokens, (chunk + 1) * tokens));
@@ -193,12 +193,12 @@ void TiledMatmul::PrepareToken(int64_t token) const {
                       needs_digits_, Tile(first));
   } else if (token >= n_tiled_) {
     const auto slot = static_cast<int>((token - n_tiled_) % kPanelTileTokens);
-    panel_kernels_->round(x, n_in_, slot, panel_digits_, PanelTile(token - slot));
+    prompt_kernels_->round(x, n_in_, slot, panel_digits_, PanelTile(token - slot));
   }
 }
 
 Part TiledMatmul::MakeTiles(int n_threads) const {
-  if (kernels_.panels[0] != nullptr && n_tiled_ >= kMinPanelTiles * kTileTokens)
+  if (kernels_.panels != nullptr && n_tiled_ >= kMinPanelTiles * kTileTokens)
     return MakePanels(0, n_tiled_, n_threads);
   const int64_t span_tokens = SpanTokens(n_in_, activation_bytes_);
   const int64_t tokens = std::clamp<int64_t>(n_tiled_, 1, span_tokens);
@@ -298,10 +298,9 @@ void StoreSums(const Product& product, float* first_y, int64_t group, int64_t fi
   for (int t = 0; t < n_tokens; ++t, sums += kCpuPackRows) {
     const int64_t token = first_token + t;
     float* const y = ResultsOf(product, first_y, group, token);
-    if (target.bias != nullptr)
-      for (int r = 0; r < n_rows; ++r) sums[r] += target.bias[first_row + r];
+    if (target.bias != nullptr) AddRows(target.bias + first_row, n_rows, sums);
     if (target.residual != nullptr)
-      for (int r = 0; r < n_rows; ++r) sums[r] += target.residual[token * n_out + first_row + r];
+      AddRows(target.residual + token * n_out + first_row, n_rows, sums);
     if (product.activate == nullptr) {
       StoreRows(sums, n_rows, y);
     } else if (product.is_up) {
@@ -339,8 +338,14 @@ void TiledMatmul::MultiplyGroup(const Product& product, int64_t group, const Spa
 void TiledMatmul::MultiplyPanel(const Product& product, const Panel& panel, int64_t group,
                                 int n_groups, const Span& span) const {
   alignas(64) float sums[kMaxPanelGroups * kMaxPanelTokens * kCpuPackRows];
+  float* const first_y = args_.targets[0].y;
   const int64_t n_tokens = span.end_token - span.first_token;
   const int64_t n_tiles = CeilDivide(n_tokens, panel.tile_tokens);
+  const auto prefetch_results = [&](int64_t t) {
+    for (int i = 0; t < n_tokens && i < n_groups; ++i)
+      PrefetchResults(product, first_y, group + i, span.first_token + t);
+  };
+  for (int64_t t = 0; t < kStoresAhead; ++t) prefetch_results(t);
   panel.kernel({.weights = static_cast<const std::byte*>(product.target->weight.data) +
                            group * product.format.group_bytes,
                 .group_bytes = product.format.group_bytes,
@@ -352,14 +357,11 @@ void TiledMatmul::MultiplyPanel(const Product& product, const Panel& panel, int6
                 .sums = sums});
   // All rows of a token, which are adjacent, before the next token's.
   const int64_t group_sums = n_tiles * panel.tile_tokens * kCpuPackRows;
-  float* const first_y = args_.targets[0].y;
   for (int64_t t = 0; t < n_tokens; ++t) {
-    const int64_t token = span.first_token + t;
-    for (int i = 0; i < n_groups; ++i) {
-      if (t + kStoresAhead < n_tokens)
-        PrefetchResults(product, first_y, group + i, token + kStoresAhead);
-      StoreSums(product, first_y, group + i, token, 1, sums + i * group_sums + t * kCpuPackRows);
-    }
+    prefetch_results(t + kStoresAhead);
+    for (int i = 0; i < n_groups; ++i)
+      StoreSums(product, first_y, group + i, span.first_token + t, 1,
+                sums + i * group_sums + t * kCpuPackRows);
   }
 }
 
@@ -375,9 +377,9 @@ const MatmulKernels& MatmulKernelsAt(CpuLevel level) {
   return kMatmulKernelsPortable;
 }
 
-const PanelKernels* PanelKernelsAt(CpuLevel level) {
+const PromptKernels* PromptKernelsAt(CpuLevel level) {
 #if defined(__x86_64__)
-  if (level == CpuLevel::kAmx) return &kPanelKernelsAmx;
+  if (level == CpuLevel::kAmx) return &kPromptKernelsAmx;
 #endif
   static_cast<void>(level);
   return nullptr;
@@ -387,10 +389,10 @@ MatmulFormat FindMatmulFormat(DType dtype, int64_t n_cols, CpuLevel level) {
   size_t format = 0;
   while (kTraits[format].dtype != dtype) ++format;
   const MatmulKernels& kernels = MatmulKernelsAt(level);
-  const PanelKernels* panels = PanelKernelsAt(level);
+  const PromptKernels* panels = PromptKernelsAt(level);
   return {.kernels = kernels.tiles[format],
-          .panel = kernels.panels[format],
-          .prompt_panel = panels == nullptr ? PanelKernels::OfFormat{} : panels->formats[format],
+          .panel = kernels.panels == nullptr ? nullptr : (*kernels.panels)[format],
+          .prompt_panel = panels == nullptr ? PromptKernels::OfFormat{} : panels->formats[format],
           .is_quantized = kTraits[format].is_quantized,
           .needs_digits = kTraits[format].needs_digits,
           .group_bytes = kTraits[format].group_bytes(n_cols)};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <tuple>
@@ -41,6 +42,8 @@ using PanelKernel = void (*)(const PanelArgs&);
 
 constexpr int kMaxPanelGroups = 8;  // that a kernel takes at once
 
+using PanelTable = std::array<PanelKernel, std::tuple_size_v<Formats>>;  // [index in Formats]
+
 // The kernels of one instruction set.
 //
 // Each adds up the columns of one row and one token in an order that depends on neither the other
@@ -51,12 +54,11 @@ struct MatmulKernels {
   void (*quantize)(const float* x, int64_t n_cols, int token, int n_tokens, bool has_digits,
                    std::byte* tile);
   TileKernel tiles[kFormats][kTileTokens];  // [index in Formats][number of tokens - 1]
-  PanelKernel panels[kFormats];  // of tiles of kTileTokens, with the same bits; null: there is none
+  const PanelTable* panels;  // of tiles of kTileTokens, with the same bits; null: there are none
 };
 
-// Fills a table with Kernels<Format>::template Run<n_tokens>, and RunPanel where it has that;
-// evaluated by the compiler, because a function shared between files of several instruction sets
-// might be linked from any of them.
+// Fills a table with Kernels<Format>::template Run<n_tokens>; evaluated by the compiler, because a
+// function shared between files of several instruction sets might be linked from any of them.
 template <template <typename> class Kernels, size_t... kFormat, int... kTokens>
 consteval MatmulKernels MakeMatmulKernels(decltype(MatmulKernels::quantize) quantize,
                                           std::index_sequence<kFormat...>,
@@ -65,8 +67,6 @@ consteval MatmulKernels MakeMatmulKernels(decltype(MatmulKernels::quantize) quan
   table.quantize = quantize;
   const auto fill = [&table]<typename Format>(size_t index, Format*) {
     ((table.tiles[index][kTokens] = Kernels<Format>::template Run<kTokens + 1>), ...);
-    if constexpr (requires(const PanelArgs& args) { Kernels<Format>::RunPanel(args); })
-      table.panels[index] = Kernels<Format>::RunPanel;
   };
   (fill(kFormat, static_cast<std::tuple_element_t<kFormat, Formats>*>(nullptr)), ...);
   return table;
@@ -83,6 +83,7 @@ extern const MatmulKernels kMatmulKernelsPortable;
 extern const MatmulKernels kMatmulKernelsAvx2;
 extern const MatmulKernels kMatmulKernelsAvxVnni;
 extern const MatmulKernels kMatmulKernelsAvx512;
+extern const PanelTable kPanelsAvx512;
 #endif
 
 // REQUIRES: HasCpuLevel(level).

@@ -30,8 +30,9 @@ constexpr int64_t kMinPanelTokens = 128;
 // From this many tiles of kTileTokens on they are a panel.
 constexpr int64_t kMinPanelTiles = 2;
 
-// How many tokens ahead of those whose sums of a panel are stored lines of results are asked for.
-constexpr int64_t kStoresAhead = 8;
+// For how many tokens lines of results are asked for before a panel is multiplied, and then ahead
+// of those whose sums are stored.
+constexpr int64_t kStoresAhead = 16;
 
 // Stores the rows of a group for one token: the usual number of them without calling memmove.
 inline void StoreRows(const float* sums, int n_rows, float* y) {
@@ -39,6 +40,17 @@ inline void StoreRows(const float* sums, int n_rows, float* y) {
     std::memcpy(y, sums, kCpuPackRows * sizeof(float));
   } else {
     std::copy_n(sums, n_rows, y);
+  }
+}
+
+// Adds `values` to the sums of a group's rows; quickly to the usual number of them.
+inline void AddRows(const float* values, int n_rows, float* sums) {
+  if (n_rows == kCpuPackRows) {
+    float whole[kCpuPackRows];
+    std::memcpy(whole, values, sizeof(whole));
+    for (int r = 0; r < kCpuPackRows; ++r) sums[r] += whole[r];
+  } else {
+    for (int r = 0; r < n_rows; ++r) sums[r] += values[r];
   }
 }
 
@@ -76,7 +88,7 @@ constexpr int kMaxTokensAtOnce = kMaxTiles * kTileTokens;
 struct MatmulFormat {
   const TileKernel* kernels;  // [n_tokens of the tile - 1]
   PanelKernel panel;          // null where the level has none
-  PanelKernels::OfFormat
+  PromptKernels::OfFormat
       prompt_panel;  // its kernel is null where the level has none for the format
   bool is_quantized;
   bool needs_digits;    // second digits of activations, see activation.h

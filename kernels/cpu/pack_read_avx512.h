@@ -411,4 +411,23 @@ template <typename Layout>
   }
 }
 
+// A column of 16 rows of floats.
+[[gnu::always_inline]] inline __m512 LoadElements(const float (&values)[16]) {
+  return _mm512_loadu_ps(values);
+}
+[[gnu::always_inline]] inline __m512 LoadElements(const F16 (&values)[16]) {
+  return LoadHalves(values);
+}
+[[gnu::always_inline]] inline __m512 LoadElements(const Bf16 (&values)[16]) {
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(values));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+}
+
+// Fetches the kBytes of a sub-block from `ahead` on.
+template <int64_t kBytes>
+[[gnu::always_inline]] inline void Prefetch(const char* ahead) {
+#pragma GCC unroll 16
+  for (int64_t p = 0; p < kBytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
+}
+
 }  // namespace forge

@@ -8,7 +8,7 @@
 
 namespace forge {
 
-// Products with the tokens of prompts, on processors whose tiles multiply bfloat16: weights are
+// Panels for the tokens of prompts, on processors whose tiles multiply bfloat16: weights are
 // expanded to it once for many tokens, and nothing is left to scale behind the products.
 //
 // Activations are kept in digits: the first is the value rounded to bfloat16, the second what that
@@ -25,7 +25,7 @@ constexpr int64_t kMaxPanelTokenBytes = 2 * kPanelDigitBytes;
 
 // A token's sum runs over the columns in an order that depends on neither the other rows nor the
 // other tokens, as in MatmulKernels, but is not the same as there.
-struct PanelKernels {
+struct PromptKernels {
   struct OfFormat {
     PanelKernel kernel;  // null: there is none
     int n_digits;        // of activations
@@ -36,10 +36,10 @@ struct PanelKernels {
 };
 
 #if defined(__x86_64__)
-extern const PanelKernels kPanelKernelsAmx;
+extern const PromptKernels kPromptKernelsAmx;
 #endif
 
 // REQUIRES: HasCpuLevel(level). Null: the level has none.
-const PanelKernels* PanelKernelsAt(CpuLevel level);
+const PromptKernels* PromptKernelsAt(CpuLevel level);
 
 }  // namespace forge

@@ -61,13 +61,6 @@ template <typename Layout>
   }
 }
 
-// Fetches the kBytes of a sub-block from `ahead` on.
-template <int64_t kBytes>
-[[gnu::always_inline]] inline void Prefetch(const char* ahead) {
-#pragma GCC unroll 16
-  for (int64_t p = 0; p < kBytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
-}
-
 // Expands the blocks of 32 columns in [first, end) of a group, and fetches those of the next slice.
 template <typename Layout>
 void ExpandQuantized(const std::byte* group, int64_t first, int64_t end, Bf16Tile (*tiles)[1]) {
@@ -89,14 +82,11 @@ void ExpandQuantized(const std::byte* group, int64_t first, int64_t end, Bf16Til
   }
 }
 
-// F16 weights are the sum of two bfloat16 numbers.
-[[gnu::always_inline]] inline void ExpandPair(const F16 (*columns)[16], int pair,
-                                              Bf16Tile (&tiles)[2]) {
-  StorePair(LoadHalves(columns[0]), LoadHalves(columns[1]), pair, tiles);
-}
-[[gnu::always_inline]] inline void ExpandPair(const Bf16 (*columns)[16], int pair,
-                                              Bf16Tile (&tiles)[1]) {
-  StorePair(LoadBf16s(columns[0]), LoadBf16s(columns[1]), pair, tiles);
+// F16 weights are the sum of two bfloat16 numbers, and have two tiles.
+template <typename Element, int kDigits>
+[[gnu::always_inline]] inline void ExpandPair(const Element (*columns)[16], int pair,
+                                              Bf16Tile (&tiles)[kDigits]) {
+  StorePair(LoadElements(columns[0]), LoadElements(columns[1]), pair, tiles);
 }
 
 template <typename Layout, int kDigits>
@@ -216,27 +206,27 @@ void RoundToken(const float* x, int64_t n_cols, int token, int n_digits, std::by
 }
 
 template <typename Format>
-constexpr PanelKernels::OfFormat kOfFormat = [] {
+constexpr PromptKernels::OfFormat kOfFormat = [] {
   using Layout = PackLayout<Format>;
   if constexpr (Layout::kIsQuantized) {
-    return PanelKernels::OfFormat{RunPanel<Layout, 1, false>, 1};
+    return PromptKernels::OfFormat{RunPanel<Layout, 1, false>, 1};
   } else if constexpr (sizeof(typename Layout::Element) == 4) {
-    return PanelKernels::OfFormat{nullptr, 0};
+    return PromptKernels::OfFormat{nullptr, 0};
   } else if constexpr (std::is_same_v<typename Layout::Element, F16>) {
-    return PanelKernels::OfFormat{RunPanel<Layout, 2, true>, 2};
+    return PromptKernels::OfFormat{RunPanel<Layout, 2, true>, 2};
   } else {
-    return PanelKernels::OfFormat{RunPanel<Layout, 1, true>, 2};
+    return PromptKernels::OfFormat{RunPanel<Layout, 1, true>, 2};
   }
 }();
 
 template <size_t... kFormat>
-consteval PanelKernels MakeKernels(std::index_sequence<kFormat...>) {
+consteval PromptKernels MakeKernels(std::index_sequence<kFormat...>) {
   return {.round = RoundToken, .formats = {kOfFormat<std::tuple_element_t<kFormat, Formats>>...}};
 }
 
 }  // namespace
 
-constinit const PanelKernels kPanelKernelsAmx =
+constinit const PromptKernels kPromptKernelsAmx =
     MakeKernels(std::make_index_sequence<MatmulKernels::kFormats>());
 
 }  // namespace forge
