@@ -11,9 +11,9 @@
 
 namespace forge {
 
-// What tiles and panels of AVX-512 with VNNI multiply with. For files that are compiled for it and for
-// nothing less: everything is always inlined, so that no other file can be linked to a copy from
-// here.
+// What tiles and panels of AVX-512 with VNNI multiply with. For files that are compiled for it and
+// for nothing less: everything is always inlined, so that no other file can be linked to a copy
+// from here.
 
 // Minus kZero times a sum of activations: where its integer product starts.
 template <int kZero>
