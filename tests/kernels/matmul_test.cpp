@@ -265,9 +265,10 @@ TEST_P(MatmulTest, GivesATokenOfAPromptTheSameBitsInEveryStep) {
     for (const int first : {0, kTokens - n_tokens}) {
       const auto y = multiply(first, n_tokens, n_prompt_tokens);
       for (int t = 0; t < n_tokens; ++t) {
-        const auto& want = t < n_tokens - n_prompt_tokens ? generated : all;
-        EXPECT_EQ(0, std::memcmp(y.data() + t * kRows, want.data() + (first + t) * kRows,
-                                 kRows * sizeof(float)))
+        const auto& rows = t < n_tokens - n_prompt_tokens ? generated : all;
+        const void* got = y.data() + t * kRows;
+        const void* want = rows.data() + (first + t) * kRows;
+        EXPECT_EQ(0, std::memcmp(got, want, kRows * sizeof(float)))
             << "token " << t << " of " << n_tokens << ", " << n_prompt_tokens << " of a prompt";
       }
     }
