@@ -87,9 +87,9 @@ constexpr int kMaxTokensAtOnce = kMaxTiles * kTileTokens;
 // A number format as the kernels of a level take it.
 struct MatmulFormat {
   const TileKernel* kernels;  // [n_tokens of the tile - 1]
-  PanelKernel panel;          // null where the level has none
-  PromptKernels::OfFormat
-      prompt_panel;  // its kernel is null where the level has none for the format
+  // Null where the level has none; that of prompts where it has none for the format.
+  PanelKernel panel;
+  PromptKernels::OfFormat prompt_panel;
   bool is_quantized;
   bool needs_digits;    // second digits of activations, see activation.h
   int64_t group_bytes;  // of 16 rows of n_cols

@@ -117,12 +117,14 @@ class MetricsTest(unittest.TestCase):
 
     def test_tells_who_runs_and_how_full_the_cache_is_while_it_is_used(self):
         with MetricsDaemon() as daemon:
-            daemon.ctl_ok("load", "demo", "--parallel", 1, "--context", 512)
+            daemon.ctl_ok("load", "demo", "--parallel", 1, "--context", 1024)
             self.assertEqual(0, daemon.value("forge_kv_usage_ratio", model="demo"))
-            clients = [daemon.start_ctl("generate", "demo", "-o", "json", "--ignore-end", "Tell me a story.")
-                       for _ in range(2)]
+            # An answer may take less than a tenth of a second: enough of them for all that is looked at.
+            clients = [daemon.start_ctl("generate", "demo", "-o", "json", "--ignore-end", "Tell me a story.",
+                                        stdout=subprocess.DEVNULL)
+                       for _ in range(24)]
             daemon.await_value(1, "forge_requests_running", model="demo")
-            daemon.await_value(1, "forge_requests_waiting", model="demo")
+            wait_until(lambda: 1 <= daemon.value("forge_requests_waiting", model="demo") < len(clients), 10)
             wait_until(lambda: 0 < daemon.value("forge_kv_usage_ratio", model="demo") <= 1, 10)
             before = daemon.value("forge_generation_tokens_total", model="demo")
             wait_until(lambda: daemon.value("forge_generation_tokens_total", model="demo") > before, 10)

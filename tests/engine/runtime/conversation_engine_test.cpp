@@ -103,7 +103,8 @@ TEST_P(ConversationEngineTest, AConversationAloneKeepsWhatItKnowsBetweenTurns) {
 TEST_P(ConversationEngineTest, ACancelledTurnLosesNothing) {
   const SessionId session = engine_->OpenSession(tested_).value();
   std::vector<TokenId> sequence = Prompt(90, 1);
-  const auto sink = testing::Submit(*engine_, session, Request(sequence, 0));
+  // Not to the end of the context: should it end before it is cancelled, more has to fit behind it.
+  const auto sink = testing::Submit(*engine_, session, Request(sequence, 380));
   sink->WaitForTokens(5);
   engine_->Cancel(session);
   const Answer cancelled = sink->Wait();
