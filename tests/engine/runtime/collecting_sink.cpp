@@ -7,6 +7,13 @@
 
 namespace forge::testing {
 
+template <typename Condition>
+void CollectingSink::WaitUntil(Condition condition) {
+  std::unique_lock lock(mutex_);
+  const bool in_time = changed_.wait_for(lock, std::chrono::minutes(1), condition);
+  FORGE_CHECK(in_time, "a turn did not end within a minute");
+}
+
 void CollectingSink::OnQueued(uint32_t position) {
   const std::lock_guard lock(mutex_);
   answer_.positions.push_back(position);
@@ -15,11 +22,22 @@ void CollectingSink::OnQueued(uint32_t position) {
 void CollectingSink::OnPromptProgress(uint32_t, uint32_t) {}
 
 void CollectingSink::OnToken(TokenEvent event) {
+  bool is_held = false;
   {
     const std::lock_guard lock(mutex_);
     answer_.tokens.push_back(event.token);
     answer_.text += event.text;
     answer_.events.push_back(std::move(event));
+    is_held = answer_.tokens.size() == hold_after_;
+  }
+  changed_.notify_all();
+  if (is_held) WaitUntil([this] { return is_released_; });
+}
+
+void CollectingSink::Release() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_released_ = true;
   }
   changed_.notify_all();
 }
@@ -37,13 +55,6 @@ void CollectingSink::OnFinished(const Status& status, FinishReason reason,
   changed_.notify_all();
 }
 
-template <typename Condition>
-void CollectingSink::WaitUntil(Condition condition) {
-  std::unique_lock lock(mutex_);
-  const bool in_time = changed_.wait_for(lock, std::chrono::minutes(1), condition);
-  FORGE_CHECK(in_time, "a turn did not end within a minute");
-}
-
 Answer CollectingSink::Wait() {
   WaitUntil([this] { return answer_.n_finished > 0; });
   const std::lock_guard lock(mutex_);
@@ -54,8 +65,9 @@ void CollectingSink::WaitForTokens(size_t n) {
   WaitUntil([this, n] { return answer_.tokens.size() >= n || answer_.n_finished > 0; });
 }
 
-std::shared_ptr<CollectingSink> Submit(Engine& engine, SessionId session, GenerateRequest request) {
-  auto sink = std::make_shared<CollectingSink>();
+std::shared_ptr<CollectingSink> Submit(Engine& engine, SessionId session, GenerateRequest request,
+                                       size_t hold_after) {
+  auto sink = std::make_shared<CollectingSink>(hold_after);
   const Status status = engine.Submit(session, std::move(request), sink);
   FORGE_CHECK(status.ok(), status.ToString());
   return sink;

@@ -25,6 +25,10 @@ struct Answer {
 // Collects a turn that an engine runs on its own thread. Thread-safe.
 class CollectingSink final : public GenerationSink {
  public:
+  // hold_after: the engine waits behind that many tokens for Release(), so that a test can act
+  // before the turn goes on, however fast the machine is. 0: it does not.
+  explicit CollectingSink(size_t hold_after = 0) : hold_after_(hold_after) {}
+
   void OnQueued(uint32_t position) override;
   void OnPromptProgress(uint32_t tokens_done, uint32_t tokens_total) override;
   void OnToken(TokenEvent event) override;
@@ -35,19 +39,23 @@ class CollectingSink final : public GenerationSink {
   // hangs tells less.
   Answer Wait();
   void WaitForTokens(size_t n);
+  void Release();
 
  private:
   template <typename Condition>
   void WaitUntil(Condition condition);
 
+  const size_t hold_after_;
   std::mutex mutex_;
   std::condition_variable changed_;
+  bool is_released_ = false;
   Answer answer_;
 };
 
 // Opens a session, runs one turn and closes the session.
 Answer Generate(Engine& engine, ModelId model, GenerateRequest request);
-// Submits to an open session; the request must be accepted.
-std::shared_ptr<CollectingSink> Submit(Engine& engine, SessionId session, GenerateRequest request);
+// Submits to an open session; the request must be accepted. `hold_after`: as CollectingSink has it.
+std::shared_ptr<CollectingSink> Submit(Engine& engine, SessionId session, GenerateRequest request,
+                                       size_t hold_after = 0);
 
 }  // namespace forge::testing

@@ -103,11 +103,12 @@ TEST_P(ConversationEngineTest, AConversationAloneKeepsWhatItKnowsBetweenTurns) {
 TEST_P(ConversationEngineTest, ACancelledTurnLosesNothing) {
   const SessionId session = engine_->OpenSession(tested_).value();
   std::vector<TokenId> sequence = Prompt(90, 1);
-  // Not to the end of the context: should it end before it is cancelled, more has to fit behind it.
-  const auto sink = testing::Submit(*engine_, session, Request(sequence, 380));
+  const auto sink = testing::Submit(*engine_, session, Request(sequence, 0), /*hold_after=*/5);
   sink->WaitForTokens(5);
   engine_->Cancel(session);
+  sink->Release();
   const Answer cancelled = sink->Wait();
+  EXPECT_EQ(cancelled.reason, FinishReason::kCancelled);
   sequence.insert(sequence.end(), cancelled.tokens.begin(), cancelled.tokens.end());
   const std::vector<TokenId> more = Prompt(13, 2);
   sequence.insert(sequence.end(), more.begin(), more.end());
