@@ -304,29 +304,23 @@ void ExpertProducts::MultiplyGroup(const Product& product, const ExpertRun& run,
 
 void ExpertProducts::MultiplyPanel(const Product& product, const ExpertRun& run, int64_t group,
                                    int n_groups, int64_t first_pair, int64_t n_pairs) const {
-  alignas(64) float sums[kMaxPanelGroups * kMaxPanelTokens * kCpuPackRows];
   const int32_t* const stored = pairs_.order() + run.first_pair + first_pair;
   float* const first_y = args_.targets[0].y;
-  const auto prefetch_results = [&](int64_t p) {
-    for (int i = 0; p < n_pairs && i < n_groups; ++i)
-      PrefetchResults(product, first_y, group + i, stored[p]);
-  };
-  for (int64_t p = 0; p < kStoresAhead; ++p) prefetch_results(p);
-  product.format.panel({.weights = WeightsOf(product, run, group),
-                        .group_bytes = product.format.group_bytes,
-                        .n_groups = n_groups,
-                        .activations = ActivationsOf(run, first_pair, kTileTokens),
-                        .n_digits = 0,
-                        .n_cols = n_in_,
-                        .n_tiles = static_cast<int>(n_pairs / kTileTokens),
-                        .sums = sums});
-  // All rows of a pair, which are adjacent, before the next pair's.
-  for (int64_t p = 0; p < n_pairs; ++p) {
-    prefetch_results(p + kStoresAhead);
-    for (int i = 0; i < n_groups; ++i)
-      StoreSums(product, first_y, run.expert, group + i, {stored + p, 1},
-                sums + (i * n_pairs + p) * kCpuPackRows);
-  }
+  RunPanel(
+      product.format.panel,
+      {.weights = WeightsOf(product, run, group),
+       .group_bytes = product.format.group_bytes,
+       .n_groups = n_groups,
+       .activations = ActivationsOf(run, first_pair, kTileTokens),
+       .n_digits = 0,
+       .n_cols = n_in_,
+       .n_tiles = 0,
+       .sums = nullptr},
+      kTileTokens, n_pairs,
+      [&](int g, int64_t p) { PrefetchResults(product, first_y, group + g, stored[p]); },
+      [&](int g, int64_t p, float* sums) {
+        StoreSums(product, first_y, run.expert, group + g, {stored + p, 1}, sums);
+      });
 }
 
 // What Validate cannot see: device memory, and the size of a packed matrix.

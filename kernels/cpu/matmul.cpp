@@ -337,32 +337,23 @@ void TiledMatmul::MultiplyGroup(const Product& product, int64_t group, const Spa
 
 void TiledMatmul::MultiplyPanel(const Product& product, const Panel& panel, int64_t group,
                                 int n_groups, const Span& span) const {
-  alignas(64) float sums[kMaxPanelGroups * kMaxPanelTokens * kCpuPackRows];
   float* const first_y = args_.targets[0].y;
-  const int64_t n_tokens = span.end_token - span.first_token;
-  const int64_t n_tiles = CeilDivide(n_tokens, panel.tile_tokens);
-  const auto prefetch_results = [&](int64_t t) {
-    for (int i = 0; t < n_tokens && i < n_groups; ++i)
-      PrefetchResults(product, first_y, group + i, span.first_token + t);
-  };
-  for (int64_t t = 0; t < kStoresAhead; ++t) prefetch_results(t);
-  panel.kernel({.weights = static_cast<const std::byte*>(product.target->weight.data) +
-                           group * product.format.group_bytes,
-                .group_bytes = product.format.group_bytes,
-                .n_groups = n_groups,
-                .activations = panel.activations,
-                .n_digits = panel_digits_,
-                .n_cols = n_in_,
-                .n_tiles = static_cast<int>(n_tiles),
-                .sums = sums});
-  // All rows of a token, which are adjacent, before the next token's.
-  const int64_t group_sums = n_tiles * panel.tile_tokens * kCpuPackRows;
-  for (int64_t t = 0; t < n_tokens; ++t) {
-    prefetch_results(t + kStoresAhead);
-    for (int i = 0; i < n_groups; ++i)
-      StoreSums(product, first_y, group + i, span.first_token + t, 1,
-                sums + i * group_sums + t * kCpuPackRows);
-  }
+  RunPanel(
+      panel.kernel,
+      {.weights = static_cast<const std::byte*>(product.target->weight.data) +
+                  group * product.format.group_bytes,
+       .group_bytes = product.format.group_bytes,
+       .n_groups = n_groups,
+       .activations = panel.activations,
+       .n_digits = panel_digits_,
+       .n_cols = n_in_,
+       .n_tiles = 0,
+       .sums = nullptr},
+      panel.tile_tokens, span.end_token - span.first_token,
+      [&](int g, int64_t t) { PrefetchResults(product, first_y, group + g, span.first_token + t); },
+      [&](int g, int64_t t, float* sums) {
+        StoreSums(product, first_y, group + g, span.first_token + t, 1, sums);
+      });
 }
 
 }  // namespace

@@ -107,6 +107,27 @@ inline int64_t TokensInPanel(const MatmulFormat& format, int64_t n_tokens) {
   return format.panel != nullptr && n_tiles >= kMinPanelTiles ? n_tiles * kTileTokens : 0;
 }
 
+// Multiplies a panel of n_tokens tokens in tiles of tile_tokens, and calls store(group, token, sums
+// of its 16 rows) for all groups of a token, whose rows are adjacent, before the next token;
+// prefetch(group, token) comes some time before. Sets n_tiles and sums of the arguments.
+template <typename Prefetch, typename Store>
+void RunPanel(PanelKernel kernel, PanelArgs args, int tile_tokens, int64_t n_tokens,
+              const Prefetch& prefetch, const Store& store) {
+  alignas(64) float sums[kMaxPanelGroups * kMaxPanelTokens * kCpuPackRows];
+  args.sums = sums;
+  args.n_tiles = static_cast<int>(CeilDivide(n_tokens, tile_tokens));
+  const auto prefetch_token = [&](int64_t t) {
+    for (int g = 0; t < n_tokens && g < args.n_groups; ++g) prefetch(g, t);
+  };
+  for (int64_t t = 0; t < kStoresAhead; ++t) prefetch_token(t);
+  kernel(args);
+  const int64_t group_sums = int64_t{args.n_tiles} * tile_tokens * kCpuPackRows;
+  for (int64_t t = 0; t < n_tokens; ++t) {
+    prefetch_token(t + kStoresAhead);
+    for (int g = 0; g < args.n_groups; ++g) store(g, t, sums + g * group_sums + t * kCpuPackRows);
+  }
+}
+
 // REQUIRES: a known format; HasCpuLevel(level).
 MatmulFormat FindMatmulFormat(DType dtype, int64_t n_cols, CpuLevel level);
 
