@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <climits>
 #include <string>
@@ -69,6 +70,11 @@ class SignalsBlocked {
   sigset_t before_;
 };
 
+// Of a share: its chunks that nobody has taken.
+uint32_t CountOf(uint64_t untaken) {
+  return static_cast<uint32_t>(untaken) - static_cast<uint32_t>(untaken >> 32);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ThreadPool>> ThreadPool::Create(int n_threads) {
@@ -111,24 +117,52 @@ void ThreadPool::ParallelFor(int64_t n_chunks, ChunkFunction fn) {
     return;
   }
   fn_ = &fn;
-  n_chunks_ = static_cast<uint32_t>(n_chunks);
-  unfinished_.store(n_chunks_, std::memory_order_relaxed);
-  const uint64_t number = (untaken_.load(std::memory_order_relaxed) >> 32) + 1;
-  untaken_.store(number << 32 | n_chunks_, std::memory_order_release);
-  WakeWorkers(n_chunks_ - 1);
+  unfinished_.store(static_cast<uint32_t>(n_chunks), std::memory_order_relaxed);
+  // A thread that still looks for chunks may take one as soon as its share is here.
+  const int64_t n_shares = std::min<int64_t>(n_threads_, n_chunks);
+  for (int64_t i = 0; i < n_shares; ++i) {
+    const auto first = static_cast<uint64_t>(n_chunks * i / n_shares);
+    const auto end = static_cast<uint64_t>(n_chunks * (i + 1) / n_shares);
+    shares_[static_cast<size_t>(i)].untaken.store(first << 32 | end, std::memory_order_release);
+  }
+  WakeWorkers(static_cast<uint32_t>(n_chunks - 1));
   RunChunks(0);
   WaitForChunks();
 }
 
+int64_t ThreadPool::TakeChunk(int thread) {
+  std::atomic<uint64_t>& share = shares_[static_cast<size_t>(thread)].untaken;
+  uint64_t untaken = share.load(std::memory_order_acquire);
+  while (CountOf(untaken) > 0) {
+    if (share.compare_exchange_weak(untaken, untaken + (uint64_t{1} << 32),
+                                    std::memory_order_acquire))
+      return static_cast<int64_t>(untaken >> 32);
+  }
+  return TakeFromOthers();
+}
+
+int64_t ThreadPool::TakeFromOthers() {
+  while (true) {
+    Share* fullest = nullptr;
+    uint64_t untaken = 0;
+    for (Share& share : shares_) {
+      const uint64_t candidate = share.untaken.load(std::memory_order_acquire);
+      if (CountOf(candidate) <= CountOf(untaken)) continue;
+      fullest = &share;
+      untaken = candidate;
+    }
+    if (fullest == nullptr) return -1;
+    if (fullest->untaken.compare_exchange_weak(untaken, untaken - 1, std::memory_order_acquire))
+      return static_cast<int64_t>(untaken & UINT32_MAX) - 1;
+  }
+}
+
 void ThreadPool::RunChunks(int thread) {
   uint32_t n_done = 0;
-  uint64_t untaken = untaken_.load(std::memory_order_acquire);
-  while (static_cast<uint32_t>(untaken) != 0) {
-    if (!untaken_.compare_exchange_weak(untaken, untaken - 1, std::memory_order_acquire)) continue;
-    // The loop cannot end before this chunk is reported, so fn_ and n_chunks_ are its own.
-    (*fn_)(static_cast<int64_t>(n_chunks_ - static_cast<uint32_t>(untaken)), thread);
+  for (int64_t chunk = TakeChunk(thread); chunk >= 0; chunk = TakeChunk(thread)) {
+    // The loop cannot end before this chunk is reported, so fn_ is its own.
+    (*fn_)(chunk, thread);
     ++n_done;
-    untaken = untaken_.load(std::memory_order_acquire);
   }
   if (n_done == 0) return;
   // Sequentially consistent, like the caller's two steps in WaitForChunks: either this thread sees

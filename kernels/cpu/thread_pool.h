@@ -14,9 +14,11 @@ namespace forge {
 
 // Runs the chunks of one loop at a time on the calling thread and n_threads - 1 workers.
 //
-// Threads take chunks one by one, so a thread that the system holds up delays only its own chunk,
-// and a worker that has not woken up yet is not waited for. Idle workers look for work for some
-// microseconds and then sleep without using the processor.
+// Each thread has a share of chunks that follow each other, so that what it reads lies in one
+// piece, and takes them one by one; who is done takes over what others have not begun, from the end
+// of their shares. So a thread that the system holds up delays only its own chunk, and a worker
+// that has not woken up yet is not waited for. Idle workers look for work for some microseconds and
+// then sleep without using the processor.
 //
 // Thread-safe: loops of several callers run one after another.
 class ThreadPool {
@@ -31,10 +33,10 @@ class ThreadPool {
 
   int n_threads() const { return n_threads_; }
 
-  // Calls fn(chunk, thread) once for each chunk in [0, n_chunks), in rising order on each thread,
-  // and returns when all calls have; thread is in [0, n_threads) and no two calls with the same
-  // thread overlap. What the calls wrote is visible to the caller afterwards. A single chunk runs
-  // on the calling thread and wakes nobody.
+  // Calls fn(chunk, thread) once for each chunk in [0, n_chunks) and returns when all calls have;
+  // thread is in [0, n_threads) and no two calls with the same thread overlap. A thread has the
+  // chunks of its share in rising order. What the calls wrote is visible to the caller afterwards.
+  // A single chunk runs on the calling thread and wakes nobody.
   // REQUIRES: 0 <= n_chunks < 2^32; fn throws nothing and does not call ParallelFor of the same
   // pool.
   void ParallelFor(int64_t n_chunks, FunctionRef<void(int64_t chunk, int thread)> fn);
@@ -42,9 +44,18 @@ class ThreadPool {
  private:
   using ChunkFunction = FunctionRef<void(int64_t, int)>;
 
-  explicit ThreadPool(int n_threads) : n_threads_(n_threads) {}
+  // The chunks of a share that nobody has taken, first << 32 | end.
+  struct alignas(64) Share {
+    std::atomic<uint64_t> untaken = 0;
+  };
+
+  explicit ThreadPool(int n_threads)
+      : n_threads_(n_threads), shares_(static_cast<size_t>(n_threads)) {}
   Status StartWorkers();
   void RunWorker(int thread);
+  // A chunk of the current loop that nobody has taken, or -1: there is none.
+  int64_t TakeChunk(int thread);
+  int64_t TakeFromOthers();
   // Takes and runs chunks of the current loop until none is left.
   void RunChunks(int thread);
   void WakeWorkers(uint32_t n_workers);
@@ -58,13 +69,10 @@ class ThreadPool {
 
   Mutex loop_mutex_;  // held while a loop runs
 
-  // The current loop. Written while `untaken_` counts no chunk; read by a thread that holds one.
+  // The current loop. Written while all shares are empty; read by a thread that holds a chunk.
   const ChunkFunction* fn_ = nullptr;
-  uint32_t n_chunks_ = 0;
 
-  // Low half: chunks of the current loop that nobody has taken. High half: the loop's number, so
-  // that a thread held up between reading and taking cannot take from a later loop by mistake.
-  alignas(64) std::atomic<uint64_t> untaken_ = 0;
+  std::vector<Share> shares_;  // [thread]
   alignas(64) std::atomic<uint32_t> unfinished_ =
       0;  // chunks of the current loop not reported done
   std::atomic<bool> caller_sleeps_ = false;

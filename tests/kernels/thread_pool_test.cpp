@@ -83,6 +83,39 @@ TEST(ThreadPoolTest, RunsLoopsOfSeveralCallersOneAfterAnother) {
   EXPECT_EQ(total.load(), 3 * 2000 * 3);
 }
 
+// A thread has a share of chunks that follow each other, from its first on, and then takes over
+// from the end of the other's.
+TEST(ThreadPoolTest, GivesEachThreadChunksThatFollowEachOther) {
+  const std::unique_ptr<ThreadPool> pool = MakePool(2);
+  for (int loop = 0; loop < 200; ++loop) {
+    const int64_t n_chunks = 2 + loop;
+    std::vector<std::vector<int64_t>> taken(2);  // [thread]
+    std::atomic<int> n_started = 0;
+    pool->ParallelFor(n_chunks, [&](int64_t chunk, int thread) {
+      std::vector<int64_t>& mine = taken[static_cast<size_t>(thread)];
+      mine.push_back(chunk);
+      if (mine.size() > 1) return;
+      n_started.fetch_add(1);
+      while (n_started.load() < 2) std::this_thread::yield();
+    });
+    const int64_t middle = n_chunks / 2;
+    const int64_t firsts[] = {0, middle};
+    const int64_t ends[] = {middle, n_chunks};
+    for (const size_t thread : {size_t{0}, size_t{1}}) {
+      int64_t expected = firsts[thread];
+      bool has_own = true;
+      for (const int64_t chunk : taken[thread]) {
+        if (has_own && (chunk < firsts[thread] || chunk >= ends[thread])) {
+          has_own = false;
+          expected = ends[1 - thread] - 1;
+        }
+        ASSERT_EQ(chunk, expected) << "thread " << thread << " of " << n_chunks << " chunks";
+        expected += has_own ? 1 : -1;
+      }
+    }
+  }
+}
+
 // A chunk that takes long is waited for, and the others do not wait for it.
 TEST(ThreadPoolTest, WaitsForAThreadThatIsHeldUp) {
   const std::unique_ptr<ThreadPool> pool = MakePool(3);
