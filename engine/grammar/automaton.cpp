@@ -1,6 +1,7 @@
 #include "engine/grammar/automaton.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <string>
 #include <tuple>
@@ -149,7 +150,7 @@ class AutomatonBuilder {
   Sizes sizes_;
   const bool may_inline_;
   bool is_too_large_ = false;
-  std::vector<RawState> raw_;
+  std::deque<RawState> raw_;     // grows without moving what is there
   std::vector<StateId> starts_;  // of each rule
   std::vector<GrammarRuleId> open_rules_;
 
@@ -161,6 +162,7 @@ class AutomatonBuilder {
 };
 
 StateId AutomatonBuilder::Compile(GrammarNodeId id, StateId next) {
+  if (is_too_large_) return next;  // the rest costs time and changes nothing
   const GrammarNode& node = grammar_.node(id);
   switch (node.kind) {
     case Kind::kLiteral:
@@ -182,7 +184,7 @@ StateId AutomatonBuilder::Compile(GrammarNodeId id, StateId next) {
 }
 
 StateId AutomatonBuilder::CompileLiteral(const std::string& bytes, StateId next) {
-  for (auto byte = bytes.rbegin(); byte != bytes.rend(); ++byte) {
+  for (auto byte = bytes.rbegin(); byte != bytes.rend() && !is_too_large_; ++byte) {
     const StateId state = NewState();
     raw_[state].edges.push_back({static_cast<uint8_t>(*byte), static_cast<uint8_t>(*byte), next});
     next = state;
