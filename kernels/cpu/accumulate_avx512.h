@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 
 #include "kernels/cpu/activation.h"
 #include "kernels/cpu/pack_layout.h"
@@ -26,8 +28,16 @@ template <int kZero>
   }
 }
 
+// 32 columns of 16 rows. Codes: UnpackedCodes, or packed ones, which LoadQuad unpacks.
+template <typename Codes>
+struct Columns {
+  const Codes* codes;
+  const __m512* scale;   // kScales of the layout
+  const __m512* offset;  // kOffsets
+};
+
 // sum + products of a quad's codes with the four activations at `x`.
-[[gnu::always_inline]] inline __m512i MultiplyQuad(__m512i sum, __m512i codes, const int8_t* x) {
+[[gnu::always_inline]] inline __m512i AddProducts(__m512i sum, __m512i codes, const int8_t* x) {
 #if defined(__clang__)
   int32_t quad;
   __builtin_memcpy(&quad, x, sizeof(quad));
@@ -41,36 +51,46 @@ template <int kZero>
 #endif
 }
 
-// 32 columns of 16 rows.
-struct Columns {
-  const __m512i* codes;  // [8]
-  const __m512* scale;   // kScales of the layout
-  const __m512* offset;  // kOffsets
-};
-
-// Adds the integer products of quads kQuad .. kQuad + kQuads - 1 of each group with the activations
-// of each token. Tokens vary fastest: their products are independent, and each waits four or five
-// cycles for its predecessor.
-template <int kQuad, int kQuads, int kGroups, int kTokens, size_t kBytes>
-[[gnu::always_inline]] inline void MultiplyCodes(const Columns (&columns)[kGroups],
-                                                 const int8_t (*x)[kBytes],
-                                                 __m512i (&products)[kGroups][kTokens]) {
+// Adds the integer products of a quad of each group with the activations of each token. Tokens vary
+// fastest: their products are independent, and each waits four cycles for its predecessor.
+template <int kQuad, typename Codes, int kGroups, int kTokens, size_t kBytes>
+[[gnu::always_inline]] inline void MultiplyQuad(const Columns<Codes> (&columns)[kGroups],
+                                                const int8_t (*x)[kBytes],
+                                                __m512i (&products)[kGroups][kTokens]) {
+  __m512i codes[kGroups];
+#pragma GCC unroll 4
+  for (int g = 0; g < kGroups; ++g) codes[g] = LoadQuad<kQuad>(*columns[g].codes);
 #pragma GCC unroll 8
-  for (int q = kQuad; q < kQuad + kQuads; ++q) {
-#pragma GCC unroll 8
-    for (int t = 0; t < kTokens; ++t) {
-      if constexpr (kGroups == 1) {
-        products[0][t] = MultiplyQuad(products[0][t], columns[0].codes[q], x[t] + 4 * q);
-      } else {
-        int32_t quad;
-        __builtin_memcpy(&quad, x[t] + 4 * q, sizeof(quad));
-        const __m512i shared = _mm512_set1_epi32(quad);
-#pragma GCC unroll 2
-        for (int g = 0; g < kGroups; ++g)
-          products[g][t] = _mm512_dpbusd_epi32(products[g][t], columns[g].codes[q], shared);
-      }
+  for (int t = 0; t < kTokens; ++t) {
+    const int8_t* const quad = x[t] + 4 * kQuad;
+    if constexpr (kGroups == 1) {
+      products[0][t] = AddProducts(products[0][t], codes[0], quad);
+    } else {
+      int32_t values;
+      __builtin_memcpy(&values, quad, sizeof(values));
+      const __m512i shared = _mm512_set1_epi32(values);
+#pragma GCC unroll 4
+      for (int g = 0; g < kGroups; ++g)
+        products[g][t] = _mm512_dpbusd_epi32(products[g][t], codes[g], shared);
     }
   }
+}
+
+template <int... kQuad>
+using Quads = std::integer_sequence<int, kQuad...>;
+// In the order in which they lie: two quads may be in the same bytes.
+template <typename Codes>
+using AllQuads = std::conditional_t < requires(Codes codes) {
+  codes.nibbles;
+}
+, Quads<0, 4, 1, 5, 2, 6, 3, 7>, Quads < 0, 1, 2, 3, 4, 5, 6, 7 >> ;
+
+template <int... kQuad, typename Codes, int kGroups, int kTokens, size_t kBytes>
+[[gnu::always_inline]] inline void MultiplyQuads(Quads<kQuad...> /*quads*/,
+                                                 const Columns<Codes> (&columns)[kGroups],
+                                                 const int8_t (*x)[kBytes],
+                                                 __m512i (&products)[kGroups][kTokens]) {
+  (MultiplyQuad<kQuad>(columns, x, products), ...);
 }
 
 // Where the products of each token start; `negative_sums`: of the activations that they are with.
@@ -80,22 +100,22 @@ template <int kZero, int kGroups, int kTokens>
 #pragma GCC unroll 8
   for (int t = 0; t < kTokens; ++t) {
     const __m512i start = StartOfProduct<kZero>(negative_sums[t]);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int g = 0; g < kGroups; ++g) products[g][t] = start;
   }
 }
 
 // Adds 32 columns of each group to its sums of kTokens tokens, of which the first is `token` of a
 // tile. Instructions other than products count here: those that multiply share two ports.
-template <typename Layout, int kGroups, int kTokens, int kTileSize>
-[[gnu::always_inline]] inline void Accumulate(const Columns (&columns)[kGroups],
+template <typename Layout, typename Codes, int kGroups, int kTokens, int kTileSize>
+[[gnu::always_inline]] inline void Accumulate(const Columns<Codes> (&columns)[kGroups],
                                               const ActivationBlock<kTileSize>& x,
                                               const SecondDigits<kTileSize>& rests, int token,
                                               __m512 (&sums)[kGroups][kTokens]) {
   constexpr int kZero = Layout::kZero;
   // For each group and token.
   const auto for_each = [](const auto& body) __attribute__((always_inline)) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int g = 0; g < kGroups; ++g) {
 #pragma GCC unroll 8
       for (int t = 0; t < kTokens; ++t) body(g, t);
@@ -105,13 +125,13 @@ template <typename Layout, int kGroups, int kTokens, int kTileSize>
   __m512i products[kGroups][kTokens];
   if constexpr (Layout::kScales == 1) {
     StartProducts<kZero>(x.negative_sum + token, products);
-    MultiplyCodes<0, 8>(columns, x.codes + token, products);
+    MultiplyQuads(AllQuads<Codes>(), columns, x.codes + token, products);
     for_each([&](int g, int t) __attribute__((always_inline)) {
       scaled[g][t] = _mm512_cvtepi32_ps(products[g][t]);
     });
     if constexpr (Layout::kDigits == 2) {
       StartProducts<kZero>(rests.negative_sum + token, products);
-      MultiplyCodes<0, 8>(columns, rests.digits + token, products);
+      MultiplyQuads(AllQuads<Codes>(), columns, rests.digits + token, products);
       for_each([&](int g, int t) __attribute__((always_inline)) {
         scaled[g][t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(products[g][t]),
                                        _mm512_set1_ps(kDigitStep), scaled[g][t]);
@@ -122,12 +142,12 @@ template <typename Layout, int kGroups, int kTokens, int kTileSize>
     });
   } else {
     StartProducts<kZero>(x.negative_half_sums[0] + token, products);
-    MultiplyCodes<0, 4>(columns, x.codes + token, products);
+    MultiplyQuads(Quads<0, 1, 2, 3>(), columns, x.codes + token, products);
     for_each([&](int g, int t) __attribute__((always_inline)) {
       scaled[g][t] = _mm512_mul_ps(_mm512_cvtepi32_ps(products[g][t]), columns[g].scale[0]);
     });
     StartProducts<kZero>(x.negative_half_sums[1] + token, products);
-    MultiplyCodes<4, 4>(columns, x.codes + token, products);
+    MultiplyQuads(Quads<4, 5, 6, 7>(), columns, x.codes + token, products);
     for_each([&](int g, int t) __attribute__((always_inline)) {
       scaled[g][t] =
           _mm512_fmadd_ps(_mm512_cvtepi32_ps(products[g][t]), columns[g].scale[1], scaled[g][t]);

@@ -115,17 +115,17 @@ template <int kTokens, int kRows>
   if constexpr (kTokens == 2 && kRows == 2) _tile_zero(3);
 }
 
-// `first` and `second`: those of the first tokens with the first and the second rows, 64 bytes from
-// token to token; the second tokens' begin `next` floats later.
+// `first` and `second`: those of the first tokens with the first and the second rows, `stride`
+// bytes from token to token; the second tokens' begin `next` floats later.
 template <int kTokens, int kRows>
-[[gnu::always_inline]] inline void LoadSums(const float* first, const float* second, int64_t next) {
-  _tile_loadd(0, first, 64);
-  if constexpr (kRows == 2) _tile_loadd(1, second, 64);
-  if constexpr (kTokens == 2) _tile_loadd(2, first + next, 64);
-  if constexpr (kTokens == 2 && kRows == 2) _tile_loadd(3, second + next, 64);
+[[gnu::always_inline]] inline void LoadSums(const float* first, const float* second, int64_t next,
+                                            int64_t stride) {
+  _tile_loadd(0, first, stride);
+  if constexpr (kRows == 2) _tile_loadd(1, second, stride);
+  if constexpr (kTokens == 2) _tile_loadd(2, first + next, stride);
+  if constexpr (kTokens == 2 && kRows == 2) _tile_loadd(3, second + next, stride);
 }
 
-// The same with `stride` bytes from token to token.
 template <int kTokens, int kRows>
 [[gnu::always_inline]] inline void StoreSums(float* first, float* second, int64_t next,
                                              int64_t stride) {

@@ -29,13 +29,6 @@ struct Product {
   bool is_up;            // of that y, or else of no other
 };
 
-// What an activation takes for `up` where there is no such matrix.
-constexpr auto kOnes = [] {
-  std::array<float, kCpuPackRows> ones = {};
-  ones.fill(1.0f);
-  return ones;
-}();
-
 // The products of the targets that take their activations quantised, or of those that do not.
 //
 // Activations lie in the workspace, in order of the sorted pairs: quantised in the tiles that the
@@ -179,7 +172,10 @@ int64_t ExpertProducts::GroupsPerChunk(int64_t n_pairs, int n_threads) const {
   const int64_t by_balance = n_groups_ * n_runs / (kMinChunksPerThread * n_threads);
   const int64_t groups =
       std::clamp<int64_t>(std::min({by_products, by_bytes, by_balance}), 1, n_groups_);
-  return is_gated() ? CeilDivide(groups, 2) * 2 : groups;  // gate and up stay together
+  // Gate and up stay together, and so do groups that a panel multiplies at once.
+  const bool is_panel = TokensInPanel(products_[0].format, tokens) > 0;
+  const int64_t together = (is_gated() ? 2 : 1) * (is_panel ? kPanelGroups.at_once : 1);
+  return CeilDivide(groups, together) * together;
 }
 
 // Gives each run its chunks: a span of its pairs times a range of the row groups of all products.
@@ -232,10 +228,9 @@ void ExpertProducts::MultiplyGroups(const Product& product, const ExpertRun& run
                                     int64_t end_group, int64_t first_pair, int64_t end_pair) const {
   const int64_t n_paneled = TokensInPanel(product.format, end_pair - first_pair);
   if (n_paneled > 0) {
-    for (int64_t g = group; g < end_group; g += kMaxPanelGroups)
-      MultiplyPanel(product, run, g,
-                    static_cast<int>(std::min<int64_t>(kMaxPanelGroups, end_group - g)), first_pair,
-                    n_paneled);
+    for (int64_t g = group; g < end_group; g += kPanelGroups.max)
+      MultiplyPanel(product, run, g, static_cast<int>(std::min(kPanelGroups.max, end_group - g)),
+                    first_pair, n_paneled);
   }
   if (first_pair + n_paneled == end_pair) return;
   for (; group < end_group; ++group)
@@ -249,18 +244,20 @@ float* ResultsOf(const Product& product, float* first_y, int64_t group, int64_t 
 }
 
 // Asks for what StoreSums will write, as in matmul.cpp.
-void PrefetchResults(const Product& product, float* first_y, int64_t group, int64_t pair) {
-  __builtin_prefetch(ResultsOf(product, first_y, group, pair), /*rw=*/1);
+void PrefetchResults(const Product& product, float* first_y, int64_t group, int n_groups,
+                     int64_t pair) {
+  const float* y = ResultsOf(product, first_y, group, pair);
+  for (int g = 0; g < n_groups; ++g) __builtin_prefetch(y + g * kCpuPackRows, /*rw=*/1);
 }
 
-// y[pair, rows of the group] = sums + bias of the expert, or the activation of that, or of the
-// first target's y and that, for the given pairs. Overwrites the sums.
-void StoreSums(const Product& product, float* first_y, int32_t expert, int64_t group,
+// y[pair, rows of the groups] = sums + bias of the expert, or the activation of that, or of the
+// first target's y and that, for the given pairs. Overwrites the sums [pairs, n_groups, 16].
+void StoreSums(const Product& product, float* first_y, int32_t expert, int64_t group, int n_groups,
                std::span<const int32_t> pairs, float* sums) {
   const ExpertMatmulTarget& target = *product.target;
   const int64_t n_out = target.weights.first.shape.n_rows;
   const int64_t first_row = group * kCpuPackRows;
-  const int n_rows = static_cast<int>(std::min(kCpuPackRows, n_out - first_row));
+  const int n_rows = static_cast<int>(std::min(n_groups * kCpuPackRows, n_out - first_row));
   const float* bias = target.bias == nullptr ? nullptr : target.bias + expert * n_out + first_row;
   for (const int32_t pair : pairs) {
     float* const y = ResultsOf(product, first_y, group, pair);
@@ -272,7 +269,7 @@ void StoreSums(const Product& product, float* first_y, int32_t expert, int64_t g
     } else {
       product.activate(sums, kOnes.data(), y, n_rows);
     }
-    sums += kCpuPackRows;
+    sums += n_groups * kCpuPackRows;
   }
 }
 
@@ -295,9 +292,9 @@ void ExpertProducts::MultiplyGroup(const Product& product, const ExpertRun& run,
     const std::span<const int32_t> stored(pairs_.order() + run.first_pair + pair,
                                           static_cast<size_t>(n_pairs));
     for (size_t i = 0; n_pairs > 1 && i < stored.size(); ++i)
-      PrefetchResults(product, args_.targets[0].y, group, stored[i]);
+      PrefetchResults(product, args_.targets[0].y, group, 1, stored[i]);
     format.kernels[n_tokens - 1](tile);
-    StoreSums(product, args_.targets[0].y, run.expert, group, stored, sums);
+    StoreSums(product, args_.targets[0].y, run.expert, group, 1, stored, sums);
     pair += n_pairs;
   }
 }
@@ -317,9 +314,9 @@ void ExpertProducts::MultiplyPanel(const Product& product, const ExpertRun& run,
        .n_tiles = 0,
        .sums = nullptr},
       kTileTokens, n_pairs,
-      [&](int g, int64_t p) { PrefetchResults(product, first_y, group + g, stored[p]); },
-      [&](int g, int64_t p, float* sums) {
-        StoreSums(product, first_y, run.expert, group + g, {stored + p, 1}, sums);
+      [&](int64_t p) { PrefetchResults(product, first_y, group, n_groups, stored[p]); },
+      [&](int64_t p, float* sums) {
+        StoreSums(product, first_y, run.expert, group, n_groups, {stored + p, 1}, sums);
       });
 }
 

@@ -46,13 +46,6 @@ struct Product {
   bool is_up;            // of that y, or else of no other
 };
 
-// What an activation takes for `up` where there is no such matrix.
-constexpr auto kOnes = [] {
-  std::array<float, kCpuPackRows> ones = {};
-  ones.fill(1.0f);
-  return ones;
-}();
-
 // Tokens that are multiplied alike, cut into chunks: a span of them times a range of the row groups
 // of all matrices. With gate and up a chunk has the same groups of gate and of up, so that it has
 // both halves of its rows.
@@ -115,7 +108,7 @@ class TiledMatmul {
   }
   void PrepareToken(int64_t token) const;
   Part MakeTiles(int n_threads) const;
-  Part MakePanels(int64_t first_token, int64_t end_token, int n_threads) const;
+  Part MakePanels(const Span& tokens, const PanelGroups& groups, int n_threads) const;
   void MultiplyChunk(const Part& part, int64_t chunk) const;
   void MultiplyGroups(const Product& product, int64_t group, int64_t end_group,
                       const Span& span) const;
@@ -199,7 +192,7 @@ void TiledMatmul::PrepareToken(int64_t token) const {
 
 Part TiledMatmul::MakeTiles(int n_threads) const {
   if (kernels_.panels != nullptr && n_tiled_ >= kMinPanelTiles * kTileTokens)
-    return MakePanels(0, n_tiled_, n_threads);
+    return MakePanels({0, n_tiled_}, kPanelGroups, n_threads);
   const int64_t span_tokens = SpanTokens(n_in_, activation_bytes_);
   const int64_t tokens = std::clamp<int64_t>(n_tiled_, 1, span_tokens);
   const int64_t by_products = kChunkProducts / (kCpuPackRows * n_in_ * tokens);
@@ -210,22 +203,23 @@ Part TiledMatmul::MakeTiles(int n_threads) const {
   return {0, n_tiled_, span_tokens, groups, CeilDivide(n_groups_, groups)};
 }
 
-Part TiledMatmul::MakePanels(int64_t first_token, int64_t end_token, int n_threads) const {
+Part TiledMatmul::MakePanels(const Span& tokens, const PanelGroups& groups, int n_threads) const {
+  const int64_t n_tokens = tokens.end_token - tokens.first_token;
   const int64_t n_chunks = kMinChunksPerThread * n_threads;
-  const int64_t n_panels = CeilDivide(n_groups_, n_sides() * kMaxPanelGroups);
+  const int64_t n_panels = CeilDivide(n_groups_, n_sides() * groups.max);
   int64_t span_tokens = kMaxPanelTokens;
-  while (span_tokens > kMinPanelTokens &&
-         n_panels * CeilDivide(end_token - first_token, span_tokens) < n_chunks)
+  while (span_tokens > kMinPanelTokens && n_panels * CeilDivide(n_tokens, span_tokens) < n_chunks)
     span_tokens /= 2;
-  // Two groups share their loads of activations.
-  const int64_t by_balance = n_groups_ / (n_sides() * n_chunks);
-  const int64_t groups = n_sides() * std::clamp<int64_t>(by_balance, 2, kMaxPanelGroups);
-  return {first_token, end_token, span_tokens, groups, CeilDivide(n_groups_, groups)};
+  const int64_t by_balance = n_groups_ / (n_sides() * n_chunks) / groups.at_once;
+  const int64_t in_chunk =
+      n_sides() * groups.at_once * std::clamp<int64_t>(by_balance, 1, groups.max / groups.at_once);
+  return {tokens.first_token, tokens.end_token, span_tokens, in_chunk,
+          CeilDivide(n_groups_, in_chunk)};
 }
 
 void TiledMatmul::Multiply(ThreadPool& pool) const {
   const Part tiles = MakeTiles(pool.n_threads());
-  const Part panels = MakePanels(n_tiled_, args_.n_tokens, pool.n_threads());
+  const Part panels = MakePanels({n_tiled_, args_.n_tokens}, kPromptPanelGroups, pool.n_threads());
   const int64_t n_first = tiles.n_chunks();
   pool.ParallelFor(n_first + panels.n_chunks(), [&](int64_t chunk, int) {
     chunk < n_first ? MultiplyChunk(tiles, chunk) : MultiplyChunk(panels, chunk - n_first);
@@ -277,26 +271,28 @@ float* ResultsOf(const Product& product, float* first_y, int64_t group, int64_t 
   return y + token * product.target->weight.shape.n_rows + group * kCpuPackRows;
 }
 
-// Asks for what StoreSums will touch of a token: a line far from the next token's, and the last to
-// write it may have been another core. (Two Zen 4 cores, prompts of 1B Q4_K: storing takes 3.6 % of
-// the products' time, 6.2 % without.)
-void PrefetchResults(const Product& product, float* first_y, int64_t group, int64_t token) {
-  __builtin_prefetch(ResultsOf(product, first_y, group, token), /*rw=*/1);
-  if (const float* residual = product.target->residual; residual != nullptr)
-    __builtin_prefetch(residual + token * product.target->weight.shape.n_rows +
-                       group * kCpuPackRows);
+// Asks for what StoreSums will touch of a token: lines far from the next token's, and the last to
+// write them may have been another core. (Two Zen 4 cores, prompts of 1B Q4_K: storing takes 3.6 %
+// of the products' time, 6.2 % without.)
+void PrefetchResults(const Product& product, float* first_y, int64_t group, int n_groups,
+                     int64_t token) {
+  const float* y = ResultsOf(product, first_y, group, token);
+  for (int g = 0; g < n_groups; ++g) __builtin_prefetch(y + g * kCpuPackRows, /*rw=*/1);
+  const float* residual = product.target->residual;
+  if (residual == nullptr) return;
+  residual += token * product.target->weight.shape.n_rows + group * kCpuPackRows;
+  for (int g = 0; g < n_groups; ++g) __builtin_prefetch(residual + g * kCpuPackRows);
 }
 
-// y[t, rows of the group] = sums + bias + residual, or the activation of that, or of the first
-// target's y and that. Overwrites the sums.
-void StoreSums(const Product& product, float* first_y, int64_t group, int64_t first_token,
-               int n_tokens, float* sums) {
+// y[t, rows of the groups] = sums + bias + residual, or the activation of that, or of the first
+// target's y and that. Overwrites the sums [n_tokens, n_groups, 16].
+void StoreSums(const Product& product, float* first_y, int64_t group, int n_groups,
+               const Span& span, float* sums) {
   const MatmulTarget& target = *product.target;
   const int64_t n_out = target.weight.shape.n_rows;
   const int64_t first_row = group * kCpuPackRows;
-  const int n_rows = static_cast<int>(std::min(kCpuPackRows, n_out - first_row));
-  for (int t = 0; t < n_tokens; ++t, sums += kCpuPackRows) {
-    const int64_t token = first_token + t;
+  const int n_rows = static_cast<int>(std::min(n_groups * kCpuPackRows, n_out - first_row));
+  for (int64_t token = span.first_token; token < span.end_token; ++token) {
     float* const y = ResultsOf(product, first_y, group, token);
     if (target.bias != nullptr) AddRows(target.bias + first_row, n_rows, sums);
     if (target.residual != nullptr)
@@ -308,6 +304,7 @@ void StoreSums(const Product& product, float* first_y, int64_t group, int64_t fi
     } else {
       product.activate(sums, kOnes.data(), y, n_rows);
     }
+    sums += n_groups * kCpuPackRows;
   }
 }
 
@@ -328,9 +325,9 @@ void TiledMatmul::MultiplyGroup(const Product& product, int64_t group, const Spa
     tile.prefetch = token == span.first_token;  // from the second time on the group is in a cache
     const int n_stored = n_tokens * tile.n_tiles;
     for (int t = 0; n_stored > 1 && t < n_stored; ++t)
-      PrefetchResults(product, args_.targets[0].y, group, token + t);
+      PrefetchResults(product, args_.targets[0].y, group, 1, token + t);
     format.kernels[n_tokens - 1](tile);
-    StoreSums(product, args_.targets[0].y, group, token, n_stored, sums);
+    StoreSums(product, args_.targets[0].y, group, 1, {token, token + n_stored}, sums);
     token += n_stored;
   }
 }
@@ -350,9 +347,10 @@ void TiledMatmul::MultiplyPanel(const Product& product, const Panel& panel, int6
        .n_tiles = 0,
        .sums = nullptr},
       panel.tile_tokens, span.end_token - span.first_token,
-      [&](int g, int64_t t) { PrefetchResults(product, first_y, group + g, span.first_token + t); },
-      [&](int g, int64_t t, float* sums) {
-        StoreSums(product, first_y, group + g, span.first_token + t, 1, sums);
+      [&](int64_t t) { PrefetchResults(product, first_y, group, n_groups, span.first_token + t); },
+      [&](int64_t t, float* sums) {
+        const int64_t token = span.first_token + t;
+        StoreSums(product, first_y, group, n_groups, {token, token + 1}, sums);
       });
 }
 

@@ -41,10 +41,11 @@ template <typename Layout, int kTokens>
 #pragma GCC unroll 1
     for (int s = 0; s < Layout::kSubBlocks; ++s, ++k, ahead += kSubBytes) {
       if (args.prefetch && tile == 0) Prefetch<kSubBytes>(ahead);
-      __m512i codes[8];
-      LoadSubBlock<Layout>(*block, s, codes);
-      const Columns columns[] = {{codes, scale + Layout::kScales * s, offset + kOffsets * s}};
-      Accumulate<Layout, 1, kTokens>(columns, x.Block(tile, k), x.Digits(tile, k), 0, sums);
+      UnpackedCodes codes;
+      LoadSubBlock<Layout>(*block, s, codes.quads);
+      const Columns<UnpackedCodes> columns[] = {
+          {&codes, scale + Layout::kScales * s, offset + kOffsets * s}};
+      Accumulate<Layout>(columns, x.Block(tile, k), x.Digits(tile, k), 0, sums);
     }
   }
 #pragma GCC unroll 8

@@ -36,7 +36,7 @@ struct PanelArgs {
   int n_digits;                  // of the activations, for those of panel.h
   int64_t n_cols;
   int n_tiles;  // at least 1
-  float* sums;  // [n_groups, tokens of all tiles, 16], 64-byte aligned
+  float* sums;  // [tokens of all tiles, n_groups, 16], 64-byte aligned
 };
 using PanelKernel = void (*)(const PanelArgs&);
 

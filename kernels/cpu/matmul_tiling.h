@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 
@@ -29,29 +30,46 @@ constexpr int64_t kMaxPanelTokens = 512;
 constexpr int64_t kMinPanelTokens = 128;
 // From this many tiles of kTileTokens on they are a panel.
 constexpr int64_t kMinPanelTiles = 2;
+// Row groups of a panel: at most, and how many share their loads of activations.
+struct PanelGroups {
+  int64_t max;
+  int64_t at_once;
+};
+constexpr PanelGroups kPanelGroups = {6, 3};
+constexpr PanelGroups kPromptPanelGroups = {8, 2};
+static_assert(std::max(kPanelGroups.max, kPromptPanelGroups.max) == kMaxPanelGroups);
+
+constexpr int64_t kMaxPanelRows = kMaxPanelGroups * kCpuPackRows;
+
+// What an activation takes for `up` where there is no such matrix.
+constexpr auto kOnes = [] {
+  std::array<float, kMaxPanelRows> ones = {};
+  ones.fill(1.0f);
+  return ones;
+}();
 
 // For how many tokens lines of results are asked for before a panel is multiplied, and then ahead
 // of those whose sums are stored.
 constexpr int64_t kStoresAhead = 16;
 
-// Stores the rows of a group for one token: the usual number of them without calling memmove.
+// Stores the n_rows sums of one token: of one group without calling memmove.
 inline void StoreRows(const float* sums, int n_rows, float* y) {
   if (n_rows == kCpuPackRows) {
     std::memcpy(y, sums, kCpuPackRows * sizeof(float));
   } else {
-    std::copy_n(sums, n_rows, y);
+    std::memcpy(y, sums, static_cast<size_t>(n_rows) * sizeof(float));
   }
 }
 
-// Adds `values` to the sums of a group's rows; quickly to the usual number of them.
+// Adds `values` to the sums of n_rows rows; quickly to those of whole groups.
 inline void AddRows(const float* values, int n_rows, float* sums) {
-  if (n_rows == kCpuPackRows) {
+  int r = 0;
+  for (; r + kCpuPackRows <= n_rows; r += kCpuPackRows) {
     float whole[kCpuPackRows];
-    std::memcpy(whole, values, sizeof(whole));
-    for (int r = 0; r < kCpuPackRows; ++r) sums[r] += whole[r];
-  } else {
-    for (int r = 0; r < n_rows; ++r) sums[r] += values[r];
+    std::memcpy(whole, values + r, sizeof(whole));
+    for (int i = 0; i < kCpuPackRows; ++i) sums[r + i] += whole[i];
   }
+  for (; r < n_rows; ++r) sums[r] += values[r];
 }
 
 constexpr int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -107,24 +125,20 @@ inline int64_t TokensInPanel(const MatmulFormat& format, int64_t n_tokens) {
   return format.panel != nullptr && n_tiles >= kMinPanelTiles ? n_tiles * kTileTokens : 0;
 }
 
-// Multiplies a panel of n_tokens tokens in tiles of tile_tokens, and calls store(group, token, sums
-// of its 16 rows) for all groups of a token, whose rows are adjacent, before the next token;
-// prefetch(group, token) comes some time before. Sets n_tiles and sums of the arguments.
+// Multiplies a panel of n_tokens tokens in tiles of tile_tokens, and calls store(token, sums of the
+// rows of all groups) for each token; prefetch(token) comes some time before. Sets n_tiles and sums
+// of the arguments.
 template <typename Prefetch, typename Store>
 void RunPanel(PanelKernel kernel, PanelArgs args, int tile_tokens, int64_t n_tokens,
               const Prefetch& prefetch, const Store& store) {
-  alignas(64) float sums[kMaxPanelGroups * kMaxPanelTokens * kCpuPackRows];
+  alignas(64) float sums[kMaxPanelTokens * kMaxPanelRows];
   args.sums = sums;
   args.n_tiles = static_cast<int>(CeilDivide(n_tokens, tile_tokens));
-  const auto prefetch_token = [&](int64_t t) {
-    for (int g = 0; t < n_tokens && g < args.n_groups; ++g) prefetch(g, t);
-  };
-  for (int64_t t = 0; t < kStoresAhead; ++t) prefetch_token(t);
+  for (int64_t t = 0; t < std::min(n_tokens, kStoresAhead); ++t) prefetch(t);
   kernel(args);
-  const int64_t group_sums = int64_t{args.n_tiles} * tile_tokens * kCpuPackRows;
   for (int64_t t = 0; t < n_tokens; ++t) {
-    prefetch_token(t + kStoresAhead);
-    for (int g = 0; g < args.n_groups; ++g) store(g, t, sums + g * group_sums + t * kCpuPackRows);
+    if (t + kStoresAhead < n_tokens) prefetch(t + kStoresAhead);
+    store(t, sums + t * args.n_groups * kCpuPackRows);
   }
 }
 

@@ -16,19 +16,22 @@ namespace forge {
 
 // The codes of 16 rows x 32 columns. Four columns form a quad; the four codes of a row and quad are
 // adjacent bytes, so that quad q of all rows is 64 bytes: byte 4 * row + i is column 4 * q + i.
-// kBits: codes are below 2^kBits once they are read.
+// kBits: codes are below 2^kBits once they are read; kIsInOnePlane: all bits of a code are in one
+// byte.
 template <int kBitsOfCode>
 struct PackedCodes;
 
 template <>
 struct PackedCodes<2> {
   static constexpr int kBits = 2;
+  static constexpr bool kIsInOnePlane = true;
   uint8_t pairs[2][64];  // [h]: bits 2 r and 2 r + 1 belong to quad 4 h + r
 };
 
 template <>
 struct PackedCodes<3> {
   static constexpr int kBits = 3;
+  static constexpr bool kIsInOnePlane = false;
   uint8_t pairs[2][64];
   uint8_t third_bits[64];  // bit q of a byte belongs to quad q
 };
@@ -36,12 +39,14 @@ struct PackedCodes<3> {
 template <>
 struct PackedCodes<4> {
   static constexpr int kBits = 4;
+  static constexpr bool kIsInOnePlane = true;
   uint8_t nibbles[4][64];  // [q]: quad q in the low nibbles, quad q + 4 in the high ones
 };
 
 template <>
 struct PackedCodes<5> {
   static constexpr int kBits = 5;
+  static constexpr bool kIsInOnePlane = false;
   uint8_t nibbles[4][64];
   uint8_t fifth_bits[64];  // bit q of a byte belongs to quad q
 };
@@ -49,6 +54,7 @@ struct PackedCodes<5> {
 template <>
 struct PackedCodes<6> {
   static constexpr int kBits = 6;
+  static constexpr bool kIsInOnePlane = false;
   uint8_t nibbles[4][64];
   uint8_t upper_bits[2][64];  // [h]: bits 2 r and 2 r + 1 belong to quad 4 h + r
 };
@@ -56,6 +62,7 @@ struct PackedCodes<6> {
 template <>
 struct PackedCodes<8> {
   static constexpr int kBits = 8;
+  static constexpr bool kIsInOnePlane = true;
   uint8_t bytes[8][64];
 };
 
@@ -63,6 +70,7 @@ struct PackedCodes<8> {
 template <typename TableOfFormat, int kBitsOfCode>
 struct PackedIndices {
   static constexpr int kBits = kBitsOfCode;
+  static constexpr bool kIsInOnePlane = true;
   using Table = TableOfFormat;
   uint8_t nibbles[4][64];  // as in PackedCodes<4>
 };
@@ -158,6 +166,7 @@ struct QuantizedLayout {
   static constexpr int kColumns = 32 * kSubBlocks;
   static constexpr int kZero = kZeroCode;
   static constexpr int kBits = CodesOfSubBlock::kBits;
+  static constexpr bool kIsInOnePlane = CodesOfSubBlock::kIsInOnePlane;
   static constexpr int kScales = ScalesOfBlock::kPerSubBlock;
   static constexpr int kOffsets = ScalesOfBlock::kOffsets;
   using Scales = ScalesOfBlock;
@@ -190,6 +199,7 @@ struct ExpandedLayout {
   static constexpr int kColumns = 256;
   static constexpr int kZero = FormatOfRows::kZero;
   static constexpr int kBits = FormatOfRows::kBits;
+  static constexpr bool kIsInOnePlane = false;
   static constexpr int kScales = FormatOfRows::kScales;
   static constexpr int kOffsets = 0;
   using Format = FormatOfRows;

@@ -2,6 +2,8 @@
 
 #include <immintrin.h>
 
+#include <utility>
+
 #include "kernels/cpu/expand_codes.h"
 #include "kernels/cpu/pack_layout.h"
 
@@ -20,14 +22,15 @@ namespace forge {
   return _mm512_cvtepi32_ps(_mm512_set1_epi32(value));
 }
 
-// Quads 0-7 of 16 rows as bytes; `nibbles` holds two quads in each vector.
-[[gnu::always_inline]] inline void LoadNibbles(const uint8_t (&nibbles)[4][64], __m512i* codes) {
-  const __m512i mask = _mm512_set1_epi8(15);
-#pragma GCC unroll 4
-  for (int q = 0; q < 4; ++q) {
-    const __m512i both = Load(nibbles[q]);
-    codes[q] = _mm512_and_si512(both, mask);
-    codes[q + 4] = _mm512_and_si512(_mm512_srli_epi16(both, 4), mask);
+// `v` with its 16-bit lanes shifted to the left, or to the right by -kLeft.
+template <int kLeft>
+[[gnu::always_inline]] inline __m512i ShiftBits(__m512i v) {
+  if constexpr (kLeft > 0) {
+    return _mm512_slli_epi16(v, kLeft);
+  } else if constexpr (kLeft < 0) {
+    return _mm512_srli_epi16(v, -kLeft);
+  } else {
+    return v;
   }
 }
 
@@ -36,82 +39,59 @@ namespace forge {
   return _mm512_ternarylogic_epi32(low, high, mask, 0xf8);
 }
 
-// The low two bits of quads 0-7; each vector of `pairs` holds four quads.
-[[gnu::always_inline]] inline void LoadPairs(const uint8_t (&pairs)[2][64], __m512i* codes) {
-  const __m512i mask = _mm512_set1_epi8(3);
-#pragma GCC unroll 2
-  for (int h = 0; h < 2; ++h) {
-    const __m512i bits = Load(pairs[h]);
-    codes[4 * h] = _mm512_and_si512(bits, mask);
-    codes[4 * h + 1] = _mm512_and_si512(_mm512_srli_epi16(bits, 2), mask);
-    codes[4 * h + 2] = _mm512_and_si512(_mm512_srli_epi16(bits, 4), mask);
-    codes[4 * h + 3] = _mm512_and_si512(_mm512_srli_epi16(bits, 6), mask);
-  }
+template <int kQuad>
+[[gnu::always_inline]] inline __m512i LoadNibble(const uint8_t (&nibbles)[4][64]) {
+  const __m512i shifted = ShiftBits < kQuad < 4 ? 0 : -4 > (Load(nibbles[kQuad % 4]));
+  return _mm512_and_si512(shifted, _mm512_set1_epi8(15));
 }
 
-[[gnu::always_inline]] inline void LoadCodes(const PackedCodes<2>& packed, __m512i* codes) {
-  LoadPairs(packed.pairs, codes);
+// The low two bits.
+template <int kQuad>
+[[gnu::always_inline]] inline __m512i LoadPair(const uint8_t (&pairs)[2][64]) {
+  const __m512i shifted = ShiftBits<-2 * (kQuad % 4)>(Load(pairs[kQuad / 4]));
+  return _mm512_and_si512(shifted, _mm512_set1_epi8(3));
 }
 
-[[gnu::always_inline]] inline void LoadCodes(const PackedCodes<3>& packed, __m512i* codes) {
-  LoadPairs(packed.pairs, codes);
-  const __m512i bits = Load(packed.third_bits);
-  const __m512i mask = _mm512_set1_epi8(4);
-  codes[0] = OrMasked(codes[0], _mm512_slli_epi16(bits, 2), mask);
-  codes[1] = OrMasked(codes[1], _mm512_slli_epi16(bits, 1), mask);
-  codes[2] = OrMasked(codes[2], bits, mask);
-  codes[3] = OrMasked(codes[3], _mm512_srli_epi16(bits, 1), mask);
-  codes[4] = OrMasked(codes[4], _mm512_srli_epi16(bits, 2), mask);
-  codes[5] = OrMasked(codes[5], _mm512_srli_epi16(bits, 3), mask);
-  codes[6] = OrMasked(codes[6], _mm512_srli_epi16(bits, 4), mask);
-  codes[7] = OrMasked(codes[7], _mm512_srli_epi16(bits, 5), mask);
+// LoadQuad: the codes of quad kQuad of 16 rows as bytes.
+template <int kQuad>
+[[gnu::always_inline]] inline __m512i LoadQuad(const PackedCodes<2>& packed) {
+  return LoadPair<kQuad>(packed.pairs);
 }
 
-template <typename Table, int kBits>
-[[gnu::always_inline]] inline void LoadCodes(const PackedIndices<Table, kBits>& packed,
-                                             __m512i* codes) {
+template <int kQuad>
+[[gnu::always_inline]] inline __m512i LoadQuad(const PackedCodes<3>& packed) {
+  return OrMasked(LoadPair<kQuad>(packed.pairs), ShiftBits<2 - kQuad>(Load(packed.third_bits)),
+                  _mm512_set1_epi8(4));
+}
+
+template <int kQuad>
+[[gnu::always_inline]] inline __m512i LoadQuad(const PackedCodes<4>& packed) {
+  return LoadNibble<kQuad>(packed.nibbles);
+}
+
+template <int kQuad>
+[[gnu::always_inline]] inline __m512i LoadQuad(const PackedCodes<5>& packed) {
+  return OrMasked(LoadNibble<kQuad>(packed.nibbles), ShiftBits<4 - kQuad>(Load(packed.fifth_bits)),
+                  _mm512_set1_epi8(16));
+}
+
+template <int kQuad>
+[[gnu::always_inline]] inline __m512i LoadQuad(const PackedCodes<6>& packed) {
+  return OrMasked(LoadNibble<kQuad>(packed.nibbles),
+                  ShiftBits<4 - 2 * (kQuad % 4)>(Load(packed.upper_bits[kQuad / 4])),
+                  _mm512_set1_epi8(0x30));
+}
+
+template <int kQuad>
+[[gnu::always_inline]] inline __m512i LoadQuad(const PackedCodes<8>& packed) {
+  return Load(packed.bytes[kQuad]);
+}
+
+template <int kQuad, typename Table, int kBits>
+[[gnu::always_inline]] inline __m512i LoadQuad(const PackedIndices<Table, kBits>& packed) {
   const __m512i table =
       _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(&Table::kCodes)));
-  LoadNibbles(packed.nibbles, codes);
-#pragma GCC unroll 8
-  for (int q = 0; q < 8; ++q) codes[q] = _mm512_shuffle_epi8(table, codes[q]);
-}
-
-[[gnu::always_inline]] inline void LoadCodes(const PackedCodes<4>& packed, __m512i* codes) {
-  LoadNibbles(packed.nibbles, codes);
-}
-
-[[gnu::always_inline]] inline void LoadCodes(const PackedCodes<5>& packed, __m512i* codes) {
-  LoadNibbles(packed.nibbles, codes);
-  const __m512i bits = Load(packed.fifth_bits);
-  const __m512i mask = _mm512_set1_epi8(16);
-  codes[0] = OrMasked(codes[0], _mm512_slli_epi16(bits, 4), mask);
-  codes[1] = OrMasked(codes[1], _mm512_slli_epi16(bits, 3), mask);
-  codes[2] = OrMasked(codes[2], _mm512_slli_epi16(bits, 2), mask);
-  codes[3] = OrMasked(codes[3], _mm512_slli_epi16(bits, 1), mask);
-  codes[4] = OrMasked(codes[4], bits, mask);
-  codes[5] = OrMasked(codes[5], _mm512_srli_epi16(bits, 1), mask);
-  codes[6] = OrMasked(codes[6], _mm512_srli_epi16(bits, 2), mask);
-  codes[7] = OrMasked(codes[7], _mm512_srli_epi16(bits, 3), mask);
-}
-
-[[gnu::always_inline]] inline void LoadCodes(const PackedCodes<6>& packed, __m512i* codes) {
-  LoadNibbles(packed.nibbles, codes);
-  const __m512i mask = _mm512_set1_epi8(0x30);
-#pragma GCC unroll 2
-  for (int h = 0; h < 2; ++h) {
-    const __m512i bits = Load(packed.upper_bits[h]);
-    __m512i* half = codes + 4 * h;
-    half[0] = OrMasked(half[0], _mm512_slli_epi16(bits, 4), mask);
-    half[1] = OrMasked(half[1], _mm512_slli_epi16(bits, 2), mask);
-    half[2] = OrMasked(half[2], bits, mask);
-    half[3] = OrMasked(half[3], _mm512_srli_epi16(bits, 2), mask);
-  }
-}
-
-[[gnu::always_inline]] inline void LoadCodes(const PackedCodes<8>& packed, __m512i* codes) {
-#pragma GCC unroll 8
-  for (int q = 0; q < 8; ++q) codes[q] = Load(packed.bytes[q]);
+  return _mm512_shuffle_epi8(table, LoadNibble<kQuad>(packed.nibbles));
 }
 
 // The scales and offsets of all sub-blocks of a block, a vector of 16 rows each.
@@ -388,6 +368,16 @@ struct QuadsAvx512 {
   }
 };
 
+// The codes of 16 rows x 32 columns, unpacked.
+struct UnpackedCodes {
+  __m512i quads[8];
+};
+
+template <int kQuad>
+[[gnu::always_inline]] inline __m512i LoadQuad(const UnpackedCodes& codes) {
+  return codes.quads[kQuad];
+}
+
 // The codes of sub-block s of 16 rows, quad by quad.
 template <typename Layout>
 [[gnu::always_inline]] inline void LoadSubBlock(const typename Layout::Block& block, int64_t s,
@@ -396,7 +386,10 @@ template <typename Layout>
     QuadsAvx512 quads{codes};
     ExpandCodes<RowsAvx512, Layout>::Codes(block, s, 0, quads);
   } else {
-    LoadCodes(block.codes[s], codes);
+    [&]<int... kQuad>(std::integer_sequence<int, kQuad...>) __attribute__((always_inline)) {
+      ((codes[kQuad] = LoadQuad<kQuad>(block.codes[s])), ...);
+    }
+    (std::make_integer_sequence<int, 8>());
   }
 }
 

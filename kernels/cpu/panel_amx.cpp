@@ -133,21 +133,21 @@ struct SliceArgs {
   int64_t block_bytes;                               // of activations, from 32 columns to the next
   const Bf16Tile (*weights)[kSliceBlocks][kDigits];  // [group]
   int n_blocks;
-  bool is_first;  // there are no sums yet
-  float* sums;
-  int64_t group_sums;  // from group to group
+  bool is_first;       // there are no sums yet
+  float* sums;         // those of the second group are the next 16
+  int64_t token_sums;  // from token to token
 };
 
 // Of two digits each all products but that of both second ones, which is below what rounding the
 // activations lost.
 template <int kTiles, int kGroups, int kDigits, bool kHasRests>
 [[gnu::always_inline]] inline void MultiplySlice(const SliceArgs<kDigits>& args) {
-  constexpr int64_t kTileSums = kPanelTileTokens * 16;
-  float* const sums[2] = {args.sums, args.sums + args.group_sums};
+  const int64_t tile_sums = kPanelTileTokens * args.token_sums;
+  const auto stride = args.token_sums * static_cast<int64_t>(sizeof(float));
   if (args.is_first) {
     ZeroSums<kTiles, kGroups>();
   } else {
-    LoadSums<kTiles, kGroups>(sums[0], sums[1], kTileSums);
+    LoadSums<kTiles, kGroups>(args.sums, args.sums + 16, tile_sums, stride);
   }
   constexpr int64_t kDigitBytes = kPanelTileTokens * kPanelDigitBytes;
   const std::byte* x = args.activations;
@@ -160,7 +160,7 @@ template <int kTiles, int kGroups, int kDigits, bool kHasRests>
     if constexpr (kDigits == 2)
       MultiplyTiles<kTiles, kGroups>(x, args.tile_bytes, 64, first[1], second[1]);
   }
-  StoreSums<kTiles, kGroups>(sums[0], sums[1], kTileSums, 64);
+  StoreSums<kTiles, kGroups>(args.sums, args.sums + 16, tile_sums, stride);
 }
 
 // kDigits: of weights.
@@ -172,7 +172,7 @@ void RunPanel(const PanelArgs& args) {
   slice.block_bytes = args.n_digits * kPanelTileTokens * kPanelDigitBytes;
   slice.tile_bytes = n_blocks * slice.block_bytes;
   slice.weights = weights;
-  slice.group_sums = int64_t{args.n_tiles} * kPanelTileTokens * 16;
+  slice.token_sums = int64_t{16} * args.n_groups;
   _tile_loadconfig(&kTileConfig);
   for (int64_t first = 0; first < n_blocks; first += kSliceBlocks) {
     const int64_t end = first + kSliceBlocks < n_blocks ? first + kSliceBlocks : n_blocks;
@@ -186,7 +186,7 @@ void RunPanel(const PanelArgs& args) {
       FenceTiles();
       for (int tile = 0; tile < args.n_tiles; tile += 2) {
         slice.activations = args.activations + tile * slice.tile_bytes + first * slice.block_bytes;
-        slice.sums = args.sums + group * slice.group_sums + tile * kPanelTileTokens * 16;
+        slice.sums = args.sums + tile * kPanelTileTokens * slice.token_sums + int64_t{16} * group;
         if (tile + 1 < args.n_tiles) {
           has_two ? MultiplySlice<2, 2, kDigits, kHasRests>(slice)
                   : MultiplySlice<2, 1, kDigits, kHasRests>(slice);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "kernels/cpu/accumulate_avx512.h"
@@ -15,38 +16,94 @@
 namespace forge {
 namespace {
 
-// A panel's columns are multiplied slice by slice, so that the unpacked weights of a few groups
-// stay in the first-level cache while all tokens are multiplied with them. With four groups there
-// activations are read half as often from the second-level cache as with two, and what is fetched
-// ahead finds less room. (Two Zen 5 cores, 1B Q4_K: 512 tokens are 8 % faster, 16 take 3 % longer.)
+// A panel's columns are multiplied slice by slice, so that the weights of a few groups stay in the
+// first-level cache while all tokens are multiplied with them.
 constexpr int kSliceBlocks = 8;  // of 32 columns
-constexpr int kMaxSliceGroups = 4;
-constexpr int SliceGroups(int n_tiles) { return n_tiles >= 8 ? kMaxSliceGroups : 2; }
+
+// How many groups share their loads of activations: as many as leave room in the registers for the
+// sums and products of four tokens, and for what the halves of 32 columns or the digits of
+// activations give apart.
+template <typename Layout>
+constexpr int kGroupsAtOnce = Layout::kScales == 1 && Layout::kDigits == 1 ? 3 : 2;
+
+// With twice as many groups in a slice activations are read half as often from the second-level
+// cache, and what is fetched ahead finds less room. (Two Zen 5 cores, 1B Q4_K: 512 tokens are 8 %
+// faster with four groups than with two, 16 take 3 % longer.)
+template <typename Layout>
+constexpr int kMaxSliceGroups = 2 * kGroupsAtOnce<Layout>;
+template <typename Layout>
+constexpr int SliceGroups(int n_tiles) {
+  return n_tiles >= 8 ? kMaxSliceGroups<Layout> : kGroupsAtOnce<Layout>;
+}
 
 template <typename Layout>
 constexpr int64_t kSliceBytes = kSliceBlocks / Layout::kSubBlocks * sizeof(typename Layout::Block);
+
+// The codes of a slice of 16 rows, unpacked.
+template <typename Layout>
+struct UnpackedSlice {
+  using Codes = UnpackedCodes;
+  UnpackedCodes codes[kSliceBlocks];
+
+  // Takes n_blocks from `block` on.
+  [[gnu::always_inline]] void Set(const typename Layout::Block* block, int n_blocks) {
+    for (int i = 0; i < n_blocks; i += Layout::kSubBlocks, ++block) {
+#pragma GCC unroll 1
+      for (int s = 0; s < Layout::kSubBlocks; ++s)
+        LoadSubBlock<Layout>(*block, s, codes[i + s].quads);
+    }
+  }
+  [[gnu::always_inline]] const Codes* At(int i) const { return &codes[i]; }
+};
+
+// The same, still packed: they are unpacked in registers, again for each four tokens.
+template <typename Layout>
+struct PackedSlice {
+  using Codes = std::remove_extent_t<decltype(Layout::Block::codes)>;
+  const typename Layout::Block* blocks;
+
+  [[gnu::always_inline]] void Set(const typename Layout::Block* block, int /*n_blocks*/) {
+    blocks = block;
+  }
+  [[gnu::always_inline]] const Codes* At(int i) const {
+    return &blocks[i / Layout::kSubBlocks].codes[i % Layout::kSubBlocks];
+  }
+};
+
+// Codes whose bits are all in one place cost less to unpack, on ports that do not multiply, than
+// unpacked ones cost to store. (Two Zen 5 cores, one thread: Q4_K 8 % faster with 16 tokens, as
+// fast with 128; Q5_K 5 % slower with 128.)
+template <typename Layout>
+using CodesOfSlice =
+    std::conditional_t<Layout::kIsInOnePlane, PackedSlice<Layout>, UnpackedSlice<Layout>>;
 
 // A slice of 16 rows.
 template <typename Layout>
 struct Slice {
   static constexpr int kOffsets = std::max(1, Layout::kOffsets);
-  __m512i codes[kSliceBlocks][8];
+  CodesOfSlice<Layout> codes;
   __m512 scale[kSliceBlocks * Layout::kScales];
   __m512 offset[kSliceBlocks * kOffsets];
 
-  // Unpacks n_blocks from `block` on.
-  [[gnu::always_inline]] void Unpack(const typename Layout::Block* block, int n_blocks) {
+  // Takes n_blocks from `block` on.
+  [[gnu::always_inline]] void Set(const typename Layout::Block* block, int n_blocks) {
     static_assert(kSliceBlocks % Layout::kSubBlocks == 0);
-    for (int i = 0; i < n_blocks; i += Layout::kSubBlocks, ++block) {
+    codes.Set(block, n_blocks);
+    for (int i = 0; i < n_blocks; i += Layout::kSubBlocks, ++block)
       LoadAllScales<Layout>(*block, scale + Layout::kScales * i, offset + kOffsets * i);
-#pragma GCC unroll 1
-      for (int s = 0; s < Layout::kSubBlocks; ++s) LoadSubBlock<Layout>(*block, s, codes[i + s]);
-    }
   }
+  [[gnu::always_inline]] auto At(int i) const {
+    return Columns<typename CodesOfSlice<Layout>::Codes>{codes.At(i), scale + Layout::kScales * i,
+                                                         offset + kOffsets * i};
+  }
+};
 
-  [[gnu::always_inline]] Columns At(int i) const {
-    return {codes[i], scale + Layout::kScales * i, offset + kOffsets * i};
-  }
+// What the slices of a few groups are multiplied with, and where their sums are.
+struct SliceArgs {
+  ActivationTiles<kTileTokens> x;
+  int64_t first_block;  // of 32 columns
+  int n_blocks;
+  int64_t token_sums;  // floats from token to token
 };
 
 // A group of a panel, beside its slice.
@@ -55,56 +112,78 @@ struct PanelGroup {
   float* sums;        // of the tile in work
 };
 
-// Adds the products of kGroups slices, whose first block is `k`, with kTokens tokens of a tile to
-// their sums. Blocks are fetched little by little: asking for all at once would make the loads of
-// the slices wait.
+// Adds the products of kGroups slices with kTokens tokens of a tile, the first of which is kToken,
+// to their sums. Blocks are fetched little by little: asking for all at once would make the loads
+// of the slices wait.
 template <typename Layout, int kGroups, int kTokens, int kToken>
-[[gnu::always_inline]] inline void MultiplySlices(const Slice<Layout>* slices, int n_blocks,
-                                                  const ActivationTiles<kTileTokens>& x, int tile,
-                                                  int64_t k, const PanelGroup* groups) {
+[[gnu::always_inline]] inline void MultiplySlices(const Slice<Layout>* slices,
+                                                  const SliceArgs& args, int tile,
+                                                  const PanelGroup* groups) {
   constexpr int64_t kSubBytes = sizeof(typename Layout::Block) / Layout::kSubBlocks;
+  // Half the lines of a sub-block with the first tokens of a tile, the rest with the others.
+  constexpr int64_t kHalfLines = (kSubBytes / 2 + 63) / 64 * 64;
+  constexpr int64_t kFirstFetched = kToken == 0 ? 0 : kHalfLines;
+  constexpr int64_t kFetchedBytes =
+      kTokens == kTileTokens || kToken > 0 ? kSubBytes - kFirstFetched : kHalfLines;
   __m512 sums[kGroups][kTokens];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
   for (int g = 0; g < kGroups; ++g) {
-    const float* const results = groups[g].sums + 16 * kToken;
+    const float* const results = groups[g].sums + kToken * args.token_sums;
 #pragma GCC unroll 8
     for (int t = 0; t < kTokens; ++t)
-      sums[g][t] = k == 0 ? _mm512_setzero_ps() : _mm512_load_ps(results + 16 * t);
+      sums[g][t] = args.first_block == 0 ? _mm512_setzero_ps()
+                                         : _mm512_load_ps(results + t * args.token_sums);
   }
 #pragma GCC unroll 1
-  for (int i = 0; i < n_blocks; ++i) {
-    Columns columns[kGroups];
-#pragma GCC unroll 2
+  for (int i = 0; i < args.n_blocks; ++i) {
+    Columns<typename CodesOfSlice<Layout>::Codes> columns[kGroups];
+#pragma GCC unroll 4
     for (int g = 0; g < kGroups; ++g) {
-      if (kToken == 0 && groups[g].ahead != nullptr)
-        Prefetch<kSubBytes>(groups[g].ahead + i * kSubBytes);
+      if (groups[g].ahead != nullptr)
+        Prefetch<kFetchedBytes>(groups[g].ahead + i * kSubBytes + kFirstFetched);
       columns[g] = slices[g].At(i);
     }
-    Accumulate<Layout, kGroups, kTokens>(columns, x.Block(tile, k + i), x.Digits(tile, k + i),
-                                         kToken, sums);
+    const int64_t block = args.first_block + i;
+    Accumulate<Layout>(columns, args.x.Block(tile, block), args.x.Digits(tile, block), kToken,
+                       sums);
   }
-#pragma GCC unroll 2
+#pragma GCC unroll 4
   for (int g = 0; g < kGroups; ++g) {
-    float* const results = groups[g].sums + 16 * kToken;
+    float* const results = groups[g].sums + kToken * args.token_sums;
 #pragma GCC unroll 8
-    for (int t = 0; t < kTokens; ++t) _mm512_store_ps(results + 16 * t, sums[g][t]);
+    for (int t = 0; t < kTokens; ++t) _mm512_store_ps(results + t * args.token_sums, sums[g][t]);
   }
 }
 
-// Slices of a few groups with all tokens. Two groups share their loads of activations.
+// The same for all tokens of the tile.
+template <typename Layout, int kGroups>
+[[gnu::always_inline]] inline void MultiplyTile(const Slice<Layout>* slices, const SliceArgs& args,
+                                                int tile, const PanelGroup* groups) {
+  if constexpr (kGroups == 1) {
+    MultiplySlices<Layout, 1, 8, 0>(slices, args, tile, groups);
+  } else {
+    MultiplySlices<Layout, kGroups, 4, 0>(slices, args, tile, groups);
+    MultiplySlices<Layout, kGroups, 4, 4>(slices, args, tile, groups);
+  }
+}
+
+// Slices of a few groups with all tokens.
 template <typename Layout>
 [[gnu::always_inline]] inline void MultiplyTiles(const Slice<Layout>* slices, int n_groups,
-                                                 int n_blocks, int64_t k, const PanelArgs& args,
+                                                 const SliceArgs& args, int n_tiles,
                                                  PanelGroup* groups) {
-  const ActivationTiles<kTileTokens> x(args.activations, args.n_cols);
-  for (int tile = 0; tile < args.n_tiles; ++tile) {
+  constexpr int kGroups = kGroupsAtOnce<Layout>;
+  for (int tile = 0; tile < n_tiles; ++tile) {
     int g = 0;
-    for (; g + 2 <= n_groups; g += 2) {
-      MultiplySlices<Layout, 2, 4, 0>(slices + g, n_blocks, x, tile, k, groups + g);
-      MultiplySlices<Layout, 2, 4, 4>(slices + g, n_blocks, x, tile, k, groups + g);
+    for (; g + kGroups <= n_groups; g += kGroups)
+      MultiplyTile<Layout, kGroups>(slices + g, args, tile, groups + g);
+    if (kGroups == 3 && n_groups - g == 2) {
+      MultiplyTile<Layout, 2>(slices + g, args, tile, groups + g);
+    } else if (g < n_groups) {
+      MultiplyTile<Layout, 1>(slices + g, args, tile, groups + g);
     }
-    if (g < n_groups) MultiplySlices<Layout, 1, 8, 0>(slices + g, n_blocks, x, tile, k, groups + g);
-    for (g = 0; g < n_groups; ++g) groups[g] = {nullptr, groups[g].sums + 16 * kTileTokens};
+    for (g = 0; g < n_groups; ++g)
+      groups[g] = {nullptr, groups[g].sums + kTileTokens * args.token_sums};
   }
 }
 
@@ -112,10 +191,9 @@ template <typename Layout>
 void RunQuantizedPanel(const PanelArgs& args) {
   using Block = typename Layout::Block;
   static_assert(kTileTokens == 8);
-  alignas(64) Slice<Layout> slices[kMaxSliceGroups];
+  alignas(64) Slice<Layout> slices[kMaxSliceGroups<Layout>];
   const int64_t n_blocks = args.n_cols / kActivationBlockColumns;
-  const int64_t group_sums = int64_t{16 * kTileTokens} * args.n_tiles;
-  const int slice_groups = SliceGroups(args.n_tiles);
+  const int slice_groups = SliceGroups<Layout>(args.n_tiles);
   for (int group = 0; group < args.n_groups; group += slice_groups) {
     const int n_groups = std::min(slice_groups, args.n_groups - group);
     for (int64_t k = 0; k < n_blocks; k += kSliceBlocks) {
@@ -124,14 +202,18 @@ void RunQuantizedPanel(const PanelArgs& args) {
       const int64_t first_bytes = k / Layout::kSubBlocks * sizeof(Block);
       const int64_t ahead =
           k + n < n_blocks ? kSliceBytes<Layout> : slice_groups * args.group_bytes - first_bytes;
-      PanelGroup groups[kMaxSliceGroups];
+      PanelGroup groups[kMaxSliceGroups<Layout>];
       for (int g = 0; g < n_groups; ++g) {
         const std::byte* blocks = args.weights + (group + g) * args.group_bytes + first_bytes;
-        slices[g].Unpack(reinterpret_cast<const Block*>(blocks), n);
-        groups[g] = {reinterpret_cast<const char*>(blocks) + ahead,
-                     args.sums + (group + g) * group_sums};
+        slices[g].Set(reinterpret_cast<const Block*>(blocks), n);
+        groups[g] = {reinterpret_cast<const char*>(blocks) + ahead, args.sums + 16 * (group + g)};
       }
-      MultiplyTiles<Layout>(slices, n_groups, n, k, args, groups);
+      MultiplyTiles<Layout>(slices, n_groups,
+                            {.x = {args.activations, args.n_cols},
+                             .first_block = k,
+                             .n_blocks = n,
+                             .token_sums = int64_t{16} * args.n_groups},
+                            args.n_tiles, groups);
     }
   }
 }
@@ -153,8 +235,8 @@ struct FloatSliceArgs {
   int64_t stride;  // from token to token
   int n_cols;
   bool is_first;  // there are no sums yet
-  float* sums;    // of the first group
-  int64_t group_sums;
+  float* sums;    // of the first token and group
+  int64_t token_sums;
   const char* ahead;  // columns of the first group to be fetched meanwhile, or null
   int64_t group_bytes;
 };
@@ -196,7 +278,7 @@ template <typename Layout, int kGroups>
   for (int g = 0; g < kGroups; ++g) {
 #pragma GCC unroll 8
     for (int t = 0; t < kFloatTokens; ++t) {
-      float* const sum = args.sums + g * args.group_sums + 16 * t;
+      float* const sum = args.sums + t * args.token_sums + 16 * g;
       const __m512 before = args.is_first ? _mm512_setzero_ps() : _mm512_load_ps(sum);
       _mm512_store_ps(sum, _mm512_add_ps(before, _mm512_add_ps(sums[0][g][t], sums[1][g][t])));
     }
@@ -225,8 +307,8 @@ template <typename Layout, int kGroups>
                    .stride = args.n_cols,
                    .n_cols = n,
                    .is_first = k == 0,
-                   .sums = args.sums + int64_t{16} * (group * n_tokens + token),
-                   .group_sums = int64_t{16} * n_tokens,
+                   .sums = args.sums + int64_t{16} * (token * args.n_groups + group),
+                   .token_sums = int64_t{16} * args.n_groups,
                    .ahead = ahead,
                    .group_bytes = args.group_bytes});
   }
