@@ -71,7 +71,7 @@ struct PackedSlice {
 };
 
 // Codes whose bits are all in one place cost less to unpack, on ports that do not multiply, than
-// unpacked ones cost to store. (Two Zen 5 cores, one thread: Q4_K 8 % faster with 16 tokens, as
+// unpacked ones cost to store. (Two Zen 5 cores, one thread: Q4_K 6 % faster with 16 tokens, as
 // fast with 128; Q5_K 5 % slower with 128.)
 template <typename Layout>
 using CodesOfSlice =
