@@ -78,12 +78,14 @@ template <int kQuad, typename Codes, int kGroups, int kTokens, size_t kBytes>
 
 template <int... kQuad>
 using Quads = std::integer_sequence<int, kQuad...>;
-// In the order in which they lie: two quads may be in the same bytes.
 template <typename Codes>
-using AllQuads = std::conditional_t < requires(Codes codes) {
+constexpr bool kHasNibbles = requires(const Codes& codes) {
   codes.nibbles;
-}
-, Quads<0, 4, 1, 5, 2, 6, 3, 7>, Quads < 0, 1, 2, 3, 4, 5, 6, 7 >> ;
+};
+// In the order in which they lie: with nibbles two quads are in the same bytes.
+template <typename Codes>
+using AllQuads = std::conditional_t<kHasNibbles<Codes>, Quads<0, 4, 1, 5, 2, 6, 3, 7>,
+                                    Quads<0, 1, 2, 3, 4, 5, 6, 7>>;
 
 template <int... kQuad, typename Codes, int kGroups, int kTokens, size_t kBytes>
 [[gnu::always_inline]] inline void MultiplyQuads(Quads<kQuad...> /*quads*/,
