@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <deque>
+#include <initializer_list>
 #include <map>
+#include <span>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -43,7 +45,7 @@ class Sizes {
     if (node.kind == Kind::kChars) return 1 + 2 * grammar_.char_set(node.index).ranges().size();
     if (node.kind == Kind::kRule) return OfRule(node.index, depth);
     uint64_t size = 1;
-    for (const GrammarNodeId child : node.children) {
+    for (const GrammarNodeId child : grammar_.children(node)) {
       if (node.kind == Kind::kRepeat && node.max == Grammar::kUnbounded) return kEndless;
       size += OfNode(child, depth);
       if (size > kMostInlinedStates * 16) return kEndless;
@@ -84,8 +86,7 @@ class AutomatonBuilder {
     while (!open_rules_.empty()) {
       const GrammarRuleId rule = open_rules_.back();
       open_rules_.pop_back();
-      const StateId body = Compile(grammar_.rule_body(rule), NewFinal());
-      raw_[starts_[rule]].jumps.push_back(body);
+      SetJumps(starts_[rule], {Compile(grammar_.rule_body(rule), NewFinal())});
       if (is_too_large_) return TooLarge("states", kMaxAutomatonStates);
     }
     FORGE_TRY(Flatten());
@@ -96,8 +97,8 @@ class AutomatonBuilder {
 
  private:
   struct RawState {
-    std::vector<StateId> jumps;  // steps that read nothing
-    std::vector<Edge> edges;
+    uint32_t first_jump = 0, n_jumps = 0;  // of jumps_
+    uint32_t first_edge = 0, n_edges = 0;  // of edges_
     StateId call = kNoState, return_to = kNoState;
     Automaton::Repeat repeat;  // of a repetition; body is kNoState otherwise
     bool is_final = false;
@@ -116,9 +117,28 @@ class AutomatonBuilder {
     raw_[state].is_final = true;
     return state;
   }
-  StateId NewFork(std::vector<StateId> jumps) {
+  StateId NewFork(std::initializer_list<StateId> jumps) {
     const StateId state = NewState();
-    raw_[state].jumps = std::move(jumps);
+    SetJumps(state, jumps);
+    return state;
+  }
+  // REQUIRES: the state has none.
+  void SetJumps(StateId state, std::span<const StateId> jumps) {
+    raw_[state].first_jump = static_cast<uint32_t>(jumps_.size());
+    raw_[state].n_jumps = static_cast<uint32_t>(jumps.size());
+    jumps_.insert(jumps_.end(), jumps.begin(), jumps.end());
+  }
+  void SetJumps(StateId state, std::initializer_list<StateId> jumps) {
+    SetJumps(state, std::span(jumps.begin(), jumps.size()));
+  }
+  void SetEdges(StateId state, std::span<const Edge> edges) {
+    raw_[state].first_edge = static_cast<uint32_t>(edges_.size());
+    raw_[state].n_edges = static_cast<uint32_t>(edges.size());
+    edges_.insert(edges_.end(), edges.begin(), edges.end());
+  }
+  StateId NewReader(const Edge& edge) {
+    const StateId state = NewState();
+    SetEdges(state, {&edge, 1});
     return state;
   }
 
@@ -150,7 +170,9 @@ class AutomatonBuilder {
   Sizes sizes_;
   const bool may_inline_;
   bool is_too_large_ = false;
-  std::deque<RawState> raw_;     // grows without moving what is there
+  std::deque<RawState> raw_;    // grows without moving what is there
+  std::vector<StateId> jumps_;  // steps that read nothing
+  std::vector<Edge> edges_;
   std::vector<StateId> starts_;  // of each rule
   std::vector<GrammarRuleId> open_rules_;
 
@@ -178,22 +200,20 @@ StateId AutomatonBuilder::Compile(GrammarNodeId id, StateId next) {
     case Kind::kSequence:
       break;
   }
-  for (auto part = node.children.rbegin(); part != node.children.rend(); ++part)
-    next = Compile(*part, next);
+  const auto parts = grammar_.children(node);
+  for (auto part = parts.rbegin(); part != parts.rend(); ++part) next = Compile(*part, next);
   return next;
 }
 
 StateId AutomatonBuilder::CompileLiteral(const std::string& bytes, StateId next) {
   for (auto byte = bytes.rbegin(); byte != bytes.rend() && !is_too_large_; ++byte) {
-    const StateId state = NewState();
-    raw_[state].edges.push_back({static_cast<uint8_t>(*byte), static_cast<uint8_t>(*byte), next});
-    next = state;
+    next = NewReader({static_cast<uint8_t>(*byte), static_cast<uint8_t>(*byte), next});
   }
   return next;
 }
 
 StateId AutomatonBuilder::CompileChars(const CharSet& characters, StateId next) {
-  const StateId head = NewState();
+  std::vector<Edge> heads;
   std::map<std::tuple<uint8_t, uint8_t, StateId>, StateId> tails;  // equal ends are shared
   for (const CodePointRange& range : characters.ranges()) {
     for (const ByteRangeSequence& sequence : Utf8Ranges(range)) {
@@ -201,16 +221,15 @@ StateId AutomatonBuilder::CompileChars(const CharSet& characters, StateId next) 
       for (size_t i = sequence.size - 1; i > 0; --i) {
         const ByteRange bytes = sequence.bytes[i];
         const auto [tail, is_new] = tails.try_emplace({bytes.first, bytes.last, to}, kNoState);
-        if (is_new) {
-          tail->second = NewState();
-          raw_[tail->second].edges.push_back({bytes.first, bytes.last, to});
-        }
+        if (is_new) tail->second = NewReader({bytes.first, bytes.last, to});
         to = tail->second;
       }
-      raw_[head].edges.push_back({sequence.bytes[0].first, sequence.bytes[0].last, to});
+      heads.push_back({sequence.bytes[0].first, sequence.bytes[0].last, to});
     }
   }
-  return head;
+  const StateId state = NewState();
+  SetEdges(state, heads);
+  return state;
 }
 
 StateId AutomatonBuilder::CompileRule(GrammarRuleId rule, StateId next) {
@@ -225,18 +244,20 @@ StateId AutomatonBuilder::CompileRule(GrammarRuleId rule, StateId next) {
 
 StateId AutomatonBuilder::CompileChoice(const GrammarNode& node, StateId next) {
   std::vector<StateId> jumps;
-  for (const GrammarNodeId child : node.children)
+  for (const GrammarNodeId child : grammar_.children(node))
     if (facts_.IsProductive(child)) jumps.push_back(Compile(child, next));
-  return NewFork(std::move(jumps));
+  const StateId state = NewState();
+  SetJumps(state, jumps);
+  return state;
 }
 
 StateId AutomatonBuilder::CompileRepeat(const GrammarNode& node, StateId next) {
-  const GrammarNodeId body = node.children.front();
+  const GrammarNodeId body = grammar_.children(node).front();
   if (node.max == 0 || !facts_.IsProductive(body)) return next;
   if (node.max == Grammar::kUnbounded && node.min <= 1) {
     const StateId loop = NewState();
     const StateId first = Compile(body, loop);
-    raw_[loop].jumps = {first, next};
+    SetJumps(loop, {first, next});
     return node.min == 0 ? loop : first;
   }
   const uint32_t n_copies = node.max == Grammar::kUnbounded ? node.min : node.max;
@@ -245,7 +266,7 @@ StateId AutomatonBuilder::CompileRepeat(const GrammarNode& node, StateId next) {
     if (node.max == Grammar::kUnbounded) {
       const StateId loop = NewState();
       const StateId first = Compile(body, loop);
-      raw_[loop].jumps = {first, next};
+      SetJumps(loop, {first, next});
       next = loop;
     }
     const StateId end = next;
@@ -311,11 +332,12 @@ void AutomatonBuilder::FlattenState(StateId raw) {
     ++n_visits_;
     const RawState& from = raw_[id];
     state.is_final |= from.is_final;
-    for (const Edge& edge : from.edges)
+    for (const Edge& edge : std::span(edges_).subspan(from.first_edge, from.n_edges))
       automaton_.edges_.push_back({edge.first, edge.last, Land(edge.to)});
     if (from.call != kNoState) automaton_.calls_.push_back({Land(from.call), Land(from.return_to)});
     if (from.repeat.body != kNoState) automaton_.entered_.push_back(Land(id));
-    open.insert(open.end(), from.jumps.begin(), from.jumps.end());
+    const auto jumps = std::span(jumps_).subspan(from.first_jump, from.n_jumps);
+    open.insert(open.end(), jumps.begin(), jumps.end());
   }
   automaton_.states_.push_back(state);
 }

@@ -5,20 +5,21 @@
 namespace forge {
 namespace {
 
-constexpr CodePointRange kSurrogates = {0xd800, 0xdfff};
+// All but the surrogates.
+constexpr CodePointRange kCharacters[] = {{0, 0xd7ff}, {0xe000, kMaxCodePoint}};
 
-// Ascending ranges that do not touch.
-std::vector<CodePointRange> Merge(std::vector<CodePointRange> ranges) {
+// Makes the ranges ascend, without two that touch.
+void Merge(std::vector<CodePointRange>& ranges) {
   std::sort(ranges.begin(), ranges.end(),
             [](const CodePointRange& a, const CodePointRange& b) { return a.first < b.first; });
-  std::vector<CodePointRange> merged;
+  size_t n_merged = 0;
   for (const CodePointRange& range : ranges) {
-    if (!merged.empty() && range.first <= merged.back().last + 1)
-      merged.back().last = std::max(merged.back().last, range.last);
+    if (n_merged > 0 && range.first <= ranges[n_merged - 1].last + 1)
+      ranges[n_merged - 1].last = std::max(ranges[n_merged - 1].last, range.last);
     else
-      merged.push_back(range);
+      ranges[n_merged++] = range;
   }
-  return merged;
+  ranges.resize(n_merged);
 }
 
 // What no range of `merged` holds, surrogates included.
@@ -36,9 +37,15 @@ std::vector<CodePointRange> Gaps(const std::vector<CodePointRange>& merged) {
 }  // namespace
 
 CharSet::CharSet(std::vector<CodePointRange> ranges) {
-  std::vector<CodePointRange> outside = Gaps(Merge(std::move(ranges)));
-  outside.push_back(kSurrogates);
-  ranges_ = Gaps(Merge(std::move(outside)));
+  Merge(ranges);
+  ranges_.reserve(ranges.size() + 1);
+  for (const CodePointRange& range : ranges) {
+    for (const CodePointRange& characters : kCharacters) {
+      const char32_t first = std::max(range.first, characters.first);
+      const char32_t last = std::min(range.last, characters.last);
+      if (first <= last) ranges_.push_back({first, last});
+    }
+  }
 }
 
 CharSet CharSet::All() { return CharSet({{0, kMaxCodePoint}}); }

@@ -8,6 +8,8 @@ namespace forge {
 struct CodePointRange {
   char32_t first = 0;
   char32_t last = 0;  // inclusive
+
+  bool operator==(const CodePointRange&) const = default;
 };
 
 inline constexpr char32_t kMaxCodePoint = 0x10ffff;
@@ -27,6 +29,7 @@ class CharSet {
 
   const std::vector<CodePointRange>& ranges() const { return ranges_; }
   bool empty() const { return ranges_.empty(); }
+  bool operator==(const CharSet&) const = default;
   bool Contains(char32_t character) const;
   CharSet Complement() const;
   CharSet Union(const CharSet& other) const;

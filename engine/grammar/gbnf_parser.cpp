@@ -164,12 +164,13 @@ Result<GrammarNodeId> GbnfParser::ParseChoice(uint32_t depth) {
   while (true) {
     FORGE_ASSIGN_OR_RETURN(const GrammarNodeId sequence, ParseSequence(depth));
     alternatives.push_back(sequence);
+    if (grammar_.n_nodes() > kMaxGrammarNodes) return TooComplex("parts", kMaxGrammarNodes);
     // A line that begins with '|' can only go on with the rule above it.
     const size_t before = position_;
     SkipSpace(true);
     if (peek() != '|') {
       if (depth == 0) position_ = before;
-      return grammar_.Choice(std::move(alternatives));
+      return grammar_.Choice(alternatives);
     }
     ++position_;
     SkipSpace(true);
@@ -184,7 +185,7 @@ Result<GrammarNodeId> GbnfParser::ParseSequence(uint32_t depth) {
     if (at_end() || !is_item) {
       if (c == '*' || c == '+' || c == '?' || c == '{')
         return Malformed(position_, "a repetition needs something before it");
-      return grammar_.Sequence(std::move(parts));
+      return grammar_.Sequence(parts);
     }
     FORGE_ASSIGN_OR_RETURN(const GrammarNodeId item, ParseItem(depth));
     FORGE_ASSIGN_OR_RETURN(const GrammarNodeId repeated, ParseRepeats(item, depth > 0));
@@ -314,9 +315,10 @@ Result<GrammarNodeId> GbnfParser::ParseClass() {
     ranges.push_back({first, last});
   }
   ++position_;
-  const CharSet listed(std::move(ranges));
-  CharSet allowed = is_negated ? listed.Complement() : listed;
-  if (listed.empty() || allowed.empty()) return Malformed(start, "this class holds no character");
+  CharSet allowed(std::move(ranges));
+  const bool lists_nothing = allowed.empty();
+  if (is_negated) allowed = allowed.Complement();
+  if (lists_nothing || allowed.empty()) return Malformed(start, "this class holds no character");
   return grammar_.Chars(std::move(allowed));
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,13 +20,14 @@ struct GrammarNode {
     kRule,      // what the rule `index` matches
     kSequence,  // the children one after another; without children the empty text
     kChoice,    // one of the children; without children nothing at all
-    kRepeat,    // children[0], `min` to `max` times
+    kRepeat,    // the child, `min` to `max` times
   };
   Kind kind;
   uint32_t index = 0;
   uint32_t min = 0;
-  uint32_t max = 0;  // Grammar::kUnbounded: any number
-  std::vector<GrammarNodeId> children;
+  uint32_t max = 0;          // Grammar::kUnbounded: any number
+  uint32_t first_child = 0;  // what Grammar::children() gives
+  uint32_t n_children = 0;
 };
 
 // A context-free grammar whose rules are expressions over characters. A text belongs to it if the
@@ -41,8 +43,8 @@ class Grammar {
   GrammarNodeId Literal(std::string bytes);
   GrammarNodeId Chars(CharSet characters);
   GrammarNodeId Reference(GrammarRuleId rule);
-  GrammarNodeId Sequence(std::vector<GrammarNodeId> parts);
-  GrammarNodeId Choice(std::vector<GrammarNodeId> alternatives);
+  GrammarNodeId Sequence(const std::vector<GrammarNodeId>& parts);
+  GrammarNodeId Choice(const std::vector<GrammarNodeId>& alternatives);
   GrammarNodeId Repeat(GrammarNodeId body, uint32_t min, uint32_t max);
   GrammarNodeId Optional(GrammarNodeId body) { return Repeat(body, 0, 1); }
   GrammarNodeId Empty() { return Sequence({}); }
@@ -59,6 +61,9 @@ class Grammar {
   size_t n_nodes() const { return nodes_.size(); }
   size_t n_rules() const { return rules_.size(); }
   const GrammarNode& node(GrammarNodeId id) const { return nodes_[id]; }
+  std::span<const GrammarNodeId> children(const GrammarNode& node) const {
+    return std::span(children_).subspan(node.first_child, node.n_children);
+  }
   const std::string& literal(uint32_t index) const { return literals_[index]; }
   const CharSet& char_set(uint32_t index) const { return char_sets_[index]; }
   const std::string& rule_name(GrammarRuleId rule) const { return rules_[rule].name; }
@@ -71,9 +76,10 @@ class Grammar {
     GrammarNodeId body = kNoBody;
   };
 
-  GrammarNodeId Add(GrammarNode node);
+  GrammarNodeId Add(GrammarNode node, std::span<const GrammarNodeId> children = {});
 
   std::vector<GrammarNode> nodes_;
+  std::vector<GrammarNodeId> children_;  // of all nodes
   std::vector<std::string> literals_;
   std::vector<CharSet> char_sets_;
   std::vector<Rule> rules_;

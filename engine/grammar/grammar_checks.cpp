@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <numeric>
 #include <queue>
 #include <string>
 #include <utility>
@@ -33,17 +34,15 @@ class ShortestTexts {
         shortest_(grammar.n_nodes(), GrammarFacts::kNever),
         sums_(grammar.n_nodes(), 0),
         n_open_(grammar.n_nodes(), 0),
-        users_(grammar.n_nodes()) {
-    std::vector<std::vector<GrammarNodeId>> references(grammar.n_rules());
-    for (GrammarNodeId id = 0; id < grammar.n_nodes(); ++id) {
-      const GrammarNode& node = grammar.node(id);
-      n_open_[id] = node.children.size();
-      for (const GrammarNodeId child : node.children) users_[child].push_back(id);
-      if (node.kind == Kind::kRule) references[node.index].push_back(id);
-    }
-    for (GrammarRuleId rule = 0; rule < grammar.n_rules(); ++rule)
-      for (const GrammarNodeId reference : references[rule])
-        users_[grammar.rule_body(rule)].push_back(reference);
+        first_user_(grammar.n_nodes() + 1, 0) {
+    ForEachUse([this](GrammarNodeId used, GrammarNodeId) { ++first_user_[used]; });
+    // Now each place is the end of its list, and filling from there moves it to the first user.
+    std::partial_sum(first_user_.begin(), first_user_.end(), first_user_.begin());
+    users_.resize(first_user_.back());
+    ForEachUse(
+        [this](GrammarNodeId used, GrammarNodeId user) { users_[--first_user_[used]] = user; });
+    for (GrammarNodeId id = 0; id < grammar.n_nodes(); ++id)
+      n_open_[id] = grammar.node(id).n_children;
   }
 
   std::vector<uint64_t> Compute() {
@@ -53,12 +52,22 @@ class ShortestTexts {
       queue_.pop();
       if (shortest_[id] != GrammarFacts::kNever) continue;
       shortest_[id] = bytes;
-      for (const GrammarNodeId user : users_[id]) Tell(user, bytes);
+      for (uint32_t i = first_user_[id]; i < first_user_[id + 1]; ++i) Tell(users_[i], bytes);
     }
     return std::move(shortest_);
   }
 
  private:
+  // A part is used by what it is a part of, a rule's body by the references to the rule.
+  template <typename Use>
+  void ForEachUse(const Use& use) const {
+    for (GrammarNodeId id = 0; id < grammar_.n_nodes(); ++id) {
+      const GrammarNode& node = grammar_.node(id);
+      for (const GrammarNodeId child : grammar_.children(node)) use(child, id);
+      if (node.kind == Kind::kRule) use(grammar_.rule_body(node.index), id);
+    }
+  }
+
   void Offer(GrammarNodeId id, uint64_t bytes) { queue_.push({bytes, id}); }
 
   void Begin(GrammarNodeId id) {
@@ -66,7 +75,7 @@ class ShortestTexts {
     if (node.kind == Kind::kLiteral) Offer(id, grammar_.literal(node.index).size());
     if (node.kind == Kind::kChars && !grammar_.char_set(node.index).empty())
       Offer(id, Utf8Bytes(grammar_.char_set(node.index).ranges().front().first));
-    if (node.kind == Kind::kSequence && node.children.empty()) Offer(id, 0);
+    if (node.kind == Kind::kSequence && node.n_children == 0) Offer(id, 0);
     if (node.kind == Kind::kRepeat && node.min == 0) Offer(id, 0);
   }
 
@@ -84,9 +93,10 @@ class ShortestTexts {
   using Entry = std::pair<uint64_t, GrammarNodeId>;
   const Grammar& grammar_;
   std::vector<uint64_t> shortest_;
-  std::vector<uint64_t> sums_;  // of a sequence's settled parts
-  std::vector<size_t> n_open_;  // parts of a sequence that are not settled
-  std::vector<std::vector<GrammarNodeId>> users_;
+  std::vector<uint64_t> sums_;        // of a sequence's settled parts
+  std::vector<uint32_t> n_open_;      // parts of a sequence that are not settled
+  std::vector<uint32_t> first_user_;  // [n_nodes + 1], of users_
+  std::vector<GrammarNodeId> users_;
   std::priority_queue<Entry, std::vector<Entry>, std::greater<>> queue_;
 };
 
@@ -118,7 +128,7 @@ class LeftRecursion {
     const GrammarNode& node = grammar_.node(id);
     if (!facts_.IsProductive(id) || (node.kind == Kind::kRepeat && node.max == 0)) return;
     if (node.kind == Kind::kRule) rules.push_back(node.index);
-    for (const GrammarNodeId child : node.children) {
+    for (const GrammarNodeId child : grammar_.children(node)) {
       Collect(child, rules);
       if (node.kind == Kind::kSequence && !facts_.IsNullable(child)) return;
     }
@@ -179,7 +189,8 @@ bool MatchesOnlyNothing(const Grammar& grammar, const GrammarFacts& facts) {
       seen[node.index] = true;
       open.push_back(grammar.rule_body(node.index));
     }
-    open.insert(open.end(), node.children.begin(), node.children.end());
+    const auto children = grammar.children(node);
+    open.insert(open.end(), children.begin(), children.end());
   }
   return true;
 }

@@ -39,7 +39,7 @@ class FormatWriter {
       if (!parts.empty()) parts.push_back(g_.Literal("-"));
       parts.push_back(text_.Some("0-9a-f", n, n));
     }
-    return g_.Sequence(std::move(parts));
+    return g_.Sequence(parts);
   }
 
   GrammarNodeId Email() {
@@ -73,11 +73,11 @@ class FormatWriter {
   }
 
  private:
-  GrammarNodeId Join(std::vector<GrammarNodeId> parts) { return g_.Sequence(std::move(parts)); }
+  GrammarNodeId Join(std::vector<GrammarNodeId> parts) { return g_.Sequence(parts); }
   GrammarNodeId Either(const std::vector<const char*>& texts) {
     std::vector<GrammarNodeId> choices;
     for (const char* text : texts) choices.push_back(g_.Literal(text));
-    return g_.Choice(std::move(choices));
+    return g_.Choice(choices);
   }
   // One character of each.
   GrammarNodeId Digits(std::string_view first, std::string_view second) {

@@ -32,7 +32,7 @@ class DigitRange {
     if (n_digits_ > 0)
       choices.push_back(
           grammar_.Sequence({grammar_.Literal("."), Digits(0, low_ != nullptr, high_ != nullptr)}));
-    return grammar_.Choice(std::move(choices));
+    return grammar_.Choice(choices);
   }
 
  private:
@@ -65,20 +65,20 @@ class DigitRange {
     if (least > most) return grammar_.Nothing();
     if (is_tight_low && is_tight_high && least == most) {
       add(least, least, true, true);
-      return grammar_.Choice(std::move(choices));
+      return grammar_.Choice(choices);
     }
     if (is_tight_low) add(least, least, true, false);
     if (is_tight_high) add(most, most, false, true);
     add(static_cast<char>(is_tight_low ? least + 1 : '0'),
         static_cast<char>(is_tight_high ? most - 1 : '9'), false, false);
-    return grammar_.Choice(std::move(choices));
+    return grammar_.Choice(choices);
   }
 
   GrammarNodeId After(size_t i, bool is_tight_low, bool is_tight_high) {
     std::vector<GrammarNodeId> choices;
     if (MayStop(i, is_tight_low, is_tight_high)) choices.push_back(grammar_.Empty());
     if (i < n_digits_) choices.push_back(Digits(i, is_tight_low, is_tight_high));
-    return grammar_.Choice(std::move(choices));
+    return grammar_.Choice(choices);
   }
 
   Grammar& grammar_;
@@ -106,13 +106,13 @@ GrammarNodeId SameLength(std::string_view low, std::string_view high, bool is_ti
   };
   if (is_tight_low && is_tight_high && least == most) {
     add(least, least, true, true);
-    return grammar.Choice(std::move(choices));
+    return grammar.Choice(choices);
   }
   if (is_tight_low) add(least, least, true, false);
   if (is_tight_high) add(most, most, false, true);
   add(static_cast<char>(is_tight_low ? least + 1 : '0'),
       static_cast<char>(is_tight_high ? most - 1 : '9'), false, false);
-  return grammar.Choice(std::move(choices));
+  return grammar.Choice(choices);
 }
 
 int CompareDigits(const std::string& a, const std::string& b) {
@@ -149,7 +149,7 @@ GrammarNodeId Integers(const std::string& low, const std::string& high, Grammar&
     choices.push_back(
         grammar.Sequence({text.OneOf("1-9"), text.Some("0-9", static_cast<uint32_t>(low.size()),
                                                        static_cast<uint32_t>(high.size() - 2))}));
-  return grammar.Choice(std::move(choices));
+  return grammar.Choice(choices);
 }
 
 // Numbers of 0 or more between two bounds of 0 or more, with up to `n_fraction` digits behind the
@@ -170,7 +170,7 @@ GrammarNodeId Unsigned(const NumberBound& low, const NumberBound& high, size_t n
   if (CompareDigits(Successor(first), last) < 0)
     choices.push_back(with_fraction(Integers(Successor(first), Predecessor(last), grammar, text),
                                     nullptr, nullptr));
-  return grammar.Choice(std::move(choices));
+  return grammar.Choice(choices);
 }
 
 // The integer bound that means the same to integers.
@@ -319,7 +319,7 @@ std::optional<GrammarNodeId> NumberTexts(const NumberRange& range, Grammar& gram
     choices.push_back(
         grammar.Sequence({grammar.Literal("-"), Unsigned(first, to, n_fraction, grammar, text)}));
   }
-  return grammar.Choice(std::move(choices));
+  return grammar.Choice(choices);
 }
 
 }  // namespace forge

@@ -107,7 +107,7 @@ GrammarNodeId JsonText::StringCharacter(const CharSet& characters) {
   for (const CodePointRange& range : escaped.ranges())
     for (char32_t character = range.first; character <= range.last; ++character)
       choices.push_back(grammar_.Literal(EscapeOf(character)));
-  return grammar_.Choice(std::move(choices));
+  return grammar_.Choice(choices);
 }
 
 GrammarNodeId JsonText::Quoted(GrammarNodeId content) {
@@ -146,7 +146,7 @@ GrammarNodeId JsonText::KeyOtherThan(const std::vector<std::string>& names) {
     const GrammarNodeId rest =
         grammar_.Repeat(grammar_.Chars(PlainCharacters()), 0, Grammar::kUnbounded);
     choices.push_back(grammar_.Sequence({grammar_.Chars(others), rest}));
-    grammar_.SetBody(rule, grammar_.Choice(std::move(choices)));
+    grammar_.SetBody(rule, grammar_.Choice(choices));
   }
   return Quoted(grammar_.Reference(first));
 }
@@ -176,7 +176,7 @@ GrammarNodeId JsonText::Tails(const std::vector<std::string>& texts, size_t begi
     choices.push_back(Tails(texts, begin, group_end, shared));
     begin = group_end;
   }
-  return grammar_.Sequence({prefix, grammar_.Choice(std::move(choices))});
+  return grammar_.Sequence({prefix, grammar_.Choice(choices)});
 }
 
 GrammarNodeId JsonText::OneOf(std::string_view ascii) {

@@ -142,7 +142,7 @@ Part RegexParser::Joined(const std::vector<Part>& parts) {
     joined.min = Add(joined.min, part.min);
     joined.max = Add(joined.max, part.max);
   }
-  joined.node = grammar_.Sequence(std::move(nodes));
+  joined.node = grammar_.Sequence(nodes);
   return joined;
 }
 
@@ -156,7 +156,7 @@ Part RegexParser::EitherOf(const std::vector<Part>& parts) {
     either.min = std::min(either.min, part.min);
     either.max = std::max(either.max, part.max);
   }
-  either.node = grammar_.Choice(std::move(nodes));
+  either.node = grammar_.Choice(nodes);
   return either;
 }
 

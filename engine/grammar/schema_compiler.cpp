@@ -120,7 +120,7 @@ Result<GrammarNodeId> SchemaCompiler::Body(const SchemaSet& set) {
     FORGE_ASSIGN_OR_RETURN(const GrammarNodeId array, Array(set));
     alternatives.push_back(array);
   }
-  return grammar_.Choice(std::move(alternatives));
+  return grammar_.Choice(alternatives);
 }
 
 // ---- anyOf and oneOf
@@ -133,7 +133,7 @@ Result<GrammarNodeId> SchemaCompiler::Choice(const SchemaSet& set, NodeId choice
                            reader_.Choose(set, choice, document_.IdOf(branch)));
     alternatives.push_back(ValueOf(chosen));
   }
-  return grammar_.Choice(std::move(alternatives));
+  return grammar_.Choice(alternatives);
 }
 
 // A value written for one branch of a oneOf must not satisfy another one.
@@ -267,8 +267,8 @@ Result<GrammarNodeId> SchemaCompiler::Object(const SchemaSet& set) {
       firsts.push_back(grammar_.Reference(skipped));
       laters.push_back(grammar_.Reference(rest));
     }
-    first = grammar_.Choice(std::move(firsts));
-    later = grammar_.Choice(std::move(laters));
+    first = grammar_.Choice(firsts);
+    later = grammar_.Choice(laters);
   }
   return grammar_.Sequence(
       {grammar_.Literal("{"), text_.Space(), first, text_.Space(), grammar_.Literal("}")});
@@ -320,10 +320,10 @@ Result<GrammarNodeId> SchemaCompiler::Array(const SchemaSet& set) {
     if (i > 1) item.push_back(text_.Comma());
     item.push_back(ValueOf(schema));
     item.push_back(rest);
-    std::vector<GrammarNodeId> choices = {grammar_.Sequence(std::move(item))};
+    std::vector<GrammarNodeId> choices = {grammar_.Sequence(item)};
     if (i - 1 >= least) choices.push_back(grammar_.Empty());
     const GrammarRuleId rule = grammar_.AddRule("items from " + std::to_string(i - 1));
-    grammar_.SetBody(rule, grammar_.Choice(std::move(choices)));
+    grammar_.SetBody(rule, grammar_.Choice(choices));
     rest = grammar_.Reference(rule);
   }
   return grammar_.Sequence(

@@ -61,7 +61,7 @@ class CallCompiler {
       choices.push_back(call);
     }
     const GrammarRuleId rule = grammar_.AddRule("call");
-    grammar_.SetBody(rule, grammar_.Choice(std::move(choices)));
+    grammar_.SetBody(rule, grammar_.Choice(choices));
     if (!shape_.is_list) return grammar_.Reference(rule);
     const GrammarNodeId more =
         grammar_.Sequence({text_.Space(), text_.Comma(), grammar_.Reference(rule)});
@@ -87,13 +87,13 @@ class CallCompiler {
     std::vector<GrammarNodeId> orders = {grammar_.Sequence({named(), text_.Comma(), called()})};
     if (shape_.is_either_order)
       orders.push_back(grammar_.Sequence({called(), text_.Comma(), named()}));
-    parts.push_back(grammar_.Choice(std::move(orders)));
+    parts.push_back(grammar_.Choice(orders));
     if (!shape_.id.empty())
       parts.push_back(
           grammar_.Optional(grammar_.Sequence({text_.Comma(), Member(shape_.id, FreeString())})));
     parts.push_back(text_.Space());
     parts.push_back(grammar_.Literal("}"));
-    return grammar_.Sequence(std::move(parts));
+    return grammar_.Sequence(parts);
   }
 
   GrammarNodeId Member(std::string_view key, GrammarNodeId value) {
@@ -163,7 +163,7 @@ Result<Grammar> CompileToolCalls(std::string_view text) {
   parts.push_back(between.Space());
   const auto& end = json["end"].get_ref<const std::string&>();
   if (!end.empty()) parts.push_back(grammar.Literal(end));
-  grammar.SetBody(root, grammar.Sequence(std::move(parts)));
+  grammar.SetBody(root, grammar.Sequence(parts));
   grammar.SetRoot(root);
   return grammar;
 }
