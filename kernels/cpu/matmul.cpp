@@ -106,7 +106,8 @@ class TiledMatmul {
     if (format.is_quantized) return Tile(first_token);
     return reinterpret_cast<const std::byte*>(x_ + first_token * n_in_);
   }
-  void PrepareToken(int64_t token) const;
+  void PrepareTokens(int64_t begin, int64_t end) const;
+  void QuantizeTokens(int64_t begin, int64_t end) const;
   Part MakeTiles(int n_threads) const;
   Part MakePanels(const Span& tokens, const PanelGroups& groups, int n_threads) const;
   void MultiplyChunk(const Part& part, int64_t chunk) const;
@@ -162,31 +163,41 @@ TiledMatmul::TiledMatmul(const MatmulArgs& args, CpuLevel level)
 
 void TiledMatmul::Prepare(ThreadPool& pool) const {
   if (!needs_workspace() && args_.norm.weight == nullptr) return;
-  const auto prepare = [this](int64_t begin, int64_t end) {
-    for (int64_t token = begin; token < end; ++token) PrepareToken(token);
-  };
-  if (args_.n_tokens * n_in_ < kParallelPrepareValues) return prepare(0, args_.n_tokens);
+  if (args_.n_tokens * n_in_ < kParallelPrepareValues) return PrepareTokens(0, args_.n_tokens);
   // The tokens of a tile share cache lines, which threads had better not write in turns.
   const bool has_many_tiles = args_.n_tokens >= kTileTokens * pool.n_threads();
   const int64_t tokens = has_many_tiles ? kTileTokens : 1;
   pool.ParallelFor(CeilDivide(args_.n_tokens, tokens), [&](int64_t chunk, int) {
-    prepare(chunk * tokens, std::min<int64_t>(args_.n_tokens, (chunk + 1) * tokens));
+    PrepareTokens(chunk * tokens, std::min<int64_t>(args_.n_tokens, (chunk + 1) * tokens));
   });
 }
 
-void TiledMatmul::PrepareToken(int64_t token) const {
-  if (args_.norm.weight != nullptr)
+void TiledMatmul::PrepareTokens(int64_t begin, int64_t end) const {
+  for (int64_t token = begin; token < end && args_.norm.weight != nullptr; ++token)
     NormRow(vector_kernels_, args_.x + token * n_in_,
             {args_.norm.weight, args_.norm.bias, args_.norm.epsilon, args_.norm.is_centred},
             nullptr, args_.norm.scratch + token * n_in_, n_in_);
-  const float* const x = x_ + token * n_in_;
-  if (token < n_tiled_ && needs_quantized_) {
-    const int64_t first = TokenTiles::Start(token);
-    kernels_.quantize(x, n_in_, static_cast<int>(token - first), TokenTiles{n_tiled_}.Count(first),
-                      needs_digits_, Tile(first));
-  } else if (token >= n_tiled_) {
+  if (needs_quantized_) QuantizeTokens(begin, std::min(end, n_tiled_));
+  for (int64_t token = std::max(begin, n_tiled_); token < end; ++token) {
     const auto slot = static_cast<int>((token - n_tiled_) % kPanelTileTokens);
-    prompt_kernels_->round(x, n_in_, slot, panel_digits_, PanelTile(token - slot));
+    prompt_kernels_->round(x_ + token * n_in_, n_in_, slot, panel_digits_, PanelTile(token - slot));
+  }
+}
+
+void TiledMatmul::QuantizeTokens(int64_t begin, int64_t end) const {
+  const bool has_tiles = kernels_.quantize_tile != nullptr && !needs_digits_;
+  const TokenTiles tiles = {n_tiled_};
+  for (int64_t token = begin; token < end;) {
+    const int64_t first = TokenTiles::Start(token);
+    const float* const x = x_ + token * n_in_;
+    if (has_tiles && token == first && token + kTileTokens <= end) {
+      kernels_.quantize_tile(x, n_in_, Tile(first));
+      token += kTileTokens;
+    } else {
+      kernels_.quantize(x, n_in_, static_cast<int>(token - first), tiles.Count(first),
+                        needs_digits_, Tile(first));
+      ++token;
+    }
   }
 }
 

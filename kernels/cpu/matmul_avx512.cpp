@@ -7,6 +7,7 @@
 #include "kernels/cpu/pack_layout.h"
 #include "kernels/cpu/pack_read_avx512.h"
 #include "kernels/cpu/quantize_avx2.h"
+#include "kernels/cpu/quantize_avx512.h"
 
 // Compiled for AVX-512 with VNNI. Everything here has internal linkage or is always inlined: a
 // shared inline function compiled in this file might be linked into code for lesser processors.
@@ -128,10 +129,15 @@ void Quantize(const float* x, int64_t n_cols, int token, int n_tokens, bool has_
   QuantizeActivationsAvx2(x, n_cols, token, n_tokens, has_digits, tile);
 }
 
+void QuantizeWholeTile(const float* x, int64_t n_cols, std::byte* tile) {
+  QuantizeTile(x, n_cols, tile);
+}
+
 }  // namespace
 
 constinit const MatmulKernels kMatmulKernelsAvx512 = [] {
   MatmulKernels kernels = MakeMatmulKernels<Kernels>(Quantize);
+  kernels.quantize_tile = QuantizeWholeTile;
   kernels.panels = &kPanelsAvx512;
   return kernels;
 }();

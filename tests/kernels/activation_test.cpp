@@ -38,7 +38,8 @@ std::vector<std::byte> Blocks(const std::vector<float>& row, CpuLevel level) {
   return tile;
 }
 
-TEST(ActivationTest, IsRoundedAlikeAtEveryLevel) {
+// Of all magnitudes, with special values and without.
+std::vector<std::vector<float>> TestedRows() {
   std::vector<std::vector<float>> rows;
   for (const float magnitude : {1.0f, 1e-20f, 1e-29f, 1e-38f, 0.0f, 1e20f, 1e38f})
     rows.push_back(RandomRow(magnitude));
@@ -50,10 +51,37 @@ TEST(ActivationTest, IsRoundedAlikeAtEveryLevel) {
   rows.push_back(RandomRow(1));  // quotients that lie between two integers
   rows.back()[0] = 127;
   for (size_t i = 1; i < 32; ++i) rows.back()[i] = static_cast<float>(i) - 16.5f;
+  return rows;
+}
+
+TEST(ActivationTest, IsRoundedAlikeAtEveryLevel) {
+  const std::vector<std::vector<float>> rows = TestedRows();
   for (size_t i = 0; i < rows.size(); ++i)
     for (const CpuLevel level : LevelsHere())
       EXPECT_EQ(Blocks(rows[i], level), Blocks(rows[i], CpuLevel::kPortable))
           << "row " << i << ", " << CpuLevelName(level);
+}
+
+// Each tile has other rows beside each other, in other slots.
+TEST(ActivationTest, IsRoundedInWholeTilesAsTokenByToken) {
+  const std::vector<std::vector<float>> rows = TestedRows();
+  for (const CpuLevel level : LevelsHere()) {
+    const MatmulKernels& kernels = MatmulKernelsAt(level);
+    if (kernels.quantize_tile == nullptr) continue;
+    for (size_t first = 0; first < rows.size(); ++first) {
+      std::vector<float> x;
+      std::vector<std::byte> expected(kTileTokens * (kCols / kActivationBlockColumns) *
+                                      kActivationBytes);
+      std::vector<std::byte> tile = expected;
+      for (int t = 0; t < kTileTokens; ++t) {
+        const auto& row = rows[(first + static_cast<size_t>(t)) % rows.size()];
+        kernels.quantize(row.data(), kCols, t, kTileTokens, false, expected.data());
+        x.insert(x.end(), row.begin(), row.end());
+      }
+      kernels.quantize_tile(x.data(), kCols, tile.data());
+      EXPECT_EQ(tile, expected) << "from row " << first << ", " << CpuLevelName(level);
+    }
+  }
 }
 
 TEST(ActivationTest, KeepsTheNearestOf255StepsAndTheSumsOfTheCodes) {
