@@ -62,10 +62,11 @@ function(forge_library NAME)
   endif()
 endfunction()
 
-# forge_test(NAME SOURCES x_test.cpp ... [DEPS forge_x ...] [LABELS unit] [TIMEOUT seconds])
-# A GoogleTest binary whose cases ctest runs one by one.
+# forge_test(NAME SOURCES x_test.cpp ... [DEPS forge_x ...] [LABELS unit] [TIMEOUT seconds] [SHARDS n])
+# A GoogleTest binary whose cases ctest runs one by one, or as n tests NAME_1, NAME_2, ...: where there are thousands,
+# to start a process for each takes longer than they do.
 function(forge_test NAME)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT;SHARDS" "SOURCES;DEPS;LABELS" ${ARGN})
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
   endif()
@@ -76,5 +77,14 @@ function(forge_test NAME)
   target_link_libraries(${NAME} PRIVATE forge_options ${ARG_DEPS} GTest::gmock_main)
   target_compile_definitions(${NAME} PRIVATE FORGE_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                              FORGE_CONFORMANCE_DEFAULT_DIR="${FORGE_CONFORMANCE_DIR}")
-  gtest_discover_tests(${NAME} DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+  if(NOT ARG_SHARDS)
+    gtest_discover_tests(${NAME} DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+    return()
+  endif()
+  foreach(SHARD RANGE 1 ${ARG_SHARDS})
+    math(EXPR INDEX "${SHARD} - 1")
+    add_test(NAME ${NAME}_${SHARD} COMMAND ${NAME} --gtest_brief=1)
+    set_tests_properties(${NAME}_${SHARD} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT
+                         "GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${INDEX}")
+  endforeach()
 endfunction()

@@ -10,8 +10,8 @@
 
 namespace forge {
 
-// Rounds the activations of whole tiles with AVX-512, for files that are compiled for it: everything
-// is always inlined, so that no other file can be linked to a copy from here.
+// Rounds the activations of whole tiles with AVX-512, for files that are compiled for it:
+// everything is always inlined, so that no other file can be linked to a copy from here.
 
 // Eight vectors, one of each token, whose lanes are to be joined by `join`, an operation of two
 // vectors: 16 lanes to four, the four of token t in the t-th 128 bits of the results.
@@ -31,8 +31,9 @@ template <typename Join>
 
 // The greatest magnitude of each token, as bits of floats, which order as their magnitudes do.
 [[gnu::always_inline]] inline __m256i GreatestMagnitudes(const __m512 (&values)[kTileTokens][2]) {
-  const auto join = [](__m512i a, __m512i b)
-                        __attribute__((always_inline)) { return _mm512_max_epi32(a, b); };
+  const auto join = [](__m512i a, __m512i b) __attribute__((always_inline)) {
+    return _mm512_max_epi32(a, b);
+  };
   const __m512i mask = _mm512_set1_epi32(0x7fffffff);
   __m512i magnitudes[kTileTokens];
 #pragma GCC unroll 8
@@ -42,8 +43,8 @@ template <typename Join>
   __m512i fours[2];
   JoinToFours(magnitudes, join, fours);
   // Of each 128 bits: tokens t and t + 4 in turns.
-  const __m512i twos = join(_mm512_unpacklo_epi32(fours[0], fours[1]),
-                            _mm512_unpackhi_epi32(fours[0], fours[1]));
+  const __m512i twos =
+      join(_mm512_unpacklo_epi32(fours[0], fours[1]), _mm512_unpackhi_epi32(fours[0], fours[1]));
   const __m512i ones = join(twos, _mm512_shuffle_epi32(twos, _MM_PERM_BADC));
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
   return _mm512_castsi512_si256(_mm512_permutexvar_epi32(order, ones));
@@ -68,8 +69,7 @@ template <typename Join>
   const __m512i one = _mm512_set1_epi8(1);
   __m512i fours[4];  // sums of four codes; of each 128 bits: half a token
 #pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i)
-    fours[i] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), one, codes[i]);
+  for (int i = 0; i < 4; ++i) fours[i] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), one, codes[i]);
   __m512i eights[2];  // of tokens 0, 1 and 2, 3 in turns, and of 4, 5 and 6, 7
 #pragma GCC unroll 2
   for (int i = 0; i < 2; ++i)
@@ -93,9 +93,8 @@ template <typename Join>
   }
   const __m256i max_bits = GreatestMagnitudes(values);
   const __m256 max = _mm256_castsi256_ps(max_bits);
-  const __mmask8 is_usual =
-      _mm256_cmplt_epi32_mask(max_bits, _mm256_set1_epi32(0x7f800000)) &
-      _mm256_cmp_ps_mask(max, _mm256_set1_ps(1e-30f), _CMP_GE_OQ);
+  const __mmask8 is_usual = _mm256_cmplt_epi32_mask(max_bits, _mm256_set1_epi32(0x7f800000)) &
+                            _mm256_cmp_ps_mask(max, _mm256_set1_ps(1e-30f), _CMP_GE_OQ);
   if (is_usual != 0xff) {
     for (int t = 0; t < kTileTokens; ++t)
       QuantizeActivationBlockAvx2(x + t * stride, t, kTileTokens,
@@ -112,8 +111,8 @@ template <typename Join>
     _mm512_storeu_si512(block.codes[2 * i], codes[i]);
   }
   const __m512i half_sums = HalfSums(codes);
-  const __m256i sums = _mm256_add_epi32(_mm512_castsi512_si256(half_sums),
-                                        _mm512_extracti64x4_epi64(half_sums, 1));
+  const __m256i sums =
+      _mm256_add_epi32(_mm512_castsi512_si256(half_sums), _mm512_extracti64x4_epi64(half_sums, 1));
   const __m256i zero = _mm256_setzero_si256();
   _mm256_storeu_ps(block.scale, scale);
   _mm256_storeu_ps(block.scaled_sum, _mm256_mul_ps(scale, _mm256_cvtepi32_ps(sums)));

@@ -153,8 +153,8 @@ inline Case Refused(std::string name, std::function<std::string()> file, std::st
 inline Case Refused(std::string name, const GgufBuilder& builder, std::string field,
                     std::string value, StatusCode code = StatusCode::kInvalidArgument) {
   return Refused(
-      std::move(name), [bytes = builder.Build()] { return bytes; }, std::move(field),
-      std::move(value), code);
+      std::move(name), [builder] { return builder.Build(); }, std::move(field), std::move(value),
+      code);
 }
 
 inline std::string Detail(const Status& status, std::string_view key) {
