@@ -46,9 +46,13 @@ class Daemon:
         self.command = command + list(args)
         self.process = None
 
-    def __enter__(self):
+    def launch(self):
+        """Starts it without waiting until it serves."""
         with open(self.log_path, "w") as log:
             self.process = subprocess.Popen(self.command, stderr=log, stdin=subprocess.DEVNULL)
+
+    def __enter__(self):
+        self.launch()
         deadline = time.monotonic() + 20
         while self.ctl("status").returncode != 0:
             if self.process.poll() is not None or time.monotonic() > deadline:
