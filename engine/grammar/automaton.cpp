@@ -177,6 +177,7 @@ class AutomatonBuilder {
   std::vector<GrammarRuleId> open_rules_;
 
   Automaton automaton_;
+  std::deque<Edge> flat_edges_;    // the automaton's
   std::vector<StateId> landed_;    // raw state of each final one
   std::vector<StateId> final_id_;  // of each raw state, or kNoState
   std::vector<uint32_t> seen_in_;  // the final state whose jumps came last to a raw one
@@ -300,21 +301,22 @@ Status AutomatonBuilder::Flatten() {
   for (size_t i = 0; i < landed_.size(); ++i) {
     FlattenState(landed_[i]);
     const size_t n_steps =
-        automaton_.edges_.size() + automaton_.calls_.size() + automaton_.entered_.size();
+        flat_edges_.size() + automaton_.calls_.size() + automaton_.entered_.size();
     if (n_steps > kMaxAutomatonEdges || n_visits_ > 4 * kMaxAutomatonEdges)
       return TooLarge("steps", kMaxAutomatonEdges);
   }
   automaton_.states_.emplace_back();
-  automaton_.states_.back().first_edge = static_cast<uint32_t>(automaton_.edges_.size());
+  automaton_.states_.back().first_edge = static_cast<uint32_t>(flat_edges_.size());
   automaton_.states_.back().first_call = static_cast<uint32_t>(automaton_.calls_.size());
   automaton_.states_.back().first_entered = static_cast<uint32_t>(automaton_.entered_.size());
+  automaton_.edges_.assign(flat_edges_.begin(), flat_edges_.end());
   return Status();
 }
 
 // Everything that the state's jumps lead to.
 void AutomatonBuilder::FlattenState(StateId raw) {
   Automaton::State state;
-  state.first_edge = static_cast<uint32_t>(automaton_.edges_.size());
+  state.first_edge = static_cast<uint32_t>(flat_edges_.size());
   state.first_call = static_cast<uint32_t>(automaton_.calls_.size());
   state.first_entered = static_cast<uint32_t>(automaton_.entered_.size());
   if (const Automaton::Repeat& repeat = raw_[raw].repeat; repeat.body != kNoState) {
@@ -333,7 +335,7 @@ void AutomatonBuilder::FlattenState(StateId raw) {
     const RawState& from = raw_[id];
     state.is_final |= from.is_final;
     for (const Edge& edge : std::span(edges_).subspan(from.first_edge, from.n_edges))
-      automaton_.edges_.push_back({edge.first, edge.last, Land(edge.to)});
+      flat_edges_.push_back({edge.first, edge.last, Land(edge.to)});
     if (from.call != kNoState) automaton_.calls_.push_back({Land(from.call), Land(from.return_to)});
     if (from.repeat.body != kNoState) automaton_.entered_.push_back(Land(id));
     const auto jumps = std::span(jumps_).subspan(from.first_jump, from.n_jumps);
