@@ -14,8 +14,8 @@ namespace {
 
 constexpr int64_t kCols = 128;
 
-std::vector<float> RandomRow(float magnitude) {
-  std::mt19937 random(7);
+std::vector<float> RandomRow(float magnitude, unsigned seed = 7) {
+  std::mt19937 random(seed);
   std::normal_distribution<float> normal(0, magnitude);
   std::vector<float> row(kCols);
   for (float& value : row) value = normal(random);
@@ -38,9 +38,11 @@ std::vector<std::byte> Blocks(const std::vector<float>& row, CpuLevel level) {
   return tile;
 }
 
-// Of all magnitudes, with special values and without.
+// A tile of ordinary ones, then of all magnitudes, with special values and without.
 std::vector<std::vector<float>> TestedRows() {
   std::vector<std::vector<float>> rows;
+  for (unsigned seed = 0; seed < kTileTokens; ++seed)
+    rows.push_back(RandomRow(static_cast<float>(seed + 1), seed));
   for (const float magnitude : {1.0f, 1e-20f, 1e-29f, 1e-38f, 0.0f, 1e20f, 1e38f})
     rows.push_back(RandomRow(magnitude));
   for (const float special : {std::numeric_limits<float>::infinity(),
