@@ -121,16 +121,18 @@ class RestartTest(Machine):
         self.assertEqual(0, daemon.process.wait(20), daemon.log())
 
     def kill_while_loading(self, name, rules):
-        """A load may be over before this process has had its turn: then once more."""
+        """Kills a daemon in the middle of a load; where the load was over before this process had its turn, once more."""
         def is_loading():  # a mark that is still being written is NAME.new
             return any(mark.suffix != ".new" for mark in (self.state / "loading").glob("*"))
         for _ in range(10):
             daemon = self.start(rules)
             daemon.launch()
-            wait_until(lambda: is_loading() or f"event=loaded model='{name}'" in daemon.log(), 20)
-            daemon.process.kill()
-            daemon.process.wait()
-            daemon.folder.cleanup()
+            try:
+                wait_until(lambda: is_loading() or f"event=loaded model='{name}'" in daemon.log(), 20)
+            finally:
+                daemon.process.kill()
+                daemon.process.wait()
+                daemon.folder.cleanup()
             if is_loading():
                 return
         self.fail(f"not one of ten loads of '{name}' was met")
