@@ -1,8 +1,8 @@
 #include "engine/grammar/automaton.h"
 
 #include <algorithm>
+#include <array>
 #include <deque>
-#include <initializer_list>
 #include <map>
 #include <span>
 #include <string>
@@ -86,7 +86,8 @@ class AutomatonBuilder {
     while (!open_rules_.empty()) {
       const GrammarRuleId rule = open_rules_.back();
       open_rules_.pop_back();
-      SetJumps(starts_[rule], {Compile(grammar_.rule_body(rule), NewFinal())});
+      const StateId body = Compile(grammar_.rule_body(rule), NewFinal());
+      SetJumps(starts_[rule], {&body, 1});
       if (is_too_large_) return TooLarge("states", kMaxAutomatonStates);
     }
     FORGE_TRY(Flatten());
@@ -97,8 +98,8 @@ class AutomatonBuilder {
 
  private:
   struct RawState {
-    uint32_t first_jump = 0, n_jumps = 0;  // of jumps_
-    uint32_t first_edge = 0, n_edges = 0;  // of edges_
+    uint32_t first_jump = 0, n_jumps = 0;  // of raw_jumps_
+    uint32_t first_edge = 0, n_edges = 0;  // of raw_edges_
     StateId call = kNoState, return_to = kNoState;
     Automaton::Repeat repeat;  // of a repetition; body is kNoState otherwise
     bool is_final = false;
@@ -117,25 +118,24 @@ class AutomatonBuilder {
     raw_[state].is_final = true;
     return state;
   }
-  StateId NewFork(std::initializer_list<StateId> jumps) {
+  StateId NewFork(std::span<const StateId> jumps) {
     const StateId state = NewState();
     SetJumps(state, jumps);
     return state;
   }
   // REQUIRES: the state has none.
   void SetJumps(StateId state, std::span<const StateId> jumps) {
-    raw_[state].first_jump = static_cast<uint32_t>(jumps_.size());
+    raw_[state].first_jump = static_cast<uint32_t>(raw_jumps_.size());
     raw_[state].n_jumps = static_cast<uint32_t>(jumps.size());
-    jumps_.insert(jumps_.end(), jumps.begin(), jumps.end());
+    raw_jumps_.insert(raw_jumps_.end(), jumps.begin(), jumps.end());
   }
-  void SetJumps(StateId state, std::initializer_list<StateId> jumps) {
-    SetJumps(state, std::span(jumps.begin(), jumps.size()));
-  }
+  // As with the jumps.
   void SetEdges(StateId state, std::span<const Edge> edges) {
-    raw_[state].first_edge = static_cast<uint32_t>(edges_.size());
+    raw_[state].first_edge = static_cast<uint32_t>(raw_edges_.size());
     raw_[state].n_edges = static_cast<uint32_t>(edges.size());
-    edges_.insert(edges_.end(), edges.begin(), edges.end());
+    raw_edges_.insert(raw_edges_.end(), edges.begin(), edges.end());
   }
+  // A state from which one edge leads.
   StateId NewReader(const Edge& edge) {
     const StateId state = NewState();
     SetEdges(state, {&edge, 1});
@@ -170,14 +170,14 @@ class AutomatonBuilder {
   Sizes sizes_;
   const bool may_inline_;
   bool is_too_large_ = false;
-  std::deque<RawState> raw_;    // grows without moving what is there
-  std::vector<StateId> jumps_;  // steps that read nothing
-  std::vector<Edge> edges_;
+  std::deque<RawState> raw_;        // grows without moving what is there
+  std::vector<StateId> raw_jumps_;  // steps that read nothing
+  std::vector<Edge> raw_edges_;
   std::vector<StateId> starts_;  // of each rule
   std::vector<GrammarRuleId> open_rules_;
 
   Automaton automaton_;
-  std::deque<Edge> flat_edges_;    // the automaton's
+  std::deque<Edge> flat_edges_;    // the automaton's, as raw_
   std::vector<StateId> landed_;    // raw state of each final one
   std::vector<StateId> final_id_;  // of each raw state, or kNoState
   std::vector<uint32_t> seen_in_;  // the final state whose jumps came last to a raw one
@@ -207,9 +207,8 @@ StateId AutomatonBuilder::Compile(GrammarNodeId id, StateId next) {
 }
 
 StateId AutomatonBuilder::CompileLiteral(const std::string& bytes, StateId next) {
-  for (auto byte = bytes.rbegin(); byte != bytes.rend() && !is_too_large_; ++byte) {
+  for (auto byte = bytes.rbegin(); byte != bytes.rend() && !is_too_large_; ++byte)
     next = NewReader({static_cast<uint8_t>(*byte), static_cast<uint8_t>(*byte), next});
-  }
   return next;
 }
 
@@ -247,9 +246,7 @@ StateId AutomatonBuilder::CompileChoice(const GrammarNode& node, StateId next) {
   std::vector<StateId> jumps;
   for (const GrammarNodeId child : grammar_.children(node))
     if (facts_.IsProductive(child)) jumps.push_back(Compile(child, next));
-  const StateId state = NewState();
-  SetJumps(state, jumps);
-  return state;
+  return NewFork(jumps);
 }
 
 StateId AutomatonBuilder::CompileRepeat(const GrammarNode& node, StateId next) {
@@ -258,7 +255,7 @@ StateId AutomatonBuilder::CompileRepeat(const GrammarNode& node, StateId next) {
   if (node.max == Grammar::kUnbounded && node.min <= 1) {
     const StateId loop = NewState();
     const StateId first = Compile(body, loop);
-    SetJumps(loop, {first, next});
+    SetJumps(loop, std::array{first, next});
     return node.min == 0 ? loop : first;
   }
   const uint32_t n_copies = node.max == Grammar::kUnbounded ? node.min : node.max;
@@ -267,13 +264,13 @@ StateId AutomatonBuilder::CompileRepeat(const GrammarNode& node, StateId next) {
     if (node.max == Grammar::kUnbounded) {
       const StateId loop = NewState();
       const StateId first = Compile(body, loop);
-      SetJumps(loop, {first, next});
+      SetJumps(loop, std::array{first, next});
       next = loop;
     }
     const StateId end = next;
     for (uint32_t i = n_copies; i > 0; --i) {
       const StateId copy = Compile(body, next);
-      next = i > node.min ? NewFork({copy, end}) : copy;
+      next = i > node.min ? NewFork(std::array{copy, end}) : copy;
     }
     return next;
   }
@@ -334,11 +331,11 @@ void AutomatonBuilder::FlattenState(StateId raw) {
     ++n_visits_;
     const RawState& from = raw_[id];
     state.is_final |= from.is_final;
-    for (const Edge& edge : std::span(edges_).subspan(from.first_edge, from.n_edges))
+    for (const Edge& edge : std::span(raw_edges_).subspan(from.first_edge, from.n_edges))
       flat_edges_.push_back({edge.first, edge.last, Land(edge.to)});
     if (from.call != kNoState) automaton_.calls_.push_back({Land(from.call), Land(from.return_to)});
     if (from.repeat.body != kNoState) automaton_.entered_.push_back(Land(id));
-    const auto jumps = std::span(jumps_).subspan(from.first_jump, from.n_jumps);
+    const auto jumps = std::span(raw_jumps_).subspan(from.first_jump, from.n_jumps);
     open.insert(open.end(), jumps.begin(), jumps.end());
   }
   automaton_.states_.push_back(state);

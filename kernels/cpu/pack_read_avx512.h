@@ -41,8 +41,8 @@ template <int kLeft>
 
 template <int kQuad>
 [[gnu::always_inline]] inline __m512i LoadNibble(const uint8_t (&nibbles)[4][64]) {
-  const __m512i shifted = ShiftBits < kQuad < 4 ? 0 : -4 > (Load(nibbles[kQuad % 4]));
-  return _mm512_and_si512(shifted, _mm512_set1_epi8(15));
+  constexpr int kLeft = kQuad < 4 ? 0 : -4;
+  return _mm512_and_si512(ShiftBits<kLeft>(Load(nibbles[kQuad % 4])), _mm512_set1_epi8(15));
 }
 
 // The low two bits.
