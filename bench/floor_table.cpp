@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::string_view kSmallModel = "stories260K";
 
+constexpr int kThreads = 2;  // of both sides, unless a case says otherwise
+
 // One line of the table. Cases of a file with the same threads are measured in one run.
 struct Case {
   std::string_view shape;  // or kSmallModel
@@ -26,7 +28,7 @@ struct Case {
   SpeedTest test;
   double floor, aim;       // of the ratio to the peer
   double share_floor = 0;  // of the read probe; 0: none
-  int n_threads = 2, n_peer_threads = 2, n_busy_threads = 0;
+  int n_threads = kThreads, n_peer_threads = kThreads, n_busy_threads = 0;
   bool is_short = false;  // few layers, all matrices in one format
 };
 
@@ -85,7 +87,7 @@ constexpr Case kCases[] = {
 constexpr uint32_t kShortLayers = 4;
 
 // Every format by every kind of step. No one has said by how much these are to be faster.
-std::vector<Case> FormatCases() {
+std::vector<Case> FormatCases(int n_threads) {
   const SpeedTest tests[] = {{.n_prompt = 64}, {.n_gen = 16}, Streams(2),
                              Streams(4),       Streams(8),    Streams(16)};
   std::vector<Case> cases;
@@ -96,6 +98,8 @@ std::vector<Case> FormatCases() {
                        .test = test,
                        .floor = 1.0,
                        .aim = 1.0,
+                       .n_threads = n_threads,
+                       .n_peer_threads = n_threads,
                        .is_short = true});
   return cases;
 }
@@ -105,8 +109,8 @@ std::string CaseName(const Case& c) {
                      " " + c.test.Name();
   if (c.n_busy_threads > 0)
     name += ", a busy thread beside, peer -t " + std::to_string(c.n_peer_threads);
-  else if (c.n_threads == 1)
-    name += ", 1 thread";
+  else if (c.n_threads != kThreads)
+    name += ", " + std::to_string(c.n_threads) + (c.n_threads == 1 ? " thread" : " threads");
   return name;
 }
 
@@ -209,8 +213,13 @@ class TableRun {
 }  // namespace
 
 Result<FloorTable> MeasureFloorTable(const FloorTableOptions& options) {
-  const std::vector<Case> cases =
-      options.has_formats ? FormatCases() : std::vector<Case>(std::begin(kCases), std::end(kCases));
+  const int n_threads = options.comparison.n_threads > 0 ? options.comparison.n_threads : kThreads;
+  if (!options.has_formats && n_threads != kThreads)
+    return InvalidArgument("the floors are for " + std::to_string(kThreads) + " threads, not " +
+                           std::to_string(n_threads) + "; --formats takes any number");
+  const std::vector<Case> cases = options.has_formats
+                                      ? FormatCases(n_threads)
+                                      : std::vector<Case>(std::begin(kCases), std::end(kCases));
   std::vector<Case> wanted;
   for (const Case& c : cases) {
     if (c.shape == kSmallModel && options.small_model.empty()) continue;

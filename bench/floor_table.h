@@ -9,7 +9,8 @@ namespace forge {
 
 // Options of forge-bench table.
 struct FloorTableOptions {
-  ComparisonOptions comparison;  // n_threads and n_peer_threads are the cases' own
+  ComparisonOptions comparison;  // with has_formats n_threads, 2 for 0, is of both sides, else
+                                 // threads are the cases' own
   std::string folder;            // where model files are written, and removed again
   std::string small_model;       // stories260K.gguf; empty leaves its case out
   bool has_formats = false;  // each format by each kind of step instead, in a model of few layers
@@ -25,6 +26,7 @@ struct FloorTable {
 
 // Measures the project's floors against the peer: model files of real shapes are made one after
 // another (forge-synth), and each is measured as Compare does. Blocks for an hour or so.
+// kInvalidArgument where no case is meant, or other threads than the floors are for.
 Result<FloorTable> MeasureFloorTable(const FloorTableOptions& options);
 
 }  // namespace forge

@@ -70,6 +70,7 @@ def main():
     compare = ["compare", "-m", model, "-p", "0", "-n", "0"]
     for arguments, expected in ((compare + ["--streams", "2"], "--batched-peer"),
                                 (compare[:-1] + ["8"], "--peer"),
+                                (["table", "-t", "3", "--peer", "peer", "--dir", "."], "--formats"),
                                 (["-m", "/no/such.gguf"], "/no/such.gguf"), ([], "-m FILE"),
                                 (["-m", model, "-p", "x"], "-p")):
         result = run(bench, *arguments)
