@@ -40,7 +40,7 @@ template <typename Layout, int kTokens, int kGroups>
   const std::byte* weights = args.weights;
   int64_t k = 0;  // 32 columns of activations
   __m512 sums[kGroups][kTokens];
-#pragma GCC unroll 4
+#pragma GCC unroll 2
   for (int g = 0; g < kGroups; ++g) {
 #pragma GCC unroll 8
     for (int t = 0; t < kTokens; ++t) sums[g][t] = _mm512_setzero_ps();
@@ -49,7 +49,7 @@ template <typename Layout, int kTokens, int kGroups>
   for (int64_t i = 0; i < args.n_cols; i += Layout::kColumns) {
     __m512 scales[kGroups][Layout::kScales * Layout::kSubBlocks];
     __m512 offsets[kGroups][kOffsets * Layout::kSubBlocks];
-#pragma GCC unroll 4
+#pragma GCC unroll 2
     for (int g = 0; g < kGroups; ++g)
       LoadAllScales<Layout>(*reinterpret_cast<const Block*>(weights + g * args.group_distance),
                             scales[g], offsets[g]);
@@ -57,7 +57,7 @@ template <typename Layout, int kTokens, int kGroups>
     for (int s = 0; s < Layout::kSubBlocks; ++s, ++k) {
       UnpackedCodes codes[kGroups];
       Columns<UnpackedCodes> columns[kGroups];
-#pragma GCC unroll 4
+#pragma GCC unroll 2
       for (int g = 0; g < kGroups; ++g) {
         const auto* block = weights + g * args.group_distance;
         if (args.prefetch && tile == 0)
@@ -70,7 +70,7 @@ template <typename Layout, int kTokens, int kGroups>
     }
     weights += sizeof(Block);
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 2
   for (int g = 0; g < kGroups; ++g) {
 #pragma GCC unroll 8
     for (int t = 0; t < kTokens; ++t)
@@ -86,65 +86,64 @@ void RunQuantized(const TileArgs& args) {
   for (int tile = 0; tile < args.n_tiles; ++tile) RunTile<Layout, kTokens, 1>(args, tile);
 }
 
+// Adds the columns from `k` to `end` of kGroups groups to their sums.
 template <typename Layout, int kTokens, int kGroups>
-[[gnu::always_inline]] inline void RunFloatTile(const TileArgs& args, const float* x, bool prefetch,
-                                                float* results) {
+[[gnu::always_inline]] inline void AddSlice(const TileArgs& args, const float* x, bool prefetch,
+                                            int64_t k, int64_t end,
+                                            __m512 (&sums)[kGroups][kTokens]) {
   using Block = typename Layout::Block;
-  const Block* blocks[kGroups];
   const int64_t stride = args.activation_stride;
-  __m512 sums[kGroups][kTokens];
-#pragma GCC unroll 4
+  const Block* blocks[kGroups];
+  __m512 even[kGroups][kTokens];
+  __m512 odd[kGroups][kTokens];
+#pragma GCC unroll 2
   for (int g = 0; g < kGroups; ++g) {
     blocks[g] = reinterpret_cast<const Block*>(args.weights + g * args.group_distance);
 #pragma GCC unroll 8
+    for (int t = 0; t < kTokens; ++t) even[g][t] = odd[g][t] = _mm512_setzero_ps();
+  }
+  for (; k + 2 <= end; k += 2) {
+#pragma GCC unroll 2
+    for (int g = 0; g < kGroups; ++g) {
+      const Block* const block = blocks[g] + k;
+      if (prefetch) {
+        const auto* ahead = reinterpret_cast<const char*>(block) + kPrefetchBytes<Layout>;
+        _mm_prefetch(ahead, _MM_HINT_T0);
+        if constexpr (sizeof(*block) == 64) _mm_prefetch(ahead + 64, _MM_HINT_T0);
+      }
+      const __m512 first = LoadElements(block[0].values);
+      const __m512 second = LoadElements(block[1].values);
+#pragma GCC unroll 8
+      for (int t = 0; t < kTokens; ++t) {
+        even[g][t] = _mm512_fmadd_ps(first, _mm512_set1_ps(x[t * stride + k]), even[g][t]);
+        odd[g][t] = _mm512_fmadd_ps(second, _mm512_set1_ps(x[t * stride + k + 1]), odd[g][t]);
+      }
+    }
+  }
+#pragma GCC unroll 2
+  for (int g = 0; g < kGroups; ++g) {
+    const __m512 last = k < end ? LoadElements(blocks[g][k].values) : _mm512_setzero_ps();
+#pragma GCC unroll 8
+    for (int t = 0; t < kTokens; ++t) {
+      if (k < end)
+        even[g][t] = _mm512_fmadd_ps(last, _mm512_set1_ps(x[t * stride + k]), even[g][t]);
+      sums[g][t] = _mm512_add_ps(sums[g][t], _mm512_add_ps(even[g][t], odd[g][t]));
+    }
+  }
+}
+
+template <typename Layout, int kTokens, int kGroups>
+[[gnu::always_inline]] inline void RunFloatTile(const TileArgs& args, const float* x, bool prefetch,
+                                                float* results) {
+  __m512 sums[kGroups][kTokens];
+#pragma GCC unroll 2
+  for (int g = 0; g < kGroups; ++g) {
+#pragma GCC unroll 8
     for (int t = 0; t < kTokens; ++t) sums[g][t] = _mm512_setzero_ps();
   }
-
-  for (int64_t k = 0; k < args.n_cols;) {
-    const int64_t end = std::min(args.n_cols, k + kFloatSliceColumns);
-    __m512 even[kGroups][kTokens];
-    __m512 odd[kGroups][kTokens];
-#pragma GCC unroll 4
-    for (int g = 0; g < kGroups; ++g) {
-#pragma GCC unroll 8
-      for (int t = 0; t < kTokens; ++t) even[g][t] = odd[g][t] = _mm512_setzero_ps();
-    }
-    for (; k + 2 <= end; k += 2) {
-#pragma GCC unroll 4
-      for (int g = 0; g < kGroups; ++g) {
-        const Block* const block = blocks[g] + k;
-        if (prefetch) {
-          const auto* ahead = reinterpret_cast<const char*>(block) + kPrefetchBytes<Layout>;
-          _mm_prefetch(ahead, _MM_HINT_T0);
-          if constexpr (sizeof(*block) == 64) _mm_prefetch(ahead + 64, _MM_HINT_T0);
-        }
-        const __m512 first = LoadElements(block[0].values);
-        const __m512 second = LoadElements(block[1].values);
-#pragma GCC unroll 8
-        for (int t = 0; t < kTokens; ++t) {
-          even[g][t] = _mm512_fmadd_ps(first, _mm512_set1_ps(x[t * stride + k]), even[g][t]);
-          odd[g][t] = _mm512_fmadd_ps(second, _mm512_set1_ps(x[t * stride + k + 1]), odd[g][t]);
-        }
-      }
-    }
-    if (k < end) {
-#pragma GCC unroll 4
-      for (int g = 0; g < kGroups; ++g) {
-        const __m512 last = LoadElements(blocks[g][k].values);
-#pragma GCC unroll 8
-        for (int t = 0; t < kTokens; ++t)
-          even[g][t] = _mm512_fmadd_ps(last, _mm512_set1_ps(x[t * stride + k]), even[g][t]);
-      }
-      ++k;
-    }
-#pragma GCC unroll 4
-    for (int g = 0; g < kGroups; ++g) {
-#pragma GCC unroll 8
-      for (int t = 0; t < kTokens; ++t)
-        sums[g][t] = _mm512_add_ps(sums[g][t], _mm512_add_ps(even[g][t], odd[g][t]));
-    }
-  }
-#pragma GCC unroll 4
+  for (int64_t k = 0; k < args.n_cols; k += kFloatSliceColumns)
+    AddSlice<Layout>(args, x, prefetch, k, std::min(args.n_cols, k + kFloatSliceColumns), sums);
+#pragma GCC unroll 2
   for (int g = 0; g < kGroups; ++g) {
 #pragma GCC unroll 8
     for (int t = 0; t < kTokens; ++t) _mm512_store_ps(results + 16 * (kTokens * g + t), sums[g][t]);
