@@ -45,7 +45,7 @@ TEST_F(ProbesTest, MeasureTheInstructionsRatherThanTheirLoop) {
   EXPECT_GE(best, expected);
 }
 
-TEST_F(ProbesTest, ReadEveryByteInEachOrder) {
+TEST(ReadAllTest, ReadsEveryByteInEachOrder) {
   const Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::Create(2);
   ASSERT_TRUE(pool.ok());
   std::vector<uint64_t> words(3 * kReadBytes / sizeof(uint64_t));
