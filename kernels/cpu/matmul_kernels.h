@@ -29,7 +29,7 @@ struct TileArgs {
 using TileKernel = void (*)(const TileArgs&);
 
 // How many groups of which a core reads more side by side than one after the other. (Two Zen 5
-// cores, one token of 1B Q4_0 and Q8_0: 1.13 to 1.19 times as fast with two, no faster with three.)
+// cores, one token of 1B Q4_0 and Q8_0: 1.09 to 1.19 times as fast with two, no faster with three.)
 constexpr int kGroupsSideBySide = 2;
 
 // The product of packed row groups that follow each other with all tokens of a panel, for which

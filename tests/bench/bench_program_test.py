@@ -67,6 +67,11 @@ def main():
         rows = [line for line in result.stdout.splitlines() if "tg24 @ d32 x" in line]
         check(len(rows) == 2 and "x 3" in rows[1] and "0.0" in rows[1], "no rows of streams", result)
 
+        peer.write_text(PEER.replace("SPEED", "1e-3") + 'assert options["-t"] == "1", "other threads than asked for"\n')
+        result = run(bench, "table", "--formats", "--only", "TQ2_0 pp64", "-t", "1", "--rounds", "2", "--peer",
+                     f"{sys.executable} {peer}", "--peer-options", "", "--dir", folder)
+        check(result.returncode == 0 and "TQ2_0 pp64, 1 thread " in result.stdout, "no table of a format", result)
+
     compare = ["compare", "-m", model, "-p", "0", "-n", "0"]
     for arguments, expected in ((compare + ["--streams", "2"], "--batched-peer"),
                                 (compare[:-1] + ["8"], "--peer"),
