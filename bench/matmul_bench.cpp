@@ -79,8 +79,7 @@ class FormatBench {
   }
 
   void RunRound() {
-    for (const ReadOrder order : kReadOrders)
-      read_.push_back(SecondsOf([&] { ReadAll(weights_.get(), bytes_, order, stream_.pool()); }));
+    read_.push_back(SecondsOf([&] { ReadAll(weights_.get(), bytes_, stream_.pool()); }));
     for (size_t i = 0; i < std::size(kBatches); ++i)
       batch_[i].push_back(SecondsOf([&] { Multiply(kBatches[i]); }));
     for (size_t i = 0; i < std::size(kPrompts); ++i)

@@ -155,10 +155,15 @@ PeakKernels ChooseKernels() {
   return {};
 }
 
-// Reads kPieces places of each chunk side by side, and kAhead bytes before in each.
-template <int kPieces, int64_t kAhead>
-uint64_t ReadPieces(const std::byte* data, int64_t bytes, ThreadPool& pool) {
+}  // namespace
+
+uint64_t ReadAll(const std::byte* data, int64_t bytes, ThreadPool& pool) {
   constexpr int64_t kChunk = 256 << 10;
+  // As the kernels do: what comes soon, and a page that comes later (see
+  // kernels/cpu/pack_layout.h).
+  constexpr int64_t kAhead = 4096;
+  constexpr int64_t kPage = 4096;
+  constexpr int64_t kPageAhead = 32 << 10;
   // A register of the least instruction set, and a sum for each in a line: with plain integers
   // GCC 12 copies the line to the stack, at less than the speed of a fast memory.
   using Words = uint64_t __attribute__((vector_size(16)));
@@ -166,30 +171,20 @@ uint64_t ReadPieces(const std::byte* data, int64_t bytes, ThreadPool& pool) {
   pool.ParallelFor(bytes / kChunk, [&](int64_t chunk, int) {
     const std::byte* p = data + chunk * kChunk;
     Words sums[4] = {};
-    for (int64_t i = 0; i < kChunk / kPieces; i += 64) {
+    for (int64_t i = 0; i < kChunk; i += 64) {
+      if (i % kPage == 0) __builtin_prefetch(p + i + kPageAhead);
+      __builtin_prefetch(p + i + kAhead);
 #pragma GCC unroll 4
-      for (int piece = 0; piece < kPieces; ++piece) {
-        const std::byte* const line = p + piece * (kChunk / kPieces) + i;
-        __builtin_prefetch(line + kAhead);
-#pragma GCC unroll 4
-        for (int k = 0; k < 4; ++k) {
-          Words words;
-          std::memcpy(&words, line + 16 * k, sizeof(words));
-          sums[k] += words;
-        }
+      for (int k = 0; k < 4; ++k) {
+        Words words;
+        std::memcpy(&words, p + i + 16 * k, sizeof(words));
+        sums[k] += words;
       }
     }
     const Words sum = sums[0] + sums[1] + sums[2] + sums[3];
     total += sum[0] + sum[1];
   });
   return total;
-}
-
-}  // namespace
-
-uint64_t ReadAll(const std::byte* data, int64_t bytes, ReadOrder order, ThreadPool& pool) {
-  return order == ReadOrder::kOnePlace ? ReadPieces<1, 4096>(data, bytes, pool)
-                                       : ReadPieces<4, 1024>(data, bytes, pool);
 }
 
 Result<std::unique_ptr<Probes>> Probes::Create(int n_threads) {
@@ -207,11 +202,9 @@ Probes::~Probes() { FreePages(memory_, kBytes); }
 double Probes::MeasureRead() {
   double best = 0;
   for (int round = 0; round < kRounds; ++round) {
-    for (const ReadOrder order : kReadOrders) {
-      const auto start = std::chrono::steady_clock::now();
-      ReadAll(memory_, kBytes, order, *pool_);
-      best = std::max(best, 1e-9 * static_cast<double>(kBytes) / SecondsSince(start));
-    }
+    const auto start = std::chrono::steady_clock::now();
+    ReadAll(memory_, kBytes, *pool_);
+    best = std::max(best, 1e-9 * static_cast<double>(kBytes) / SecondsSince(start));
   }
   return best;
 }

@@ -18,14 +18,9 @@ struct MachineLimits {
   double bf16_gflops = 0;  // of a GPU's matrix units; 0: none, or not a GPU
 };
 
-// From how many places a thread reads a chunk at a time: which is faster differs between processors
-// and minutes, so probes try both. (Two Zen 5 cores: four places 1.1 times as fast.)
-enum class ReadOrder { kOnePlace, kFourPlaces };
-constexpr ReadOrder kReadOrders[] = {ReadOrder::kOnePlace, ReadOrder::kFourPlaces};
-
 // Reads every byte once, on all threads, in chunks of 256 KiB; what is left at the end is not read.
 // Returns the sum of its 64-bit words, which wraps around.
-uint64_t ReadAll(const std::byte* data, int64_t bytes, ReadOrder order, ThreadPool& pool);
+uint64_t ReadAll(const std::byte* data, int64_t bytes, ThreadPool& pool);
 
 // Measures them on threads of its own, as many as the engine has. Each figure is the best of some
 // rounds of a few milliseconds. Not thread-safe.

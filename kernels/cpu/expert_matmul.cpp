@@ -74,7 +74,7 @@ class ExpertProducts {
                       int64_t end_group, int64_t first_pair, int64_t end_pair) const;
   void MultiplyPanel(const Product& product, const ExpertRun& run, int64_t group, int n_groups,
                      int64_t first_pair, int64_t n_pairs) const;
-  void MultiplyTiles(const Product& product, const ExpertRun& run, const GroupSeries& groups,
+  void MultiplyGroup(const Product& product, const ExpertRun& run, int64_t group,
                      int64_t first_pair, int64_t end_pair) const;
 
   const ExpertMatmulArgs& args_;
@@ -233,11 +233,8 @@ void ExpertProducts::MultiplyGroups(const Product& product, const ExpertRun& run
                     first_pair, n_paneled);
   }
   if (first_pair + n_paneled == end_pair) return;
-  first_pair += n_paneled;
-  ForEachSeries(product.format, end_pair - first_pair, group, end_group,
-                [&](const GroupSeries& groups) {
-                  MultiplyTiles(product, run, groups, first_pair, end_pair);
-                });
+  for (; group < end_group; ++group)
+    MultiplyGroup(product, run, group, first_pair + n_paneled, end_pair);
 }
 
 // Where StoreSums writes the rows of `group` for `pair`.
@@ -276,14 +273,12 @@ void StoreSums(const Product& product, float* first_y, int32_t expert, int64_t g
   }
 }
 
-void ExpertProducts::MultiplyTiles(const Product& product, const ExpertRun& run,
-                                   const GroupSeries& groups, int64_t first_pair,
-                                   int64_t end_pair) const {
+void ExpertProducts::MultiplyGroup(const Product& product, const ExpertRun& run, int64_t group,
+                                   int64_t first_pair, int64_t end_pair) const {
   alignas(64) float sums[kMaxTokensAtOnce * kCpuPackRows];
   const MatmulFormat& format = product.format;
   TileArgs tile = {};
-  tile.weights = WeightsOf(product, run, groups.first);
-  tile.group_distance = groups.step * format.group_bytes;
+  tile.weights = WeightsOf(product, run, group);
   tile.activation_stride = n_in_;
   tile.n_cols = n_in_;
   tile.sums = sums;
@@ -297,11 +292,9 @@ void ExpertProducts::MultiplyTiles(const Product& product, const ExpertRun& run,
     const std::span<const int32_t> stored(pairs_.order() + run.first_pair + pair,
                                           static_cast<size_t>(n_pairs));
     for (size_t i = 0; n_pairs > 1 && i < stored.size(); ++i)
-      PrefetchResults(product, args_.targets[0].y, groups.first, 1, stored[i]);
+      PrefetchResults(product, args_.targets[0].y, group, 1, stored[i]);
     format.kernels[n_tokens - 1](tile);
-    for (int g = 0; g < groups.n; ++g)
-      StoreSums(product, args_.targets[0].y, run.expert, groups.first + g * groups.step, 1, stored,
-                sums + g * n_pairs * kCpuPackRows);
+    StoreSums(product, args_.targets[0].y, run.expert, group, 1, stored, sums);
     pair += n_pairs;
   }
 }

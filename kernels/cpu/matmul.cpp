@@ -113,7 +113,7 @@ class TiledMatmul {
   void MultiplyChunk(const Part& part, int64_t chunk) const;
   void MultiplyGroups(const Product& product, int64_t group, int64_t end_group,
                       const Span& span) const;
-  void MultiplyTiles(const Product& product, const GroupSeries& groups, const Span& span) const;
+  void MultiplyGroup(const Product& product, int64_t group, const Span& span) const;
   void MultiplyPanel(const Product& product, const Panel& panel, int64_t group, int n_groups,
                      const Span& span) const;
 
@@ -273,9 +273,7 @@ void TiledMatmul::MultiplyGroups(const Product& product, int64_t group, int64_t 
     token += n_paneled;
   }
   if (token == span.end_token) return;
-  const Span rest = {token, span.end_token};
-  ForEachSeries(format, rest.end_token - token, group, end_group,
-                [&](const GroupSeries& groups) { MultiplyTiles(product, groups, rest); });
+  for (; group < end_group; ++group) MultiplyGroup(product, group, {token, span.end_token});
 }
 
 // Where StoreSums writes the rows of `group` for `token`.
@@ -321,15 +319,13 @@ void StoreSums(const Product& product, float* first_y, int64_t group, int n_grou
   }
 }
 
-void TiledMatmul::MultiplyTiles(const Product& product, const GroupSeries& groups,
-                                const Span& span) const {
+void TiledMatmul::MultiplyGroup(const Product& product, int64_t group, const Span& span) const {
   alignas(64) float sums[kMaxTokensAtOnce * kCpuPackRows];
   const MatmulFormat& format = product.format;
   const TokenTiles tiles = {span.end_token};
   TileArgs tile = {};
-  tile.weights = static_cast<const std::byte*>(product.target->weight.data) +
-                 groups.first * format.group_bytes;
-  tile.group_distance = groups.step * format.group_bytes;
+  tile.weights =
+      static_cast<const std::byte*>(product.target->weight.data) + group * format.group_bytes;
   tile.activation_stride = n_in_;
   tile.n_cols = n_in_;
   tile.sums = sums;
@@ -339,14 +335,10 @@ void TiledMatmul::MultiplyTiles(const Product& product, const GroupSeries& group
     tile.activations = ActivationsOf(format, token);
     tile.prefetch = token == span.first_token;  // from the second time on the group is in a cache
     const int n_stored = n_tokens * tile.n_tiles;
-    float* const first_y = args_.targets[0].y;
-    const Span stored = {token, token + n_stored};
     for (int t = 0; n_stored > 1 && t < n_stored; ++t)
-      PrefetchResults(product, first_y, groups.first, 1, token + t);
+      PrefetchResults(product, args_.targets[0].y, group, 1, token + t);
     format.kernels[n_tokens - 1](tile);
-    for (int g = 0; g < groups.n; ++g)
-      StoreSums(product, first_y, groups.first + g * groups.step, 1, stored,
-                sums + g * n_stored * kCpuPackRows);
+    StoreSums(product, args_.targets[0].y, group, 1, {token, token + n_stored}, sums);
     token += n_stored;
   }
 }
@@ -399,7 +391,6 @@ MatmulFormat FindMatmulFormat(DType dtype, int64_t n_cols, CpuLevel level) {
   const MatmulKernels& kernels = MatmulKernelsAt(level);
   const PromptKernels* panels = PromptKernelsAt(level);
   return {.kernels = kernels.tiles[format],
-          .side_by_side_tokens = kernels.side_by_side_tokens[format],
           .panel = kernels.panels == nullptr ? nullptr : (*kernels.panels)[format],
           .prompt_panel = panels == nullptr ? PromptKernels::OfFormat{} : panels->formats[format],
           .is_quantized = kTraits[format].is_quantized,

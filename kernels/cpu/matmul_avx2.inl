@@ -276,66 +276,43 @@ template <typename Layout, int kTokens, int kFirst = 0, typename CodesOrWords>
     AccumulateTile<Layout, kTokens, kFirst + kCount>(w, scales, s, x, rests, sums);
 }
 
-// As in matmul_avx512.cpp. More tokens do not fit the registers, and second digits take longer than
-// memory does.
-template <typename Layout>
-constexpr int kMaxSideBySide = Layout::kColumns > 32 || Layout::kDigits == 2 ? 0 : 2;
-
-template <typename Layout, int kTokens, int kGroups>
-[[gnu::always_inline]] inline void RunTiles(const TileArgs& args) {
+template <typename Layout, int kTokens>
+void RunQuantized(const TileArgs& args) {
   using Block = typename Layout::Block;
   constexpr int64_t kSubBytes = sizeof(Block) / Layout::kSubBlocks;
   constexpr bool kHasTiles = kTokens == kTileTokens;
-  static_assert(kGroups == 1 || !kHasTiles);
   const int n_tiles = kHasTiles ? args.n_tiles : 1;
   const ActivationTiles<kTokens> x(args.activations, args.n_cols);
-  const std::byte* weights = args.weights;
+  const auto* block = reinterpret_cast<const Block*>(args.weights);
   int64_t k = 0;  // 32 columns of activations
-  __m256 local[kHasTiles ? 1 : kGroups * kTokens][2];
+  const auto* ahead = reinterpret_cast<const char*>(args.weights) + kPrefetchBytes<Layout>;
+  __m256 local[kHasTiles ? 1 : kTokens][2];
   auto* const results = reinterpret_cast<__m256(*)[2]>(args.sums);
   auto* const sums = kHasTiles ? results : local;
 #pragma GCC unroll 8
-  for (int t = 0; t < n_tiles * kGroups * kTokens; ++t)
-    sums[t][0] = sums[t][1] = _mm256_setzero_ps();
+  for (int t = 0; t < n_tiles * kTokens; ++t) sums[t][0] = sums[t][1] = _mm256_setzero_ps();
 
-  for (int64_t i = 0; i < args.n_cols; i += Layout::kColumns, weights += sizeof(Block)) {
-#pragma GCC unroll 2
-    for (int g = 0; g < kGroups; ++g) {
-      const auto& block = *reinterpret_cast<const Block*>(weights + g * args.group_distance);
-      const auto* ahead = reinterpret_cast<const char*>(&block) + kPrefetchBytes<Layout>;
-      Scales<Layout> scales;
-      scales.Load(block);
+  for (int64_t i = 0; i < args.n_cols; i += Layout::kColumns, ++block) {
+    Scales<Layout> scales;
+    scales.Load(*block);
 #pragma GCC unroll 1
-      for (int s = 0; s < Layout::kSubBlocks; ++s, ahead += kSubBytes) {
-        if (args.prefetch) {
-#pragma GCC unroll 16
-          for (int64_t p = 0; p < kSubBytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
-        }
-        std::conditional_t<Layout::kDigits == 2, Words<Layout>, Codes<Layout>> codes;
-        codes.Load(block, s);
+    for (int s = 0; s < Layout::kSubBlocks; ++s, ++k, ahead += kSubBytes) {
+      if (args.prefetch) PrefetchColumns<kSubBytes, kTokens>(ahead, k);
+      std::conditional_t<Layout::kDigits == 2, Words<Layout>, Codes<Layout>> codes;
+      codes.Load(*block, s);
 #pragma GCC unroll 1
-        for (int tile = 0; tile < n_tiles; ++tile)
-          AccumulateTile<Layout, kTokens>(codes, scales, s, x.Block(tile, k + s),
-                                          x.Digits(tile, k + s), sums + (tile + g) * kTokens);
-      }
+      for (int tile = 0; tile < n_tiles; ++tile)
+        AccumulateTile<Layout, kTokens>(codes, scales, s, x.Block(tile, k), x.Digits(tile, k),
+                                        sums + tile * kTokens);
     }
-    k += Layout::kSubBlocks;
   }
   if constexpr (!kHasTiles) {
 #pragma GCC unroll 8
-    for (int t = 0; t < kGroups * kTokens; ++t) {
+    for (int t = 0; t < kTokens; ++t) {
       results[t][0] = local[t][0];
       results[t][1] = local[t][1];
     }
   }
-}
-
-template <typename Layout, int kTokens>
-void RunQuantized(const TileArgs& args) {
-  if constexpr (kTokens <= kMaxSideBySide<Layout>) {
-    if (args.group_distance != 0) return RunTiles<Layout, kTokens, kGroupsSideBySide>(args);
-  }
-  RunTiles<Layout, kTokens, 1>(args);
 }
 
 [[gnu::always_inline]] inline __m256 LoadElements(const float (&values)[16], int rows) {
@@ -350,33 +327,38 @@ void RunQuantized(const TileArgs& args) {
 }
 
 // Writes the sums of kTokens tokens from `x` on.
-template <typename Layout, int kTokens, int kGroups>
+template <typename Layout, int kTokens>
 [[gnu::always_inline]] inline void MultiplyFloats(const TileArgs& args, const float* x,
                                                   bool prefetch, float* results) {
-  using Block = typename Layout::Block;
-  const std::byte* weights = args.weights;
+  constexpr int kFetched = 4;  // columns at a time
+  const auto* block = reinterpret_cast<const typename Layout::Block*>(args.weights);
   const int64_t stride = args.activation_stride;
-  __m256 sums[kGroups * kTokens][2];
+  __m256 sums[kTokens][2];
 #pragma GCC unroll 4
-  for (int t = 0; t < kGroups * kTokens; ++t) sums[t][0] = sums[t][1] = _mm256_setzero_ps();
-  for (int64_t k = 0; k < args.n_cols; ++k, weights += sizeof(Block)) {
-#pragma GCC unroll 2
-    for (int g = 0; g < kGroups; ++g) {
-      const auto& block = *reinterpret_cast<const Block*>(weights + g * args.group_distance);
-      if (prefetch)
-        _mm_prefetch(reinterpret_cast<const char*>(&block) + kPrefetchBytes<Layout>, _MM_HINT_T0);
-      const __m256 rows[2] = {LoadElements(block.values, 0), LoadElements(block.values, 8)};
+  for (int t = 0; t < kTokens; ++t) sums[t][0] = sums[t][1] = _mm256_setzero_ps();
+  const auto add_column = [&](int64_t k) __attribute__((always_inline)) {
+    const auto& values = block[k].values;
+    const __m256 weights[2] = {LoadElements(values, 0), LoadElements(values, 8)};
 #pragma GCC unroll 4
-      for (int t = 0; t < kTokens; ++t) {
-        const __m256 value = _mm256_set1_ps(x[t * stride + k]);
-        __m256(&sum)[2] = sums[g * kTokens + t];
-        sum[0] = _mm256_fmadd_ps(rows[0], value, sum[0]);
-        sum[1] = _mm256_fmadd_ps(rows[1], value, sum[1]);
-      }
+    for (int t = 0; t < kTokens; ++t) {
+      const __m256 value = _mm256_set1_ps(x[t * stride + k]);
+      sums[t][0] = _mm256_fmadd_ps(weights[0], value, sums[t][0]);
+      sums[t][1] = _mm256_fmadd_ps(weights[1], value, sums[t][1]);
     }
-  }
+  };
+  int64_t k = 0;
+  for (; k + kFetched <= args.n_cols; k += kFetched) {
+    if (prefetch) {
+      const auto* ahead = reinterpret_cast<const char*>(block + k) + kPrefetchBytes<Layout>;
+      Prefetch<kFetched * sizeof(*block)>(ahead);
+      PrefetchPageBeyond(ahead);
+    }
 #pragma GCC unroll 4
-  for (int t = 0; t < kGroups * kTokens; ++t) {
+    for (int i = 0; i < kFetched; ++i) add_column(k + i);
+  }
+  for (; k < args.n_cols; ++k) add_column(k);
+#pragma GCC unroll 4
+  for (int t = 0; t < kTokens; ++t) {
     _mm256_store_ps(results + 16 * t, sums[t][0]);
     _mm256_store_ps(results + 16 * t + 8, sums[t][1]);
   }
@@ -385,25 +367,20 @@ template <typename Layout, int kTokens, int kGroups>
 template <typename Layout, int kTokens>
 void RunFloat(const TileArgs& args) {
   const auto* x = reinterpret_cast<const float*>(args.activations);
-  if constexpr (kTokens <= kMaxSideBySide<Layout>) {
-    if (args.group_distance != 0)
-      return MultiplyFloats<Layout, kTokens, kGroupsSideBySide>(args, x, args.prefetch, args.sums);
-  }
   const int n_tokens = kTokens == kTileTokens ? args.n_tiles * kTokens : kTokens;
   constexpr int kRest = kTokens % kTokensAtOnce;
   int t = 0;
   for (; t + kTokensAtOnce <= n_tokens; t += kTokensAtOnce)
-    MultiplyFloats<Layout, kTokensAtOnce, 1>(args, x + t * args.activation_stride,
-                                             args.prefetch && t == 0, args.sums + 16 * t);
+    MultiplyFloats<Layout, kTokensAtOnce>(args, x + t * args.activation_stride,
+                                          args.prefetch && t == 0, args.sums + 16 * t);
   if constexpr (kRest != 0)
-    MultiplyFloats<Layout, kRest, 1>(args, x + t * args.activation_stride, args.prefetch && t == 0,
-                                     args.sums + 16 * t);
+    MultiplyFloats<Layout, kRest>(args, x + t * args.activation_stride, args.prefetch && t == 0,
+                                  args.sums + 16 * t);
 }
 
 template <typename Format>
 struct Kernels {
   using Layout = PackLayout<Format>;
-  static constexpr int kSideBySideTokens = kMaxSideBySide<Layout>;
   template <int kTokens>
   static void Run(const TileArgs& args) {
     if constexpr (Layout::kIsQuantized) {

@@ -21,151 +21,99 @@ namespace {
 template <typename Layout>
 constexpr int64_t kPrefetchBytes = PrefetchBytes<Layout>(2560);
 
-// Side by side are groups of formats with small blocks: of larger ones scales are read ahead of the
-// codes, in two places too, and two groups of Q6_K were read slower. With more tokens floats took a
-// fifth longer, and second digits up to a tenth.
-template <typename Layout>
-constexpr int kMaxSideBySide = Layout::kColumns > 32   ? 0
-                               : !Layout::kIsQuantized ? 4
-                               : Layout::kDigits == 2  ? 2
-                                                       : kTileTokens;
-
-// One tile of kGroups groups, whose sums are in registers.
-template <typename Layout, int kTokens, int kGroups>
+// One tile, whose sums are in registers.
+template <typename Layout, int kTokens>
 [[gnu::always_inline]] inline void RunTile(const TileArgs& args, int tile) {
   using Block = typename Layout::Block;
   constexpr int kOffsets = std::max(1, Layout::kOffsets);
   constexpr int64_t kSubBytes = sizeof(Block) / Layout::kSubBlocks;
   const ActivationTiles<kTokens> x(args.activations, args.n_cols);
-  const std::byte* weights = args.weights;
+  const auto* block = reinterpret_cast<const Block*>(args.weights);
+  const auto* ahead = reinterpret_cast<const char*>(args.weights) + kPrefetchBytes<Layout>;
   int64_t k = 0;  // 32 columns of activations
-  __m512 sums[kGroups][kTokens];
-#pragma GCC unroll 2
-  for (int g = 0; g < kGroups; ++g) {
+  __m512 sums[1][kTokens];
 #pragma GCC unroll 8
-    for (int t = 0; t < kTokens; ++t) sums[g][t] = _mm512_setzero_ps();
-  }
+  for (int t = 0; t < kTokens; ++t) sums[0][t] = _mm512_setzero_ps();
 
-  for (int64_t i = 0; i < args.n_cols; i += Layout::kColumns) {
-    __m512 scales[kGroups][Layout::kScales * Layout::kSubBlocks];
-    __m512 offsets[kGroups][kOffsets * Layout::kSubBlocks];
-#pragma GCC unroll 2
-    for (int g = 0; g < kGroups; ++g)
-      LoadAllScales<Layout>(*reinterpret_cast<const Block*>(weights + g * args.group_distance),
-                            scales[g], offsets[g]);
+  for (int64_t i = 0; i < args.n_cols; i += Layout::kColumns, ++block) {
+    __m512 scale[Layout::kScales * Layout::kSubBlocks];
+    __m512 offset[kOffsets * Layout::kSubBlocks];
+    LoadAllScales<Layout>(*block, scale, offset);
 #pragma GCC unroll 1
-    for (int s = 0; s < Layout::kSubBlocks; ++s, ++k) {
-      UnpackedCodes codes[kGroups];
-      Columns<UnpackedCodes> columns[kGroups];
-#pragma GCC unroll 2
-      for (int g = 0; g < kGroups; ++g) {
-        const auto* block = weights + g * args.group_distance;
-        if (args.prefetch && tile == 0)
-          Prefetch<kSubBytes>(reinterpret_cast<const char*>(block) + s * kSubBytes +
-                              kPrefetchBytes<Layout>);
-        LoadSubBlock<Layout>(*reinterpret_cast<const Block*>(block), s, codes[g].quads);
-        columns[g] = {&codes[g], scales[g] + Layout::kScales * s, offsets[g] + kOffsets * s};
-      }
+    for (int s = 0; s < Layout::kSubBlocks; ++s, ++k, ahead += kSubBytes) {
+      if (args.prefetch && tile == 0) PrefetchColumns<kSubBytes, kTokens>(ahead, k);
+      UnpackedCodes codes;
+      LoadSubBlock<Layout>(*block, s, codes.quads);
+      const Columns<UnpackedCodes> columns[] = {
+          {&codes, scale + Layout::kScales * s, offset + kOffsets * s}};
       Accumulate<Layout>(columns, x.Block(tile, k), x.Digits(tile, k), 0, sums);
     }
-    weights += sizeof(Block);
   }
-#pragma GCC unroll 2
-  for (int g = 0; g < kGroups; ++g) {
 #pragma GCC unroll 8
-    for (int t = 0; t < kTokens; ++t)
-      _mm512_store_ps(args.sums + 16 * (kTokens * (tile + g) + t), sums[g][t]);
-  }
+  for (int t = 0; t < kTokens; ++t)
+    _mm512_store_ps(args.sums + 16 * (kTokens * tile + t), sums[0][t]);
 }
 
 template <typename Layout, int kTokens>
 void RunQuantized(const TileArgs& args) {
-  if constexpr (kTokens <= kMaxSideBySide<Layout>) {
-    if (args.group_distance != 0) return RunTile<Layout, kTokens, kGroupsSideBySide>(args, 0);
-  }
-  for (int tile = 0; tile < args.n_tiles; ++tile) RunTile<Layout, kTokens, 1>(args, tile);
+  for (int tile = 0; tile < args.n_tiles; ++tile) RunTile<Layout, kTokens>(args, tile);
 }
 
-// Adds the columns from `k` to `end` of kGroups groups to their sums.
-template <typename Layout, int kTokens, int kGroups>
-[[gnu::always_inline]] inline void AddSlice(const TileArgs& args, const float* x, bool prefetch,
-                                            int64_t k, int64_t end,
-                                            __m512 (&sums)[kGroups][kTokens]) {
-  using Block = typename Layout::Block;
+template <typename Layout, int kTokens>
+[[gnu::always_inline]] inline void RunFloatTile(const TileArgs& args, const float* x, bool prefetch,
+                                                float* results) {
+  const auto* block = reinterpret_cast<const typename Layout::Block*>(args.weights);
   const int64_t stride = args.activation_stride;
-  const Block* blocks[kGroups];
-  __m512 even[kGroups][kTokens];
-  __m512 odd[kGroups][kTokens];
-#pragma GCC unroll 2
-  for (int g = 0; g < kGroups; ++g) {
-    blocks[g] = reinterpret_cast<const Block*>(args.weights + g * args.group_distance);
+  __m512 sums[kTokens];
 #pragma GCC unroll 8
-    for (int t = 0; t < kTokens; ++t) even[g][t] = odd[g][t] = _mm512_setzero_ps();
-  }
-  for (; k + 2 <= end; k += 2) {
-#pragma GCC unroll 2
-    for (int g = 0; g < kGroups; ++g) {
-      const Block* const block = blocks[g] + k;
+  for (int t = 0; t < kTokens; ++t) sums[t] = _mm512_setzero_ps();
+
+  for (int64_t k = 0; k < args.n_cols;) {
+    const int64_t end = std::min(args.n_cols, k + kFloatSliceColumns);
+    __m512 even[kTokens];
+    __m512 odd[kTokens];
+#pragma GCC unroll 8
+    for (int t = 0; t < kTokens; ++t) even[t] = odd[t] = _mm512_setzero_ps();
+    for (; k + 2 <= end; k += 2, block += 2) {
       if (prefetch) {
         const auto* ahead = reinterpret_cast<const char*>(block) + kPrefetchBytes<Layout>;
-        _mm_prefetch(ahead, _MM_HINT_T0);
-        if constexpr (sizeof(*block) == 64) _mm_prefetch(ahead + 64, _MM_HINT_T0);
+        Prefetch<2 * sizeof(*block)>(ahead);
+        PrefetchPageBeyond(ahead);
       }
       const __m512 first = LoadElements(block[0].values);
       const __m512 second = LoadElements(block[1].values);
 #pragma GCC unroll 8
       for (int t = 0; t < kTokens; ++t) {
-        even[g][t] = _mm512_fmadd_ps(first, _mm512_set1_ps(x[t * stride + k]), even[g][t]);
-        odd[g][t] = _mm512_fmadd_ps(second, _mm512_set1_ps(x[t * stride + k + 1]), odd[g][t]);
+        even[t] = _mm512_fmadd_ps(first, _mm512_set1_ps(x[t * stride + k]), even[t]);
+        odd[t] = _mm512_fmadd_ps(second, _mm512_set1_ps(x[t * stride + k + 1]), odd[t]);
       }
     }
-  }
-#pragma GCC unroll 2
-  for (int g = 0; g < kGroups; ++g) {
-    const __m512 last = k < end ? LoadElements(blocks[g][k].values) : _mm512_setzero_ps();
+    if (k < end) {
+      const __m512 last = LoadElements(block[0].values);
 #pragma GCC unroll 8
-    for (int t = 0; t < kTokens; ++t) {
-      if (k < end)
-        even[g][t] = _mm512_fmadd_ps(last, _mm512_set1_ps(x[t * stride + k]), even[g][t]);
-      sums[g][t] = _mm512_add_ps(sums[g][t], _mm512_add_ps(even[g][t], odd[g][t]));
+      for (int t = 0; t < kTokens; ++t)
+        even[t] = _mm512_fmadd_ps(last, _mm512_set1_ps(x[t * stride + k]), even[t]);
+      ++k;
     }
-  }
-}
-
-template <typename Layout, int kTokens, int kGroups>
-[[gnu::always_inline]] inline void RunFloatTile(const TileArgs& args, const float* x, bool prefetch,
-                                                float* results) {
-  __m512 sums[kGroups][kTokens];
-#pragma GCC unroll 2
-  for (int g = 0; g < kGroups; ++g) {
 #pragma GCC unroll 8
-    for (int t = 0; t < kTokens; ++t) sums[g][t] = _mm512_setzero_ps();
+    for (int t = 0; t < kTokens; ++t)
+      sums[t] = _mm512_add_ps(sums[t], _mm512_add_ps(even[t], odd[t]));
   }
-  for (int64_t k = 0; k < args.n_cols; k += kFloatSliceColumns)
-    AddSlice<Layout>(args, x, prefetch, k, std::min(args.n_cols, k + kFloatSliceColumns), sums);
-#pragma GCC unroll 2
-  for (int g = 0; g < kGroups; ++g) {
 #pragma GCC unroll 8
-    for (int t = 0; t < kTokens; ++t) _mm512_store_ps(results + 16 * (kTokens * g + t), sums[g][t]);
-  }
+  for (int t = 0; t < kTokens; ++t) _mm512_store_ps(results + 16 * t, sums[t]);
 }
 
 template <typename Layout, int kTokens>
 void RunFloat(const TileArgs& args) {
   const auto* x = reinterpret_cast<const float*>(args.activations);
-  if constexpr (kTokens <= kMaxSideBySide<Layout>) {
-    if (args.group_distance != 0)
-      return RunFloatTile<Layout, kTokens, kGroupsSideBySide>(args, x, args.prefetch, args.sums);
-  }
   for (int tile = 0; tile < args.n_tiles; ++tile)
-    RunFloatTile<Layout, kTokens, 1>(args, x + tile * kTokens * args.activation_stride,
-                                     args.prefetch && tile == 0, args.sums + 16 * kTokens * tile);
+    RunFloatTile<Layout, kTokens>(args, x + tile * kTokens * args.activation_stride,
+                                  args.prefetch && tile == 0, args.sums + 16 * kTokens * tile);
 }
 
 template <typename Format>
 struct Kernels {
   using Layout = PackLayout<Format>;
-  static constexpr int kSideBySideTokens = kMaxSideBySide<Layout>;
   template <int kTokens>
   static void Run(const TileArgs& args) {
     if constexpr (Layout::kIsQuantized) {

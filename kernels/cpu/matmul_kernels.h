@@ -13,24 +13,18 @@
 namespace forge {
 
 // The product of one packed row group with tiles of tokens that follow each other: with one, or of
-// kTileTokens tokens with up to kMaxTiles. Or of kGroupsSideBySide groups with one tile, see
-// MatmulKernels::side_by_side_tokens.
+// kTileTokens tokens with up to kMaxTiles.
 struct TileArgs {
-  const std::byte* weights;      // a group of 16 rows, see pack_layout.h
-  int64_t group_distance;        // bytes from group to group; 0: there is one
+  const std::byte* weights;      // one group of 16 rows, see pack_layout.h
   const std::byte* activations;  // quantised weights: the tiles, see activation.h; else float
                                  // [tokens, activation_stride]
   int64_t activation_stride;     // floats from token to token, for floating-point weights
   int64_t n_cols;
   int n_tiles;
   bool prefetch;  // the weights come from memory rather than from a cache
-  float* sums;    // [groups, tokens of all tiles, 16], 64-byte aligned
+  float* sums;    // [tokens of all tiles, 16], 64-byte aligned
 };
 using TileKernel = void (*)(const TileArgs&);
-
-// How many groups of which a core reads more side by side than one after the other. (Two Zen 5
-// cores, one token of 1B Q4_0 and Q8_0: 1.09 to 1.19 times as fast with two, no faster with three.)
-constexpr int kGroupsSideBySide = 2;
 
 // The product of packed row groups that follow each other with all tokens of a panel, for which
 // weights are unpacked once.
@@ -63,13 +57,11 @@ struct MatmulKernels {
   // digits; null: there is nothing faster.
   void (*quantize_tile)(const float* x, int64_t n_cols, std::byte* tile);
   TileKernel tiles[kFormats][kTileTokens];  // [index in Formats][number of tokens - 1]
-  int side_by_side_tokens[kFormats];  // up to so many, those take kGroupsSideBySide groups too
   const PanelTable* panels;  // of tiles of kTileTokens, with the same bits; null: there are none
 };
 
-// Fills a table with Kernels<Format>::template Run<n_tokens> and kSideBySideTokens; evaluated by
-// the compiler, because a function shared between files of several instruction sets might be linked
-// from any of them.
+// Fills a table with Kernels<Format>::template Run<n_tokens>; evaluated by the compiler, because a
+// function shared between files of several instruction sets might be linked from any of them.
 template <template <typename> class Kernels, size_t... kFormat, int... kTokens>
 consteval MatmulKernels MakeMatmulKernels(decltype(MatmulKernels::quantize) quantize,
                                           std::index_sequence<kFormat...>,
@@ -77,7 +69,6 @@ consteval MatmulKernels MakeMatmulKernels(decltype(MatmulKernels::quantize) quan
   MatmulKernels table = {};
   table.quantize = quantize;
   const auto fill = [&table]<typename Format>(size_t index, Format*) {
-    table.side_by_side_tokens[index] = Kernels<Format>::kSideBySideTokens;
     ((table.tiles[index][kTokens] = Kernels<Format>::template Run<kTokens + 1>), ...);
   };
   (fill(kFormat, static_cast<std::tuple_element_t<kFormat, Formats>*>(nullptr)), ...);

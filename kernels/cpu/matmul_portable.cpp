@@ -140,7 +140,6 @@ void RunFloat(const TileArgs& args) {
 template <typename Format>
 struct Kernels {
   using Layout = PackLayout<Format>;
-  static constexpr int kSideBySideTokens = 0;
   template <int kTokens>
   static void Run(const TileArgs& args) {
     if constexpr (Layout::kIsQuantized) {

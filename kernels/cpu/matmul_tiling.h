@@ -101,12 +101,10 @@ struct TokenTiles {
 };
 
 constexpr int kMaxTokensAtOnce = kMaxTiles * kTileTokens;
-static_assert(kGroupsSideBySide * kTileTokens <= kMaxTokensAtOnce);  // of whose sums there is room
 
 // A number format as the kernels of a level take it.
 struct MatmulFormat {
   const TileKernel* kernels;  // [n_tokens of the tile - 1]
-  int side_by_side_tokens;    // up to so many, those take kGroupsSideBySide groups too
   // Null where the level has none; that of prompts where it has none for the format.
   PanelKernel panel;
   PromptKernels::OfFormat prompt_panel;
@@ -125,27 +123,6 @@ struct MatmulFormat {
 inline int64_t TokensInPanel(const MatmulFormat& format, int64_t n_tokens) {
   const int64_t n_tiles = n_tokens / kTileTokens;
   return format.panel != nullptr && n_tiles >= kMinPanelTiles ? n_tiles * kTileTokens : 0;
-}
-
-// Row groups that a kernel of tiles takes at once: kGroupsSideBySide of them, or one.
-struct GroupSeries {
-  int64_t first;
-  int n;
-  int64_t step;  // from group to group; 0 where there is one
-};
-
-// Calls multiply(series) for series that have each of the groups from `begin` to `end` once. Those
-// of a series are as far apart as can be: near each other they were read no faster than in turns.
-template <typename Multiply>
-void ForEachSeries(const MatmulFormat& format, int64_t n_tokens, int64_t begin, int64_t end,
-                   const Multiply& multiply) {
-  if (n_tokens <= format.side_by_side_tokens) {
-    const int64_t step = (end - begin) / kGroupsSideBySide;
-    for (const int64_t behind = begin + step; begin < behind; ++begin)
-      multiply(GroupSeries{begin, kGroupsSideBySide, step});
-    begin += step * (kGroupsSideBySide - 1);
-  }
-  for (; begin < end; ++begin) multiply(GroupSeries{begin, 1, 0});
 }
 
 // Multiplies a panel of n_tokens tokens in tiles of tile_tokens, and calls store(token, sums of the

@@ -416,11 +416,4 @@ template <typename Layout>
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
 }
 
-// Fetches the kBytes of a sub-block from `ahead` on.
-template <int64_t kBytes>
-[[gnu::always_inline]] inline void Prefetch(const char* ahead) {
-#pragma GCC unroll 16
-  for (int64_t p = 0; p < kBytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
-}
-
 }  // namespace forge

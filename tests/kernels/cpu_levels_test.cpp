@@ -83,7 +83,6 @@ TEST_P(CpuLevelsTest, MultipliesToTheSameBitsWithAStandInForAvxVnni) {
       avx2.quantize(x_.data() + t * kCols, kCols, t, n_tokens, format.needs_digits, tile.data());
     alignas(64) float sums[2][kTileTokens * kCpuPackRows] = {};
     TileArgs args = {.weights = packed_.data(),
-                     .group_distance = 0,
                      .activations = tile.data(),
                      .activation_stride = 0,
                      .n_cols = kCols,
