@@ -10,6 +10,7 @@
 #include "kernels/cpu/cpu_features.h"
 #include "kernels/cpu/host_memory.h"
 #include "kernels/cpu/page_memory.h"
+#include "kernels/cpu/prefetch.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -159,11 +160,7 @@ PeakKernels ChooseKernels() {
 
 uint64_t ReadAll(const std::byte* data, int64_t bytes, ThreadPool& pool) {
   constexpr int64_t kChunk = 256 << 10;
-  // As the kernels do: what comes soon, and a page that comes later (see
-  // kernels/cpu/pack_layout.h).
   constexpr int64_t kAhead = 4096;
-  constexpr int64_t kPage = 4096;
-  constexpr int64_t kPageAhead = 32 << 10;
   // A register of the least instruction set, and a sum for each in a line: with plain integers
   // GCC 12 copies the line to the stack, at less than the speed of a fast memory.
   using Words = uint64_t __attribute__((vector_size(16)));
@@ -172,8 +169,8 @@ uint64_t ReadAll(const std::byte* data, int64_t bytes, ThreadPool& pool) {
     const std::byte* p = data + chunk * kChunk;
     Words sums[4] = {};
     for (int64_t i = 0; i < kChunk; i += 64) {
-      if (i % kPage == 0) __builtin_prefetch(p + i + kPageAhead);
-      __builtin_prefetch(p + i + kAhead);
+      Prefetch<64>(p + i + kAhead);
+      if (i % 1024 == 0) PrefetchPageBeyond(p + i + kAhead);
 #pragma GCC unroll 4
       for (int k = 0; k < 4; ++k) {
         Words words;

@@ -47,13 +47,6 @@ struct KeyColumns {
         scales(Cache::kHasScales ? segment.key_scales + j : nullptr) {}
 };
 
-// Asks for the cache lines of the next n elements. `from` may be any address.
-template <int n, typename Kv>
-inline void Prefetch(const Kv* from) {
-  constexpr int kLineElements = 64 / sizeof(Kv);
-  for (int i = 0; i < n; i += kLineElements) __builtin_prefetch(from + i);
-}
-
 // Up to kTileRows rows of a partition. A score row has room for a vector that starts at its end;
 // its length keeps rows apart in the cache's sets.
 struct RowTile {
@@ -106,7 +99,7 @@ void Score(const AttentionPartition& a, const KeyColumns<Cache>& at, const KeyCo
   Vec sums[kRows][kVectors] = {};
   Vec scale[kVectors] = {};
   for (int64_t d = 0; d < a.head_dim; ++d) {
-    Prefetch<kVectors * kLanes>(next.keys + d * a.key_stride);
+    Prefetch<kVectors * kLanes * sizeof(*next.keys)>(next.keys + d * a.key_stride);
     if (Cache::kHasScales && d % kScaleDims == 0)
       for (int v = 0; v < kVectors; ++v)
         scale[v] = LoadHalf(at.scales + d / kScaleDims * a.key_stride + v * kLanes);
@@ -206,7 +199,7 @@ void AddValues(const AttentionPartition& a, const RowTile& tile, int r, int begi
     const int j_end = end - column < n ? end - column : n;
     for (; j < j_end; ++j) {
       const Element* row = values + static_cast<int64_t>(j) * a.value_dim;
-      Prefetch<kVectors * kLanes>(next + static_cast<int64_t>(j) * a.value_dim);
+      Prefetch<kVectors * kLanes * sizeof(Element)>(next + static_cast<int64_t>(j) * a.value_dim);
       Vec x[kVectors];
       for (int v = 0; v < kVectors; ++v) {
         x[v] = kPart ? Cache::LoadFirst(row, n_part) : Cache::Load(row + v * kLanes);

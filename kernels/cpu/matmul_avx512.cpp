@@ -6,6 +6,7 @@
 #include "kernels/cpu/matmul_kernels.h"
 #include "kernels/cpu/pack_layout.h"
 #include "kernels/cpu/pack_read_avx512.h"
+#include "kernels/cpu/prefetch.h"
 #include "kernels/cpu/quantize_avx2.h"
 #include "kernels/cpu/quantize_avx512.h"
 

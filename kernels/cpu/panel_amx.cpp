@@ -10,6 +10,7 @@
 #include "kernels/cpu/pack_layout.h"
 #include "kernels/cpu/pack_read_avx512.h"
 #include "kernels/cpu/panel.h"
+#include "kernels/cpu/prefetch.h"
 
 // Compiled for AVX-512 and AMX-BF16. Everything here has internal linkage or is always inlined: a
 // shared inline function compiled in this file might be linked into code for lesser processors.

@@ -9,6 +9,7 @@
 #include "kernels/cpu/matmul_kernels.h"
 #include "kernels/cpu/pack_layout.h"
 #include "kernels/cpu/pack_read_avx512.h"
+#include "kernels/cpu/prefetch.h"
 
 // Compiled for AVX-512 with VNNI. Everything here has internal linkage or is always inlined: a
 // shared inline function compiled in this file might be linked into code for lesser processors.

@@ -1,8 +1,10 @@
 // Defines kVectorKernels in terms of the vectors of the simd_*.h that was included before.
 //
-// This text is compiled once for each instruction set. It uses no inline function or template of
-// any shared header, so that none of them is emitted with instructions that other processors lack.
+// This text is compiled once for each instruction set. Of inline functions and templates in shared
+// headers it uses none but those that are always inlined, so that none is emitted with instructions
+// that other processors lack.
 
+#include "kernels/cpu/prefetch.h"
 #include "kernels/cpu/vector_math.inl"
 
 namespace forge {
