@@ -35,7 +35,8 @@ class AttentionRun {
   // merges them.
   void RunItem(int64_t item, int64_t wave_begin, int64_t wave_end) const {
     const AttentionItem at = plan_.Find(item);
-    Attend(at, plan_.PartialOf(item - wave_begin));
+    const bool is_last = item + 1 == plan_.n_items();
+    Attend(at, is_last ? at : plan_.Find(item + 1), plan_.PartialOf(item - wave_begin));
     const int64_t task_first = item - at.index;
     const int64_t task_end = task_first + at.n_items;
     const int64_t first = std::max(task_first, wave_begin);
@@ -50,8 +51,15 @@ class AttentionRun {
   }
 
  private:
-  void Attend(const AttentionItem& at, const AttentionPartial& partial) const;
-  int CollectSegments(const AttentionItem& at, int64_t begin, KvSegment* segments) const;
+  // `next`: the item that the thread is likely to compute then.
+  void Attend(const AttentionItem& at, const AttentionItem& next,
+              const AttentionPartial& partial) const;
+  // The first position of the item's partition that its query block sees.
+  int64_t FirstSeen(const AttentionItem& at) const {
+    return std::max(at.partition() * kAttentionPartition,
+                    FirstSeenPosition(args_.batch.positions[at.block->first_token], args_.window));
+  }
+  int CollectSegments(const AttentionItem& at, KvSegment* segments) const;
   void StartRows(const AttentionItem& at) const;
   void Merge(const AttentionItem& at, int64_t partition, const AttentionPartial& partial) const;
   void Finish(const AttentionItem& at) const;
@@ -68,20 +76,22 @@ class AttentionRun {
   const int group_;
 };
 
-// Cuts the item's partition, from position `begin` to the last that the query block sees, at the
-// borders of cache blocks.
-int AttentionRun::CollectSegments(const AttentionItem& at, int64_t begin,
-                                  KvSegment* segments) const {
+// Cuts the item's partition, from the first position to the last that the query block sees, at the
+// borders of cache blocks; at most kAttentionPartition segments, which have at least one position.
+int AttentionRun::CollectSegments(const AttentionItem& at, KvSegment* segments) const {
   const KvLayerView& cache = args_.cache;
   const QueryBlock& block = *at.block;
   const int64_t sequence = args_.batch.token_sequence[block.first_token];
   const int32_t* table = args_.batch.block_tables + sequence * args_.batch.max_blocks;
   const int64_t last = args_.batch.positions[block.first_token + block.n_tokens - 1];
   const int64_t end = std::min<int64_t>((at.partition() + 1) * kAttentionPartition, last + 1);
+  int64_t position = FirstSeen(at);
+  int64_t offset = position % cache.block_tokens;
+  int64_t entry = position / cache.block_tokens % args_.batch.max_blocks;
   int n_segments = 0;
-  for (int64_t position = begin; position < end;) {
-    const int64_t cache_block = table[position / cache.block_tokens % args_.batch.max_blocks];
-    const int64_t offset = position % cache.block_tokens;
+  for (; position < end; offset = 0) {
+    const int64_t cache_block = table[entry];
+    if (++entry == args_.batch.max_blocks) entry = 0;
     const int64_t n = std::min<int64_t>(cache.block_tokens - offset, end - position);
     const CpuKvPlace keys = CpuKeyPlace(cache, cache_block, at.kv_head, offset);
     const CpuKvPlace values = cache.values_in_keys
@@ -97,15 +107,16 @@ int AttentionRun::CollectSegments(const AttentionItem& at, int64_t begin,
   return n_segments;
 }
 
-void AttentionRun::Attend(const AttentionItem& at, const AttentionPartial& partial) const {
-  KvSegment segments[kAttentionPartition];  // a segment has at least one position
+void AttentionRun::Attend(const AttentionItem& at, const AttentionItem& next,
+                          const AttentionPartial& partial) const {
+  KvSegment segments[2 * kAttentionPartition];
   const QueryBlock& block = *at.block;
   const int64_t first_position = at.partition() * kAttentionPartition;
-  const int64_t first_seen = std::max(
-      first_position, FirstSeenPosition(args_.batch.positions[block.first_token], args_.window));
+  const int n_segments = CollectSegments(at, segments);
   const AttentionPartition partition = {
       .segments = segments,
-      .n_segments = CollectSegments(at, first_seen, segments),
+      .n_segments = n_segments,
+      .n_next = CollectSegments(next, segments + n_segments),
       .key_stride = args_.cache.block_tokens,
       .head_dim = args_.cache.head_dim,
       .value_dim = args_.cache.value_dim,
@@ -119,7 +130,7 @@ void AttentionRun::Attend(const AttentionItem& at, const AttentionPartial& parti
       .group = group_,
       .positions = args_.batch.positions + block.first_token,
       .first_position = first_position,
-      .first_column = static_cast<int>(first_seen - first_position),
+      .first_column = static_cast<int>(FirstSeen(at) - first_position),
       .sums = partial.sums,
       .maxima = partial.maxima,
       .totals = partial.totals,

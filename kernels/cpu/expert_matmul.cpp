@@ -12,6 +12,7 @@
 #include "kernels/cpu/matmul_tiling.h"
 #include "kernels/cpu/pack.h"
 #include "kernels/cpu/parallel_rows.h"
+#include "kernels/cpu/prefetch.h"
 #include "kernels/cpu/vector_kernels.h"
 
 namespace forge {
@@ -247,7 +248,7 @@ float* ResultsOf(const Product& product, float* first_y, int64_t group, int64_t 
 void PrefetchResults(const Product& product, float* first_y, int64_t group, int n_groups,
                      int64_t pair) {
   const float* y = ResultsOf(product, first_y, group, pair);
-  for (int g = 0; g < n_groups; ++g) __builtin_prefetch(y + g * kCpuPackRows, /*rw=*/1);
+  for (int g = 0; g < n_groups; ++g) PrefetchLine(y + g * kCpuPackRows);
 }
 
 // y[pair, rows of the groups] = sums + bias of the expert, or the activation of that, or of the

@@ -9,6 +9,7 @@
 #include "kernels/cpu/matmul_kernels.h"
 #include "kernels/cpu/matmul_tiling.h"
 #include "kernels/cpu/pack_layout.h"
+#include "kernels/cpu/prefetch.h"
 #include "kernels/cpu/vector_kernels.h"
 
 namespace forge {
@@ -288,11 +289,11 @@ float* ResultsOf(const Product& product, float* first_y, int64_t group, int64_t 
 void PrefetchResults(const Product& product, float* first_y, int64_t group, int n_groups,
                      int64_t token) {
   const float* y = ResultsOf(product, first_y, group, token);
-  for (int g = 0; g < n_groups; ++g) __builtin_prefetch(y + g * kCpuPackRows, /*rw=*/1);
+  for (int g = 0; g < n_groups; ++g) PrefetchLine(y + g * kCpuPackRows);
   const float* residual = product.target->residual;
   if (residual == nullptr) return;
   residual += token * product.target->weight.shape.n_rows + group * kCpuPackRows;
-  for (int g = 0; g < n_groups; ++g) __builtin_prefetch(residual + g * kCpuPackRows);
+  for (int g = 0; g < n_groups; ++g) PrefetchLine(residual + g * kCpuPackRows);
 }
 
 // y[t, rows of the groups] = sums + bias + residual, or the activation of that, or of the first

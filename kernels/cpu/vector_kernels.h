@@ -25,8 +25,9 @@ constexpr int kAttentionPartition = 256;
 // Softmax attention of some query rows of one KV head over one partition. Row r is query head
 // r % group of the block's token r / group.
 struct AttentionPartition {
-  const KvSegment* segments;
+  const KvSegment* segments;  // [n_segments + n_next]
   int n_segments;
+  int n_next;  // segments behind the others that are likely to be read next: fetched ahead
   int64_t key_stride;
   int head_dim;
   int value_dim;
