@@ -128,6 +128,9 @@ struct VectorKernels {
   void (*soft_cap)(const float* x, float* y, int64_t n, float cap);
   // y[i] = exp(x[i] - shift)
   void (*exponentials)(const float* x, float shift, float* y, int64_t n);
+  // maxima[g] is the greatest of x[g * group .. (g + 1) * group), fewer at the end of the n; NaNs
+  // do not count. -infinity where there is none.
+  void (*group_maxima)(const float* x, int64_t n, int64_t group, float* maxima);
   void (*combine_experts)(const CombineExpertsRow&);
   // Rotates the pairs (a[i], b[i]).
   void (*rotate_halves)(float* a, float* b, const float* cosines, const float* sines,

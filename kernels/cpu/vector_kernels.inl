@@ -148,6 +148,19 @@ void Exponentials(const float* x, float shift, float* y, int64_t n) {
   }
 }
 
+void GroupMaxima(const float* x, int64_t n, int64_t group, float* maxima) {
+  for (; n > 0; x += group, n -= group, ++maxima) {
+    const int64_t end = n < group ? n : group;
+    Vec greatest = Set(-__builtin_inff());
+    int64_t i = 0;
+    for (; i + kLanes <= end; i += kLanes) greatest = Max(Load(x + i), greatest);
+    float of_rest = -__builtin_inff();
+    for (; i < end; ++i) of_rest = x[i] > of_rest ? x[i] : of_rest;
+    const float of_lanes = MaxOfLanes(greatest);
+    *maxima = of_rest > of_lanes ? of_rest : of_lanes;
+  }
+}
+
 void CombineExperts(const CombineExpertsRow& row) {
   float shared_weight = 1.0f;
   if (row.shared_gate != nullptr) shared_weight = 1.0f / (1.0f + Exp(-*row.shared_gate));
@@ -247,6 +260,7 @@ constexpr VectorKernels kVectorKernels = {
     .sigmoid_gate = Activate<SigmoidGate>,
     .soft_cap = SoftCap,
     .exponentials = Exponentials,
+    .group_maxima = GroupMaxima,
     .combine_experts = CombineExperts,
     .rotate_halves = RotateHalves,
     .rotate_neighbours = RotateNeighbours,

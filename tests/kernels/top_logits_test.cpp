@@ -132,6 +132,55 @@ TEST_P(TopLogitsTest, SaysWhereARowIsNoNumbersAndNamesColumnsThatThereAre) {
   }
 }
 
+TEST_P(TopLogitsTest, FindsWhatIsNoNumberWhereverItIs) {
+  constexpr int kCols = 20'000, kExcluded = 9'000;
+  std::mt19937 random(2);
+  std::vector<float> x = testing::NormalFloats(kCols, random, 3.0f);
+  // Longer than what a device looks through at a time.
+  std::fill_n(x.begin() + 5'000, kExcluded, -INFINITY);
+  Check(x, kCols, 40);
+  for (const int at : {0, 4'999, 5'000, 9'500, 13'999, kCols - 1}) {
+    std::vector<float> odd = x;
+    odd[static_cast<size_t>(at)] = NAN;
+    float value[1];
+    int32_t column[1];
+    double sum[1];
+    ASSERT_TRUE(rig_->Run(TopLogitsArgs{.x = odd.data(),
+                                        .values = value,
+                                        .columns = column,
+                                        .log_sum_exp = sum,
+                                        .n_rows = 1,
+                                        .n_cols = kCols,
+                                        .k = 1})
+                    .ok());
+    EXPECT_FALSE(std::isfinite(sum[0])) << at;
+    EXPECT_NE(column[0], at);
+  }
+}
+
+TEST_P(TopLogitsTest, GivesARowTheSameBitsAloneAndAmongOthers) {
+  constexpr int kRows = 7, kCols = 50'001, kChosen = 20;
+  std::mt19937 random(3);
+  const std::vector<float> x = testing::NormalFloats(size_t{kRows} * kCols, random, 3.0f);
+  const auto run = [&](int row, int n_rows) {
+    std::vector<float> values(static_cast<size_t>(n_rows) * kChosen);
+    std::vector<int32_t> columns(values.size());
+    std::vector<double> sums(static_cast<size_t>(n_rows));
+    EXPECT_TRUE(rig_->Run(TopLogitsArgs{.x = x.data() + row * kCols,
+                                        .values = values.data(),
+                                        .columns = columns.data(),
+                                        .log_sum_exp = sums.data(),
+                                        .n_rows = n_rows,
+                                        .n_cols = kCols,
+                                        .k = kChosen})
+                    .ok());
+    return sums;
+  };
+  const std::vector<double> together = run(0, kRows);
+  for (int row = 0; row < kRows; ++row)
+    EXPECT_EQ(run(row, 1)[0], together[static_cast<size_t>(row)]) << row;
+}
+
 TEST_P(TopLogitsTest, TakesNothingAsNoWorkAndRefusesBadArguments) {
   float x[4] = {}, values[4] = {};
   int32_t columns[4] = {};
