@@ -130,8 +130,8 @@ void Quantize(const float* x, int64_t n_cols, int token, int n_tokens, bool has_
   QuantizeActivationsAvx2(x, n_cols, token, n_tokens, has_digits, tile);
 }
 
-void QuantizeWholeTile(const float* x, int64_t n_cols, std::byte* tile) {
-  QuantizeTile(x, n_cols, tile);
+void QuantizeWholeTile(const float* x, int64_t stride, int64_t n_cols, std::byte* tile) {
+  QuantizeTile(x, stride, n_cols, tile);
 }
 
 }  // namespace

@@ -53,9 +53,9 @@ struct MatmulKernels {
   // Rounds one token's activations into a tile, see activation.h.
   void (*quantize)(const float* x, int64_t n_cols, int token, int n_tokens, bool has_digits,
                    std::byte* tile);
-  // The same of all kTileTokens tokens of a tile, [kTileTokens, n_cols] at `x`, without second
-  // digits; null: there is nothing faster.
-  void (*quantize_tile)(const float* x, int64_t n_cols, std::byte* tile);
+  // The same of all kTileTokens tokens of a tile, whose rows are `stride` floats apart, without
+  // second digits; null: there is nothing faster.
+  void (*quantize_tile)(const float* x, int64_t stride, int64_t n_cols, std::byte* tile);
   TileKernel tiles[kFormats][kTileTokens];  // [index in Formats][number of tokens - 1]
   const PanelTable* panels;  // of tiles of kTileTokens, with the same bits; null: there are none
 };

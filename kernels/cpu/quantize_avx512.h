@@ -121,12 +121,14 @@ template <typename Join>
                       _mm512_sub_epi32(_mm512_setzero_si512(), half_sums));
 }
 
-// QuantizeActivations of all tokens of a tile, without second digits, equal to the bit, in a
-// fraction of the time: the tokens share divisions, and the lines of a block are written once.
-[[gnu::always_inline]] inline void QuantizeTile(const float* x, int64_t n_cols, std::byte* tile) {
+// QuantizeActivations of all tokens of a tile, whose rows are `stride` floats apart, without second
+// digits, equal to the bit, in a fraction of the time: the tokens share divisions, and the lines of
+// a block are written once.
+[[gnu::always_inline]] inline void QuantizeTile(const float* x, int64_t stride, int64_t n_cols,
+                                                std::byte* tile) {
   auto* block = reinterpret_cast<ActivationBlock<kTileTokens>*>(tile);
   for (int64_t i = 0; i < n_cols; i += kActivationBlockColumns)
-    QuantizeTileBlock(x + i, n_cols, *block++);
+    QuantizeTileBlock(x + i, stride, *block++);
 }
 
 }  // namespace forge

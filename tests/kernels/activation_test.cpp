@@ -80,7 +80,7 @@ TEST(ActivationTest, IsRoundedInWholeTilesAsTokenByToken) {
         kernels.quantize(row.data(), kCols, t, kTileTokens, false, expected.data());
         x.insert(x.end(), row.begin(), row.end());
       }
-      kernels.quantize_tile(x.data(), kCols, tile.data());
+      kernels.quantize_tile(x.data(), kCols, kCols, tile.data());
       EXPECT_EQ(tile, expected) << "from row " << first << ", " << CpuLevelName(level);
     }
   }

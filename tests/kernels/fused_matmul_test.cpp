@@ -136,8 +136,14 @@ TEST_P(FusedMatmulTest, NormalisesAsTheOpOfThatName) {
   PackedMatrix second(*rig_, {F16Format::kDType, 5, kCols}, random);
   HostNorm norm = {testing::NormalFloats(kCols, random), {}, 1e-5f};
   norm.bias = testing::NormalFloats(kCols, random);
-  for (const auto& [n_tokens, is_centred] : std::vector<std::pair<int, bool>>{
-           {1, false}, {1, true}, {3, false}, {3, true}, {34, false}, {34, true}}) {
+  for (const auto& [n_tokens, is_centred] : std::vector<std::pair<int, bool>>{{1, false},
+                                                                              {1, true},
+                                                                              {3, false},
+                                                                              {3, true},
+                                                                              {22, false},
+                                                                              {22, true},
+                                                                              {34, false},
+                                                                              {34, true}}) {
     norm.is_centred = is_centred;
     const auto n_in = static_cast<size_t>(n_tokens * kCols);
     const std::vector<float> x = testing::NormalFloats(n_in, random, 3.0f);
