@@ -10,7 +10,8 @@ namespace forge {
 namespace {
 
 // A compiler splits these where the processor has narrower registers. They are passed by reference,
-// because how they are passed by value depends on the processor they are compiled for.
+// because how they are passed by value depends on the processor they are compiled for. Spelled out
+// twice: g++ 12 drops a vector_size that hangs on a template's parameter.
 template <size_t kLanes>
 struct Vectors;
 template <>

@@ -174,11 +174,15 @@ TEST_P(TopLogitsTest, GivesARowTheSameBitsAloneAndAmongOthers) {
                                         .n_cols = kCols,
                                         .k = kChosen})
                     .ok());
-    return sums;
+    return std::pair(sums, columns);
   };
-  const std::vector<double> together = run(0, kRows);
-  for (int row = 0; row < kRows; ++row)
-    EXPECT_EQ(run(row, 1)[0], together[static_cast<size_t>(row)]) << row;
+  const auto [sums, columns] = run(0, kRows);
+  for (int row = 0; row < kRows; ++row) {
+    const auto [sum, chosen] = run(row, 1);
+    EXPECT_EQ(sum[0], sums[static_cast<size_t>(row)]) << row;
+    const auto first = columns.begin() + row * kChosen;
+    EXPECT_EQ(chosen, std::vector<int32_t>(first, first + kChosen)) << row;
+  }
 }
 
 TEST_P(TopLogitsTest, TakesNothingAsNoWorkAndRefusesBadArguments) {
