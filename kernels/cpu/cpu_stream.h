@@ -2,6 +2,7 @@
 
 #include "kernels/api/stream.h"
 #include "kernels/cpu/cpu_features.h"
+#include "kernels/cpu/product_order.h"
 #include "kernels/cpu/thread_pool.h"
 
 namespace forge {
@@ -16,11 +17,13 @@ class CpuStream final : public Stream {
 
   ThreadPool& pool() const { return pool_; }
   CpuLevel level() const { return level_; }
+  ProductOrder& product_order() { return product_order_; }
   Status Synchronize() override { return Status(); }
 
  private:
   ThreadPool& pool_;
   const CpuLevel level_;
+  ProductOrder product_order_;
 };
 
 // REQUIRES: `stream` was created by the CPU device.

@@ -48,7 +48,7 @@ class ExpertProducts {
   bool empty() const { return n_products_ == 0; }
   bool is_gated() const { return products_[1].is_up; }
   void PrepareActivations(ThreadPool& pool) const;
-  void Multiply(ThreadPool& pool) const;
+  void Multiply(CpuStream& stream) const;
 
  private:
   int64_t RowOf(int64_t sorted_pair) const {
@@ -192,9 +192,13 @@ int64_t ExpertProducts::PlanChunks(int n_threads) const {
   return n_chunks;
 }
 
-void ExpertProducts::Multiply(ThreadPool& pool) const {
-  pool.ParallelFor(PlanChunks(pool.n_threads()),
-                   [this](int64_t chunk, int) { MultiplyChunk(chunk); });
+void ExpertProducts::Multiply(CpuStream& stream) const {
+  ThreadPool& pool = stream.pool();
+  FirstReads next;
+  if (IsBoundByMemory(args_.n_x_rows, weight_bytes_, pool.n_threads()))  // {}: experts change
+    next = stream.product_order().Begin(args_.targets[0].weights.first.data, {});
+  pool.ParallelFor(
+      PlanChunks(pool.n_threads()), [this](int64_t chunk, int) { MultiplyChunk(chunk); }, next);
 }
 
 void ExpertProducts::MultiplyChunk(int64_t chunk) const {
@@ -381,7 +385,7 @@ Status CpuExpertMatmul(const ExpertMatmulArgs& args, Stream& stream) {
                                   is_fused ? activate : nullptr);
     if (products.empty()) continue;
     products.PrepareActivations(cpu.pool());
-    products.Multiply(cpu.pool());
+    products.Multiply(cpu);
   }
   if (activate == nullptr || is_fused) return Status();
   float* const gate = args.targets[0].y;

@@ -4,6 +4,7 @@
 #include <array>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "kernels/cpu/cpu_stream.h"
 #include "kernels/cpu/matmul_kernels.h"
@@ -87,7 +88,7 @@ class TiledMatmul {
   int64_t n_sides() const { return is_gated() ? 2 : 1; }  // that stay together
   // Normalises the activations and rounds them.
   void Prepare(ThreadPool& pool) const;
-  void Multiply(ThreadPool& pool) const;
+  void Multiply(CpuStream& stream) const;
 
  private:
   int64_t n_blocks() const { return CeilDivide(n_in_, kActivationBlockColumns); }
@@ -111,6 +112,7 @@ class TiledMatmul {
   void QuantizeTokens(const Span& tokens, int64_t first_block, int64_t end_block) const;
   Part MakeTiles(int n_threads) const;
   Part MakePanels(const Span& tokens, const PanelGroups& groups, int n_threads) const;
+  std::vector<FirstRead> FirstReadsOf(const Part& tiles, int n_threads) const;
   void MultiplyChunk(const Part& part, int64_t chunk) const;
   void MultiplyGroups(const Product& product, int64_t group, int64_t end_group,
                       const Span& span) const;
@@ -250,13 +252,40 @@ Part TiledMatmul::MakePanels(const Span& tokens, const PanelGroups& groups, int 
           CeilDivide(n_groups_, in_chunk)};
 }
 
-void TiledMatmul::Multiply(ThreadPool& pool) const {
+// What each thread reads first in a loop over the chunks of these tiles alone.
+std::vector<FirstRead> TiledMatmul::FirstReadsOf(const Part& tiles, int n_threads) const {
+  const int64_t n_shares = std::min<int64_t>(n_threads, tiles.n_chunks());
+  std::vector<FirstRead> reads;
+  for (int64_t share = 0; share < n_shares; ++share) {
+    int64_t group = tiles.n_chunks() * share / n_shares * tiles.groups_per_chunk / n_sides();
+    size_t i = 0;
+    while (group >= products_[i].n_groups) group -= products_[i++].n_groups;
+    const Product& product = products_[i];
+    const int64_t n_groups =
+        std::min(product.n_groups - group, CeilDivide(n_groups_, n_shares * n_sides()));
+    reads.emplace_back(
+        static_cast<const std::byte*>(product.target->weight.data) +
+            group * product.format.group_bytes,
+        static_cast<size_t>(std::min(kFirstReadBytes, n_groups * product.format.group_bytes)));
+  }
+  return reads;
+}
+
+void TiledMatmul::Multiply(CpuStream& stream) const {
+  ThreadPool& pool = stream.pool();
   const Part tiles = MakeTiles(pool.n_threads());
   const Part panels = MakePanels({n_tiled_, args_.n_tokens}, kPromptPanelGroups, pool.n_threads());
   const int64_t n_first = tiles.n_chunks();
-  pool.ParallelFor(n_first + panels.n_chunks(), [&](int64_t chunk, int) {
-    chunk < n_first ? MultiplyChunk(tiles, chunk) : MultiplyChunk(panels, chunk - n_first);
-  });
+  FirstReads next;
+  if (IsBoundByMemory(args_.n_tokens, weight_bytes_, pool.n_threads()))
+    next = stream.product_order().Begin(args_.targets[0].weight.data,
+                                        FirstReadsOf(tiles, pool.n_threads()));
+  pool.ParallelFor(
+      n_first + panels.n_chunks(),
+      [&](int64_t chunk, int) {
+        chunk < n_first ? MultiplyChunk(tiles, chunk) : MultiplyChunk(panels, chunk - n_first);
+      },
+      next);
 }
 
 void TiledMatmul::MultiplyChunk(const Part& part, int64_t chunk) const {
@@ -441,7 +470,7 @@ Status CpuMatmul(const MatmulArgs& args, Stream& stream) {
                              " tokens; it needs " + std::to_string(needed));
   }
   matmul.Prepare(cpu.pool());
-  matmul.Multiply(cpu.pool());
+  matmul.Multiply(cpu);
   return Status();
 }
 

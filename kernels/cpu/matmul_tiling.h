@@ -84,6 +84,16 @@ constexpr int64_t SpanTokens(int64_t n_in, int64_t token_bytes) {
   return std::clamp<int64_t>(kSpanActivationBytes / bytes, 1, kMaxPanelTokens / kUnit) * kUnit;
 }
 
+// How much a thread that waits fetches of what it reads first in the next product: a fraction of a
+// second-level cache, and more than most waits have time for.
+constexpr int64_t kFirstReadBytes = 256 << 10;
+
+// Whether a product of several threads waits for memory rather than multiplies, and is so long that
+// finding out what comes next costs nothing beside it.
+constexpr bool IsBoundByMemory(int64_t n_tokens, int64_t weight_bytes, int n_threads) {
+  return n_threads > 1 && n_tokens <= kTileTokens && weight_bytes >= kFirstReadBytes;
+}
+
 // How n_tokens tokens fall into tiles.
 struct TokenTiles {
   int64_t n_tokens;

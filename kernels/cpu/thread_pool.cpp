@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "kernels/base/check.h"
+#include "kernels/cpu/prefetch.h"
 
 namespace forge {
 namespace {
@@ -40,14 +41,24 @@ void Pause() {
 #endif
 }
 
-// Polls `done` for kPollTime; false if it never held.
+// Fetches a little of `unfetched` and takes it off; false if nothing is left.
+bool FetchSome(FirstRead& unfetched) {
+  constexpr size_t kBytes = 256;
+  if (unfetched.size() < kBytes) return false;
+  Prefetch<kBytes>(unfetched.data());
+  PrefetchPageBeyond(unfetched.data());
+  unfetched = unfetched.subspan(kBytes);
+  return true;
+}
+
+// Polls `done` for kPollTime, and fetches meanwhile; false if it never held.
 template <typename Condition>
-bool Poll(const Condition& done) {
+bool Poll(FirstRead& unfetched, const Condition& done) {
   const auto deadline = std::chrono::steady_clock::now() + kPollTime;
   do {
     for (int i = 0; i < 8; ++i) {
       if (done()) return true;
-      Pause();
+      if (!FetchSome(unfetched)) Pause();
     }
   } while (std::chrono::steady_clock::now() < deadline);
   return done();
@@ -108,7 +119,7 @@ ThreadPool::~ThreadPool() {
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::ParallelFor(int64_t n_chunks, ChunkFunction fn) {
+void ThreadPool::ParallelFor(int64_t n_chunks, ChunkFunction fn, FirstReads next) {
   FORGE_CHECK(n_chunks >= 0 && n_chunks <= UINT32_MAX, std::to_string(n_chunks));
   if (n_chunks == 0) return;
   const MutexLock lock(loop_mutex_);
@@ -117,6 +128,7 @@ void ThreadPool::ParallelFor(int64_t n_chunks, ChunkFunction fn) {
     return;
   }
   fn_ = &fn;
+  next_ = next;
   unfinished_.store(static_cast<uint32_t>(n_chunks), std::memory_order_relaxed);
   // A thread that still looks for chunks may take one as soon as its share is here.
   const int64_t n_shares = std::min<int64_t>(n_threads_, n_chunks);
@@ -165,6 +177,9 @@ void ThreadPool::RunChunks(int thread) {
     ++n_done;
   }
   if (n_done == 0) return;
+  // Like fn_, next_ is this loop's until these chunks are reported.
+  const auto own = static_cast<size_t>(thread);
+  if (own < next_.size() && !next_[own].empty()) shares_[own].unfetched = next_[own];
   // Sequentially consistent, like the caller's two steps in WaitForChunks: either this thread sees
   // that the caller sleeps, or the caller sees the new count.
   if (unfinished_.fetch_sub(n_done) == n_done && caller_sleeps_.load()) FutexWake(unfinished_, 1);
@@ -172,7 +187,7 @@ void ThreadPool::RunChunks(int thread) {
 
 void ThreadPool::WaitForChunks() {
   const auto finished = [this] { return unfinished_.load(std::memory_order_acquire) == 0; };
-  if (Poll(finished)) return;
+  if (Poll(shares_[0].unfetched, finished)) return;
   caller_sleeps_.store(true);
   for (uint32_t left = unfinished_.load(); left != 0; left = unfinished_.load())
     FutexWait(unfinished_, left);
@@ -183,7 +198,7 @@ void ThreadPool::RunWorker(int thread) {
   uint32_t seen = loops_.load();
   while (!stop_.load(std::memory_order_relaxed)) {
     RunChunks(thread);
-    WaitForLoop(seen);
+    WaitForLoop(thread, seen);
     seen = loops_.load();
   }
 }
@@ -196,9 +211,9 @@ void ThreadPool::WakeWorkers(uint32_t n_workers) {
   FutexWake(loops_, static_cast<int>(n_workers < INT_MAX ? n_workers : INT_MAX));
 }
 
-void ThreadPool::WaitForLoop(uint32_t seen) {
+void ThreadPool::WaitForLoop(int thread, uint32_t seen) {
   const auto started = [this, seen] { return loops_.load(std::memory_order_acquire) != seen; };
-  if (Poll(started)) return;
+  if (Poll(shares_[static_cast<size_t>(thread)].unfetched, started)) return;
   n_sleeping_.fetch_add(1);
   while (!started()) FutexWait(loops_, seen);
   n_sleeping_.fetch_sub(1);

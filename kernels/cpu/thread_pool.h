@@ -1,8 +1,10 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -11,6 +13,10 @@
 #include "kernels/base/result.h"
 
 namespace forge {
+
+// Memory that a thread is going to read. It is only asked for, so it may be any.
+using FirstRead = std::span<const std::byte>;
+using FirstReads = std::span<const FirstRead>;  // [thread]
 
 // Runs the chunks of one loop at a time on the calling thread and n_threads - 1 workers.
 //
@@ -39,14 +45,20 @@ class ThreadPool {
   // A single chunk runs on the calling thread and wakes nobody.
   // REQUIRES: 0 <= n_chunks < 2^32; fn throws nothing and does not call ParallelFor of the same
   // pool.
-  void ParallelFor(int64_t n_chunks, FunctionRef<void(int64_t chunk, int thread)> fn);
+  //
+  // While a thread waits after that, for others or for the next loop, it fetches what `next` has
+  // for it into its caches, so that memory does not rest; what is left when its wait ends it
+  // fetches in later waits. Where `next` has nothing for a thread it goes on with what it had.
+  void ParallelFor(int64_t n_chunks, FunctionRef<void(int64_t chunk, int thread)> fn,
+                   FirstReads next = {});
 
  private:
   using ChunkFunction = FunctionRef<void(int64_t, int)>;
 
-  // The chunks of a share that nobody has taken, first << 32 | end.
+  // What a thread has of its own.
   struct alignas(64) Share {
-    std::atomic<uint64_t> untaken = 0;
+    std::atomic<uint64_t> untaken = 0;  // its chunks that nobody has taken, first << 32 | end
+    FirstRead unfetched;                // touched by its thread alone
   };
 
   explicit ThreadPool(int n_threads)
@@ -60,7 +72,7 @@ class ThreadPool {
   void RunChunks(int thread);
   void WakeWorkers(uint32_t n_workers);
   // Returns when `loops_` no longer is `seen`.
-  void WaitForLoop(uint32_t seen);
+  void WaitForLoop(int thread, uint32_t seen);
   void WaitForChunks();
 
   // Constant after construction.
@@ -71,6 +83,7 @@ class ThreadPool {
 
   // The current loop. Written while all shares are empty; read by a thread that holds a chunk.
   const ChunkFunction* fn_ = nullptr;
+  FirstReads next_;
 
   std::vector<Share> shares_;  // [thread]
   alignas(64) std::atomic<uint32_t> unfinished_ =

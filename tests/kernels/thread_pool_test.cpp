@@ -6,6 +6,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <numeric>
 #include <thread>
@@ -145,6 +147,25 @@ TEST(ThreadPoolTest, WakesWorkersThatSleep) {
       n_inside.fetch_add(1);
       while (n_inside.load() < 2) std::this_thread::yield();
     });
+  }
+}
+
+// What threads fetch while they wait need not be there, and is given to each loop anew.
+TEST(ThreadPoolTest, FetchesAnyMemoryWhileItWaits) {
+  const std::unique_ptr<ThreadPool> pool = MakePool(3);
+  std::vector<std::byte> small(1000);
+  const auto* const nowhere = reinterpret_cast<const std::byte*>(uintptr_t{1} << 46);
+  std::vector<int64_t> cells(8);
+  for (int64_t loop = 0; loop < 5000; ++loop) {
+    std::vector<FirstRead> next(static_cast<size_t>(loop % 5));
+    for (size_t i = 0; i < next.size(); ++i)
+      next[i] = (loop + static_cast<int64_t>(i)) % 3 == 0 ? FirstRead(nowhere, 64 << 10)
+                                                          : FirstRead(small.data(), small.size());
+    pool->ParallelFor(
+        8, [&](int64_t chunk, int) { cells[static_cast<size_t>(chunk)] = loop + chunk; }, next);
+    next.assign(3, FirstRead(nowhere, 1));
+    for (int64_t chunk = 0; chunk < 8; ++chunk)
+      ASSERT_EQ(cells[static_cast<size_t>(chunk)], loop + chunk) << "loop " << loop;
   }
 }
 
