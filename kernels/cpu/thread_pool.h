@@ -52,6 +52,9 @@ class ThreadPool {
   void ParallelFor(int64_t n_chunks, FunctionRef<void(int64_t chunk, int thread)> fn,
                    FirstReads next = {});
 
+  // What the calling thread has not fetched yet, for tests. REQUIRES: no other thread calls.
+  FirstRead unfetched() const { return shares_[0].unfetched; }
+
  private:
   using ChunkFunction = FunctionRef<void(int64_t, int)>;
 

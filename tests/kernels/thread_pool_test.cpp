@@ -169,6 +169,31 @@ TEST(ThreadPoolTest, FetchesAnyMemoryWhileItWaits) {
   }
 }
 
+TEST(ThreadPoolTest, FetchesAllThatComesNextIfItHasTime) {
+  const std::unique_ptr<ThreadPool> pool = MakePool(2);
+  const std::vector<std::byte> memory((64 << 10) + 100);  // 100: less than is fetched at once
+  // Each thread has a chunk; the worker's is the longer one.
+  const auto wait_for_worker = [&](FirstReads next) {
+    std::atomic<int> n_inside = 0;
+    pool->ParallelFor(
+        2,
+        [&](int64_t, int thread) {
+          n_inside.fetch_add(1);
+          while (n_inside.load() < 2) std::this_thread::yield();
+          if (thread == 1) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        },
+        next);
+  };
+  wait_for_worker(std::vector<FirstRead>{memory});
+  // Where others take the processor from it, it needs several waits.
+  for (int i = 0; i < 100 && pool->unfetched().size() > 100; ++i) wait_for_worker({});
+  const FirstRead rest = pool->unfetched();
+  EXPECT_EQ(rest.size(), 100u);
+  EXPECT_EQ(rest.data(), memory.data() + (64 << 10));
+  wait_for_worker({});
+  EXPECT_EQ(pool->unfetched().data(), rest.data()) << "nothing new: it keeps what it had";
+}
+
 TEST(ThreadPoolTest, UsesNoProcessorTimeWhenIdle) {
   const std::unique_ptr<ThreadPool> pool = MakePool(4);
   pool->ParallelFor(100, [](int64_t, int) {});
