@@ -16,11 +16,15 @@ namespace {
 
 using Seconds = ModelRunner::Seconds;
 
-Status MeasureTests(const MeasureOptions& options, RunnerOptions runner_options, Probes& probes,
-                    SpeedReport& report) {
+// Runs the tests, of one stream or of several, and adds what they gave to `reports`, a list of
+// `report`.
+Status MeasureTests(const std::vector<SpeedTest>& tests, const MeasureOptions& options,
+                    RunnerOptions runner_options, Probes& probes, SpeedReport& report,
+                    std::vector<TestReport>& reports) {
   std::optional<OpProfile> profile;
   if (options.has_ops) runner_options.profile = &profile.emplace();
-  runner_options.context_length = ContextFor(options.tests, options.n_batch);
+  runner_options.max_sequences = SequencesFor(tests);
+  runner_options.context_length = ContextFor(tests, options.n_batch);
   FORGE_ASSIGN_OR_RETURN(const auto runner, ModelRunner::Create(runner_options));
   report.info = runner->info();
   MachineLimits gpu_limits;
@@ -29,9 +33,9 @@ Status MeasureTests(const MeasureOptions& options, RunnerOptions runner_options,
     FORGE_ASSIGN_OR_RETURN(gpu_limits.read_gbs, MeasureGpuCopyRate(options.gpu));
     FORGE_ASSIGN_OR_RETURN(gpu_limits.bf16_gflops, MeasureGpuMatrixRate(options.gpu));
   }
-  for (const SpeedTest& test : options.tests) {
+  for (const SpeedTest& test : tests) {
     FORGE_TRY(runner->Run(test).status());
-    TestReport& measured = report.tests.emplace_back();
+    TestReport& measured = reports.emplace_back();
     measured.test = test;
     measured.limits = report.is_gpu ? gpu_limits : probes.Measure();
     if (profile) profile->Reset();
@@ -40,25 +44,6 @@ Status MeasureTests(const MeasureOptions& options, RunnerOptions runner_options,
       measured.seconds.push_back(time.count());
     }
     if (profile) measured.ops = profile->Records();
-  }
-  return Status();
-}
-
-Status MeasureStreams(const MeasureOptions& options, RunnerOptions runner_options,
-                      SpeedReport& report) {
-  runner_options.max_sequences = SequencesFor(options.streams);
-  runner_options.context_length = ContextFor(options.streams, options.n_batch);
-  FORGE_ASSIGN_OR_RETURN(const auto runner, ModelRunner::Create(runner_options));
-  report.info = runner->info();
-  if (report.is_gpu) report.device = runner->device();
-  for (const SpeedTest& test : options.streams) {
-    FORGE_TRY(runner->Run(test).status());
-    StreamReport& measured = report.streams.emplace_back();
-    measured.test = test;
-    for (int i = 0; i < options.repetitions; ++i) {
-      FORGE_ASSIGN_OR_RETURN(const Seconds time, runner->Run(test));
-      measured.tokens_per_second.push_back(test.n_tokens() / time.count());
-    }
   }
   return Status();
 }
@@ -84,8 +69,10 @@ Result<SpeedReport> MeasureModel(const std::string& path, const MeasureOptions& 
                                         .kv_dtype = options.kv_dtype};
   if (options.tests.empty() && options.streams.empty()) return report;
   if (options.verifies) FORGE_TRY(VerifyGreedy(runner_options));
-  if (!options.tests.empty()) FORGE_TRY(MeasureTests(options, runner_options, *probes, report));
-  if (!options.streams.empty()) FORGE_TRY(MeasureStreams(options, runner_options, report));
+  for (const auto& [tests, reports] :
+       {std::pair(&options.tests, &report.tests), std::pair(&options.streams, &report.streams)})
+    if (!tests->empty())
+      FORGE_TRY(MeasureTests(*tests, options, runner_options, *probes, report, *reports));
   return report;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <future>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -54,51 +55,81 @@ Status CompareTokens(const std::vector<TokenId>& expected, const std::vector<Tok
 
 }  // namespace
 
-// What a turn gave.
-struct ModelRunner::Outcome {
-  std::vector<Clock::time_point> times;  // of tokens
-  std::vector<TokenId> tokens;
-  Status status;
-  Clock::time_point submitted;
+// The part of a run that is measured, whose ops count: from the first token of its last stream on,
+// or from now on, until that stream has n_gen tokens more than one. Tells of tokens come from the
+// engine's thread, between two steps; the time is there when all streams have ended.
+class ModelRunner::Window {
+ public:
+  enum class Start { kNow, kWhenAllGenerate };
+  Window(OpProfile* profile, const SpeedTest& test, Start start)
+      : profile_(profile), n_streams_(test.n_streams), n_gen_(test.n_gen) {
+    if (start == Start::kNow) Begin();
+  }
+  // A stream has its n-th token, from 1 on.
+  void OnToken(const void* stream, size_t n) {
+    if (n == 1 && ++n_begun_ == n_streams_) {
+      last_ = stream;
+      if (!start_) Begin();
+    }
+    if (stream != last_ || n != n_gen_ + 1) return;
+    end_ = Clock::now();
+    if (profile_ != nullptr) profile_->Pause();
+  }
+  Seconds time() const { return end_ - start_.value(); }
+
+ private:
+  void Begin() {
+    if (profile_ != nullptr) profile_->Resume();
+    start_ = Clock::now();
+  }
+
+  OpProfile* const profile_;  // may be null
+  const uint32_t n_streams_;
+  const size_t n_gen_;
+  uint32_t n_begun_ = 0;
+  const void* last_ = nullptr;  // the stream that began last
+  std::optional<Clock::time_point> start_;
+  Clock::time_point end_;
 };
 
-// Notes when each token came.
+// Takes a turn's tokens.
 class ModelRunner::Sink final : public GenerationSink {
  public:
+  explicit Sink(std::shared_ptr<Window> window) : window_(std::move(window)) {}
   void OnQueued(uint32_t) override {}
   void OnPromptProgress(uint32_t, uint32_t) override {}
   void OnToken(TokenEvent event) override {
     const MutexLock lock(mutex_);
-    outcome_.times.push_back(Clock::now());
-    outcome_.tokens.push_back(event.token);
+    tokens_.push_back(event.token);
+    if (window_ != nullptr) window_->OnToken(this, tokens_.size());
   }
   void OnFinished(const Status& status, FinishReason, std::string, const GenerateUsage&) override {
     {
       const MutexLock lock(mutex_);
-      outcome_.status = status;
+      status_ = status;
       is_finished_ = true;
     }
     finished_.NotifyAll();
   }
 
-  // Blocks until the turn has ended. An error of the turn, or kInternal if it made fewer tokens
-  // than `n_tokens`.
-  Result<Outcome> Wait(uint32_t n_tokens) {
+  // Blocks until the turn has ended, and returns its tokens. An error of the turn, or kInternal if
+  // it made fewer tokens than `n_tokens`.
+  Result<std::vector<TokenId>> Wait(uint32_t n_tokens) {
     const MutexLock lock(mutex_);
     while (!is_finished_) finished_.Wait(mutex_);
-    FORGE_TRY(outcome_.status);
-    if (outcome_.tokens.size() < n_tokens)
-      return Internal("the engine ended after " + std::to_string(outcome_.tokens.size()) + " of " +
+    FORGE_TRY(status_);
+    if (tokens_.size() < n_tokens)
+      return Internal("the engine ended after " + std::to_string(tokens_.size()) + " of " +
                       std::to_string(n_tokens) + " tokens");
-    outcome_.submitted = submitted_;
-    return outcome_;
+    return tokens_;
   }
 
  private:
-  const Clock::time_point submitted_ = Clock::now();
+  const std::shared_ptr<Window> window_;  // may be null
   Mutex mutex_;
   CondVar finished_;
-  Outcome outcome_ FORGE_GUARDED_BY(mutex_);
+  std::vector<TokenId> tokens_ FORGE_GUARDED_BY(mutex_);
+  Status status_ FORGE_GUARDED_BY(mutex_);
   bool is_finished_ FORGE_GUARDED_BY(mutex_) = false;
 };
 
@@ -134,6 +165,7 @@ Result<std::unique_ptr<ModelRunner>> ModelRunner::Create(const RunnerOptions& op
   FORGE_ASSIGN_OR_RETURN(
       std::unique_ptr<Device> device,
       options.gpu >= 0 ? OpenGpu(options.gpu) : CreateCpuDevice({.n_threads = options.n_threads}));
+  runner->profile_ = options.profile;
   runner->device_ = device->info().description;
   if (options.profile != nullptr) device = options.profile->Wrap(std::move(device));
   EngineOptions engine_options;
@@ -170,8 +202,9 @@ std::vector<TokenId> ModelRunner::RandomTokens(size_t n, uint64_t seed) const {
 
 Result<std::shared_ptr<ModelRunner::Sink>> ModelRunner::Submit(SessionId session,
                                                                std::vector<TokenId> prompt,
-                                                               uint32_t n_gen) {
-  auto sink = std::make_shared<Sink>();
+                                                               uint32_t n_gen,
+                                                               std::shared_ptr<Window> window) {
+  auto sink = std::make_shared<Sink>(std::move(window));
   FORGE_TRY(engine_->Submit(session, GreedyRequest(std::move(prompt), n_gen), sink));
   return sink;
 }
@@ -193,22 +226,24 @@ Result<ModelRunner::Seconds> ModelRunner::RunInSession(const SpeedTest& test, Se
   const bool has_depth_turn = test.n_depth > 0 && test.n_prompt > 0;
   if (has_depth_turn) {
     FORGE_ASSIGN_OR_RETURN(const auto sink,
-                           Submit(session, RandomTokens(test.n_depth, ++n_runs_), 1));
+                           Submit(session, RandomTokens(test.n_depth, ++n_runs_), 1, nullptr));
     FORGE_TRY(sink->Wait(1).status());
   }
   const uint32_t n_prompt = has_depth_turn      ? test.n_prompt - 1
                             : test.n_prompt > 0 ? test.n_prompt
                                                 : std::max(1u, test.n_depth);
   const uint32_t n_tokens = test.n_gen + 1;
-  FORGE_ASSIGN_OR_RETURN(const auto sink,
-                         Submit(session, RandomTokens(n_prompt, ++n_runs_), n_tokens));
-  FORGE_ASSIGN_OR_RETURN(const Outcome outcome, sink->Wait(n_tokens));
-  const Clock::time_point start = test.n_prompt > 0 ? outcome.submitted : outcome.times.front();
-  return Seconds(outcome.times.back() - start);
+  const std::vector<TokenId> prompt = RandomTokens(n_prompt, ++n_runs_);
+  const auto window = std::make_shared<Window>(
+      profile_, test, test.n_prompt > 0 ? Window::Start::kNow : Window::Start::kWhenAllGenerate);
+  FORGE_ASSIGN_OR_RETURN(const auto sink, Submit(session, prompt, n_tokens, window));
+  FORGE_TRY(sink->Wait(n_tokens).status());
+  return window->time();
 }
 
-Result<std::vector<ModelRunner::Outcome>> ModelRunner::RunTogether(
-    const std::vector<std::vector<TokenId>>& prompts, uint32_t n_tokens) {
+Result<std::vector<std::vector<TokenId>>> ModelRunner::RunTogether(
+    const std::vector<std::vector<TokenId>>& prompts, uint32_t n_tokens,
+    const std::shared_ptr<Window>& window) {
   FORGE_ASSIGN_OR_RETURN(const SessionId gate_session, engine_->OpenSession(model_));
   Gate gate;
   FORGE_TRY(engine_->Submit(gate_session, GreedyRequest({0}, 1), gate.sink()));
@@ -218,18 +253,18 @@ Result<std::vector<ModelRunner::Outcome>> ModelRunner::RunTogether(
   for (const std::vector<TokenId>& prompt : prompts) {
     FORGE_ASSIGN_OR_RETURN(const SessionId session, engine_->OpenSession(model_));
     sessions.push_back(session);
-    FORGE_ASSIGN_OR_RETURN(const auto sink, Submit(session, prompt, n_tokens));
+    FORGE_ASSIGN_OR_RETURN(const auto sink, Submit(session, prompt, n_tokens, window));
     sinks.push_back(sink);
   }
   gate.Open();
-  std::vector<Outcome> outcomes;
+  std::vector<std::vector<TokenId>> answers;
   for (const auto& sink : sinks) {
-    FORGE_ASSIGN_OR_RETURN(Outcome outcome, sink->Wait(n_tokens));
-    outcomes.push_back(std::move(outcome));
+    FORGE_ASSIGN_OR_RETURN(std::vector<TokenId> answer, sink->Wait(n_tokens));
+    answers.push_back(std::move(answer));
   }
   for (const SessionId session : sessions) engine_->CloseSession(session);
   engine_->CloseSession(gate_session);
-  return outcomes;
+  return answers;
 }
 
 Result<ModelRunner::Seconds> ModelRunner::RunStreams(const SpeedTest& test) {
@@ -240,21 +275,15 @@ Result<ModelRunner::Seconds> ModelRunner::RunStreams(const SpeedTest& test) {
   for (uint32_t i = 0; i < test.n_streams; ++i)
     prompts.push_back(RandomTokens(test.n_depth, ++n_runs_));
   const uint32_t n_tokens = test.n_gen + StepsOfPrompts(test, info_.prefill_chunk) + 1;
-  FORGE_ASSIGN_OR_RETURN(const std::vector<Outcome> outcomes, RunTogether(prompts, n_tokens));
   // From the last stream's first token on, every step gives a token to all.
-  const Outcome& last = *std::max_element(
-      outcomes.begin(), outcomes.end(),
-      [](const Outcome& a, const Outcome& b) { return a.times.front() < b.times.front(); });
-  return Seconds(last.times[test.n_gen] - last.times.front());
+  const auto window = std::make_shared<Window>(profile_, test, Window::Start::kWhenAllGenerate);
+  FORGE_TRY(RunTogether(prompts, n_tokens, window).status());
+  return window->time();
 }
 
 Result<std::vector<std::vector<TokenId>>> ModelRunner::Greedy(const std::vector<TokenId>& prompt,
                                                               uint32_t n, uint32_t n_streams) {
-  FORGE_ASSIGN_OR_RETURN(const std::vector<Outcome> outcomes,
-                         RunTogether(std::vector(n_streams, prompt), n));
-  std::vector<std::vector<TokenId>> answers;
-  for (const Outcome& outcome : outcomes) answers.push_back(outcome.tokens);
-  return answers;
+  return RunTogether(std::vector(n_streams, prompt), n, nullptr);
 }
 
 uint32_t ContextFor(const std::vector<SpeedTest>& tests, uint32_t n_batch) {

@@ -20,7 +20,8 @@ struct RunnerOptions {
   uint32_t context_length = 512;  // tokens of each sequence
   uint32_t max_sequences = 1;
   KvDType kv_dtype = KvDType::kF16;
-  OpProfile* profile = nullptr;  // times every op if given; it must outlive the runner
+  // Times every op of what is measured, if given; it must outlive the runner.
+  OpProfile* profile = nullptr;
 };
 
 // Runs one model in an engine of its own, through the facade that the daemon uses: what is measured
@@ -52,19 +53,21 @@ class ModelRunner {
   Result<Seconds> Unload();
 
  private:
-  struct Outcome;
+  class Window;
   class Sink;
   class Gate;
 
   ModelRunner() = default;
   Result<std::shared_ptr<Sink>> Submit(SessionId session, std::vector<TokenId> prompt,
-                                       uint32_t n_gen);
-  // Turns that begin in the same step, of one new session each.
-  Result<std::vector<Outcome>> RunTogether(const std::vector<std::vector<TokenId>>& prompts,
-                                           uint32_t n_tokens);
+                                       uint32_t n_gen, std::shared_ptr<Window> window);
+  // The tokens of turns that begin in the same step, of one new session each.
+  Result<std::vector<std::vector<TokenId>>> RunTogether(
+      const std::vector<std::vector<TokenId>>& prompts, uint32_t n_tokens,
+      const std::shared_ptr<Window>& window);
   Result<Seconds> RunInSession(const SpeedTest& test, SessionId session);
   Result<Seconds> RunStreams(const SpeedTest& test);
 
+  OpProfile* profile_ = nullptr;  // of the engine's device, or null
   std::unique_ptr<Engine> engine_;
   ModelId model_ = 0;
   ModelFileInfo info_;

@@ -183,6 +183,7 @@ void OpProfile::Reset() {
 }
 
 void OpProfile::Add(const OpRecord& call) {
+  if (!is_counting_) return;
   const MutexLock lock(mutex_);
   auto found = std::find_if(records_.begin(), records_.end(),
                             [&](const OpRecord& record) { return record.name == call.name; });

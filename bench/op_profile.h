@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -35,15 +36,20 @@ class OpProfile {
   // A device that does what `device` does and counts its ops here. REQUIRES: called once.
   std::unique_ptr<Device> Wrap(std::unique_ptr<Device> device);
 
+  // Ops count from the first Resume on, until Pause. A call that is under way counts by how it
+  // ends.
+  void Resume() { is_counting_ = true; }
+  void Pause() { is_counting_ = false; }
   void Reset();
   // By falling time.
   std::vector<OpRecord> Records() const;
 
-  void Add(const OpRecord& call);
+  void Add(const OpRecord& call);  // nothing while it is paused
   const OpTable& wrapped_ops() const { return *wrapped_ops_; }
 
  private:
   const OpTable* wrapped_ops_ = nullptr;  // constant after Wrap
+  std::atomic<bool> is_counting_ = false;
   mutable Mutex mutex_;
   std::vector<OpRecord> records_ FORGE_GUARDED_BY(mutex_);
 };

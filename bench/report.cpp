@@ -126,10 +126,19 @@ std::string ProbesText(const MachineLimits& limits) {
          " Gop/s, float32 " + Fixed(limits.f32_gflops, 0) + " Gflop/s\n";
 }
 
-// REQUIRES: some model has a test, whose limits are `limits`.
-std::string TestsText(const std::vector<SpeedReport>& models, const MachineLimits& limits) {
+// Those of the first test of any model, or null.
+const MachineLimits* FirstLimits(const std::vector<SpeedReport>& models) {
+  for (const SpeedReport& model : models)
+    for (const std::vector<TestReport>* tests : {&model.tests, &model.streams})
+      if (!tests->empty()) return &tests->front().limits;
+  return nullptr;
+}
+
+std::string TestsText(const std::vector<SpeedReport>& models) {
+  const auto has_tests = [](const SpeedReport& model) { return !model.tests.empty(); };
+  if (std::none_of(models.begin(), models.end(), has_tests)) return "";
   TableWriter table({"model", "size", "test", "tokens/s", "read GB/s", "of probe", "Gop/s",
-                     ProductLimitName(limits)});
+                     ProductLimitName(*FirstLimits(models))});
   for (const SpeedReport& model : models)
     for (const TestReport& report : model.tests) {
       const double read = ReadRate(model, report), operations = OperationRate(model, report);
@@ -140,7 +149,7 @@ std::string TestsText(const std::vector<SpeedReport>& models, const MachineLimit
                  operations > 0 ? Fixed(operations, 0) : "-",
                  operations > 0 ? Percent(operations, ProductLimit(report.limits)) : "-"});
     }
-  return table.Text();
+  return "\n" + table.Text();
 }
 
 std::string OpsText(const TestReport& report) {
@@ -159,17 +168,24 @@ std::string OpsText(const TestReport& report) {
                op.operations > 0 ? Fixed(operations, 0) : "-",
                op.operations > 0 ? Percent(operations, ProductLimit(report.limits)) : "-"});
   }
-  const std::string depth = report.test.n_depth > 0 ? " (what fills the depth included)" : "";
-  return "\n" + report.test.Name() + ": " + Fixed(1e3 * total, 1) + " ms in ops" + depth + ", " +
+  return "\n" + report.test.Name() + ": " + Fixed(1e3 * total, 1) + " ms in ops, " +
          Fixed(1e3 * measured, 1) + " ms measured\n\n" + table.Text();
 }
 
+std::string OpsOfTests(const std::vector<SpeedReport>& models,
+                       std::vector<TestReport> SpeedReport::*tests) {
+  std::string text;
+  for (const SpeedReport& model : models)
+    for (const TestReport& report : model.*tests)
+      if (!report.ops.empty()) text += OpsText(report);
+  return text;
+}
+
 // How many times the speed of one stream at that depth, if it was measured.
-std::string TimesOfOneStream(const SpeedReport& model, const StreamReport& report) {
-  for (const StreamReport& one : model.streams)
+std::string TimesOfOneStream(const SpeedReport& model, const TestReport& report) {
+  for (const TestReport& one : model.streams)
     if (one.test.n_streams == 1 && one.test.n_depth == report.test.n_depth)
-      return Fixed(Summarize(report.tokens_per_second).mean / Summarize(one.tokens_per_second).mean,
-                   2);
+      return Fixed(Summarize(Speeds(report)).mean / Summarize(Speeds(one)).mean, 2);
   return "-";
 }
 
@@ -177,9 +193,9 @@ std::string StreamsText(const std::vector<SpeedReport>& models) {
   TableWriter table({"model", "streams", "depth", "tokens/s", "of one stream"});
   bool is_empty = true;
   for (const SpeedReport& model : models)
-    for (const StreamReport& report : model.streams) {
+    for (const TestReport& report : model.streams) {
       table.Add({ModelType(model.info), std::to_string(report.test.n_streams),
-                 std::to_string(report.test.n_depth), Spread(report.tokens_per_second, 1),
+                 std::to_string(report.test.n_depth), Spread(Speeds(report), 1),
                  TimesOfOneStream(model, report)});
       is_empty = false;
     }
@@ -207,14 +223,15 @@ std::string ReportJson(const std::vector<SpeedReport>& models) {
   Json all = Json::array();
   for (const SpeedReport& model : models) {
     for (const TestReport& report : model.tests) all.push_back(TestJson(model, report));
-    for (const StreamReport& report : model.streams) {
+    for (const TestReport& report : model.streams) {
       Json json = ModelJson(model);
-      const Summary speed = Summarize(report.tokens_per_second);
+      const Summary speed = Summarize(Speeds(report));
       json.update(Json{{"n_streams", report.test.n_streams},
                        {"n_depth", report.test.n_depth},
                        {"avg_ts", speed.mean},
                        {"stddev_ts", speed.deviation},
-                       {"samples_ts", report.tokens_per_second}});
+                       {"samples_ts", Speeds(report)}});
+      if (!report.ops.empty()) json["ops"] = OpsJson(report.ops);
       all.push_back(json);
     }
     if (!model.load.load_seconds.empty()) {
@@ -231,16 +248,11 @@ std::string ReportText(const std::vector<SpeedReport>& models) {
   std::string text;
   if (models.empty()) return text;
   text = models[0].device + "\n";
-  const auto has_tests = [](const SpeedReport& model) { return !model.tests.empty(); };
-  const auto first = std::find_if(models.begin(), models.end(), has_tests);
-  if (first != models.end()) {
-    const MachineLimits& limits = first->tests[0].limits;
-    text += ProbesText(limits) + "\n" + TestsText(models, limits);
-  }
-  for (const SpeedReport& model : models)
-    for (const TestReport& report : model.tests)
-      if (!report.ops.empty()) text += OpsText(report);
-  return text + StreamsText(models) + LoadText(models);
+  if (const MachineLimits* const limits = FirstLimits(models)) text += ProbesText(*limits);
+  text += TestsText(models);
+  text += OpsOfTests(models, &SpeedReport::tests) + StreamsText(models);
+  text += OpsOfTests(models, &SpeedReport::streams);
+  return text + LoadText(models);
 }
 
 }  // namespace forge

@@ -19,11 +19,6 @@ struct TestReport {
   std::vector<OpRecord> ops;    // of all repetitions; empty unless asked for
 };
 
-struct StreamReport {
-  SpeedTest test;
-  std::vector<double> tokens_per_second;  // of all streams together, of each repetition
-};
-
 struct LoadReport {
   std::vector<double> load_seconds;    // into empty memory
   std::vector<double> switch_seconds;  // the model before goes, this one comes and answers a token
@@ -39,7 +34,7 @@ struct SpeedReport {
   int n_threads = 0;
   uint32_t n_batch = 0;
   std::vector<TestReport> tests;
-  std::vector<StreamReport> streams;
+  std::vector<TestReport> streams;  // any number at once
   LoadReport load;
 };
 

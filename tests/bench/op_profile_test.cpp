@@ -40,6 +40,31 @@ TEST(OpProfileTest, CountsTheOpsOfARun) {
   for (size_t i = 1; i < records.size(); ++i) EXPECT_LE(records[i].seconds, records[i - 1].seconds);
 }
 
+// Steps of 24 streams: without those of prompts, and those in which only some of them generate.
+TEST(OpProfileTest, CountsOnlyWhatIsMeasured) {
+  const testing::TempFile file;
+  testing::WriteTinyModel(file.path(), {.n_layers = 3});
+  OpProfile profile;
+  const auto runner = ModelRunner::Create({.model_path = file.path(),
+                                           .n_threads = 1,
+                                           .context_length = 128,
+                                           .max_sequences = 24,
+                                           .profile = &profile});
+  ASSERT_TRUE(runner.ok()) << runner.status().ToString();
+  const auto qkv = [&](const SpeedTest& test) {
+    profile.Reset();
+    EXPECT_TRUE((*runner)->Run(test).ok()) << test.Name();
+    for (const OpRecord& record : profile.Records())
+      if (record.name == "matmul F32 64 -> 128") return record;
+    return OpRecord();
+  };
+  const OpRecord streams = qkv({.n_gen = 5, .n_depth = 32, .n_streams = 24});
+  EXPECT_EQ(streams.n_calls, 3u * 5);
+  EXPECT_EQ(streams.operations, 3u * 5 * 2 * 24 * 64 * 128);
+  EXPECT_EQ(qkv({.n_gen = 5, .n_depth = 32}).operations, 3u * 5 * 2 * 64 * 128);
+  EXPECT_EQ(qkv({.n_prompt = 8, .n_depth = 32}).operations, 3u * 2 * 8 * 64 * 128);
+}
+
 TEST(OpProfileTest, TimesEveryOpOfTheDevice) {
   Result<std::unique_ptr<Device>> device = CreateCpuDevice({.n_threads = 1});
   ASSERT_TRUE(device.ok());

@@ -67,14 +67,21 @@ TEST(ReportTest, AveragesSpeedsNotTimes) {
 
 TEST(ReportTest, ShowsSharesOfTheProbes) {
   SpeedReport report = MakeReport();
-  report.streams = {{.test = {.n_depth = 32}, .tokens_per_second = {50}},
-                    {.test = {.n_depth = 2048}, .tokens_per_second = {40}},
-                    {.test = {.n_depth = 2048, .n_streams = 8}, .tokens_per_second = {160}}};
+  const auto add_streams = [&](const SpeedTest& test, double seconds) {
+    TestReport& added = report.streams.emplace_back();
+    added.test = test;
+    added.seconds = {seconds};
+  };
+  add_streams({.n_gen = 24, .n_depth = 32}, 0.48);
+  add_streams({.n_gen = 24, .n_depth = 2048}, 0.6);
+  add_streams({.n_gen = 24, .n_depth = 2048, .n_streams = 8}, 1.2);
+  report.streams.back().ops = {{.name = "rope_append", .n_calls = 3, .seconds = 0.5}};
   report.load = {.load_seconds = {0.5}, .switch_seconds = {0.7}};
   const std::string text = ReportText({report});
   EXPECT_THAT(text, HasSubstr("80 %"));  // 32 of 40 GB/s
   EXPECT_THAT(text, HasSubstr("38 %"));  // 768 of 2000 Gop/s
   EXPECT_THAT(text, HasSubstr("4.00"));  // eight streams against one at their depth
+  EXPECT_THAT(text, HasSubstr("tg24 @ d2048 x 8: 500.0 ms in ops, 1200.0 ms measured"));
   EXPECT_THAT(text, HasSubstr("1.60"));  // GB/s of the load
   EXPECT_THAT(text, HasSubstr("llama 1.2B Q4_K"));
 }
