@@ -113,6 +113,20 @@ struct PanelGroup {
   float* sums;        // of the tile in work
 };
 
+// Bytes of a sub-block of a group.
+template <typename Layout>
+constexpr int64_t kSubBlockBytes = sizeof(typename Layout::Block) / Layout::kSubBlocks;
+
+// How many tiles share the fetching of what is next. Where one fetches it all while others follow,
+// formats of eight bits wait for memory; two is what the smallest panels have. No other format
+// gains on every machine (docs/cpu-matmul.md).
+template <typename Layout>
+constexpr int kFetchingTiles = kSubBlockBytes<Layout> >= 512 ? 2 : 1;
+
+// Bytes that each of these fetches for 32 columns of a group, in whole lines.
+template <typename Layout>
+constexpr int64_t kTileFetches = (kSubBlockBytes<Layout> / kFetchingTiles<Layout> + 63) / 64 * 64;
+
 // Adds the products of kGroups slices with kTokens tokens of a tile, the first of which is kToken,
 // to their sums. Blocks are fetched little by little: asking for all at once would make the loads
 // of the slices wait.
@@ -120,12 +134,13 @@ template <typename Layout, int kGroups, int kTokens, int kToken>
 [[gnu::always_inline]] inline void MultiplySlices(const Slice<Layout>* slices,
                                                   const SliceArgs& args, int tile,
                                                   const PanelGroup* groups) {
-  constexpr int64_t kSubBytes = sizeof(typename Layout::Block) / Layout::kSubBlocks;
-  // Half the lines of a sub-block with the first tokens of a tile, the rest with the others.
-  constexpr int64_t kHalfLines = (kSubBytes / 2 + 63) / 64 * 64;
-  constexpr int64_t kFirstFetched = kToken == 0 ? 0 : kHalfLines;
-  constexpr int64_t kFetchedBytes =
-      kTokens == kTileTokens || kToken > 0 ? kSubBytes - kFirstFetched : kHalfLines;
+  constexpr int64_t kTileBytes = kTileFetches<Layout>;
+  // More than half the lines with the first tokens of a tile, the rest with the others.
+  constexpr int64_t kFirstBytes = (kTileBytes / 64 + 1) / 2 * 64;
+  constexpr int64_t kFirstFetched = kToken == 0 ? 0 : kFirstBytes;
+  constexpr int64_t kFetchedBytes = kTokens == kTileTokens ? kTileBytes
+                                    : kToken > 0           ? kTileBytes - kFirstBytes
+                                                           : kFirstBytes;
   __m512 sums[kGroups][kTokens];
 #pragma GCC unroll 4
   for (int g = 0; g < kGroups; ++g) {
@@ -141,7 +156,7 @@ template <typename Layout, int kGroups, int kTokens, int kToken>
 #pragma GCC unroll 4
     for (int g = 0; g < kGroups; ++g) {
       if (groups[g].ahead != nullptr)
-        Prefetch<kFetchedBytes>(groups[g].ahead + i * kSubBytes + kFirstFetched);
+        Prefetch<kFetchedBytes>(groups[g].ahead + i * kSubBlockBytes<Layout> + kFirstFetched);
       columns[g] = slices[g].At(i);
     }
     const int64_t block = args.first_block + i;
@@ -183,8 +198,11 @@ template <typename Layout>
     } else if (g < n_groups) {
       MultiplyTile<Layout, 1>(slices + g, args, tile, groups + g);
     }
-    for (g = 0; g < n_groups; ++g)
-      groups[g] = {nullptr, groups[g].sums + kTileTokens * args.token_sums};
+    for (g = 0; g < n_groups; ++g) {
+      groups[g].ahead =
+          tile + 1 < kFetchingTiles<Layout> ? groups[g].ahead + kTileFetches<Layout> : nullptr;
+      groups[g].sums += kTileTokens * args.token_sums;
+    }
   }
 }
 
