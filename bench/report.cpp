@@ -78,29 +78,41 @@ Json OpsJson(const std::vector<OpRecord>& ops) {
   return all;
 }
 
-Json TestJson(const SpeedReport& model, const TestReport& report) {
+// What tests of one stream and of several have in common.
+Json MeasuredJson(const SpeedReport& model, const TestReport& report) {
   Json json = ModelJson(model);
-  std::vector<double> nanoseconds;
-  for (const double seconds : report.seconds) nanoseconds.push_back(1e9 * seconds);
-  const Summary time = Summarize(nanoseconds);
   const Summary speed = Summarize(Speeds(report));
-  json.update(Json{{"n_prompt", report.test.n_prompt},
-                   {"n_gen", report.test.n_gen},
-                   {"n_depth", report.test.n_depth},
+  json.update(Json{{"n_depth", report.test.n_depth},
                    {"test_time", NowText()},
-                   {"avg_ns", static_cast<uint64_t>(time.mean)},
-                   {"stddev_ns", static_cast<uint64_t>(time.deviation)},
                    {"avg_ts", speed.mean},
                    {"stddev_ts", speed.deviation},
-                   {"samples_ns", nanoseconds},
                    {"samples_ts", Speeds(report)},
                    {"probe_read_gbs", report.limits.read_gbs},
                    {"probe_int8_gops", report.limits.int8_gops},
                    {"probe_f32_gflops", report.limits.f32_gflops},
-                   {"probe_bf16_gflops", report.limits.bf16_gflops},
+                   {"probe_bf16_gflops", report.limits.bf16_gflops}});
+  if (!report.ops.empty()) json["ops"] = OpsJson(report.ops);
+  return json;
+}
+
+Json TestJson(const SpeedReport& model, const TestReport& report) {
+  Json json = MeasuredJson(model, report);
+  std::vector<double> nanoseconds;
+  for (const double seconds : report.seconds) nanoseconds.push_back(1e9 * seconds);
+  const Summary time = Summarize(nanoseconds);
+  json.update(Json{{"n_prompt", report.test.n_prompt},
+                   {"n_gen", report.test.n_gen},
+                   {"avg_ns", static_cast<uint64_t>(time.mean)},
+                   {"stddev_ns", static_cast<uint64_t>(time.deviation)},
+                   {"samples_ns", nanoseconds},
                    {"read_gbs", ReadRate(model, report)},
                    {"matmul_gops", OperationRate(model, report)}});
-  if (!report.ops.empty()) json["ops"] = OpsJson(report.ops);
+  return json;
+}
+
+Json StreamsJson(const SpeedReport& model, const TestReport& report) {
+  Json json = MeasuredJson(model, report);
+  json["n_streams"] = report.test.n_streams;
   return json;
 }
 
@@ -223,17 +235,7 @@ std::string ReportJson(const std::vector<SpeedReport>& models) {
   Json all = Json::array();
   for (const SpeedReport& model : models) {
     for (const TestReport& report : model.tests) all.push_back(TestJson(model, report));
-    for (const TestReport& report : model.streams) {
-      Json json = ModelJson(model);
-      const Summary speed = Summarize(Speeds(report));
-      json.update(Json{{"n_streams", report.test.n_streams},
-                       {"n_depth", report.test.n_depth},
-                       {"avg_ts", speed.mean},
-                       {"stddev_ts", speed.deviation},
-                       {"samples_ts", Speeds(report)}});
-      if (!report.ops.empty()) json["ops"] = OpsJson(report.ops);
-      all.push_back(json);
-    }
+    for (const TestReport& report : model.streams) all.push_back(StreamsJson(model, report));
     if (!model.load.load_seconds.empty()) {
       Json json = ModelJson(model);
       json.update(Json{{"load_seconds", model.load.load_seconds},

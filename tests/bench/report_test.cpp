@@ -65,17 +65,38 @@ TEST(ReportTest, AveragesSpeedsNotTimes) {
   EXPECT_EQ(json[1]["ops"][0]["op"], "attention");
 }
 
+// One and eight streams; the ops of the latter.
+std::vector<TestReport> MakeStreams() {
+  std::vector<TestReport> streams(3);
+  streams[0].test = {.n_gen = 24, .n_depth = 32};
+  streams[0].seconds = {0.48};
+  streams[1].test = {.n_gen = 24, .n_depth = 2048};
+  streams[1].seconds = {0.6};
+  streams[2].test = {.n_gen = 24, .n_depth = 2048, .n_streams = 8};
+  streams[2].seconds = {1.2};
+  streams[2].limits = {.read_gbs = 30, .int8_gops = 1900, .f32_gflops = 400};
+  streams[2].ops = {{.name = "rope_append", .n_calls = 3, .seconds = 0.5}};
+  return streams;
+}
+
+TEST(ReportTest, WritesStreams) {
+  SpeedReport report = MakeReport();
+  report.tests.clear();
+  report.streams = MakeStreams();
+  const nlohmann::json json = nlohmann::json::parse(ReportJson({report}));
+  ASSERT_EQ(json.size(), 3u);
+  EXPECT_EQ(json[2]["n_streams"], 8);
+  EXPECT_EQ(json[2]["n_depth"], 2048);
+  EXPECT_DOUBLE_EQ(json[2]["avg_ts"].get<double>(), 24 * 8 / 1.2);
+  EXPECT_EQ(json[2]["probe_read_gbs"].get<double>(), 30);
+  EXPECT_EQ(json[2]["probe_int8_gops"].get<double>(), 1900);
+  EXPECT_EQ(json[2]["ops"][0]["op"], "rope_append");
+  EXPECT_EQ(json[2]["model_type"], "llama 1.2B Q4_K");
+}
+
 TEST(ReportTest, ShowsSharesOfTheProbes) {
   SpeedReport report = MakeReport();
-  const auto add_streams = [&](const SpeedTest& test, double seconds) {
-    TestReport& added = report.streams.emplace_back();
-    added.test = test;
-    added.seconds = {seconds};
-  };
-  add_streams({.n_gen = 24, .n_depth = 32}, 0.48);
-  add_streams({.n_gen = 24, .n_depth = 2048}, 0.6);
-  add_streams({.n_gen = 24, .n_depth = 2048, .n_streams = 8}, 1.2);
-  report.streams.back().ops = {{.name = "rope_append", .n_calls = 3, .seconds = 0.5}};
+  report.streams = MakeStreams();
   report.load = {.load_seconds = {0.5}, .switch_seconds = {0.7}};
   const std::string text = ReportText({report});
   EXPECT_THAT(text, HasSubstr("80 %"));  // 32 of 40 GB/s
