@@ -89,6 +89,14 @@ CpuLevel HighestCpuLevel() {
   return highest;
 }
 
+bool ShiftsWhereItMultiplies() {
+#if defined(__x86_64__)
+  return __builtin_cpu_is("intel") != 0;
+#else
+  return false;
+#endif
+}
+
 Result<CpuLevel> ChooseCpuLevel(std::string_view name) {
   const CpuLevel highest = HighestCpuLevel();
   if (name.empty()) return highest;

@@ -28,6 +28,10 @@ bool HasCpuLevel(CpuLevel level);
 // The best level that they support.
 CpuLevel HighestCpuLevel();
 
+// Whether this processor shifts and masks 512 bits on the ports that multiply them, as Intel's do
+// (uops.info: VPDPBUSD, VPSRLW and VPANDD on ports 0 and 5), rather than on others too, as AMD's.
+bool ShiftsWhereItMultiplies();
+
 // The level that `name` asks for; empty asks for the highest. kInvalidArgument for an unknown name,
 // kFailedPrecondition for a level that this processor lacks.
 Result<CpuLevel> ChooseCpuLevel(std::string_view name);

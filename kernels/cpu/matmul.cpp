@@ -420,7 +420,8 @@ void TiledMatmul::MultiplyPanel(const Product& product, const Panel& panel, int6
 
 const MatmulKernels& MatmulKernelsAt(CpuLevel level) {
 #if defined(__x86_64__)
-  if (level >= CpuLevel::kAvx512) return kMatmulKernelsAvx512;
+  if (level >= CpuLevel::kAvx512)
+    return ShiftsWhereItMultiplies() ? kUnpackingKernelsAvx512 : kMatmulKernelsAvx512;
   if (level == CpuLevel::kAvxVnni) return kMatmulKernelsAvxVnni;
   if (level == CpuLevel::kAvx2) return kMatmulKernelsAvx2;
 #endif

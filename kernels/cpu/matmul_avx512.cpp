@@ -134,13 +134,16 @@ void QuantizeWholeTile(const float* x, int64_t stride, int64_t n_cols, std::byte
   QuantizeTile(x, stride, n_cols, tile);
 }
 
-}  // namespace
-
-constinit const MatmulKernels kMatmulKernelsAvx512 = [] {
+consteval MatmulKernels MakeKernels(const PanelTable* panels) {
   MatmulKernels kernels = MakeMatmulKernels<Kernels>(Quantize);
   kernels.quantize_tile = QuantizeWholeTile;
-  kernels.panels = &kPanelsAvx512;
+  kernels.panels = panels;
   return kernels;
-}();
+}
+
+}  // namespace
+
+constinit const MatmulKernels kMatmulKernelsAvx512 = MakeKernels(&kPanelsAvx512);
+constinit const MatmulKernels kUnpackingKernelsAvx512 = MakeKernels(&kUnpackingPanelsAvx512);
 
 }  // namespace forge

@@ -86,7 +86,10 @@ extern const MatmulKernels kMatmulKernelsPortable;
 extern const MatmulKernels kMatmulKernelsAvx2;
 extern const MatmulKernels kMatmulKernelsAvxVnni;
 extern const MatmulKernels kMatmulKernelsAvx512;
+// The same for processors that shift where they multiply: panels unpack codes once for all tokens.
+extern const MatmulKernels kUnpackingKernelsAvx512;
 extern const PanelTable kPanelsAvx512;
+extern const PanelTable kUnpackingPanelsAvx512;
 #endif
 
 // REQUIRES: HasCpuLevel(level).

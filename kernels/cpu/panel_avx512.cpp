@@ -41,8 +41,9 @@ template <typename Layout>
 constexpr int64_t kSliceBytes = kSliceBlocks / Layout::kSubBlocks * sizeof(typename Layout::Block);
 
 // The codes of a slice of 16 rows, unpacked.
-template <typename Layout>
+template <typename LayoutOfRows>
 struct UnpackedSlice {
+  using Layout = LayoutOfRows;
   using Codes = UnpackedCodes;
   UnpackedCodes codes[kSliceBlocks];
 
@@ -58,8 +59,9 @@ struct UnpackedSlice {
 };
 
 // The same, still packed: they are unpacked in registers, again for each four tokens.
-template <typename Layout>
+template <typename LayoutOfRows>
 struct PackedSlice {
+  using Layout = LayoutOfRows;
   using Codes = std::remove_extent_t<decltype(Layout::Block::codes)>;
   const typename Layout::Block* blocks;
 
@@ -71,18 +73,26 @@ struct PackedSlice {
   }
 };
 
-// Codes whose bits are all in one place cost less to unpack, on ports that do not multiply, than
-// unpacked ones cost to store. (Two Zen 5 cores, one thread: Q4_K 6 % faster with 16 tokens, as
-// fast with 128; Q5_K 5 % slower with 128.)
+// Codes with all bits in one place, where they cost little to unpack, that are not bytes already.
 template <typename Layout>
+concept HasEasyCodes = Layout::kIsInOnePlane && !requires(const typename Layout::Block& block) {
+  block.codes[0].bytes;
+};
+
+// On ports that do not multiply, unpacking such codes costs less than storing unpacked ones. (Two
+// Zen 5 cores, one thread: Q4_K 6 % faster with 16 tokens, as fast with 128; Q5_K 5 % slower with
+// 128.) Where these ports multiply too it costs more: see ShiftsWhereItMultiplies.
+template <typename Layout, bool kUnpacksOnce>
 using CodesOfSlice =
-    std::conditional_t<Layout::kIsInOnePlane, PackedSlice<Layout>, UnpackedSlice<Layout>>;
+    std::conditional_t<Layout::kIsInOnePlane && !(kUnpacksOnce && HasEasyCodes<Layout>),
+                       PackedSlice<Layout>, UnpackedSlice<Layout>>;
 
 // A slice of 16 rows.
-template <typename Layout>
+template <typename SliceCodes>
 struct Slice {
+  using Layout = typename SliceCodes::Layout;
   static constexpr int kOffsets = std::max(1, Layout::kOffsets);
-  CodesOfSlice<Layout> codes;
+  SliceCodes codes;
   __m512 scale[kSliceBlocks * Layout::kScales];
   __m512 offset[kSliceBlocks * kOffsets];
 
@@ -94,8 +104,8 @@ struct Slice {
       LoadAllScales<Layout>(*block, scale + Layout::kScales * i, offset + kOffsets * i);
   }
   [[gnu::always_inline]] auto At(int i) const {
-    return Columns<typename CodesOfSlice<Layout>::Codes>{codes.At(i), scale + Layout::kScales * i,
-                                                         offset + kOffsets * i};
+    return Columns<typename SliceCodes::Codes>{codes.At(i), scale + Layout::kScales * i,
+                                               offset + kOffsets * i};
   }
 };
 
@@ -130,10 +140,11 @@ constexpr int64_t kTileFetches = (kSubBlockBytes<Layout> / kFetchingTiles<Layout
 // Adds the products of kGroups slices with kTokens tokens of a tile, the first of which is kToken,
 // to their sums. Blocks are fetched little by little: asking for all at once would make the loads
 // of the slices wait.
-template <typename Layout, int kGroups, int kTokens, int kToken>
-[[gnu::always_inline]] inline void MultiplySlices(const Slice<Layout>* slices,
+template <typename SliceCodes, int kGroups, int kTokens, int kToken>
+[[gnu::always_inline]] inline void MultiplySlices(const Slice<SliceCodes>* slices,
                                                   const SliceArgs& args, int tile,
                                                   const PanelGroup* groups) {
+  using Layout = typename SliceCodes::Layout;
   constexpr int64_t kTileBytes = kTileFetches<Layout>;
   // More than half the lines with the first tokens of a tile, the rest with the others.
   constexpr int64_t kFirstBytes = (kTileBytes / 64 + 1) / 2 * 64;
@@ -152,7 +163,7 @@ template <typename Layout, int kGroups, int kTokens, int kToken>
   }
 #pragma GCC unroll 1
   for (int i = 0; i < args.n_blocks; ++i) {
-    Columns<typename CodesOfSlice<Layout>::Codes> columns[kGroups];
+    Columns<typename SliceCodes::Codes> columns[kGroups];
 #pragma GCC unroll 4
     for (int g = 0; g < kGroups; ++g) {
       if (groups[g].ahead != nullptr)
@@ -172,31 +183,33 @@ template <typename Layout, int kGroups, int kTokens, int kToken>
 }
 
 // The same for all tokens of the tile.
-template <typename Layout, int kGroups>
-[[gnu::always_inline]] inline void MultiplyTile(const Slice<Layout>* slices, const SliceArgs& args,
-                                                int tile, const PanelGroup* groups) {
+template <typename SliceCodes, int kGroups>
+[[gnu::always_inline]] inline void MultiplyTile(const Slice<SliceCodes>* slices,
+                                                const SliceArgs& args, int tile,
+                                                const PanelGroup* groups) {
   if constexpr (kGroups == 1) {
-    MultiplySlices<Layout, 1, 8, 0>(slices, args, tile, groups);
+    MultiplySlices<SliceCodes, 1, 8, 0>(slices, args, tile, groups);
   } else {
-    MultiplySlices<Layout, kGroups, 4, 0>(slices, args, tile, groups);
-    MultiplySlices<Layout, kGroups, 4, 4>(slices, args, tile, groups);
+    MultiplySlices<SliceCodes, kGroups, 4, 0>(slices, args, tile, groups);
+    MultiplySlices<SliceCodes, kGroups, 4, 4>(slices, args, tile, groups);
   }
 }
 
 // Slices of a few groups with all tokens.
-template <typename Layout>
-[[gnu::always_inline]] inline void MultiplyTiles(const Slice<Layout>* slices, int n_groups,
+template <typename SliceCodes>
+[[gnu::always_inline]] inline void MultiplyTiles(const Slice<SliceCodes>* slices, int n_groups,
                                                  const SliceArgs& args, int n_tiles,
                                                  PanelGroup* groups) {
+  using Layout = typename SliceCodes::Layout;
   constexpr int kGroups = kGroupsAtOnce<Layout>;
   for (int tile = 0; tile < n_tiles; ++tile) {
     int g = 0;
     for (; g + kGroups <= n_groups; g += kGroups)
-      MultiplyTile<Layout, kGroups>(slices + g, args, tile, groups + g);
+      MultiplyTile<SliceCodes, kGroups>(slices + g, args, tile, groups + g);
     if (kGroups == 3 && n_groups - g == 2) {
-      MultiplyTile<Layout, 2>(slices + g, args, tile, groups + g);
+      MultiplyTile<SliceCodes, 2>(slices + g, args, tile, groups + g);
     } else if (g < n_groups) {
-      MultiplyTile<Layout, 1>(slices + g, args, tile, groups + g);
+      MultiplyTile<SliceCodes, 1>(slices + g, args, tile, groups + g);
     }
     for (g = 0; g < n_groups; ++g) {
       groups[g].ahead =
@@ -206,11 +219,12 @@ template <typename Layout>
   }
 }
 
-template <typename Layout>
+template <typename SliceCodes>
 void RunQuantizedPanel(const PanelArgs& args) {
+  using Layout = typename SliceCodes::Layout;
   using Block = typename Layout::Block;
   static_assert(kTileTokens == 8);
-  alignas(64) Slice<Layout> slices[kMaxSliceGroups<Layout>];
+  alignas(64) Slice<SliceCodes> slices[kMaxSliceGroups<Layout>];
   const int64_t n_blocks = args.n_cols / kActivationBlockColumns;
   const int slice_groups = SliceGroups<Layout>(args.n_tiles);
   for (int group = 0; group < args.n_groups; group += slice_groups) {
@@ -227,12 +241,12 @@ void RunQuantizedPanel(const PanelArgs& args) {
         slices[g].Set(reinterpret_cast<const Block*>(blocks), n);
         groups[g] = {reinterpret_cast<const char*>(blocks) + ahead, args.sums + 16 * (group + g)};
       }
-      MultiplyTiles<Layout>(slices, n_groups,
-                            {.x = {args.activations, args.n_cols},
-                             .first_block = k,
-                             .n_blocks = n,
-                             .token_sums = int64_t{16} * args.n_groups},
-                            args.n_tiles, groups);
+      MultiplyTiles<SliceCodes>(slices, n_groups,
+                                {.x = {args.activations, args.n_cols},
+                                 .first_block = k,
+                                 .n_blocks = n,
+                                 .token_sums = int64_t{16} * args.n_groups},
+                                args.n_tiles, groups);
     }
   }
 }
@@ -340,24 +354,35 @@ template <typename Layout>
   if (group < args.n_groups) RunFloatGroups<Layout, 1>(args, group);
 }
 
-template <typename Format>
+template <typename Format, bool kUnpacksOnce>
 void RunPanel(const PanelArgs& args) {
   using Layout = PackLayout<Format>;
   if constexpr (Layout::kIsQuantized) {
-    RunQuantizedPanel<Layout>(args);
+    RunQuantizedPanel<CodesOfSlice<Layout, kUnpacksOnce>>(args);
   } else {
     RunFloatPanel<Layout>(args);
   }
 }
 
-template <size_t... kFormat>
-consteval PanelTable MakePanels(std::index_sequence<kFormat...>) {
-  return {RunPanel<std::tuple_element_t<kFormat, Formats>>...};
+template <typename Format, bool kUnpacksOnce>
+consteval PanelKernel PanelOf() {
+  if constexpr (HasEasyCodes<PackLayout<Format>>) return RunPanel<Format, kUnpacksOnce>;
+  return RunPanel<Format, false>;
+}
+
+template <bool kUnpacksOnce, size_t... kFormat>
+consteval PanelTable MakePanels(std::index_sequence<kFormat...> /*formats*/) {
+  return {PanelOf<std::tuple_element_t<kFormat, Formats>, kUnpacksOnce>()...};
+}
+
+template <bool kUnpacksOnce>
+consteval PanelTable MakePanels() {
+  return MakePanels<kUnpacksOnce>(std::make_index_sequence<MatmulKernels::kFormats>());
 }
 
 }  // namespace
 
-constinit const PanelTable kPanelsAvx512 =
-    MakePanels(std::make_index_sequence<MatmulKernels::kFormats>());
+constinit const PanelTable kPanelsAvx512 = MakePanels<false>();
+constinit const PanelTable kUnpackingPanelsAvx512 = MakePanels<true>();
 
 }  // namespace forge

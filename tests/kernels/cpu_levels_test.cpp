@@ -96,6 +96,41 @@ TEST_P(CpuLevelsTest, MultipliesToTheSameBitsWithAStandInForAvxVnni) {
     EXPECT_NE(sums[1][0], 0.0f);
   }
 }
+
+// Panels that unpack codes once beside those that unpack them again and again, of which a processor
+// uses the one or the other.
+TEST_P(CpuLevelsTest, MultipliesToTheSameBitsInBothPanelsOfAvx512) {
+  if (!HasCpuLevel(CpuLevel::kAvx512)) GTEST_SKIP() << "a processor without AVX-512";
+  const MatmulKernels& kernels = kMatmulKernelsAvx512;
+  const MatmulFormat format = FindMatmulFormat(shape_.dtype, kCols, CpuLevel::kAvx512);
+  if (!format.is_quantized) return;  // the same panel in both
+  const auto index =
+      static_cast<size_t>(format.kernels - MatmulKernelsAt(CpuLevel::kAvx512).tiles[0]) /
+      kTileTokens;
+  constexpr int kTiles = kMaxTokens / kTileTokens, kGroups = 3;
+  constexpr uint64_t kTileBytes =
+      kTileTokens * (kCols / kActivationBlockColumns) * kActivationBytes;
+  GuardedBytes tiles(kTiles * kTileBytes);
+  for (int t = 0; t < kTiles * kTileTokens; ++t)
+    kernels.quantize(x_.data() + t * kCols, kCols, t % kTileTokens, kTileTokens,
+                     format.needs_digits, tiles.data() + t / kTileTokens * kTileBytes);
+  for (const int n_groups : {1, 2, kGroups}) {
+    alignas(64) float sums[2][kTiles * kTileTokens * kGroups * kCpuPackRows] = {};
+    PanelArgs args = {.weights = packed_.data(),
+                      .group_bytes = format.group_bytes,
+                      .n_groups = n_groups,
+                      .activations = tiles.data(),
+                      .n_digits = 1,
+                      .n_cols = kCols,
+                      .n_tiles = kTiles,
+                      .sums = sums[0]};
+    kPanelsAvx512[index](args);
+    args.sums = sums[1];
+    kUnpackingPanelsAvx512[index](args);
+    EXPECT_TRUE(std::equal(std::begin(sums[0]), std::end(sums[0]), sums[1])) << n_groups;
+    EXPECT_NE(sums[1][0], 0.0f);
+  }
+}
 #endif
 
 INSTANTIATE_TEST_SUITE_P(Formats, CpuLevelsTest, ::testing::ValuesIn(KnownFormats()),
