@@ -28,8 +28,9 @@ bool HasCpuLevel(CpuLevel level);
 // The best level that they support.
 CpuLevel HighestCpuLevel();
 
-// Whether this processor shifts and masks 512 bits on the ports that multiply them, as Intel's do
-// (uops.info: VPDPBUSD, VPSRLW and VPANDD on ports 0 and 5), rather than on others too, as AMD's.
+// Whether this processor shifts and masks 512 bits on the ports that multiply them, as Intel's do:
+// vectors of 512 bits have ports 0 and 5 there (Intel's optimization manual, Skylake Server), and
+// what that costs was measured (docs/cpu-matmul.md). AMD's have more ports for it.
 bool ShiftsWhereItMultiplies();
 
 // The level that `name` asks for; empty asks for the highest. kInvalidArgument for an unknown name,
