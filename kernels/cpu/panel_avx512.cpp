@@ -83,9 +83,8 @@ concept HasEasyCodes = Layout::kIsInOnePlane && !requires(const typename Layout:
 // Zen 5 cores, one thread: Q4_K 6 % faster with 16 tokens, as fast with 128; Q5_K 5 % slower with
 // 128.) Where these ports multiply too it costs more: see ShiftsWhereItMultiplies.
 template <typename Layout, bool kUnpacksOnce>
-using CodesOfSlice =
-    std::conditional_t<Layout::kIsInOnePlane && !(kUnpacksOnce && HasEasyCodes<Layout>),
-                       PackedSlice<Layout>, UnpackedSlice<Layout>>;
+using CodesOfSlice = std::conditional_t<Layout::kIsInOnePlane && !kUnpacksOnce, PackedSlice<Layout>,
+                                        UnpackedSlice<Layout>>;
 
 // A slice of 16 rows.
 template <typename SliceCodes>

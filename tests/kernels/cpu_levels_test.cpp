@@ -1,6 +1,8 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <iterator>
 #include <random>
 #include <string>
@@ -20,6 +22,7 @@ namespace forge {
 namespace {
 
 using testing::GuardedBytes;
+using ::testing::UnorderedElementsAre;
 
 class CpuLevelsTest : public ::testing::TestWithParam<FormatInfo> {
  protected:
@@ -69,13 +72,18 @@ TEST_P(CpuLevelsTest, MultipliesToTheSameBits) {
 }
 
 #if defined(__x86_64__)
+// Of a format in the tables of its level.
+size_t IndexAt(CpuLevel level, const MatmulFormat& format) {
+  return static_cast<size_t>(format.kernels - MatmulKernelsAt(level).tiles[0]) / kTileTokens;
+}
+
 // AVX-VNNI's kernels on processors that lack it.
 TEST_P(CpuLevelsTest, MultipliesToTheSameBitsWithAStandInForAvxVnni) {
   if (!HasCpuLevel(CpuLevel::kAvx2)) GTEST_SKIP() << "a processor without AVX2";
   const MatmulKernels& avx2 = MatmulKernelsAt(CpuLevel::kAvx2);
   const MatmulFormat format = FindMatmulFormat(shape_.dtype, kCols, CpuLevel::kAvx2);
   if (!format.is_quantized) return;  // not an instruction differs
-  const auto index = static_cast<size_t>(format.kernels - avx2.tiles[0]) / kTileTokens;
+  const size_t index = IndexAt(CpuLevel::kAvx2, format);
   for (const int n_tokens : {1, kTileTokens}) {
     GuardedBytes tile(static_cast<uint64_t>(n_tokens * kCols / kActivationBlockColumns) *
                       kActivationBytes);
@@ -104,9 +112,7 @@ TEST_P(CpuLevelsTest, MultipliesToTheSameBitsInBothPanelsOfAvx512) {
   const MatmulKernels& kernels = kMatmulKernelsAvx512;
   const MatmulFormat format = FindMatmulFormat(shape_.dtype, kCols, CpuLevel::kAvx512);
   if (!format.is_quantized) return;  // the same panel in both
-  const auto index =
-      static_cast<size_t>(format.kernels - MatmulKernelsAt(CpuLevel::kAvx512).tiles[0]) /
-      kTileTokens;
+  const size_t index = IndexAt(CpuLevel::kAvx512, format);
   constexpr int kTiles = kMaxTokens / kTileTokens, kGroups = 3;
   constexpr uint64_t kTileBytes =
       kTileTokens * (kCols / kActivationBlockColumns) * kActivationBytes;
@@ -130,6 +136,28 @@ TEST_P(CpuLevelsTest, MultipliesToTheSameBitsInBothPanelsOfAvx512) {
     EXPECT_TRUE(std::equal(std::begin(sums[0]), std::end(sums[0]), sums[1])) << n_groups;
     EXPECT_NE(sums[1][0], 0.0f);
   }
+}
+
+// By what the system says of the processor.
+TEST(PanelsOfAvx512Test, UnpackOnceOnIntel) {
+  if (!HasCpuLevel(CpuLevel::kAvx512)) GTEST_SKIP() << "a processor without AVX-512";
+  std::ifstream stream("/proc/cpuinfo");
+  const std::string text(std::istreambuf_iterator<char>(stream), {});
+  const bool is_intel = text.find("GenuineIntel") != std::string::npos;
+  const PanelTable& panels = *MatmulKernelsAt(CpuLevel::kAvx512).panels;
+  EXPECT_EQ(&panels, is_intel ? &kUnpackingPanelsAvx512 : &kPanelsAvx512);
+}
+
+TEST(PanelsOfAvx512Test, UnpackOnceWhatHasItsBitsInOnePlace) {
+  if (!HasCpuLevel(CpuLevel::kAvx512)) GTEST_SKIP() << "a processor without AVX-512";
+  std::vector<std::string> differ;
+  for (const FormatInfo& format : KnownFormats()) {
+    const size_t index =
+        IndexAt(CpuLevel::kAvx512, FindMatmulFormat(format.dtype, 512, CpuLevel::kAvx512));
+    if (kPanelsAvx512[index] != kUnpackingPanelsAvx512[index]) differ.emplace_back(format.name);
+  }
+  EXPECT_THAT(differ, UnorderedElementsAre("Q4_0", "Q4_1", "Q2_K", "Q4_K", "IQ4_NL", "IQ4_XS",
+                                           "TQ2_0", "MXFP4"));
 }
 #endif
 
